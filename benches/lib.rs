@@ -1,0 +1,1 @@
+//! The benchmarks are the targets beside this file; see `benches/README.md`.

