@@ -1,1 +1,36 @@
-//! The y-webrtc signaling protocol as a state machine without I/O: rooms, topics, limits, liveness.
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+extern crate alloc;
+
+mod bucket;
+mod close;
+mod grant;
+mod instant;
+mod json;
+mod limits;
+mod message;
+mod peer;
+mod publish;
+mod request;
+mod room;
+mod sink;
+mod snapshot;
+mod topics;
+
+pub use close::CloseReason;
+pub use grant::{Grant, TopicPattern, TopicSet};
+pub use instant::Instant;
+pub use limits::{LimitError, Limits};
+pub use message::Message;
+pub use peer::{Alarm, Peer};
+pub use publish::Publish;
+pub use request::{Ignored, Request};
+pub use room::{Outcome, Room};
+pub use sink::{Output, PeerId, Sink};
+pub use snapshot::{PeerSnapshot, RestoreError};
+pub use topics::Topics;
+
+#[doc = include_str!("../PROTOCOL.md")]
+pub mod protocol {}

@@ -1,0 +1,88 @@
+use core::fmt;
+
+/// Why a connection ends.
+///
+/// The host passes [`code`](Self::code) and [`text`](Self::text) on in its close frame and decides nothing by them. Codes that
+/// have no number in RFC 6455 are 4000 plus the HTTP status of the same meaning.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// Too many messages in a row were no JSON.
+    Invalid,
+    /// A message was longer than [`message_bytes_max`](crate::Limits::message_bytes_max).
+    TooBig,
+    /// The peer went on sending what exceeded its budgets.
+    RateLimited,
+    /// The grant's expiry has passed.
+    GrantExpired,
+    /// Nothing arrived between two pings.
+    TimedOut,
+    /// The peer reads too slowly. Decided by the host, which owns the queue.
+    SlowConsumer,
+    /// The server is about to stop. Decided by the host.
+    Draining,
+    /// A frame broke RFC 6455. Decided by the host, which owns the frames.
+    Protocol,
+}
+
+impl CloseReason {
+    /// All reasons, for hosts that count them.
+    pub const ALL: [Self; 8] = [
+        Self::Invalid,
+        Self::TooBig,
+        Self::RateLimited,
+        Self::GrantExpired,
+        Self::TimedOut,
+        Self::SlowConsumer,
+        Self::Draining,
+        Self::Protocol,
+    ];
+
+    /// The close code of the frame.
+    pub const fn code(self) -> u16 {
+        match self {
+            Self::Protocol => 1002,
+            Self::Invalid => 1007,
+            Self::TooBig => 1009,
+            Self::Draining => 1012,
+            Self::SlowConsumer => 1013,
+            Self::GrantExpired => 4401,
+            Self::TimedOut => 4408,
+            Self::RateLimited => 4429,
+        }
+    }
+
+    /// The reason as it stands in the close frame, for the person who reads it there: under 123 bytes, as RFC 6455 demands.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Protocol => "a frame broke the WebSocket protocol",
+            Self::Invalid => "too many messages in a row are not JSON",
+            Self::TooBig => "a message is longer than this relay accepts",
+            Self::Draining => "this relay restarts, please reconnect",
+            Self::SlowConsumer => "messages are read too slowly",
+            Self::GrantExpired => "the access token has expired",
+            Self::TimedOut => "no sign of life between two pings",
+            Self::RateLimited => "too many messages, please slow down",
+        }
+    }
+
+    /// The name in metrics, logs and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Protocol => "protocol",
+            Self::Invalid => "invalid",
+            Self::TooBig => "too_big",
+            Self::Draining => "draining",
+            Self::SlowConsumer => "slow_consumer",
+            Self::GrantExpired => "grant_expired",
+            Self::TimedOut => "timed_out",
+            Self::RateLimited => "rate_limited",
+        }
+    }
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}

@@ -1,0 +1,384 @@
+//! A scanner for JSON text (RFC 8259): it checks the whole document in one pass, without recursion or allocation, and hands out
+//! slices of it. Values are never decoded, because a relay passes them on as they came.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use core::ops::Range;
+
+/// The text is not JSON, or is nested too deeply.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct NotJson;
+
+/// One member of the outermost object, undecoded.
+#[derive(Clone, Debug)]
+pub(crate) struct Member<'m> {
+    /// The name as it stands between its quotes.
+    pub(crate) name: &'m str,
+    /// The value as it stands.
+    pub(crate) value: &'m str,
+    /// Where the member stands in the text, from the quote of the name to the end of the value.
+    pub(crate) span: Range<usize>,
+}
+
+/// Checks `text` and visits the members of its outermost object, in order.
+///
+/// Returns where the members stand: what is between the object's braces, or `None` if the document is no object. On an error
+/// some members may have been visited already.
+pub(crate) fn scan<'m>(
+    text: &'m str,
+    depth_max: u8,
+    mut visit: impl FnMut(Member<'m>),
+) -> Result<Option<Range<usize>>, NotJson> {
+    let mut scanner = Scanner { text, at: 0 };
+    scanner.space();
+    let inside = if scanner.peek() == Some(b'{') {
+        Some(scanner.members(depth_max, &mut visit)?)
+    } else {
+        scanner.value(depth_max)?;
+        None
+    };
+    scanner.space();
+    if scanner.at == text.len() {
+        Ok(inside)
+    } else {
+        Err(NotJson)
+    }
+}
+
+/// The string elements of an array that [`scan`] has accepted, each as it stands between its quotes. Other elements are left out.
+pub(crate) fn strings(array: &str) -> impl Iterator<Item = &str> {
+    let mut scanner = Scanner { text: array, at: 1 };
+    core::iter::from_fn(move || {
+        loop {
+            scanner.space();
+            let is_string = scanner.peek()? == b'"';
+            let start = scanner.at;
+            scanner.value(u8::MAX).ok()?;
+            let element = array.get(start..scanner.at)?;
+            scanner.space();
+            scanner.at += 1;
+            if is_string {
+                return unquoted(element);
+            }
+        }
+    })
+}
+
+/// What stands between the quotes, if `value` is a string.
+pub(crate) fn unquoted(value: &str) -> Option<&str> {
+    value.strip_prefix('"')?.strip_suffix('"')
+}
+
+/// Decodes what [`unquoted`] gave. `None` for a lone surrogate, which no Rust string can hold.
+pub(crate) fn decode(raw: &str) -> Option<Cow<'_, str>> {
+    if !raw.contains('\\') {
+        return Some(Cow::Borrowed(raw));
+    }
+    chars(raw).collect::<Option<String>>().map(Cow::Owned)
+}
+
+/// Whether `raw`, decoded, is `name`.
+pub(crate) fn decodes_to(raw: &str, name: &str) -> bool {
+    raw == name || (raw.contains('\\') && chars(raw).eq(name.chars().map(Some)))
+}
+
+/// The characters of a checked string; `None` stands for a lone surrogate.
+fn chars(raw: &str) -> impl Iterator<Item = Option<char>> {
+    let mut rest = raw.chars();
+    core::iter::from_fn(move || {
+        let decoded = match rest.next()? {
+            '\\' => match rest.next()? {
+                'b' => '\u{8}',
+                'f' => '\u{c}',
+                'n' => '\n',
+                'r' => '\r',
+                't' => '\t',
+                'u' => {
+                    let (unit, after) = code_unit(rest.as_str())?;
+                    rest = after.chars();
+                    let low = rest.as_str().strip_prefix("\\u").and_then(code_unit);
+                    return Some(match (unit, low) {
+                        (0xd800..0xdc00, Some((low @ 0xdc00..0xe000, after))) => {
+                            rest = after.chars();
+                            char::from_u32(0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00))
+                        }
+                        _ => char::from_u32(unit),
+                    });
+                }
+                other => other,
+            },
+            other => other,
+        };
+        Some(Some(decoded))
+    })
+}
+
+/// Reads four hexadecimal digits.
+fn code_unit(text: &str) -> Option<(u32, &str)> {
+    let (digits, rest) = text.split_at_checked(4)?;
+    Some((u32::from_str_radix(digits, 16).ok()?, rest))
+}
+
+struct Scanner<'m> {
+    text: &'m str,
+    at: usize,
+}
+
+impl<'m> Scanner<'m> {
+    /// An object whose members are visited. Returns what is between its braces.
+    fn members(
+        &mut self,
+        depth_max: u8,
+        visit: &mut impl FnMut(Member<'m>),
+    ) -> Result<Range<usize>, NotJson> {
+        let depth_max = depth_max.checked_sub(1).ok_or(NotJson)?;
+        self.at += 1;
+        let inside = self.at;
+        self.space();
+        if self.eat(b'}') {
+            return Ok(inside..inside);
+        }
+        loop {
+            self.space();
+            let start = self.at;
+            self.string()?;
+            let name = self.text.get(start + 1..self.at - 1).ok_or(NotJson)?;
+            self.space();
+            self.demand(b':')?;
+            self.space();
+            let value_start = self.at;
+            self.value(depth_max)?;
+            let value = self.text.get(value_start..self.at).ok_or(NotJson)?;
+            visit(Member {
+                name,
+                value,
+                span: start..self.at,
+            });
+            self.space();
+            if self.eat(b'}') {
+                return Ok(inside..self.at - 1);
+            }
+            self.demand(b',')?;
+        }
+    }
+
+    /// Any value, whatever is nested in it, up to `depth_max` levels.
+    fn value(&mut self, depth_max: u8) -> Result<(), NotJson> {
+        let mut nesting = Nesting::default();
+        loop {
+            self.space();
+            let opened = match self.peek().ok_or(NotJson)? {
+                b'{' => {
+                    nesting.open(Container::Object, depth_max)?;
+                    self.at += 1;
+                    self.space();
+                    self.peek() != Some(b'}')
+                }
+                b'[' => {
+                    nesting.open(Container::Array, depth_max)?;
+                    self.at += 1;
+                    self.space();
+                    self.peek() != Some(b']')
+                }
+                b'"' => self.string().map(|()| false)?,
+                b't' => self.literal("true").map(|()| false)?,
+                b'f' => self.literal("false").map(|()| false)?,
+                b'n' => self.literal("null").map(|()| false)?,
+                _ => self.number().map(|()| false)?,
+            };
+            if opened {
+                self.name_within(&nesting)?;
+            } else if !self.next_element(&mut nesting)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// After a value: closes what ends here and moves to the next element. False if nothing is open any more.
+    fn next_element(&mut self, nesting: &mut Nesting) -> Result<bool, NotJson> {
+        while let Some(container) = nesting.innermost() {
+            self.space();
+            if self.eat(b',') {
+                self.name_within(nesting)?;
+                return Ok(true);
+            }
+            self.demand(container.end())?;
+            nesting.close();
+        }
+        Ok(false)
+    }
+
+    /// The name before a value, where the innermost container is an object.
+    fn name_within(&mut self, nesting: &Nesting) -> Result<(), NotJson> {
+        if nesting.innermost() != Some(Container::Object) {
+            return Ok(());
+        }
+        self.space();
+        self.string()?;
+        self.space();
+        self.demand(b':')
+    }
+
+    fn string(&mut self) -> Result<(), NotJson> {
+        self.demand(b'"')?;
+        loop {
+            self.plain_characters();
+            match self.next().ok_or(NotJson)? {
+                b'"' => return Ok(()),
+                b'\\' => self.escape()?,
+                _ => return Err(NotJson),
+            }
+        }
+    }
+
+    /// Skips to the next quote, backslash or control character, eight bytes at a time.
+    fn plain_characters(&mut self) {
+        const ONES: u64 = u64::MAX / 0xff;
+        const HIGHS: u64 = ONES << 7;
+        // A byte that is zero borrows from the one above it, so its high bit gets set and was not before.
+        let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
+        let mut rest = self.rest();
+        while let Some((chunk, after)) = rest.split_first_chunk::<8>() {
+            let word = u64::from_le_bytes(*chunk);
+            let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
+            let quote = zeros(word ^ (ONES * u64::from(b'"')));
+            let backslash = zeros(word ^ (ONES * u64::from(b'\\')));
+            let stop = control | quote | backslash;
+            if stop != 0 {
+                self.at += stop.trailing_zeros() as usize / 8;
+                return;
+            }
+            self.at += 8;
+            rest = after;
+        }
+        let is_plain = |byte: &&u8| !matches!(byte, b'"' | b'\\' | 0..0x20);
+        self.at += rest.iter().take_while(is_plain).count();
+    }
+
+    /// What follows a backslash.
+    fn escape(&mut self) -> Result<(), NotJson> {
+        match self.next().ok_or(NotJson)? {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Ok(()),
+            b'u' => {
+                let digits = self.rest().first_chunk::<4>().ok_or(NotJson)?;
+                self.at += 4;
+                if digits.iter().all(u8::is_ascii_hexdigit) {
+                    Ok(())
+                } else {
+                    Err(NotJson)
+                }
+            }
+            _ => Err(NotJson),
+        }
+    }
+
+    fn number(&mut self) -> Result<(), NotJson> {
+        self.eat(b'-');
+        if !self.eat(b'0') {
+            self.digits()?;
+        }
+        if self.eat(b'.') {
+            self.digits()?;
+        }
+        if self.eat(b'e') || self.eat(b'E') {
+            let _sign = self.eat(b'+') || self.eat(b'-');
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<(), NotJson> {
+        let count = self
+            .rest()
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
+        self.at += count;
+        if count > 0 { Ok(()) } else { Err(NotJson) }
+    }
+
+    fn literal(&mut self, word: &str) -> Result<(), NotJson> {
+        if !self.rest().starts_with(word.as_bytes()) {
+            return Err(NotJson);
+        }
+        self.at += word.len();
+        Ok(())
+    }
+
+    fn space(&mut self) {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    fn demand(&mut self, byte: u8) -> Result<(), NotJson> {
+        if self.eat(byte) { Ok(()) } else { Err(NotJson) }
+    }
+
+    fn eat(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn next(&mut self) -> Option<u8> {
+        let byte = self.peek()?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn rest(&self) -> &'m [u8] {
+        self.text.as_bytes().get(self.at..).unwrap_or_default()
+    }
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Container {
+    Array,
+    Object,
+}
+
+impl Container {
+    fn end(self) -> u8 {
+        match self {
+            Self::Array => b']',
+            Self::Object => b'}',
+        }
+    }
+}
+
+/// The containers that are open, one bit each, so that depth costs neither stack nor heap.
+#[derive(Default)]
+struct Nesting {
+    /// The innermost container is the lowest bit; a set bit is an object.
+    objects: u128,
+    depth: u8,
+}
+
+impl Nesting {
+    fn open(&mut self, container: Container, depth_max: u8) -> Result<(), NotJson> {
+        if u32::from(self.depth) >= u32::from(depth_max).min(u128::BITS) {
+            return Err(NotJson);
+        }
+        self.objects = self.objects << 1 | u128::from(container == Container::Object);
+        self.depth += 1;
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        self.objects >>= 1;
+        self.depth = self.depth.saturating_sub(1);
+    }
+
+    fn innermost(&self) -> Option<Container> {
+        match (self.depth, self.objects & 1) {
+            (0, _) => None,
+            (_, 0) => Some(Container::Array),
+            _ => Some(Container::Object),
+        }
+    }
+}
