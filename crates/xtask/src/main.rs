@@ -1,3 +1,141 @@
 //! `cargo xtask`: installs what the tests need, then runs everything CI runs.
+//!
+//! A step is a function with a name. It passes, fails, or says what is missing on this machine and how to install it; the
+//! last counts as a failure where `CI=true`, so that nothing is skipped there unseen.
 
-fn main() {}
+mod clients;
+mod purity;
+mod rust;
+mod step;
+mod summary;
+mod tools;
+mod wasm;
+mod workspace;
+
+use std::process::ExitCode;
+
+use step::Step;
+use tools::Tools;
+
+const USAGE: &str = "\
+Usage: cargo xtask <COMMAND>
+
+Commands:
+  test [--fail-fast] [STEP...]   Install what is missing, then run all steps, or the ones named
+  setup                          Only install what is missing
+  steps                          List the steps
+
+Without CI=true, a step that cannot run on this machine is skipped and says what it needs.
+Chromium is looked for on the PATH, or where CHROMIUM points.
+";
+
+/// In the order in which they run: what fails fastest comes first.
+const STEPS: &[Step] = &[
+    Step {
+        name: "fmt",
+        about: "the code is formatted",
+        run: rust::fmt,
+    },
+    Step {
+        name: "purity",
+        about: "the core has no I/O, clock, thread, async or unsafe",
+        run: purity::check,
+    },
+    Step {
+        name: "wasm",
+        about: "the core builds for WebAssembly, and where there is no std",
+        run: wasm::build,
+    },
+    Step {
+        name: "clippy",
+        about: "no warnings, in any target, with all features",
+        run: rust::clippy,
+    },
+    Step {
+        name: "doc",
+        about: "the documentation builds without warnings",
+        run: rust::doc,
+    },
+    Step {
+        name: "deny",
+        about: "licences, bans and sources of dependencies",
+        run: rust::deny,
+    },
+    Step {
+        name: "tests",
+        about: "cargo test, with the Node servers and Autobahn's cases",
+        run: rust::tests,
+    },
+    Step {
+        name: "release",
+        about: "the signal binary builds",
+        run: clients::build_signal,
+    },
+    Step {
+        name: "y-webrtc",
+        about: "unchanged y-webrtc clients share a document",
+        run: clients::y_webrtc,
+    },
+    Step {
+        name: "trystero",
+        about: "Trystero clients find each other",
+        run: clients::trystero,
+    },
+    Step {
+        name: "browser",
+        about: "two tabs in Chromium share a text",
+        run: clients::browser,
+    },
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (command, rest) = match arguments.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("help", [].as_slice()),
+    };
+    match command {
+        "test" => test(rest),
+        "setup" if rest.is_empty() => setup(),
+        "steps" if rest.is_empty() => {
+            STEPS
+                .iter()
+                .for_each(|step| println!("{:<10} {}", step.name, step.about));
+            ExitCode::SUCCESS
+        }
+        "help" | "--help" | "-h" => {
+            print!("{USAGE}");
+            ExitCode::SUCCESS
+        }
+        _ => wrong_usage(&format!("cannot read `{}`", arguments.join(" "))),
+    }
+}
+
+fn test(arguments: &[String]) -> ExitCode {
+    let fail_fast = arguments.iter().any(|argument| argument == "--fail-fast");
+    let names: Vec<&String> = arguments
+        .iter()
+        .filter(|argument| *argument != "--fail-fast")
+        .collect();
+    if let Some(unknown) = names
+        .iter()
+        .find(|name| STEPS.iter().all(|step| step.name != **name))
+    {
+        return wrong_usage(&format!(
+            "there is no step `{unknown}`; `cargo xtask steps` lists them"
+        ));
+    }
+    let chosen = STEPS
+        .iter()
+        .filter(|step| names.is_empty() || names.iter().any(|name| *name == step.name));
+    summary::run_all(chosen, &Tools::default(), fail_fast)
+}
+
+fn setup() -> ExitCode {
+    summary::run_all(tools::SETUP.iter(), &Tools::default(), false)
+}
+
+fn wrong_usage(problem: &str) -> ExitCode {
+    eprint!("{problem}\n\n{USAGE}");
+    ExitCode::from(2)
+}

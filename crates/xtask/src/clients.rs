@@ -1,0 +1,64 @@
+//! Real clients against the real binary.
+//!
+//! Each script under `acceptance/` starts, kills and restarts the relay itself, on a port of its own.
+
+use std::path::PathBuf;
+
+use crate::step::{Stop, cargo, command, run};
+use crate::tools::{Tools, install_packages, npm};
+use crate::workspace;
+
+pub(crate) fn build_signal(_: &Tools) -> Result<(), Stop> {
+    run(&mut cargo([
+        "build",
+        "--release",
+        "--package",
+        "signal-cli",
+        "--bin",
+        "signal",
+    ]))
+}
+
+pub(crate) fn y_webrtc(tools: &Tools) -> Result<(), Stop> {
+    tools.node_modules()?;
+    run_script("y-webrtc.js", &[])
+}
+
+pub(crate) fn trystero(tools: &Tools) -> Result<(), Stop> {
+    tools.node_modules()?;
+    run_script("trystero.js", &[])
+}
+
+pub(crate) fn browser(tools: &Tools) -> Result<(), Stop> {
+    tools.node_modules()?;
+    let chromium = tools.chromium()?;
+    build_page(tools)?;
+    run_script("browser.js", &["--chromium", &chromium.to_string_lossy()])
+}
+
+pub(crate) fn build_page(_: &Tools) -> Result<(), Stop> {
+    let folder = workspace::browser_example();
+    install_packages(&folder)?;
+    run(command(npm(), ["run", "build"]).current_dir(&folder))
+}
+
+fn run_script(script: &str, options: &[&str]) -> Result<(), Stop> {
+    let signal = built_signal()?;
+    let address = format!("127.0.0.1:{}", workspace::free_port()?);
+    let mut node = command("node", [workspace::acceptance().join(script)]);
+    node.args(options);
+    node.args(["--url", &format!("ws://{address}"), "--"]);
+    node.arg(signal).args(["serve", "--listen", &address]);
+    run(&mut node)
+}
+
+fn built_signal() -> Result<PathBuf, Stop> {
+    let signal = workspace::target()
+        .join("release")
+        .join(format!("signal{}", std::env::consts::EXE_SUFFIX));
+    if signal.is_file() {
+        return Ok(signal);
+    }
+    build_signal(&Tools::default())?;
+    Ok(signal)
+}

@@ -1,0 +1,61 @@
+//! What cargo itself can check.
+
+use crate::step::{Stop, cargo, in_ci, output, run};
+use crate::tools::Tools;
+
+pub(crate) fn fmt(_: &Tools) -> Result<(), Stop> {
+    run(&mut cargo(["fmt", "--all", "--check"]))
+}
+
+pub(crate) fn clippy(_: &Tools) -> Result<(), Stop> {
+    run(&mut cargo([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--all-features",
+        "--",
+        "--deny=warnings",
+    ]))
+}
+
+pub(crate) fn doc(_: &Tools) -> Result<(), Stop> {
+    let mut doc = cargo(["doc", "--workspace", "--no-deps", "--all-features"]);
+    run(doc.env("RUSTDOCFLAGS", "--deny=warnings"))
+}
+
+/// Not in CI's way: building cargo-deny takes longer than all that it checks. The hosted workflow has it ready-made.
+pub(crate) fn deny(_: &Tools) -> Result<(), Stop> {
+    if output(&mut cargo(["deny", "--version"])).is_none() {
+        return Err(Stop::Optional {
+            what: "cargo-deny".to_owned(),
+            mend: "cargo install --locked cargo-deny".to_owned(),
+        });
+    }
+    run(&mut cargo([
+        "deny",
+        "--all-features",
+        "check",
+        "licenses",
+        "bans",
+        "sources",
+    ]))
+}
+
+/// The tests find what was installed for them by two variables. Without one, the tests that need it are skipped by themselves.
+pub(crate) fn tests(tools: &Tools) -> Result<(), Stop> {
+    let mut test = cargo(["test", "--workspace", "--all-features"]);
+    let installed = [
+        ("SIGNAL_NODE_MODULES", tools.node_modules()),
+        ("SIGNAL_KOSOKU", tools.kosoku()),
+    ];
+    for (variable, path) in installed {
+        match path {
+            Ok(path) => {
+                test.env(variable, path);
+            }
+            Err(stop) if in_ci() => return Err(stop),
+            Err(stop) => println!("without {variable}: {stop}"),
+        }
+    }
+    run(&mut test)
+}

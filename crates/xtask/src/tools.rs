@@ -1,0 +1,183 @@
+//! What the tests need besides Rust: found, or installed once into `target/xtask` and `node_modules`.
+
+use std::cell::OnceCell;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::step::{Step, Stop, command, output, run};
+use crate::{clients, wasm, workspace};
+
+/// The Autobahn case files and their runner, from PyPI.
+const KOSOKU: &str = "kosoku==0.1.0";
+
+/// What `cargo xtask setup` does.
+pub(crate) const SETUP: &[Step] = &[
+    Step {
+        name: "node",
+        about: "the clients' and servers' npm packages",
+        run: |tools| tools.node_modules().map(drop),
+    },
+    Step {
+        name: "page",
+        about: "the example page, built",
+        run: |tools| clients::build_page(tools),
+    },
+    Step {
+        name: "chromium",
+        about: "a browser",
+        run: |tools| tools.chromium().map(drop),
+    },
+    Step {
+        name: "kosoku",
+        about: "Autobahn's WebSocket cases",
+        run: |tools| tools.kosoku().map(drop),
+    },
+    Step {
+        name: "wasm",
+        about: "a standard library for WebAssembly",
+        run: |_| wasm::Toolchain::find().map(drop),
+    },
+];
+
+/// Each tool is looked for, and if need be installed, when it is first asked for.
+#[derive(Default)]
+pub(crate) struct Tools {
+    node_modules: OnceCell<Result<PathBuf, Stop>>,
+    chromium: OnceCell<Result<PathBuf, Stop>>,
+    kosoku: OnceCell<Result<PathBuf, Stop>>,
+}
+
+impl Tools {
+    /// The Node packages of the acceptance tests, y-webrtc's server among them.
+    pub(crate) fn node_modules(&self) -> Result<PathBuf, Stop> {
+        self.node_modules
+            .get_or_init(|| install_packages(&workspace::acceptance()))
+            .clone()
+    }
+
+    /// A Chromium to run.
+    pub(crate) fn chromium(&self) -> Result<PathBuf, Stop> {
+        self.chromium.get_or_init(find_chromium).clone()
+    }
+
+    /// The kosoku executable.
+    pub(crate) fn kosoku(&self) -> Result<PathBuf, Stop> {
+        self.kosoku.get_or_init(install_kosoku).clone()
+    }
+}
+
+/// Runs `npm ci` in a folder, unless its packages are those of its lock file already.
+pub(crate) fn install_packages(folder: &Path) -> Result<PathBuf, Stop> {
+    let missing = |what: &str| Stop::Missing {
+        what: what.to_owned(),
+        mend: "install Node.js 20 or newer, with npm (https://nodejs.org)".to_owned(),
+    };
+    let version = output(&mut command("node", ["--version"])).ok_or_else(|| missing("Node.js"))?;
+    let major = version
+        .trim_start_matches('v')
+        .split('.')
+        .next()
+        .and_then(|number| number.parse::<u32>().ok());
+    if major.is_none_or(|major| major < 20) {
+        return Err(missing(&format!("Node.js 20 or newer, not {version},")));
+    }
+    let lock = read(&folder.join("package-lock.json"))?;
+    let modules = folder.join("node_modules");
+    let stamp = modules.join(".installed-lock.json");
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == lock) {
+        return Ok(modules);
+    }
+    let mut npm = command(npm(), ["ci", "--no-audit", "--no-fund"]);
+    run(npm.current_dir(folder))?;
+    fs::write(&stamp, lock)
+        .map_err(|error| Stop::Failed(format!("cannot write {}: {error}", stamp.display())))?;
+    Ok(modules)
+}
+
+/// What npm is called here.
+pub(crate) fn npm() -> &'static str {
+    if cfg!(windows) { "npm.cmd" } else { "npm" }
+}
+
+fn find_chromium() -> Result<PathBuf, Stop> {
+    if let Some(path) = std::env::var_os("CHROMIUM") {
+        return Ok(path.into());
+    }
+    let known = || {
+        on_path(&[
+            "chromium",
+            "chromium-browser",
+            "google-chrome",
+            "google-chrome-stable",
+        ])
+    };
+    if let Some(path) = known() {
+        return Ok(path);
+    }
+    apt_install(&["chromium"], "Chromium")?;
+    known().ok_or_else(|| {
+        Stop::Failed("apt-get installed chromium, but it is not on the PATH".to_owned())
+    })
+}
+
+fn install_kosoku() -> Result<PathBuf, Stop> {
+    let folder = workspace::tools().join("venv");
+    let binaries = folder.join(if cfg!(windows) { "Scripts" } else { "bin" });
+    let kosoku = binaries.join("kosoku");
+    if output(&mut command(&kosoku, ["--help"])).is_some() {
+        return Ok(kosoku);
+    }
+    let python = on_path(&["python3", "python"]).ok_or_else(|| Stop::Missing {
+        what: "Python".to_owned(),
+        mend: "install Python 3.10 or newer".to_owned(),
+    })?;
+    let create = || run(command(&python, ["-m", "venv", "--clear"]).arg(&folder));
+    if create().is_err() {
+        // Debian's Python comes without the module.
+        apt_install(&["python3-venv"], "Python's venv module")?;
+        create()?;
+    }
+    run(&mut command(
+        binaries.join("pip"),
+        ["install", "--quiet", "--disable-pip-version-check", KOSOKU],
+    ))?;
+    Ok(kosoku)
+}
+
+/// Installs Debian packages if this is Debian and we are root; otherwise says how the user can.
+pub(crate) fn apt_install(packages: &[&str], what: &str) -> Result<(), Stop> {
+    let is_root = output(&mut command("id", ["-u"])).is_some_and(|id| id == "0");
+    if !is_root || on_path(&["apt-get"]).is_none() {
+        let mend = format!(
+            "sudo apt-get install {}, or your system's package of it",
+            packages.join(" ")
+        );
+        return Err(Stop::Missing {
+            what: what.to_owned(),
+            mend,
+        });
+    }
+    let apt = |arguments: &[&str]| {
+        run(command("apt-get", arguments).env("DEBIAN_FRONTEND", "noninteractive"))
+    };
+    apt(&["update", "--quiet"])?;
+    apt(&[
+        &["install", "--yes", "--quiet", "--no-install-recommends"],
+        packages,
+    ]
+    .concat())
+}
+
+fn on_path(names: &[&str]) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let candidates = names
+        .iter()
+        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    candidates.into_iter().find(|candidate| candidate.is_file())
+}
+
+fn read(path: &Path) -> Result<String, Stop> {
+    fs::read_to_string(path)
+        .map_err(|error| Stop::Failed(format!("cannot read {}: {error}", path.display())))
+}

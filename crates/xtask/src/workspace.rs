@@ -1,0 +1,48 @@
+//! Where things are.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+
+use crate::step::Stop;
+
+/// The top folder of the workspace.
+pub(crate) fn root() -> PathBuf {
+    // Not `env!`: the binary may have been built where the workspace no longer is.
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let here = manifest
+        .as_deref()
+        .and_then(|crate_folder| crate_folder.ancestors().nth(2));
+    here.unwrap_or(Path::new(".")).to_owned()
+}
+
+/// The folder with the scripts that drive real clients.
+pub(crate) fn acceptance() -> PathBuf {
+    root().join("crates/xtask/acceptance")
+}
+
+/// The example page that the browser test opens.
+pub(crate) fn browser_example() -> PathBuf {
+    root().join("examples/browser")
+}
+
+/// Cargo's target folder.
+pub(crate) fn target() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(folder) => root().join(folder),
+        None => root().join("target"),
+    }
+}
+
+/// Where tools are installed that are no Node packages.
+pub(crate) fn tools() -> PathBuf {
+    target().join("xtask")
+}
+
+/// A loopback port that nothing listens on right now.
+pub(crate) fn free_port() -> Result<u16, Stop> {
+    let listener = TcpListener::bind("127.0.0.1:0");
+    let address = listener.and_then(|listener| listener.local_addr());
+    address
+        .map(|address| address.port())
+        .map_err(|error| Stop::Failed(format!("no free port: {error}")))
+}
