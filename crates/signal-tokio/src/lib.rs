@@ -1,1 +1,34 @@
-//! The y-webrtc signaling relay on tokio sockets, to run or to embed, and its client.
+#![doc = include_str!("../README.md")]
+
+mod admission;
+mod authorize;
+mod config;
+mod deadlines;
+mod drain;
+mod frame;
+mod gate;
+mod http1;
+mod messages;
+mod queue;
+mod refusal;
+mod registry;
+mod relay;
+mod serve;
+mod session;
+mod shards;
+mod shared;
+mod socket;
+mod stats;
+mod upgrade;
+
+pub use admission::Admission;
+pub use authorize::{Authorization, Authorizer, UpgradeRequest};
+pub use config::{Config, ConfigError};
+pub use refusal::{Refusal, RefusalCause};
+pub use relay::Relay;
+pub use signal_core::{CloseReason, Grant, Ignored, Instant, Limits, TopicSet};
+pub use stats::{Ending, Stats};
+pub use upgrade::Upgrade;
+
+pub use tokio_tungstenite::tungstenite;
+pub use {bytes, http};

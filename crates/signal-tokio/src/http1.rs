@@ -1,0 +1,149 @@
+//! One HTTP/1.1 request on a fresh connection, with everything about it bounded.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Request;
+use http::header::{CONNECTION, HeaderValue};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use crate::admission::Admission;
+use crate::refusal::RefusalCause;
+use crate::shared::Shared;
+use crate::upgrade::{self, Upgrade};
+
+/// hyper's smallest read buffer; a smaller `header_bytes_max` is checked on the head itself.
+const READ_BUFFER_MIN: usize = 8 * 1024;
+/// How long and how much is read after an answer, so that it is not lost in a reset.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: u64 = 64 * 1024;
+
+const TIMED_OUT: &[u8] =
+    b"HTTP/1.1 408 Request Timeout\r\nContent-Type: text/plain\r\nContent-Length: 26\r\n\
+    Connection: close\r\n\r\nthe request took too long\n";
+
+/// A connection that has been upgraded.
+pub(crate) struct Upgraded<Io> {
+    pub(crate) io: Io,
+    /// What the client sent behind its request.
+    pub(crate) read_ahead: Bytes,
+    pub(crate) admission: Admission,
+}
+
+/// Reads one request and answers it. `None` if the answer was no upgrade; the connection is closed then.
+pub(crate) async fn serve<Io>(
+    shared: &Arc<Shared>,
+    io: Io,
+    remote: Option<SocketAddr>,
+) -> Option<Upgraded<Io>>
+where
+    Io: AsyncRead + AsyncWrite + Unpin,
+{
+    let config = &shared.config;
+    let admitted = Slot::default();
+    let service = service_fn(|request: Request<Incoming>| {
+        let admitted = admitted.clone();
+        Box::pin(async move {
+            let (parts, _body) = request.into_parts();
+            admitted.note_request();
+            let Upgrade {
+                mut response,
+                admission,
+            } = upgrade::answer(shared, &parts, remote).await;
+            if admission.is_none() {
+                // One request a connection. hyper's own switch for it would write `close` into the 101 too.
+                response
+                    .headers_mut()
+                    .insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            admitted.put(admission);
+            Ok::<_, Infallible>(response)
+        })
+    });
+    let mut connection = http1::Builder::new()
+        .half_close(true)
+        .max_headers(config.headers_max)
+        .max_header_size(config.header_bytes_max)
+        .max_buf_size(config.header_bytes_max.max(READ_BUFFER_MIN))
+        .serve_connection(TokioIo::new(io), service);
+    let outcome = {
+        let answered = std::future::poll_fn(|cx| connection.poll_without_shutdown(cx));
+        tokio::time::timeout(config.handshake_timeout, answered).await
+    };
+    let parts = connection.into_parts();
+    let mut io = parts.io.into_inner();
+    let read_ahead = parts.read_buf;
+    let admission = admitted.take();
+    match outcome {
+        Ok(Ok(())) => {
+            if let Some(admission) = admission {
+                return Some(Upgraded {
+                    io,
+                    read_ahead,
+                    admission,
+                });
+            }
+        }
+        Ok(Err(error)) => {
+            // hyper has answered 400, 414 or 431 where there was somebody to answer.
+            tracing::debug!(%error, "no request");
+            shared.counters.count_refusal(RefusalCause::BadHead);
+        }
+        Err(_elapsed) => {
+            shared.counters.count_refusal(RefusalCause::BadHead);
+            if !admitted.has_request() {
+                let _ = tokio::time::timeout(LINGER, io.write_all(TIMED_OUT)).await;
+            }
+        }
+    }
+    linger(io).await;
+    None
+}
+
+/// Closes our side and reads on for a moment: a socket closed with unread input is reset, which would throw our answer away.
+async fn linger<Io: AsyncRead + AsyncWrite + Unpin>(mut io: Io) {
+    let drain = async {
+        io.shutdown().await?;
+        tokio::io::copy(&mut (&mut io).take(LINGER_BYTES), &mut tokio::io::sink()).await
+    };
+    let _ = tokio::time::timeout(LINGER, drain).await;
+}
+
+/// Brings the admission out of hyper's service.
+#[derive(Clone, Default)]
+struct Slot(Arc<Mutex<SlotState>>);
+
+#[derive(Default)]
+struct SlotState {
+    has_request: bool,
+    admission: Option<Admission>,
+}
+
+impl Slot {
+    fn note_request(&self) {
+        self.lock().has_request = true;
+    }
+
+    fn has_request(&self) -> bool {
+        self.lock().has_request
+    }
+
+    fn put(&self, admission: Option<Admission>) {
+        self.lock().admission = admission;
+    }
+
+    fn take(&self) -> Option<Admission> {
+        self.lock().admission.take()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, SlotState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

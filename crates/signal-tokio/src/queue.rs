@@ -1,0 +1,225 @@
+//! The bounded queue of frames for one peer.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
+
+use bytes::Bytes;
+use signal_core::CloseReason;
+
+/// How much a queue may hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QueueLimits {
+    pub(crate) bytes_max: usize,
+    pub(crate) frames_max: usize,
+}
+
+/// What became of a pushed frame.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Pushed {
+    Queued,
+    /// The queue was full: the peer is ended, and this frame with it.
+    Overflowed,
+    /// The peer is being ended already.
+    Closed,
+}
+
+/// Frames on their way to one peer, filled by whoever publishes and emptied by the connection that owns the socket.
+///
+/// The lock is held for a push or a swap of two pointers, never while a socket is written.
+#[derive(Debug, Default)]
+pub(crate) struct Outbound {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    frames: VecDeque<Bytes>,
+    /// Bytes and frames not yet written, those the connection has taken included.
+    bytes: usize,
+    frame_count: usize,
+    /// Why others want this connection ended.
+    ending: Option<CloseReason>,
+    is_closed: bool,
+    /// Set while the connection sleeps with an empty queue; so it is woken once per batch.
+    waker: Option<Waker>,
+}
+
+/// How full a queue is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Load {
+    pub(crate) bytes: usize,
+    pub(crate) frames: usize,
+}
+
+impl Outbound {
+    /// Queues a frame that is shared with other queues.
+    pub(crate) fn push(&self, frame: &Bytes, limits: QueueLimits) -> Pushed {
+        let (pushed, waker) = {
+            let mut state = self.lock();
+            (state.push(frame, limits), state.waker.take())
+        };
+        wake(waker);
+        pushed
+    }
+
+    /// Queues the last frame of a connection, whatever is queued already, and takes no others.
+    pub(crate) fn finish(&self, frame: Bytes) {
+        let mut state = self.lock();
+        state.is_closed = true;
+        state.bytes += frame.len();
+        state.frame_count += 1;
+        state.frames.push_back(frame);
+    }
+
+    /// Drops what the connection has not taken yet, and takes no more.
+    pub(crate) fn discard(&self) {
+        let mut state = self.lock();
+        state.is_closed = true;
+        let dropped: usize = state.frames.iter().map(Bytes::len).sum();
+        state.bytes -= dropped;
+        state.frame_count -= state.frames.len();
+        state.frames = VecDeque::new();
+    }
+
+    /// Asks the connection to end.
+    pub(crate) fn end(&self, reason: CloseReason) {
+        let waker = {
+            let mut state = self.lock();
+            state.ending.get_or_insert(reason);
+            state.waker.take()
+        };
+        wake(waker);
+    }
+
+    /// Why others want this connection ended, once.
+    pub(crate) fn take_ending(&self) -> Option<CloseReason> {
+        self.lock().ending.take()
+    }
+
+    /// Moves everything queued to the end of `frames`.
+    pub(crate) fn take(&self, frames: &mut VecDeque<Bytes>) {
+        let mut state = self.lock();
+        if frames.is_empty() {
+            std::mem::swap(&mut state.frames, frames);
+        } else {
+            frames.append(&mut state.frames);
+        }
+    }
+
+    /// Counts off what has been written.
+    pub(crate) fn written(&self, bytes: usize, frames: usize) {
+        let mut state = self.lock();
+        state.bytes -= bytes;
+        state.frame_count -= frames;
+    }
+
+    /// Arranges a wake-up for the next push or end; false if there is already something to do.
+    pub(crate) fn sleep(&self, cx: &Context<'_>) -> bool {
+        let mut state = self.lock();
+        if !state.frames.is_empty() || state.ending.is_some() {
+            return false;
+        }
+        match &mut state.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            empty => *empty = Some(cx.waker().clone()),
+        }
+        true
+    }
+
+    pub(crate) fn load(&self) -> Load {
+        let state = self.lock();
+        Load {
+            bytes: state.bytes,
+            frames: state.frame_count,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code that runs under this lock can panic half-way through a change.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn push(&mut self, frame: &Bytes, limits: QueueLimits) -> Pushed {
+        if self.is_closed {
+            return Pushed::Closed;
+        }
+        if self.frame_count >= limits.frames_max || self.bytes + frame.len() > limits.bytes_max {
+            self.is_closed = true;
+            self.ending.get_or_insert(CloseReason::SlowConsumer);
+            return Pushed::Overflowed;
+        }
+        self.bytes += frame.len();
+        self.frame_count += 1;
+        self.frames.push_back(frame.clone());
+        Pushed::Queued
+    }
+}
+
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: QueueLimits = QueueLimits {
+        bytes_max: 10,
+        frames_max: 3,
+    };
+
+    fn frame(bytes: usize) -> Bytes {
+        Bytes::from(vec![0; bytes])
+    }
+
+    #[test]
+    fn a_queue_is_full_at_its_bytes_or_its_frames() {
+        let by_bytes = Outbound::default();
+        assert_eq!(by_bytes.push(&frame(10), LIMITS), Pushed::Queued);
+        assert_eq!(by_bytes.push(&frame(1), LIMITS), Pushed::Overflowed);
+        let by_frames = Outbound::default();
+        assert!((0..3).all(|_| by_frames.push(&frame(1), LIMITS) == Pushed::Queued));
+        assert_eq!(by_frames.push(&frame(1), LIMITS), Pushed::Overflowed);
+        assert_eq!(by_frames.push(&frame(1), LIMITS), Pushed::Closed);
+        assert_eq!(by_frames.take_ending(), Some(CloseReason::SlowConsumer));
+    }
+
+    #[test]
+    fn frames_count_until_they_are_written() {
+        let queue = Outbound::default();
+        let mut taken = VecDeque::new();
+        assert_eq!(queue.push(&frame(10), LIMITS), Pushed::Queued);
+        queue.take(&mut taken);
+        assert_eq!(
+            queue.load(),
+            Load {
+                bytes: 10,
+                frames: 1
+            }
+        );
+        queue.written(10, 1);
+        assert_eq!(queue.push(&frame(10), LIMITS), Pushed::Queued);
+    }
+
+    #[test]
+    fn what_was_taken_stays_counted_when_the_rest_is_discarded() {
+        let queue = Outbound::default();
+        let mut taken = VecDeque::new();
+        queue.push(&frame(4), LIMITS);
+        queue.take(&mut taken);
+        queue.push(&frame(5), LIMITS);
+        queue.discard();
+        assert_eq!(
+            queue.load(),
+            Load {
+                bytes: 4,
+                frames: 1
+            }
+        );
+    }
+}

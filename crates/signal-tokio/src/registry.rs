@@ -1,0 +1,48 @@
+//! All connections, for those who must reach every one.
+
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use signal_core::PeerId;
+
+use crate::queue::Outbound;
+use crate::shards::PeerHasher;
+
+const SHARDS: usize = 16;
+
+type Queues = HashMap<PeerId, Arc<Outbound>, BuildHasherDefault<PeerHasher>>;
+
+/// The queue of every connection, topics or not.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    shards: [Mutex<Queues>; SHARDS],
+}
+
+impl Registry {
+    pub(crate) fn insert(&self, peer: PeerId, queue: Arc<Outbound>) {
+        self.shard(peer).insert(peer, queue);
+    }
+
+    pub(crate) fn remove(&self, peer: PeerId) {
+        self.shard(peer).remove(&peer);
+    }
+
+    /// The queues of all connections, in no order.
+    pub(crate) fn queues(&self) -> Vec<Arc<Outbound>> {
+        let mut queues = Vec::new();
+        for shard in &self.shards {
+            queues.extend(lock(shard).values().map(Arc::clone));
+        }
+        queues
+    }
+
+    fn shard(&self, peer: PeerId) -> MutexGuard<'_, Queues> {
+        lock(&self.shards[peer.as_u64() as usize % SHARDS])
+    }
+}
+
+fn lock(shard: &Mutex<Queues>) -> MutexGuard<'_, Queues> {
+    // No code that runs under this lock can panic half-way through a change.
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}

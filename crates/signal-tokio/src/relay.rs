@@ -1,0 +1,159 @@
+//! The relay itself.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{Sink, Stream};
+use http::request::Parts;
+use signal_core::{Grant, Instant};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::admission::Admission;
+use crate::authorize::{Authorizer, Everyone};
+use crate::config::{Config, ConfigError};
+use crate::refusal::Refusal;
+use crate::shared::Shared;
+use crate::stats::Stats;
+use crate::upgrade::{self, Upgrade};
+use crate::{drain, http1, messages, serve, socket};
+
+/// A relay: its topics, its peers, its limits. Cloning it gives another handle to the same.
+///
+/// It is fed with connections in whatever way suits the program it is part of:
+///
+/// - [`serve`](Self::serve) takes a listener and does everything;
+/// - [`serve_stream`](Self::serve_stream) takes one fresh connection, for TLS or a test pipe;
+/// - [`upgrade`](Self::upgrade) and [`accept`](Self::accept) leave HTTP to another server;
+/// - [`accept_messages`](Self::accept_messages) leaves WebSocket frames to another server too;
+/// - [`router`](Self::router) is all of that for axum (feature `axum`).
+#[derive(Clone, Debug)]
+pub struct Relay {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Relay {
+    /// A relay for everybody.
+    ///
+    /// # Errors
+    ///
+    /// If a setting is out of its range.
+    pub fn new(config: Config) -> Result<Self, ConfigError> {
+        Self::with_authorizer(config, Everyone)
+    }
+
+    /// A relay that asks who may come in.
+    ///
+    /// # Errors
+    ///
+    /// If a setting is out of its range.
+    pub fn with_authorizer(
+        config: Config,
+        authorizer: impl Authorizer,
+    ) -> Result<Self, ConfigError> {
+        config.check()?;
+        Ok(Self {
+            shared: Arc::new(Shared::new(config, Box::new(authorizer))),
+        })
+    }
+
+    /// Serves connections from `listener` until the relay has [drained](Self::drain).
+    ///
+    /// Connections are tasks of the current runtime. Dropping this future stops accepting and leaves them running.
+    pub async fn serve(&self, listener: TcpListener) {
+        serve::serve(&self.shared, listener).await;
+    }
+
+    /// Serves connections from `listener` until `shutdown` completes, then drains.
+    pub async fn serve_with_shutdown(
+        &self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()>,
+    ) {
+        let drain = async {
+            shutdown.await;
+            self.drain().await;
+        };
+        tokio::join!(self.serve(listener), drain);
+    }
+
+    /// Serves one fresh connection, from its HTTP request to its end: a TLS stream, a Unix socket, a test pipe.
+    pub async fn serve_stream<Io>(&self, io: Io, remote: Option<SocketAddr>)
+    where
+        Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        if let Some(upgraded) = Box::pin(http1::serve(&self.shared, io, remote)).await {
+            socket::run(upgraded.io, upgraded.read_ahead, upgraded.admission).await;
+        }
+    }
+
+    /// Answers a request that another HTTP/1.1 server has read.
+    ///
+    /// Every request has an answer: upgrades, `/healthz`, `/readyz`, and `okay` to the rest.
+    pub async fn upgrade(&self, request: &Parts, remote: Option<SocketAddr>) -> Upgrade {
+        upgrade::answer(&self.shared, request, remote).await
+    }
+
+    /// Takes a place for a connection that was authorized elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// If the relay is full or draining, or the address exceeds its limits.
+    pub fn admit(&self, grant: Grant, remote: Option<SocketAddr>) -> Result<Admission, Refusal> {
+        let place = upgrade::take_place(&self.shared, remote)
+            .inspect_err(|refusal| self.shared.counters.count_refusal(refusal.cause))?;
+        Ok(Admission::new(place, grant))
+    }
+
+    /// Runs a connection that has been upgraded, until it ends. `read_ahead` is what the HTTP server had read beyond the request.
+    ///
+    /// Dropping the future ends the connection and removes its peer at once.
+    pub async fn accept<Io>(&self, io: Io, read_ahead: Bytes, admission: Admission)
+    where
+        Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        socket::run(io, read_ahead, admission).await;
+    }
+
+    /// Runs a connection whose frames somebody else reads and writes: any stream and sink of WebSocket messages, such as
+    /// tokio-tungstenite's `WebSocketStream`. Pings and closes are answered by that side, which must also bound the size of
+    /// messages; the relay cannot see a header before the payload here.
+    pub async fn accept_messages<S, E>(&self, socket: S, admission: Admission)
+    where
+        S: Stream<Item = Result<Message, E>> + Sink<Message> + Unpin,
+    {
+        messages::run(socket, admission).await;
+    }
+
+    /// Ends the relay without a herd: not ready and no upgrades from now on, closes spread over
+    /// [`drain_seconds`](Config::drain_seconds), then [`serve`](Self::serve) returns. Completes when all peers have gone.
+    ///
+    /// A second call waits for the first.
+    pub async fn drain(&self) {
+        drain::drain(&self.shared).await;
+    }
+
+    /// What the relay holds and has done. Walks all topics, so ask once a second rather than once a message.
+    pub fn stats(&self) -> Stats {
+        let mut stats = Stats {
+            peers: self.shared.gate.peers() as u64,
+            ..Stats::default()
+        };
+        self.shared.counters.fill(&mut stats);
+        self.shared.shards.fill(&mut stats);
+        stats
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    /// The time as this relay counts it, for the expiry of grants.
+    pub fn now(&self) -> Instant {
+        self.shared.now()
+    }
+}

@@ -1,0 +1,75 @@
+//! Listeners.
+
+use std::io;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use crate::shared::{Lifecycle, Shared};
+use crate::{http1, socket};
+
+/// How long to wait after an accept that failed for want of descriptors or memory, instead of spinning.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Accepts until the relay has drained: a draining relay still answers that it is.
+pub(crate) async fn serve(shared: &Arc<Shared>, listener: TcpListener) {
+    let mut lifecycle = shared.lifecycle.subscribe();
+    let accept = accept_all(shared, listener);
+    tokio::select! {
+        () = accept => {}
+        _ = lifecycle.wait_for(|now| *now == Lifecycle::Drained) => {}
+    }
+}
+
+async fn accept_all(shared: &Arc<Shared>, listener: TcpListener) {
+    let handshakes = Arc::new(Semaphore::new(shared.config.handshakes_max));
+    let mut pauses = 0_u64;
+    loop {
+        // Never closed, so this waits and does not fail.
+        let Ok(handshake) = Arc::clone(&handshakes).acquire_owned().await else {
+            return;
+        };
+        let (stream, remote) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) if is_of_one_connection(&error) => continue,
+            Err(error) => {
+                // Once, and then every minute that it lasts.
+                if pauses % 600 == 0 {
+                    tracing::warn!(%error, "cannot accept connections; check the limit on open files");
+                }
+                pauses += 1;
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        pauses = 0;
+        let shared = Arc::clone(shared);
+        tokio::spawn(async move {
+            // Messages are small and each is written whole; waiting for more would only delay them.
+            let _ = stream.set_nodelay(true);
+            let upgraded = http1::serve(&shared, stream, Some(remote)).await;
+            drop(handshake);
+            if let Some(upgraded) = upgraded {
+                // A task of its own, so that the connection does not carry the size of the handshake all its life.
+                tokio::spawn(socket::run(
+                    upgraded.io,
+                    upgraded.read_ahead,
+                    upgraded.admission,
+                ));
+            }
+        });
+    }
+}
+
+/// Whether the error is of a connection that ended before it was accepted.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+    )
+}

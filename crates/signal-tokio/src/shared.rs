@@ -1,0 +1,84 @@
+//! What all connections of a relay share.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use signal_core::{Instant, Limits};
+use tokio::sync::{Notify, watch};
+
+use crate::authorize::Authorizer;
+use crate::config::Config;
+use crate::gate::Gate;
+use crate::registry::Registry;
+use crate::shards::Shards;
+use crate::stats::Counters;
+
+/// Longer than any timer need run: timers are set again when they fire.
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);
+
+/// Whether a relay takes new peers. It only moves forward.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Lifecycle {
+    Serving,
+    Draining,
+    Drained,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    /// `config.core`, as each peer holds it.
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) authorizer: Box<dyn Authorizer>,
+    pub(crate) gate: Gate,
+    pub(crate) shards: Shards,
+    pub(crate) registry: Registry,
+    pub(crate) counters: Counters,
+    pub(crate) next_peer: AtomicU64,
+    pub(crate) lifecycle: watch::Sender<Lifecycle>,
+    /// Told whenever the last peer has left.
+    pub(crate) emptied: Notify,
+    origin: tokio::time::Instant,
+}
+
+impl Shared {
+    pub(crate) fn new(config: Config, authorizer: Box<dyn Authorizer>) -> Self {
+        Self {
+            limits: Arc::new(config.core.clone()),
+            authorizer,
+            gate: Gate::default(),
+            shards: Shards::new(config.queue_limits()),
+            registry: Registry::default(),
+            counters: Counters::default(),
+            next_peer: AtomicU64::new(1),
+            lifecycle: watch::Sender::new(Lifecycle::Serving),
+            emptied: Notify::new(),
+            origin: tokio::time::Instant::now(),
+            config,
+        }
+    }
+
+    /// The time, as the core counts it.
+    pub(crate) fn now(&self) -> Instant {
+        let elapsed = self.origin.elapsed().as_millis();
+        Instant::from_millis(u64::try_from(elapsed).unwrap_or(u64::MAX))
+    }
+
+    /// The time, as the runtime counts it. What lies too far ahead is a year from now.
+    pub(crate) fn runtime_instant(&self, at: Instant) -> tokio::time::Instant {
+        let since_origin = Duration::from_millis(at.as_millis());
+        self.origin
+            .checked_add(since_origin)
+            .unwrap_or_else(|| self.first_timer())
+    }
+
+    /// What a connection's timer is made with, before it knows its deadlines: later than any of them need be set.
+    pub(crate) fn first_timer(&self) -> tokio::time::Instant {
+        tokio::time::Instant::now() + YEAR
+    }
+
+    pub(crate) fn lifecycle(&self) -> Lifecycle {
+        *self.lifecycle.borrow()
+    }
+}

@@ -1,0 +1,250 @@
+//! What one HTTP request is answered.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{
+    ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use http::request::Parts;
+use http::{HeaderMap, Method, Response, StatusCode, Version};
+use http_body_util::Full;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use crate::admission::{Admission, Place};
+use crate::authorize::UpgradeRequest;
+use crate::refusal::{Refusal, RefusalCause};
+use crate::shared::{Lifecycle, Shared};
+
+/// The body of every answer.
+pub(crate) type Body = Full<Bytes>;
+
+/// The answer to a request, and the right to a connection if it is 101.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Upgrade {
+    /// What to answer.
+    pub response: Response<Full<Bytes>>,
+    /// Given if `response` is 101: hand it to [`Relay::accept`](crate::Relay::accept) together with the upgraded stream.
+    pub admission: Option<Admission>,
+}
+
+/// Answers any request: upgrades, health checks, and `okay` to the rest, as y-webrtc's server does.
+pub(crate) async fn answer(
+    shared: &Arc<Shared>,
+    request: &Parts,
+    remote: Option<SocketAddr>,
+) -> Upgrade {
+    if !asks_for_upgrade(&request.headers) {
+        return Upgrade {
+            response: answer_plain(shared, request),
+            admission: None,
+        };
+    }
+    let result = async {
+        let key = check_upgrade(request)?;
+        let admission = admit(shared, request, remote)
+            .await
+            .map_err(Answer::Refusal)?;
+        Ok((key, admission))
+    };
+    match result.await {
+        Ok((key, admission)) => Upgrade {
+            response: switching_protocols(key, &request.headers),
+            admission: Some(admission),
+        },
+        Err(answer) => {
+            let (cause, response) = match answer {
+                Answer::Refusal(refusal) => (refusal.cause, refused(&refusal)),
+                Answer::Bad(response) => (RefusalCause::BadRequest, *response),
+            };
+            shared.counters.count_refusal(cause);
+            Upgrade {
+                response,
+                admission: None,
+            }
+        }
+    }
+}
+
+/// Why there is no upgrade.
+enum Answer {
+    Refusal(Refusal),
+    Bad(Box<Response<Body>>),
+}
+
+/// Takes a place and asks the authorizer: the cheap checks first.
+async fn admit(
+    shared: &Arc<Shared>,
+    request: &Parts,
+    remote: Option<SocketAddr>,
+) -> Result<Admission, Refusal> {
+    let place = take_place(shared, remote)?;
+    let request = UpgradeRequest {
+        method: &request.method,
+        uri: &request.uri,
+        headers: &request.headers,
+        remote,
+    };
+    let grant = shared.authorizer.authorize(&request).await?;
+    Ok(Admission::new(place, grant))
+}
+
+pub(crate) fn take_place(
+    shared: &Arc<Shared>,
+    remote: Option<SocketAddr>,
+) -> Result<Place, Refusal> {
+    if shared.lifecycle() != Lifecycle::Serving {
+        return Err(Refusal::because(
+            RefusalCause::Draining,
+            Some(std::time::Duration::from_secs(1)),
+        ));
+    }
+    Place::take(shared, remote)
+}
+
+/// Whether this is meant as an upgrade: what Node's HTTP server, under the reference, looks at.
+fn asks_for_upgrade(headers: &HeaderMap) -> bool {
+    headers.contains_key(UPGRADE) && has_token(headers, &CONNECTION, "upgrade")
+}
+
+/// Checks an upgrade by RFC 6455, 4.2.1, and returns its key.
+fn check_upgrade(request: &Parts) -> Result<&HeaderValue, Answer> {
+    let headers = &request.headers;
+    if request.method != Method::GET {
+        let mut response = text(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "a WebSocket upgrade is a GET",
+        );
+        response
+            .headers_mut()
+            .insert(ALLOW, HeaderValue::from_static("GET"));
+        return Err(Answer::Bad(Box::new(response)));
+    }
+    if request.version != Version::HTTP_11 {
+        return Err(bad("a WebSocket upgrade needs HTTP/1.1"));
+    }
+    if !has_token(headers, &UPGRADE, "websocket") {
+        return Err(bad("the only upgrade here is websocket"));
+    }
+    let mut versions = headers.get_all(SEC_WEBSOCKET_VERSION).iter();
+    if versions.next().map(HeaderValue::as_bytes) != Some(b"13") || versions.next().is_some() {
+        let mut response = text(
+            StatusCode::UPGRADE_REQUIRED,
+            "this relay speaks WebSocket version 13",
+        );
+        response
+            .headers_mut()
+            .insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        response
+            .headers_mut()
+            .insert(UPGRADE, HeaderValue::from_static("websocket"));
+        return Err(Answer::Bad(Box::new(response)));
+    }
+    let mut keys = headers.get_all(SEC_WEBSOCKET_KEY).iter();
+    match (keys.next(), keys.next()) {
+        (Some(key), None) if is_key(key.as_bytes()) => Ok(key),
+        _ => Err(bad("Sec-WebSocket-Key must be 16 bytes in base64")),
+    }
+}
+
+/// Whether these are the 24 characters that 16 bytes make in base64.
+fn is_key(key: &[u8]) -> bool {
+    let Some((digits, b"==")) = key.split_last_chunk::<2>() else {
+        return false;
+    };
+    digits.len() == 22
+        && digits
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
+}
+
+fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    let values = headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .any(|word| word.trim().eq_ignore_ascii_case(token))
+}
+
+fn switching_protocols(key: &HeaderValue, headers: &HeaderMap) -> Response<Body> {
+    let mut response = Response::new(Body::default());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let to = response.headers_mut();
+    to.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    to.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    if let Ok(accept) = HeaderValue::try_from(derive_accept_key(key.as_bytes())) {
+        to.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    }
+    if let Some(protocol) = first_protocol(headers) {
+        to.insert(SEC_WEBSOCKET_PROTOCOL, protocol);
+    }
+    response
+}
+
+/// The first subprotocol offered. The relay has none of its own, but a browser that offered some fails the connection unless
+/// one is chosen; y-webrtc's server chooses the first.
+fn first_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
+    let offered = headers.get(SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?;
+    let first = offered.split(',').next()?.trim();
+    if first.is_empty() {
+        None
+    } else {
+        HeaderValue::from_str(first).ok()
+    }
+}
+
+fn answer_plain(shared: &Shared, request: &Parts) -> Response<Body> {
+    let is_serving = shared.lifecycle() == Lifecycle::Serving;
+    let peers = shared.gate.peers();
+    let (status, body) = match request.uri.path() {
+        "/healthz" => (
+            StatusCode::OK,
+            format!(r#"{{"status":"ok","peers":{peers}}}"#),
+        ),
+        "/readyz" if !is_serving => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            r#"{"ready":false,"reason":"draining"}"#.to_owned(),
+        ),
+        "/readyz" if peers >= shared.config.peers_max => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            r#"{"ready":false,"reason":"peers_max"}"#.to_owned(),
+        ),
+        "/readyz" => (StatusCode::OK, r#"{"ready":true}"#.to_owned()),
+        _ => return text(StatusCode::OK, "okay"),
+    };
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn bad(body: &'static str) -> Answer {
+    Answer::Bad(Box::new(text(StatusCode::BAD_REQUEST, body)))
+}
+
+/// The answer that tells of a refusal.
+pub(crate) fn refused(refusal: &Refusal) -> Response<Body> {
+    let mut response = text(refusal.status(), refusal.body().to_owned());
+    if let Some(seconds) = refusal.retry_after_seconds() {
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
+    let mut response = Response::new(Body::new(body.into()));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    response
+}
