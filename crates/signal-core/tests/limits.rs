@@ -1,0 +1,271 @@
+//! Budgets, strikes, sizes, and the hold before a close.
+
+mod support;
+
+use std::time::Duration;
+
+use serde_json::json;
+use signal_core::{CloseReason, Ignored, Limits, Outcome, Output};
+use support::{ANN, BOB, CAT, Still, at, to};
+
+const PING: &str = r#"{"type":"ping"}"#;
+const PUBLISH: &str = r#"{"type":"publish","topic":"t"}"#;
+
+fn limits(change: impl FnOnce(&mut Limits)) -> Still {
+    let mut limits = Limits::default();
+    change(&mut limits);
+    limits.check().expect("the test's limits are in range");
+    Still::with(limits)
+}
+
+fn outcomes(still: &mut Still, millis: u64, text: &str, times: usize) -> Vec<Outcome> {
+    (0..times)
+        .map(|_| still.send_at(millis, CAT, text).1)
+        .collect()
+}
+
+#[test]
+fn messages_past_the_burst_are_dropped_until_the_budget_refills() {
+    let mut still = limits(|limits| (limits.messages_per_second, limits.messages_burst) = (10, 2));
+    let published = Outcome::Published { deliveries: 2 };
+    let dropped = Outcome::Ignored(Ignored::MessageRate);
+    assert_eq!(
+        outcomes(&mut still, 0, PUBLISH, 3),
+        [published, published, dropped]
+    );
+    assert_eq!(outcomes(&mut still, 100, PUBLISH, 2), [published, dropped]);
+    assert_eq!(
+        outcomes(&mut still, 10_000, PUBLISH, 3),
+        [published, published, dropped]
+    );
+}
+
+#[test]
+fn other_peers_have_budgets_of_their_own() {
+    let mut still = limits(|limits| (limits.messages_per_second, limits.messages_burst) = (1, 2));
+    outcomes(&mut still, 0, PUBLISH, 10);
+    let (out, _) = still.send_at(0, ANN, PUBLISH);
+    assert_eq!(
+        out,
+        [to(
+            &[ANN, BOB],
+            r#"{"type":"publish","topic":"t","clients":2}"#
+        )]
+    );
+}
+
+#[test]
+fn pings_are_answered_when_the_budget_for_messages_is_used_up() {
+    let mut still = limits(|limits| (limits.messages_per_second, limits.messages_burst) = (1, 1));
+    outcomes(&mut still, 0, PUBLISH, 50);
+    assert_eq!(outcomes(&mut still, 0, PING, 1), [Outcome::Ponged]);
+}
+
+#[test]
+fn messages_pass_when_the_budget_for_pings_is_used_up() {
+    let mut still = Still::new();
+    let answers = outcomes(&mut still, 0, PING, 6);
+    assert_eq!(
+        answers[4..],
+        [Outcome::Ponged, Outcome::Ignored(Ignored::PingRate)]
+    );
+    assert_eq!(
+        outcomes(&mut still, 0, PUBLISH, 1),
+        [Outcome::Published { deliveries: 2 }]
+    );
+}
+
+#[test]
+fn a_publish_may_overdraw_the_fan_out_budget_and_the_next_ones_wait() {
+    let mut still = limits(|limits| (limits.fan_out_per_second, limits.fan_out_burst) = (10, 1));
+    assert_eq!(
+        outcomes(&mut still, 0, PUBLISH, 1),
+        [Outcome::Published { deliveries: 2 }]
+    );
+    assert_eq!(
+        outcomes(&mut still, 100, PUBLISH, 1),
+        [Outcome::Ignored(Ignored::FanOutRate)]
+    );
+    assert_eq!(
+        outcomes(&mut still, 101, PUBLISH, 1),
+        [Outcome::Published { deliveries: 2 }]
+    );
+}
+
+#[test]
+fn a_publish_to_nobody_costs_no_fan_out() {
+    let mut still = limits(|limits| (limits.fan_out_per_second, limits.fan_out_burst) = (1, 1));
+    let text = r#"{"type":"publish","topic":"empty"}"#;
+    assert!(
+        outcomes(&mut still, 0, text, 20)
+            .iter()
+            .all(|outcome| { *outcome == Outcome::Published { deliveries: 0 } })
+    );
+}
+
+#[test]
+fn too_many_strikes_refuse_the_peer() {
+    let mut still = limits(|limits| {
+        (limits.messages_per_second, limits.messages_burst) = (1, 1);
+        limits.strikes_burst = 3;
+    });
+    still.send(CAT, r#"{"type":"subscribe","topics":["c"]}"#);
+    let dropped = Outcome::Ignored(Ignored::MessageRate);
+    let held = Outcome::Held(CloseReason::RateLimited);
+    assert_eq!(
+        outcomes(&mut still, 0, PUBLISH, 4),
+        [dropped, dropped, dropped, held]
+    );
+    assert!(still.room.topics().subscribers("c").is_empty());
+}
+
+#[test]
+fn strikes_are_forgiven_with_time() {
+    let mut still = limits(|limits| {
+        (limits.messages_per_second, limits.messages_burst) = (1, 1);
+        (limits.strikes_per_second, limits.strikes_burst) = (1, 2);
+    });
+    for second in 0..100 {
+        let passed = outcomes(&mut still, second * 1_000, PUBLISH, 2);
+        assert_eq!(
+            passed[1],
+            Outcome::Ignored(Ignored::MessageRate),
+            "second {second}"
+        );
+    }
+}
+
+#[test]
+fn a_held_peer_is_unheard_uncounted_and_closed_after_the_hold() {
+    let mut still = Still::new();
+    let too_long = "x".repeat(64 * 1024 + 1);
+    let (out, outcome) = still.send_at(5, ANN, &too_long);
+    assert_eq!(
+        (out, outcome),
+        (Vec::new(), Outcome::Held(CloseReason::TooBig))
+    );
+    assert_eq!(still.receivers("t"), [BOB]);
+    for text in [
+        PING,
+        PUBLISH,
+        r#"{"type":"subscribe","topics":["t"]}"#,
+        &too_long,
+    ] {
+        let (out, outcome) = still.send_at(6, ANN, text);
+        assert_eq!(
+            (out, outcome),
+            (Vec::new(), Outcome::Ignored(Ignored::Held))
+        );
+    }
+    assert_eq!(still.room.poll_timeout(), Some(at(2_005)));
+
+    let mut out = Vec::new();
+    still.room.handle_timeout(at(2_004), &mut out);
+    assert_eq!(out, []);
+    still.room.handle_timeout(at(2_005), &mut out);
+    assert_eq!(out, [Output::Close(ANN, CloseReason::TooBig)]);
+    assert!(still.room.peer(ANN).is_none());
+}
+
+#[test]
+fn without_a_hold_the_close_is_due_at_once() {
+    let mut still = limits(|limits| limits.close_hold = Duration::ZERO);
+    still.send_at(7, CAT, &"x".repeat(70_000));
+    assert_eq!(still.room.poll_timeout(), Some(at(7)));
+    let mut out = Vec::new();
+    still.room.handle_timeout(at(7), &mut out);
+    assert_eq!(out, [Output::Close(CAT, CloseReason::TooBig)]);
+}
+
+#[test]
+fn a_message_of_exactly_the_limit_passes() {
+    let mut still = limits(|limits| limits.message_bytes_max = 100);
+    let longest = format!("{PUBLISH:100}");
+    assert_eq!(
+        outcomes(&mut still, 0, &longest, 1),
+        [Outcome::Published { deliveries: 2 }]
+    );
+    let longer = format!("{PUBLISH:101}");
+    assert_eq!(
+        outcomes(&mut still, 0, &longer, 1),
+        [Outcome::Held(CloseReason::TooBig)]
+    );
+}
+
+#[test]
+fn what_the_host_refuses_is_held_too() {
+    let mut still = Still::new();
+    still.room.refuse(at(0), ANN, CloseReason::TooBig);
+    still.room.refuse(at(1_000), ANN, CloseReason::Invalid);
+    assert_eq!(still.receivers("t"), [BOB]);
+    let mut out = Vec::new();
+    still.room.handle_timeout(at(2_000), &mut out);
+    assert_eq!(out, [Output::Close(ANN, CloseReason::TooBig)]);
+}
+
+#[test]
+fn invalid_messages_in_a_row_are_borne_up_to_a_number() {
+    let mut still = limits(|limits| limits.invalid_messages_max = 2);
+    let not_json = Outcome::Ignored(Ignored::NotJson);
+    assert_eq!(outcomes(&mut still, 0, "{", 2), [not_json, not_json]);
+    assert_eq!(
+        outcomes(&mut still, 0, "null", 1),
+        [Outcome::Ignored(Ignored::Meaningless)]
+    );
+    let held = Outcome::Held(CloseReason::Invalid);
+    assert_eq!(outcomes(&mut still, 0, "{", 3), [not_json, not_json, held]);
+}
+
+#[test]
+fn a_topic_past_the_number_is_skipped_and_a_left_one_makes_room() {
+    let mut still = limits(|limits| limits.topics_per_peer_max = 2);
+    let text = r#"{"type":"subscribe","topics":["a","b","c","a"]}"#;
+    let (_, outcome) = still.send_at(0, CAT, text);
+    assert_eq!(
+        outcome,
+        Outcome::Subscribed {
+            topics: 2,
+            skipped: 1
+        }
+    );
+    still.send(CAT, r#"{"type":"unsubscribe","topics":["a"]}"#);
+    still.send(CAT, r#"{"type":"subscribe","topics":["c"]}"#);
+    assert!(still.receivers("a").is_empty());
+    assert_eq!(still.receivers("c"), [CAT]);
+}
+
+#[test]
+fn a_topic_that_is_too_long_is_skipped() {
+    let mut still = Still::new();
+    let (longest, longer) = ("\u{e9}".repeat(128), "x".repeat(257));
+    let text = json!({"type": "subscribe", "topics": [longer, longest]}).to_string();
+    let (_, outcome) = still.send_at(0, CAT, &text);
+    assert_eq!(
+        outcome,
+        Outcome::Subscribed {
+            topics: 1,
+            skipped: 1
+        }
+    );
+    assert_eq!(still.receivers(&longest), [CAT]);
+}
+
+#[test]
+fn a_limit_out_of_range_is_named_with_its_value() {
+    let mut limits = Limits::default();
+    limits.depth_max = 200;
+    let error = limits.check().expect_err("200 levels are too many");
+    assert_eq!(
+        error.to_string(),
+        "depth_max is 200, but must be between 1 and 128"
+    );
+    limits.depth_max = 1;
+    limits.ping_interval = Duration::from_millis(5);
+    let error = limits.check().expect_err("5 ms is too short");
+    assert_eq!(
+        error.to_string(),
+        "ping_interval is 5 ms, but must be between 100 and 86400000 ms"
+    );
+    limits.ping_interval = Duration::ZERO;
+    assert_eq!(limits.check(), Ok(()));
+}

@@ -1,0 +1,158 @@
+//! Snapshots: their size, their versions, and whatever bytes a storage may give back. That they change nothing is the model's
+//! business.
+
+mod support;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use serde_json::json;
+use signal_core::{CloseReason, Grant, PeerSnapshot, RestoreError, TopicSet};
+use support::{ANN, CAT, Still, at};
+
+fn example() -> PeerSnapshot {
+    let mut still = Still::new();
+    let grant = Grant::new(TopicSet::none().exact("a").prefix("b/"), TopicSet::All);
+    still.room.connect(
+        at(1_800_000_000_000),
+        CAT,
+        grant.expires_at(at(1_800_000_600_000)),
+    );
+    still.send(CAT, r#"{"type":"subscribe","topics":["a","b/1","b/2"]}"#);
+    still.room.snapshot(CAT).expect("cat is connected")
+}
+
+#[test]
+fn the_size_is_known_before_writing() {
+    let snapshot = example();
+    assert_eq!(snapshot.encoded_len(), snapshot.to_bytes().len());
+}
+
+#[test]
+fn a_stock_peer_fits_into_an_attachment_many_times() {
+    let mut still = Still::new();
+    let topics: Vec<String> = (0..20).map(|n| format!("{n:036}")).collect();
+    still.send(
+        CAT,
+        &json!({"type": "subscribe", "topics": topics}).to_string(),
+    );
+    let bytes = still
+        .room
+        .snapshot(CAT)
+        .expect("cat is connected")
+        .encoded_len();
+    assert!(bytes < 1_024, "{bytes} bytes for 20 topics");
+}
+
+#[test]
+fn the_largest_peer_is_larger_than_an_attachment_and_says_so() {
+    let mut still = Still::new();
+    for n in 0..128 {
+        let topic = format!("{n:0256}");
+        still.send(
+            CAT,
+            &json!({"type": "subscribe", "topics": [topic]}).to_string(),
+        );
+    }
+    let snapshot = still.room.snapshot(CAT).expect("cat is connected");
+    assert!(snapshot.encoded_len() > 16_384);
+    assert_eq!(PeerSnapshot::from_bytes(&snapshot.to_bytes()), Ok(snapshot));
+}
+
+/// With the checksum made right, only the version speaks.
+#[test]
+fn another_version_is_an_error_that_names_it() {
+    let mut bytes = example().to_bytes();
+    bytes[0] = 0;
+    let content = bytes.len() - 4;
+    let sum = bytes[..content].iter().fold(0x811c_9dc5_u32, |sum, byte| {
+        (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+    });
+    bytes[content..].copy_from_slice(&sum.to_le_bytes());
+    let error = PeerSnapshot::from_bytes(&bytes).expect_err("version 0 is not ours");
+    assert_eq!(error, RestoreError::Version(0));
+    assert_eq!(
+        error.to_string(),
+        "the snapshot has version 0, this build reads version 1"
+    );
+}
+
+#[test]
+fn a_shortened_snapshot_is_an_error() {
+    let bytes = example().to_bytes();
+    for length in 0..bytes.len() {
+        assert_eq!(
+            PeerSnapshot::from_bytes(&bytes[..length]),
+            Err(RestoreError::Damaged)
+        );
+    }
+}
+
+#[test]
+fn a_flipped_bit_is_an_error() {
+    let bytes = example().to_bytes();
+    for bit in 0..bytes.len() * 8 {
+        let mut damaged = bytes.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(
+            PeerSnapshot::from_bytes(&damaged),
+            Err(RestoreError::Damaged),
+            "bit {bit}"
+        );
+    }
+}
+
+#[test]
+fn a_name_in_use_is_an_error_and_changes_nothing() {
+    let mut still = Still::new();
+    let before = still.room.snapshot(ANN);
+    assert_eq!(still.room.restore(ANN, example()), Err(RestoreError::InUse));
+    assert_eq!(still.room.snapshot(ANN), before);
+}
+
+#[test]
+fn a_held_peer_comes_back_held() {
+    let mut still = Still::new();
+    still.room.refuse(at(0), ANN, CloseReason::TooBig);
+    let mut woken = support::model::hibernate(&still.room);
+    assert!(woken.peer(ANN).is_some_and(signal_core::Peer::is_held));
+    assert_eq!(woken.topics(), still.room.topics());
+    let mut out: Vec<signal_core::Output> = Vec::new();
+    woken.handle_timeout(at(2_000), &mut out);
+    assert_eq!(out, [signal_core::Output::Close(ANN, CloseReason::TooBig)]);
+}
+
+/// Bytes behind a right checksum, so that the reader itself is met.
+fn sealed(mut content: Vec<u8>) -> Vec<u8> {
+    let sum = content.iter().fold(0x811c_9dc5_u32, |sum, byte| {
+        (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+    });
+    content.extend(sum.to_le_bytes());
+    content
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(bytes in vec(any::<u8>(), 0..300)) {
+        let _ = PeerSnapshot::from_bytes(&bytes);
+        let mut content = vec![1];
+        content.extend(&bytes);
+        if let Ok(snapshot) = PeerSnapshot::from_bytes(&sealed(content)) {
+            prop_assert_eq!(PeerSnapshot::from_bytes(&snapshot.to_bytes()), Ok(snapshot));
+        }
+    }
+
+    #[test]
+    fn no_change_of_a_real_one_makes_it_panic(place in 0..60usize, byte in any::<u8>(), cut in 0..60usize) {
+        let mut content = example().to_bytes();
+        content.truncate(content.len() - 4);
+        let place = place % content.len();
+        content[place] = byte;
+        content.truncate(content.len().max(cut) - cut / 2);
+        let mut still = Still::new();
+        if let Ok(snapshot) = PeerSnapshot::from_bytes(&sealed(content)) {
+            still.room.disconnect(CAT);
+            prop_assert_eq!(still.room.restore(CAT, snapshot), Ok(()));
+            still.send(CAT, r#"{"type":"publish","topic":"t"}"#);
+        }
+    }
+}
