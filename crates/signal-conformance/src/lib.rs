@@ -1,1 +1,28 @@
-//! The conformance suite for y-webrtc signaling servers, run against any backend or URL.
+#![doc = include_str!("../README.md")]
+
+mod backend;
+mod client;
+mod json;
+mod log;
+mod play;
+pub mod report;
+mod scenario;
+mod scenarios;
+pub mod step;
+mod suite;
+pub mod template;
+#[cfg(feature = "url")]
+mod url;
+
+pub use backend::{
+    Backend, BackendError, ConnectError, ConnectOptions, Connection, Declared, Event, HttpRequest,
+    HttpResponse,
+};
+pub use log::{Direction, LogEntry};
+pub use report::{Grade, Report};
+pub use scenario::{Capability, Level, Scenario};
+pub use step::{Grant, Step};
+pub use suite::{RunOptions, Suite};
+pub use template::Amount;
+#[cfg(feature = "url")]
+pub use url::{UrlBackend, UrlError};

@@ -1,0 +1,203 @@
+//! A client as the runner sees it: its connection, what it has received but nobody expected yet, and its fences.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::json::Value;
+use crate::log::{Direction, Log};
+use crate::{Connection, Event};
+
+const PING: &str = r#"{"type":"ping"}"#;
+
+/// Where a client stands, as far as the runner has to do with it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Standing {
+    /// It is served: fences work, and everything it receives must be expected.
+    Open,
+    /// It does not read.
+    Paused,
+    /// It has ended or is about to.
+    Closing,
+    /// The scenario no longer cares.
+    Released,
+}
+
+pub(crate) struct Client {
+    pub(crate) name: String,
+    pub(crate) standing: Standing,
+    /// Whether something it sent may not have been handled yet.
+    pub(crate) unsettled: bool,
+    /// Pings it may still send as fences without exceeding the server's budget.
+    pings_left: u64,
+    fence_topic: String,
+    fences: u64,
+    connection: Box<dyn Connection>,
+    received: VecDeque<Event>,
+}
+
+/// How a fence ended.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) enum Fence {
+    Passed,
+    Closed,
+    Unanswered,
+}
+
+impl Client {
+    pub(crate) fn new(
+        name: &str,
+        connection: Box<dyn Connection>,
+        topic: &str,
+        pings: u64,
+    ) -> Self {
+        Self {
+            name: name.to_owned(),
+            standing: Standing::Open,
+            unsettled: false,
+            pings_left: pings,
+            fence_topic: format!("{topic}-fence-{name}"),
+            fences: 0,
+            connection,
+            received: VecDeque::new(),
+        }
+    }
+
+    /// The connection, for what needs no bookkeeping.
+    pub(crate) fn connection(&mut self) -> &mut dyn Connection {
+        &mut *self.connection
+    }
+
+    pub(crate) async fn send(&mut self, text: &str, log: &mut Log) {
+        log.add(&self.name, Direction::Sent, text);
+        self.unsettled = true;
+        if text.contains("ping") {
+            self.pings_left = self.pings_left.saturating_sub(1);
+        }
+        self.connection.send_text(text).await;
+    }
+
+    pub(crate) async fn send_binary(&mut self, bytes: &[u8], log: &mut Log) {
+        log.add(
+            &self.name,
+            Direction::Sent,
+            &format!("binary: {}", String::from_utf8_lossy(bytes)),
+        );
+        self.unsettled = true;
+        self.connection.send_binary(bytes).await;
+    }
+
+    pub(crate) async fn send_raw(&mut self, bytes: &[u8], log: &mut Log) {
+        log.add(&self.name, Direction::Sent, &format!("raw: {}", hex(bytes)));
+        self.unsettled = true;
+        self.connection.send_raw(bytes).await;
+    }
+
+    /// The next event, be it one that came while a fence was waited for.
+    pub(crate) async fn next(&mut self, patience: Duration, log: &mut Log) -> Event {
+        match self.received.pop_front() {
+            Some(event) => event,
+            None => self.receive(patience, log).await,
+        }
+    }
+
+    /// What came while a fence was waited for.
+    pub(crate) fn left_over(&self) -> Option<&Event> {
+        self.received.front()
+    }
+
+    /// Waits until what it sent has been handled and what was sent to it has come.
+    ///
+    /// The fence is a ping as long as that does not use up a server's budget of pings, then a publish to a topic of its
+    /// own.
+    pub(crate) async fn fence(&mut self, patience: Duration, log: &mut Log) -> Fence {
+        if matches!(self.received.back(), Some(Event::Closed { .. })) {
+            return Fence::Closed;
+        }
+        let ping = self.pings_left > 0;
+        if ping {
+            self.pings_left -= 1;
+            self.connection.send_text(PING).await;
+        } else {
+            self.send_echo_fence().await;
+        }
+        loop {
+            let event = self.receive(patience, log).await;
+            let passed = match &event {
+                Event::Text(text) if ping => is_pong(text),
+                Event::Text(text) => self.is_echo(text),
+                Event::Closed { .. } => {
+                    self.received.push_back(event);
+                    self.unsettled = false;
+                    return Fence::Closed;
+                }
+                Event::Nothing => return Fence::Unanswered,
+                Event::Binary(_) | Event::Pong(_) => false,
+            };
+            if passed {
+                self.unsettled = false;
+                return Fence::Passed;
+            }
+            self.received.push_back(event);
+        }
+    }
+
+    async fn send_echo_fence(&mut self) {
+        let topic = &self.fence_topic;
+        if self.fences == 0 {
+            let subscribe = format!(r#"{{"type":"subscribe","topics":["{topic}"]}}"#);
+            self.connection.send_text(&subscribe).await;
+        }
+        self.fences += 1;
+        let publish = format!(
+            r#"{{"type":"publish","topic":"{topic}","fence":{}}}"#,
+            self.fences
+        );
+        self.connection.send_text(&publish).await;
+    }
+
+    fn is_echo(&self, text: &str) -> bool {
+        text.contains(&self.fence_topic) && text.contains(&format!("\"fence\":{}", self.fences))
+    }
+
+    async fn receive(&mut self, patience: Duration, log: &mut Log) -> Event {
+        let event = self.connection.receive(patience).await;
+        if event != Event::Nothing {
+            log.add(&self.name, Direction::Received, &describe(&event));
+        }
+        event
+    }
+}
+
+/// Lenient, so that a wrong pong fails the scenario about pongs and no other.
+fn is_pong(text: &str) -> bool {
+    Value::parse(text).is_some_and(|value| {
+        value
+            .member("type")
+            .is_some_and(|kind| kind.is_string("pong"))
+    })
+}
+
+/// An event as a person reads it.
+pub(crate) fn describe(event: &Event) -> String {
+    match event {
+        Event::Text(text) => text.clone(),
+        Event::Binary(bytes) => format!("binary: {}", String::from_utf8_lossy(bytes)),
+        Event::Pong(bytes) => format!("pong frame: {}", hex(bytes)),
+        Event::Closed { code, reason } if reason.is_empty() => format!("closed with {code}"),
+        Event::Closed { code, reason } => format!("closed with {code} ({reason})"),
+        Event::Nothing => "nothing".to_owned(),
+    }
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    const SHOWN: usize = 48;
+    let mut text: String = bytes
+        .iter()
+        .take(SHOWN)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    if bytes.len() > SHOWN {
+        text.push_str(&format!("… ({} bytes)", bytes.len()));
+    }
+    text
+}

@@ -1,0 +1,216 @@
+//! What came of a run, as text, JSON, JUnit XML and TAP.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::{Declared, Level, LogEntry, Scenario};
+
+mod junit;
+mod tap;
+mod text;
+
+/// What came of a run.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Report {
+    /// The version of the suite.
+    pub suite: String,
+    /// What the backend declared.
+    pub backend: Declared,
+    /// One result for each scenario, in the suite's order.
+    pub results: Vec<ScenarioResult>,
+}
+
+/// What came of one scenario.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct ScenarioResult {
+    /// The scenario.
+    pub id: String,
+    /// Its behaviour as a sentence.
+    pub title: String,
+    /// Its level.
+    pub level: Level,
+    /// The requirements it checks.
+    pub requirements: Vec<String>,
+    /// The grade.
+    pub grade: Grade,
+    /// How long it took, in milliseconds.
+    pub millis: u64,
+}
+
+/// The grade of one scenario.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Grade {
+    /// Everything was as expected.
+    Passed,
+    /// Something was not.
+    Failed(Box<Failure>),
+    /// The backend does not declare what it takes. No failure.
+    Skipped {
+        /// What is missing.
+        reason: String,
+    },
+    /// The server was gone.
+    NotRun {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What was wrong in a failed scenario.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Failure {
+    /// The number of the step, from 1; within a repeat followed by the round and the inner step.
+    pub step: String,
+    /// The step.
+    pub action: String,
+    /// What should have come, and to whom.
+    pub expected: String,
+    /// What came.
+    pub got: String,
+    /// Whether the server was dead afterwards.
+    pub killed_the_server: bool,
+    /// The last messages on all connections.
+    pub log: Vec<LogEntry>,
+}
+
+/// How one level fared.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Tally {
+    /// Scenarios passed.
+    pub passed: usize,
+    /// Scenarios failed.
+    pub failed: usize,
+    /// Scenarios skipped.
+    pub skipped: usize,
+    /// Scenarios not run because the server was gone.
+    pub not_run: usize,
+}
+
+impl Report {
+    /// Whether nothing failed and nothing was left out because the server was gone.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.results
+            .iter()
+            .all(|result| matches!(result.grade, Grade::Passed | Grade::Skipped { .. }))
+    }
+
+    /// How each level in the report fared, in the order of the levels.
+    #[must_use]
+    pub fn levels(&self) -> BTreeMap<Level, Tally> {
+        let mut levels = BTreeMap::<Level, Tally>::new();
+        for result in &self.results {
+            let tally = levels.entry(result.level).or_default();
+            match result.grade {
+                Grade::Passed => tally.passed += 1,
+                Grade::Failed(_) => tally.failed += 1,
+                Grade::Skipped { .. } => tally.skipped += 1,
+                Grade::NotRun { .. } => tally.not_run += 1,
+            }
+        }
+        levels
+    }
+
+    /// The result of one scenario.
+    #[must_use]
+    pub fn result(&self, id: &str) -> Option<&ScenarioResult> {
+        self.results.iter().find(|result| result.id == id)
+    }
+
+    /// Each scenario's grade in a word or two: stable from run to run, so that it can be kept in a file and compared.
+    #[must_use]
+    pub fn summary(&self) -> BTreeMap<String, String> {
+        self.results
+            .iter()
+            .map(|result| (result.id.clone(), result.grade.summary()))
+            .collect()
+    }
+
+    /// The report as JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("reports are strings, numbers and lists")
+    }
+
+    /// The report for people: the verdict of each level, and each failure with what was expected and what came.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        text::render(self)
+    }
+
+    /// The report as JUnit XML, one test suite for each level.
+    #[must_use]
+    pub fn to_junit(&self) -> String {
+        junit::render(self)
+    }
+
+    /// The report in the Test Anything Protocol, version 14.
+    #[must_use]
+    pub fn to_tap(&self) -> String {
+        tap::render(self)
+    }
+}
+
+impl ScenarioResult {
+    pub(crate) fn new(scenario: &Scenario, grade: Grade) -> Self {
+        Self {
+            id: scenario.id.clone(),
+            title: scenario.title.clone(),
+            level: scenario.level,
+            requirements: scenario.requirements.clone(),
+            grade,
+            millis: 0,
+        }
+    }
+}
+
+impl Grade {
+    /// The grade in a word or two.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        match self {
+            Self::Passed => "passed".to_owned(),
+            Self::Failed(failure) if failure.killed_the_server => {
+                "failed: killed the server".to_owned()
+            }
+            Self::Failed(_) => "failed".to_owned(),
+            Self::Skipped { reason } => format!("skipped: {reason}"),
+            Self::NotRun { reason } => format!("not run: {reason}"),
+        }
+    }
+}
+
+impl Failure {
+    /// The failure of a scenario whose steps all went well, but after which the server was gone.
+    pub(crate) fn after_the_end() -> Self {
+        Self {
+            step: "end".to_owned(),
+            action: "connect anew and ping".to_owned(),
+            expected: "a server that still answers".to_owned(),
+            got: "none".to_owned(),
+            killed_the_server: true,
+            log: Vec::new(),
+        }
+    }
+
+    /// What went wrong, in a line.
+    #[must_use]
+    pub fn headline(&self) -> String {
+        let end = if self.killed_the_server {
+            "; this killed the server"
+        } else {
+            ""
+        };
+        format!(
+            "step {}: expected {}, got {}{end}",
+            self.step, self.expected, self.got
+        )
+    }
+}

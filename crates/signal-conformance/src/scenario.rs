@@ -1,0 +1,146 @@
+//! What a scenario is: data that any language can read and run.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Step;
+
+/// One behaviour of a server: steps to take and what must come of them.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Scenario {
+    /// The stable name, such as `publish.echo`.
+    pub id: String,
+    /// The behaviour as a sentence.
+    pub title: String,
+    /// The level it belongs to.
+    pub level: Level,
+    /// The requirements of `PROTOCOL.md` it checks, such as `P1`.
+    pub requirements: Vec<String>,
+    /// What a backend must be able to do for it to be run at all.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub needs: BTreeSet<Capability>,
+    /// What happens, one step after the other.
+    pub steps: Vec<Step>,
+}
+
+/// A group of scenarios that is reported with a verdict of its own.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Level {
+    /// What y-webrtc's own server does and its client needs.
+    Stock,
+    /// What limits do, as far as the backend declares them.
+    Limits,
+    /// Liveness, closing, draining, restart and hibernation.
+    Lifecycle,
+    /// Grants: who may subscribe and publish what.
+    Access,
+    /// Several addresses of one service.
+    Cluster,
+    /// Inputs that kill or derail y-webrtc's own server. Destructive: never run it against a server of somebody else.
+    Robust,
+}
+
+impl Level {
+    /// All levels, in the order they are run and reported.
+    pub const ALL: [Self; 6] = [
+        Self::Stock,
+        Self::Limits,
+        Self::Lifecycle,
+        Self::Access,
+        Self::Cluster,
+        Self::Robust,
+    ];
+
+    /// The name, as in scenarios and reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stock => "stock",
+            Self::Limits => "limits",
+            Self::Lifecycle => "lifecycle",
+            Self::Access => "access",
+            Self::Cluster => "cluster",
+            Self::Robust => "robust",
+        }
+    }
+
+    /// Whether its scenarios may end the server, so that each runs alone and the server is looked after in between.
+    #[must_use]
+    pub fn is_destructive(self) -> bool {
+        self == Self::Robust
+    }
+}
+
+/// Something a backend may or may not be able to do.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Capability {
+    /// [`Backend::advance`](crate::Backend::advance): time passes, at once or truly.
+    Advance,
+    /// [`Backend::drain`](crate::Backend::drain): the server shuts down in an orderly way.
+    Drain,
+    /// [`ConnectOptions::grant`](crate::ConnectOptions::grant) is honoured.
+    Grants,
+    /// [`Backend::hibernate`](crate::Backend::hibernate): the server forgets all but what it stored, and wakes up.
+    Hibernate,
+    /// [`Backend::http`](crate::Backend::http), and paths and subprotocols on connecting.
+    Http,
+    /// Two nodes of one service: [`ConnectOptions::node`](crate::ConnectOptions::node).
+    Nodes,
+    /// [`Connection::pause`](crate::Connection::pause): a client that stops reading, and so answers no pings.
+    Pause,
+    /// Nobody else uses the server, so that a scenario may use a topic that is not its own.
+    Private,
+    /// [`Connection::send_raw`](crate::Connection::send_raw): there are frames.
+    RawFrames,
+    /// [`Backend::restart`](crate::Backend::restart): the server ends and is started again.
+    Restart,
+    /// `clients` counts the peers on all nodes.
+    CountAll,
+}
+
+impl Capability {
+    /// The name, as in scenarios and reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Advance => "advance",
+            Self::Drain => "drain",
+            Self::Grants => "grants",
+            Self::Hibernate => "hibernate",
+            Self::Http => "http",
+            Self::Nodes => "nodes",
+            Self::Pause => "pause",
+            Self::Private => "private",
+            Self::RawFrames => "raw_frames",
+            Self::Restart => "restart",
+            Self::CountAll => "count_all",
+        }
+    }
+
+    /// Whether it acts on the whole server, so that a scenario with it runs alone.
+    pub(crate) fn is_exclusive(self) -> bool {
+        match self {
+            Self::Advance | Self::Drain | Self::Hibernate | Self::Restart => true,
+            Self::Grants
+            | Self::Http
+            | Self::Nodes
+            | Self::Pause
+            | Self::Private
+            | Self::RawFrames
+            | Self::CountAll => false,
+        }
+    }
+}
+
+impl Scenario {
+    /// Whether it may run beside others.
+    pub(crate) fn runs_alone(&self) -> bool {
+        self.level.is_destructive() || self.needs.iter().any(|need| need.is_exclusive())
+    }
+}

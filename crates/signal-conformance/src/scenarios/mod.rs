@@ -1,0 +1,27 @@
+//! The scenarios, by theme.
+
+use crate::Scenario;
+
+mod build;
+mod closing;
+mod grammar;
+mod order;
+mod ping;
+mod publish;
+mod subscribe;
+mod transport;
+
+/// All scenarios, level by level.
+pub(crate) fn all() -> Vec<Scenario> {
+    let mut all = Vec::new();
+    all.extend(transport::scenarios());
+    all.extend(grammar::scenarios());
+    all.extend(subscribe::scenarios());
+    all.extend(publish::scenarios());
+    all.extend(ping::scenarios());
+    all.extend(order::scenarios());
+    all.extend(closing::scenarios());
+    // Stable: within a level the order above stays.
+    all.sort_by_key(|scenario| scenario.level);
+    all
+}

@@ -1,0 +1,165 @@
+//! Section 2: transport, and what RFC 6455 asks of any server.
+
+use super::build::{published, stock};
+use crate::Capability::Http;
+use crate::Scenario;
+use crate::Step;
+use crate::step::Http as Request;
+
+const FIN: u8 = 0x80;
+const CONTINUATION: u8 = 0x0;
+const TEXT: u8 = 0x1;
+const PING: u8 = 0x9;
+const PONG: u8 = 0xa;
+
+pub(super) fn scenarios() -> Vec<Scenario> {
+    vec![
+        stock(
+            "transport.any_path",
+            "T1",
+            "the upgrade is accepted on any path with any query, and all share the topics",
+        )
+        .needs([Http])
+        .connect_with("a", |connect| connect.path = Some("/".to_owned()))
+        .connect_with("b", |connect| {
+            connect.path = Some("/any/path?room=1&token=x".to_owned())
+        })
+        .subscribe("a b", "${t}")
+        .publish("a", r#""data":1"#)
+        .expect_publish("a b", r#""data":1"#, 2),
+        stock(
+            "transport.any_origin",
+            "T3",
+            "a page of any origin may connect",
+        )
+        .needs([Http])
+        .connect_with("a", |connect| {
+            connect.origin = Some("https://app.example".to_owned())
+        })
+        .expect_open("a"),
+        stock(
+            "transport.subprotocol",
+            "T3",
+            "the first subprotocol offered is selected, none if none is offered",
+        )
+        .needs([Http])
+        .connect_with("a", |connect| {
+            connect.protocols = vec!["one".to_owned(), "two".to_owned()]
+        })
+        .connect("b")
+        .expect_open("a b"),
+        stock(
+            "transport.okay",
+            "T2",
+            "a plain GET is answered with 200 and okay",
+        )
+        .http("GET", "/", &[200], Some("okay")),
+        stock(
+            "transport.okay_on_any_path",
+            "T2",
+            "a plain GET on another path, with a query, is answered too",
+        )
+        .http("GET", "/some/path?x=1", &[200], Some("okay")),
+        stock(
+            "transport.version",
+            "T1",
+            "an upgrade without a WebSocket version is refused",
+        )
+        .needs([Http])
+        .step(upgrade(&[(
+            "Sec-WebSocket-Key",
+            "dGhlIHNhbXBsZSBub25jZQ==",
+        )])),
+        stock("transport.key", "T1", "an upgrade without a key is refused")
+            .needs([Http])
+            .step(upgrade(&[("Sec-WebSocket-Version", "13")])),
+        stock(
+            "transport.only_text",
+            "T4",
+            "messages are sent as text, whatever came in",
+        )
+        .room("a b")
+        .binary("a", r#"{"type":"publish","topic":"${t}","data":1}"#)
+        .expect_publish("a b", r#""data":1"#, 2)
+        .binary("a", r#"{"type":"ping"}"#)
+        .expect_pong("a"),
+        stock(
+            "transport.binary",
+            "T5",
+            "binary messages are read like text: subscribe, publish, unsubscribe, ping",
+        )
+        .connect("a b")
+        .binary("a b", r#"{"type":"subscribe","topics":["${t}","${t}-é"]}"#)
+        .binary("a", r#"{"type":"publish","topic":"${t}-é","data":"日本"}"#)
+        .expect("a b", &published("${t}-é", r#""data":"日本""#, 2))
+        .binary("b", r#"{"type":"unsubscribe","topics":["${t}"]}"#)
+        .publish("a", r#""data":2"#)
+        .expect_publish("a", r#""data":2"#, 1)
+        .expect_nothing("b")
+        .binary("b", r#"{"type":"ping"}"#)
+        .expect_pong("b"),
+        stock(
+            "transport.fragments",
+            "T1",
+            "a message in fragments, with a ping between them, is one message",
+        )
+        .room("a b")
+        .frame("a", TEXT, r#"{"type":"publish","to"#)
+        .frame("a", CONTINUATION, r#"pic":"${t}","#)
+        .frame("a", FIN | PING, "between")
+        .frame("a", FIN | CONTINUATION, r#""data":"é"}"#)
+        .step(Step::ExpectPongFrame {
+            on: vec!["a".to_owned()],
+            bytes: "between".to_owned(),
+        })
+        .expect_publish("a b", r#""data":"é""#, 2),
+        stock(
+            "transport.fragment_inside_character",
+            "T1",
+            "a fragment may end inside a character",
+        )
+        .room("a")
+        .frame(
+            "a",
+            TEXT,
+            r#"{"type":"publish","topic":"${t}","data":"${hex:c3}"#,
+        )
+        .frame("a", FIN | CONTINUATION, r#"${hex:a9}"}"#)
+        .expect_publish("a", r#""data":"é""#, 1),
+        stock(
+            "transport.ping_frame",
+            "T1",
+            "a ping frame is answered with a pong frame of the same payload",
+        )
+        .connect("a")
+        .frame("a", FIN | PING, "${hex:00ff10}hello")
+        .step(Step::ExpectPongFrame {
+            on: vec!["a".to_owned()],
+            bytes: "${hex:00ff10}hello".to_owned(),
+        }),
+        stock(
+            "transport.pong_frame",
+            "T1",
+            "a pong frame nobody asked for is ignored",
+        )
+        .connect("a")
+        .frame("a", FIN | PONG, "hello")
+        .expect_nothing("a"),
+    ]
+}
+
+/// An upgrade with some of its headers missing.
+fn upgrade(headers: &[(&str, &str)]) -> Step {
+    let given = [("Connection", "Upgrade"), ("Upgrade", "websocket")];
+    let headers = given
+        .iter()
+        .chain(headers)
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Step::Http(Request {
+        method: "GET".to_owned(),
+        path: "/".to_owned(),
+        headers: headers.collect(),
+        status: vec![400, 426],
+        body: None,
+    })
+}

@@ -1,0 +1,259 @@
+//! The steps of a scenario.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Amount;
+
+/// One step. Clients have names; a step on several clients is taken on each in turn.
+///
+/// Steps are causally ordered: before another client acts, the runner makes sure with a fence (a ping and its pong) that
+/// what the earlier ones sent has been handled. What one client sends in successive steps goes out without waiting.
+/// Every message a client receives must be expected, in order; at the end a fence on each open client shows that nothing
+/// was left over.
+///
+/// Strings in `text` and `bytes` are templates, see [`template`](crate::template).
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Step {
+    /// Opens a connection for each client.
+    Connect(Connect),
+    /// Attempts a connection, which must be refused before the upgrade.
+    ExpectRefused {
+        /// The HTTP statuses that will do.
+        status: Vec<u16>,
+    },
+    /// Sends a text message.
+    Send {
+        /// Who sends.
+        on: Vec<String>,
+        /// The message.
+        text: String,
+        /// Whether to send without waiting until what other clients sent was handled.
+        #[serde(default, skip_serializing_if = "is_false")]
+        race: bool,
+    },
+    /// Sends a binary message.
+    SendBinary {
+        /// Who sends.
+        on: Vec<String>,
+        /// The message.
+        bytes: String,
+    },
+    /// Sends one WebSocket frame, right or wrong.
+    SendFrame(Frame),
+    /// Writes bytes to the connection, past the WebSocket layer.
+    SendRaw {
+        /// Who sends.
+        on: Vec<String>,
+        /// The bytes.
+        bytes: String,
+    },
+    /// The next message must be this one.
+    Expect(Expect),
+    /// The same messages must come to all clients, in the same order, with each sender's own in the order it sent them.
+    ExpectSameOrder {
+        /// Who receives.
+        on: Vec<String>,
+        /// How many messages.
+        count: Amount,
+        /// Members of each message: who sent it, and its number from 0.
+        members: [String; 2],
+    },
+    /// The server must send a pong frame with this payload.
+    ExpectPongFrame {
+        /// Who receives.
+        on: Vec<String>,
+        /// The payload.
+        bytes: String,
+    },
+    /// The connection must end, with nothing received before.
+    ExpectClosed {
+        /// Whose.
+        on: Vec<String>,
+        /// The codes that will do (1005: a close without code, 1006: no close at all). None: any.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        codes: Vec<u16>,
+        /// How much longer than usual it may take, in milliseconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        within: Option<Amount>,
+    },
+    /// The connection must work: a fence passes.
+    ExpectOpen {
+        /// Whose.
+        on: Vec<String>,
+    },
+    /// Nothing may have been sent to the client: a fence passes, and nothing comes before it.
+    ExpectNothing {
+        /// Who receives nothing.
+        on: Vec<String>,
+    },
+    /// Sends a message again and again until the answer is the expected one. For what has no fence, such as the moment a
+    /// server notices that a connection is gone.
+    Await {
+        /// Who sends and receives.
+        on: Vec<String>,
+        /// The message sent.
+        text: String,
+        /// The message that must come in the end.
+        expect: String,
+    },
+    /// Starts the closing handshake. The answer is expected with [`Step::ExpectClosed`].
+    Close {
+        /// Who closes.
+        on: Vec<String>,
+        /// The code; none sends an empty close.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<u16>,
+        /// The reason.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
+    },
+    /// Ends the connection without a close (a TCP reset).
+    Abort {
+        /// Whose.
+        on: Vec<String>,
+    },
+    /// Stops reading, so that pings are not answered either.
+    Pause {
+        /// Who.
+        on: Vec<String>,
+    },
+    /// Reads again.
+    Resume {
+        /// Who.
+        on: Vec<String>,
+    },
+    /// Waits until the server has dealt with the client, then lets it be: closed or open, whatever it receives.
+    Release {
+        /// Who.
+        on: Vec<String>,
+    },
+    /// Lets time pass.
+    Advance {
+        /// Milliseconds.
+        ms: Amount,
+    },
+    /// Ends the server and starts it again.
+    Restart,
+    /// Makes the server forget all but what it stored, and wake up.
+    Hibernate,
+    /// Tells the server to shut down in an orderly way.
+    Drain,
+    /// A plain HTTP request and its answer.
+    Http(Http),
+    /// Takes steps again and again; `${n}` counts from 0.
+    Repeat {
+        /// How often.
+        times: Amount,
+        /// What.
+        steps: Vec<Step>,
+    },
+}
+
+/// How clients connect.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Connect {
+    /// Who.
+    pub on: Vec<String>,
+    /// Path and query, instead of the backend's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Subprotocols offered; the server must then select the first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub protocols: Vec<String>,
+    /// The `Origin` header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+    /// The grant; none allows everything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grant: Option<Grant>,
+    /// The node of the service, from 0.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub node: usize,
+}
+
+/// What a client may do: names of topics (templates), with a `*` at the end for all that begin so.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default)]
+pub struct Grant {
+    /// Topics it may subscribe to.
+    pub subscribe: Vec<String>,
+    /// Topics it may publish to.
+    pub publish: Vec<String>,
+    /// When the grant ends, in milliseconds from the connect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_in_ms: Option<u64>,
+}
+
+/// One WebSocket frame as a client sends it. The mask, if any, is four zero bytes.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Frame {
+    /// Who sends.
+    pub on: Vec<String>,
+    /// The first byte: FIN is 0x80, the reserved bits 0x70, the opcode 0x0f.
+    pub first: u8,
+    /// Whether it is masked, as a client's frames must be.
+    pub masked: bool,
+    /// The payload.
+    pub bytes: String,
+    /// The length in the header, where it is not that of the payload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub announce: Option<Amount>,
+}
+
+/// A message that must come.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Expect {
+    /// Who receives.
+    pub on: Vec<String>,
+    /// The message; equal means equal after `JSON.parse`.
+    pub text: String,
+    /// Whether it must be the same bytes.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub exact: bool,
+    /// A part that must be in it byte for byte.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contains: Option<String>,
+    /// Members that may be there only once, however they are escaped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub once: Vec<String>,
+}
+
+/// A plain HTTP request and what must be answered.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Http {
+    /// The method.
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+    /// Headers besides `Host` and `Connection: close`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
+    /// The statuses that will do.
+    pub status: Vec<u16>,
+    /// The body, if it matters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks for a reference"
+)]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks for a reference"
+)]
+fn is_zero(value: &usize) -> bool {
+    *value == 0
+}

@@ -1,0 +1,248 @@
+//! A live server by its address.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use thiserror::Error;
+use tokio::net::TcpStream;
+use tokio_tungstenite::MaybeTlsStream;
+use tokio_tungstenite::tungstenite::Error as WebSocketError;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::handshake::client::Request;
+use tokio_tungstenite::tungstenite::http::header::{HeaderName, HeaderValue};
+use tokio_tungstenite::tungstenite::http::{Uri, uri::PathAndQuery};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+
+use crate::{
+    Backend, BackendError, Capability, ConnectError, ConnectOptions, Connection, Declared,
+    HttpRequest, HttpResponse, Level,
+};
+
+mod http;
+mod socket;
+#[cfg(feature = "tls")]
+mod tls;
+
+/// The largest message read: what y-webrtc's own server relays at most.
+const MESSAGE_BYTES_MAX: usize = 128 << 20;
+
+/// A server at a `ws://` or `wss://` address.
+///
+/// It declares the levels `stock` and `robust`, and no limits; say more with [`declare`](Self::declare) if you know it.
+#[derive(Clone, Debug)]
+pub struct UrlBackend {
+    nodes: Vec<Uri>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    declared: Declared,
+}
+
+/// An address cannot be used.
+#[derive(Clone, Debug, Error)]
+#[error("`{url}` is no WebSocket address: {problem}")]
+pub struct UrlError {
+    url: String,
+    problem: String,
+}
+
+impl UrlBackend {
+    /// A server at one address, used by nobody else.
+    ///
+    /// # Errors
+    ///
+    /// The address is not `ws://host[:port][/path]` or `wss://…`.
+    pub fn new(url: &str) -> Result<Self, UrlError> {
+        Self::cluster(&[url])
+    }
+
+    /// Several nodes of one service.
+    ///
+    /// # Errors
+    ///
+    /// One of the addresses is not `ws://host[:port][/path]` or `wss://…`.
+    pub fn cluster(urls: &[&str]) -> Result<Self, UrlError> {
+        let nodes = urls
+            .iter()
+            .map(|url| parse(url))
+            .collect::<Result<Vec<_>, _>>()?;
+        let can = [
+            Capability::Http,
+            Capability::Pause,
+            Capability::Private,
+            Capability::RawFrames,
+        ];
+        let mut declared = Declared::new(urls.join(" "))
+            .levels([Level::Stock, Level::Robust])
+            .capabilities(can);
+        if nodes.len() > 1 {
+            declared = declared
+                .levels([Level::Cluster])
+                .capabilities([Capability::Nodes]);
+        }
+        Ok(Self {
+            nodes,
+            headers: Vec::new(),
+            declared,
+        })
+    }
+
+    /// Says that others use the server too: scenarios with topics of well-known names are left out.
+    #[must_use]
+    pub fn shared(mut self) -> Self {
+        self.declared.capabilities.remove(&Capability::Private);
+        self
+    }
+
+    /// Lets scenarios wait as long as they must: 30 s and more for each of the level `lifecycle`, if
+    /// [`limits`](Declared::limits) says so.
+    #[must_use]
+    pub fn patient(mut self) -> Self {
+        self.declared.capabilities.insert(Capability::Advance);
+        self
+    }
+
+    /// Sends a header with each upgrade, such as `Origin` or `Authorization`.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// Changes what is declared: levels claimed, limits in force.
+    #[must_use]
+    pub fn declare(mut self, change: impl FnOnce(Declared) -> Declared) -> Self {
+        self.declared = change(self.declared);
+        self
+    }
+
+    /// The levels declared.
+    #[must_use]
+    pub fn levels(&self) -> &BTreeSet<Level> {
+        &self.declared.levels
+    }
+
+    async fn open(&self, node: &Uri) -> Result<MaybeTlsStream<TcpStream>, String> {
+        let host = node.host().unwrap_or_default();
+        let secure = node.scheme_str() == Some("wss");
+        let port = node.port_u16().unwrap_or(if secure { 443 } else { 80 });
+        let address = (host.trim_matches(['[', ']']), port);
+        let stream = TcpStream::connect(address)
+            .await
+            .map_err(|error| error.to_string())?;
+        // Small messages must not wait for each other.
+        stream
+            .set_nodelay(true)
+            .map_err(|error| error.to_string())?;
+        if !secure {
+            return Ok(MaybeTlsStream::Plain(stream));
+        }
+        #[cfg(feature = "tls")]
+        return tls::connect(host, stream).await;
+        #[cfg(not(feature = "tls"))]
+        return Err("this build has no TLS; the feature `tls` adds it".to_owned());
+    }
+
+    fn request(&self, node: &Uri, options: &ConnectOptions) -> Result<Request, String> {
+        let mut uri = node.clone().into_parts();
+        if let Some(path) = &options.path {
+            uri.path_and_query = Some(
+                path.parse::<PathAndQuery>()
+                    .map_err(|error| error.to_string())?,
+            );
+        }
+        let uri = Uri::from_parts(uri).map_err(|error| error.to_string())?;
+        let mut request = uri
+            .into_client_request()
+            .map_err(|error| error.to_string())?;
+        let headers = request.headers_mut();
+        headers.extend(
+            self.headers
+                .iter()
+                .cloned()
+                .map(|(name, value)| (Some(name), value))
+                .collect::<Vec<_>>()
+                .into_iter()
+                .filter_map(|(name, value)| name.map(|name| (name, value))),
+        );
+        if let Some(origin) = &options.origin {
+            headers.insert(
+                "origin",
+                origin
+                    .parse()
+                    .map_err(|_| "the origin is no header value")?,
+            );
+        }
+        if !options.protocols.is_empty() {
+            let protocols = options.protocols.join(", ");
+            headers.insert(
+                "sec-websocket-protocol",
+                protocols.parse().map_err(|_| "no header value")?,
+            );
+        }
+        Ok(request)
+    }
+}
+
+#[async_trait]
+impl Backend for UrlBackend {
+    fn declared(&self) -> Declared {
+        self.declared.clone()
+    }
+
+    async fn connect(&self, options: ConnectOptions) -> Result<Box<dyn Connection>, ConnectError> {
+        let node = self
+            .nodes
+            .get(options.node)
+            .ok_or_else(|| ConnectError::Failed("no such node".to_owned()))?;
+        let request = self.request(node, &options).map_err(ConnectError::Failed)?;
+        let stream = self.open(node).await.map_err(ConnectError::Failed)?;
+        let config = WebSocketConfig::default()
+            .read_buffer_size(16 << 10)
+            .max_message_size(Some(MESSAGE_BYTES_MAX))
+            .max_frame_size(Some(MESSAGE_BYTES_MAX));
+        match tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await {
+            Ok((socket, response)) => {
+                let selected = response.headers().get("sec-websocket-protocol");
+                let first = options.protocols.first();
+                if selected.map(HeaderValue::as_bytes) != first.map(String::as_bytes) {
+                    return Err(ConnectError::Failed(format!(
+                        "subprotocol {selected:?} instead of {first:?}"
+                    )));
+                }
+                Ok(Box::new(socket::Socket::start(socket)))
+            }
+            Err(WebSocketError::Http(response)) => Err(ConnectError::Refused {
+                status: response.status().as_u16(),
+            }),
+            Err(error) => Err(ConnectError::Failed(error.to_string())),
+        }
+    }
+
+    async fn advance(&self, time: Duration) -> Result<(), BackendError> {
+        tokio::time::sleep(time).await;
+        Ok(())
+    }
+
+    async fn http(&self, request: HttpRequest) -> Result<HttpResponse, BackendError> {
+        let node = &self.nodes[0];
+        let stream = self.open(node).await.map_err(BackendError::new)?;
+        let host = node.authority().map_or("", |authority| authority.as_str());
+        http::exchange(stream, host, &request)
+            .await
+            .map_err(BackendError::new)
+    }
+}
+
+fn parse(url: &str) -> Result<Uri, UrlError> {
+    let error = |problem: &str| UrlError {
+        url: url.to_owned(),
+        problem: problem.to_owned(),
+    };
+    let uri: Uri = url
+        .parse()
+        .map_err(|problem| error(&format!("{problem}")))?;
+    match uri.scheme_str() {
+        Some("ws" | "wss") if uri.host().is_some() => Ok(uri),
+        _ => Err(error("it must begin with ws:// or wss:// and name a host")),
+    }
+}

@@ -1,0 +1,96 @@
+//! The suite's own test in public: servers that others wrote, each with its results in `results/`.
+//!
+//! `SIGNAL_NODE_MODULES` names a `node_modules` with y-webrtc 10.3.0, `SIGNAL_YRS_WARP` the binary built from
+//! `peers/yrs-warp`. `SIGNAL_RESULTS=write` writes the files anew.
+#![expect(clippy::print_stderr, reason = "tells why a test is skipped")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use common::ProcessBackend;
+use signal_conformance::{Grade, Level, Report, RunOptions, Suite};
+use tokio::process::Command;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn y_webrtc_passes_stock_and_fails_robust() {
+    let Some(modules) = path_from("SIGNAL_NODE_MODULES") else {
+        return;
+    };
+    let script = modules.join("y-webrtc/bin/server.js");
+    let server = ProcessBackend::start("y-webrtc 10.3.0", "", move |port| {
+        let mut command = Command::new("node");
+        command.arg(&script).env("PORT", port.to_string());
+        command
+    })
+    .await;
+
+    let report = Suite::all().run(&server, &options()).await;
+
+    let levels = report.levels();
+    assert_eq!(levels[&Level::Stock].failed, 0, "{}", report.to_text());
+    assert_eq!(levels[&Level::Stock].skipped, 0, "{}", report.to_text());
+    assert!(levels[&Level::Robust].failed > 0, "{}", report.to_text());
+    compare("y-webrtc-10.3.0.json", &report);
+}
+
+fn options() -> RunOptions {
+    let mut options = RunOptions::default();
+    options.concurrency = 8;
+    options
+}
+
+/// Compares a fresh run with the file of results, both ways.
+fn compare(file: &str, report: &Report) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("results")
+        .join(file);
+    let fresh = report.summary();
+    if std::env::var("SIGNAL_RESULTS").is_ok_and(|mode| mode == "write") {
+        std::fs::write(&path, serde_json::to_string_pretty(&fresh).unwrap() + "\n").unwrap();
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    let kept: BTreeMap<String, String> = serde_json::from_str(&kept).unwrap_or_default();
+    let ids = kept
+        .keys()
+        .chain(fresh.keys())
+        .collect::<std::collections::BTreeSet<_>>();
+    let differences: Vec<_> = ids
+        .into_iter()
+        .filter(|id| kept.get(*id) != fresh.get(*id))
+        .map(|id| {
+            format!(
+                "{id}: kept {:?}, fresh {:?}{}",
+                kept.get(id),
+                fresh.get(id),
+                detail(report, id)
+            )
+        })
+        .collect();
+    assert!(
+        differences.is_empty(),
+        "results/{file} differs from a fresh run:\n{}",
+        differences.join("\n")
+    );
+}
+
+fn detail(report: &Report, id: &str) -> String {
+    match report.result(id).map(|result| &result.grade) {
+        Some(Grade::Failed(failure)) => format!(" ({})", failure.headline()),
+        _ => String::new(),
+    }
+}
+
+/// The path in the variable; without it the test is skipped, but never in CI.
+fn path_from(variable: &str) -> Option<PathBuf> {
+    if let Some(path) = std::env::var_os(variable) {
+        return Some(path.into());
+    }
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "{variable} must be set in CI"
+    );
+    eprintln!("skipped: {variable} is not set (`cargo xtask test` sets it)");
+    None
+}
