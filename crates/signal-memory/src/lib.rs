@@ -1,1 +1,16 @@
-//! The signaling relay in memory: a whole world of peers, links and time from one seed.
+#![doc = include_str!("../README.md")]
+
+mod config;
+mod fault;
+mod host;
+mod link;
+mod net;
+mod rng;
+mod transcript;
+mod world;
+
+pub use config::{Config, PeerOptions, RoomId};
+pub use fault::Fault;
+pub use link::End;
+pub use transcript::{Jump, Line, Transcript, What};
+pub use world::World;

@@ -1,0 +1,397 @@
+use std::collections::BTreeSet;
+
+use signal_core::{
+    CloseReason, Grant, Instant, Message, Outcome, PeerId, PeerSnapshot, Room, Sink,
+};
+
+use crate::config::{Config, RoomId};
+use crate::fault::{Fault, FaultySink};
+use crate::link::{Down, End, Up};
+use crate::net::Net;
+use crate::transcript::{Clock, What};
+
+/// What an adapter is: it owns a room, its clock and its queues, moves messages and time, and decides nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct Host {
+    pub(crate) id: RoomId,
+    pub(crate) room: Room,
+    pub(crate) clock: Clock,
+    pub(crate) is_draining: bool,
+    frames_max: usize,
+    bytes_max: usize,
+    fault: Option<Fault>,
+    calls: u64,
+}
+
+impl Host {
+    pub(crate) fn new(id: RoomId, config: &Config) -> Self {
+        let mut limits = config.limits.clone();
+        let factor = |value: u32| match config.fault {
+            Some(Fault::LaxLimits) => value * 2,
+            Some(Fault::StrictLimits) => value / 2,
+            _ => value,
+        };
+        for limit in [
+            &mut limits.messages_burst,
+            &mut limits.pings_burst,
+            &mut limits.strikes_burst,
+            &mut limits.topics_per_peer_max,
+        ] {
+            *limit = factor(*limit);
+        }
+        let shrunk = |max: usize| {
+            if config.fault == Some(Fault::ShrinkQueue) {
+                max / 2
+            } else {
+                max
+            }
+        };
+        Self {
+            id,
+            room: Room::new(limits),
+            clock: Clock::default(),
+            is_draining: false,
+            frames_max: shrunk(config.outbound_frames_max),
+            bytes_max: shrunk(config.outbound_bytes_max),
+            fault: config.fault,
+            calls: 0,
+        }
+    }
+
+    /// When the room has something to do next, in the time of the world.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        if self.fault == Some(Fault::MissDeadlines) {
+            return None;
+        }
+        self.room.poll_timeout().map(|due| self.clock.when(due))
+    }
+
+    pub(crate) fn connect(&mut self, net: &mut Net, peer: PeerId, grant: Grant) {
+        let clock = self.clock.at(net.now);
+        net.transcript.add(
+            net.now,
+            self.id,
+            What::Connected {
+                peer,
+                grant: grant.clone(),
+                clock,
+            },
+        );
+        self.room.connect(clock, peer, grant);
+    }
+
+    /// Handles what has come from a client.
+    pub(crate) fn receive(&mut self, net: &mut Net, peer: PeerId, frame: Up) {
+        match frame {
+            Up::Text(text) => self.message(net, peer, text.clone(), |room, clock, sink| {
+                room.receive(clock, peer, text.as_str(), sink)
+            }),
+            Up::Binary(bytes) => {
+                let text = String::from_utf8_lossy(&bytes).into_owned().into();
+                self.message(net, peer, text, |room, clock, sink| {
+                    room.receive_binary(clock, peer, &bytes, sink)
+                });
+            }
+            Up::Pong if self.fault == Some(Fault::SwallowPongs) => {}
+            Up::Pong => {
+                let clock = self.clock.at(net.now);
+                net.transcript
+                    .add(net.now, self.id, What::Pong { peer, clock });
+                self.room.pong(clock, peer);
+            }
+            Up::Close(code) => {
+                let end = End {
+                    code: code.unwrap_or(1005),
+                    reason: String::new(),
+                };
+                self.leave(net, peer, Some(end));
+            }
+            Up::Reset => self.leave(net, peer, None),
+        }
+    }
+
+    /// Acts on the deadlines that have come.
+    pub(crate) fn handle_timeout(&mut self, net: &mut Net) {
+        let clock = self.clock.at(net.now);
+        net.transcript
+            .add(net.now, self.id, What::Deadline { clock });
+        self.call(net, |room, sink| room.handle_timeout(clock, sink));
+    }
+
+    /// Refuses a peer for what the host has seen.
+    pub(crate) fn refuse(&mut self, net: &mut Net, peer: PeerId, reason: CloseReason) {
+        let clock = self.clock.at(net.now);
+        net.transcript.add(
+            net.now,
+            self.id,
+            What::Refused {
+                peer,
+                reason,
+                clock,
+            },
+        );
+        self.room.refuse(clock, peer, reason);
+    }
+
+    /// Forgets everything but bytes, and wakes up from them. The sockets and what waits in them stay.
+    pub(crate) fn hibernate(&mut self, net: &mut Net) {
+        let mut stored: Vec<(PeerId, Vec<u8>)> = self
+            .room
+            .peers()
+            .filter_map(|peer| Some((peer, self.room.snapshot(peer)?.to_bytes())))
+            .collect();
+        let bytes = stored.iter().map(|(_, bytes)| bytes.len()).sum();
+        net.transcript.add(
+            net.now,
+            self.id,
+            What::Hibernated {
+                peers: stored.len(),
+                bytes,
+            },
+        );
+        net.rng.shuffle(&mut stored);
+        let empty = Room::new(self.room.limits().clone());
+        let asleep = std::mem::replace(&mut self.room, empty);
+        let clock = self.clock.at(net.now);
+        for (place, (peer, bytes)) in stored.into_iter().enumerate() {
+            match self.fault {
+                Some(Fault::ForgetPeer) if place == 0 => {}
+                Some(Fault::ForgetTopics) => self.room.connect(clock, peer, Grant::open()),
+                Some(Fault::ForgetBudgets) => {
+                    self.room.connect(clock, peer, Grant::open());
+                    let topics = asleep
+                        .peer(peer)
+                        .into_iter()
+                        .flat_map(signal_core::Peer::topics);
+                    for topic in topics {
+                        let text = format!("{{\"type\":\"subscribe\",\"topic\":\"{topic}\"}}");
+                        self.room.receive(clock, peer, &text, &mut Vec::new());
+                    }
+                }
+                _ => {
+                    let snapshot =
+                        PeerSnapshot::from_bytes(&bytes).expect("the room wrote these bytes");
+                    self.room
+                        .restore(peer, snapshot)
+                        .expect("each peer is stored once");
+                }
+            }
+        }
+    }
+
+    /// The process ends and is started again.
+    pub(crate) fn restart(&mut self, net: &mut Net) {
+        net.transcript.add(net.now, self.id, What::Restarted);
+        for peer in self.peers_connected(net) {
+            self.end(net, peer, End::without_close());
+        }
+        self.room = Room::new(self.room.limits().clone());
+        self.is_draining = false;
+    }
+
+    /// Closes every peer and takes no more.
+    pub(crate) fn drain(&mut self, net: &mut Net) {
+        self.is_draining = true;
+        for peer in self.peers_connected(net) {
+            self.close(net, peer, CloseReason::Draining);
+        }
+    }
+
+    /// Ends a peer for a reason of the host's own.
+    pub(crate) fn close(&mut self, net: &mut Net, peer: PeerId, reason: CloseReason) {
+        self.room.disconnect(peer);
+        let Some(link) = net.links.get_mut(&peer) else {
+            return;
+        };
+        let waiting = link.queue.len();
+        if reason == CloseReason::SlowConsumer {
+            link.queue.clear();
+        }
+        net.transcript.add(
+            net.now,
+            self.id,
+            What::Closed {
+                peer,
+                reason,
+                waiting,
+            },
+        );
+        self.end(net, peer, reason.into());
+    }
+
+    /// The connection of a peer has ended; its close is answered, a reset is not.
+    fn leave(&mut self, net: &mut Net, peer: PeerId, answer: Option<End>) {
+        let clock = self.clock.at(net.now);
+        let was_reset = answer.is_none();
+        net.transcript.add(
+            net.now,
+            self.id,
+            What::Left {
+                peer,
+                was_reset,
+                clock,
+            },
+        );
+        if self.fault != Some(Fault::KeepGhost) {
+            self.room.disconnect(peer);
+        }
+        match answer {
+            Some(end) => self.end(net, peer, end),
+            None => {
+                if let Some(link) = net.links.get_mut(&peer) {
+                    link.is_over_at_host = true;
+                    link.queue.clear();
+                }
+            }
+        }
+    }
+
+    /// Sends a close after what is queued, and nothing more.
+    fn end(&mut self, net: &mut Net, peer: PeerId, end: End) {
+        let Some(link) = net.links.get_mut(&peer) else {
+            return;
+        };
+        if std::mem::replace(&mut link.is_over_at_host, true) {
+            return;
+        }
+        link.queue.push(Down::End(end));
+        net.pump(peer);
+    }
+
+    fn peers_connected(&self, net: &Net) -> Vec<PeerId> {
+        let here = net.links.iter().filter(|(_, link)| link.room == self.id);
+        here.filter(|(_, link)| !link.is_over_at_host)
+            .map(|(peer, _)| *peer)
+            .collect()
+    }
+
+    fn message(
+        &mut self,
+        net: &mut Net,
+        peer: PeerId,
+        text: Message,
+        receive: impl FnOnce(&mut Room, Instant, &mut dyn Sink) -> Outcome,
+    ) {
+        let clock = self.clock.at(net.now);
+        let line = net.transcript.add(
+            net.now,
+            self.id,
+            What::Message {
+                peer,
+                text,
+                outcome: Outcome::Unknown,
+                clock,
+            },
+        );
+        let outcome = self.call(net, |room, sink| receive(room, clock, sink));
+        net.transcript.set_outcome(line, outcome);
+    }
+
+    /// Calls the room, carries out what it asks for, and ends those whose queues have run full.
+    fn call<T>(&mut self, net: &mut Net, call: impl FnOnce(&mut Room, &mut dyn Sink) -> T) -> T {
+        let peers: Vec<PeerId> = match self.fault {
+            Some(_) => self.peers_connected(net),
+            None => Vec::new(),
+        };
+        let mut outbox = Outbox {
+            net,
+            room: self.id,
+            frames_max: self.frames_max,
+            bytes_max: self.bytes_max,
+            fault: self.fault,
+            full: BTreeSet::new(),
+        };
+        let result = match self.fault {
+            None => call(&mut self.room, &mut outbox),
+            Some(fault) => call(
+                &mut self.room,
+                &mut FaultySink {
+                    fault,
+                    calls: &mut self.calls,
+                    peers: &peers,
+                    inner: &mut outbox,
+                },
+            ),
+        };
+        let full = outbox.full;
+        for peer in full {
+            self.close(net, peer, CloseReason::SlowConsumer);
+        }
+        result
+    }
+}
+
+/// Puts what a room asks for into the peers' queues, and remembers whose are full.
+struct Outbox<'a> {
+    net: &'a mut Net,
+    room: RoomId,
+    frames_max: usize,
+    bytes_max: usize,
+    fault: Option<Fault>,
+    full: BTreeSet<PeerId>,
+}
+
+impl Outbox<'_> {
+    fn queue(&mut self, peer: PeerId, frame: Down, bytes: usize) {
+        let Some(link) = self.net.links.get_mut(&peer) else {
+            return;
+        };
+        if link.is_over_at_host || self.full.contains(&peer) {
+            return;
+        }
+        let is_full =
+            link.queue.len() >= self.frames_max || link.queue.bytes() + bytes > self.bytes_max;
+        if is_full && self.fault != Some(Fault::GrowQueue) {
+            if self.fault != Some(Fault::DropWhenFull) {
+                self.full.insert(peer);
+            }
+            return;
+        }
+        link.queue.push(frame);
+        if self.fault == Some(Fault::SwapInQueue) {
+            link.queue.swap_last_two();
+        }
+        self.net.pump(peer);
+    }
+}
+
+impl Sink for Outbox<'_> {
+    fn send(&mut self, to: &[PeerId], message: &Message) {
+        let what = What::Sent {
+            to: to.into(),
+            message: message.clone(),
+        };
+        self.net.transcript.add(self.net.now, self.room, what);
+        for peer in to {
+            self.queue(*peer, Down::Text(message.clone()), message.as_bytes().len());
+        }
+    }
+
+    fn ping(&mut self, to: PeerId) {
+        self.net
+            .transcript
+            .add(self.net.now, self.room, What::Pinged { peer: to });
+        self.queue(to, Down::Ping, 0);
+    }
+
+    fn close(&mut self, peer: PeerId, reason: CloseReason) {
+        let waiting = self.net.links.get(&peer).map_or(0, |link| link.queue.len());
+        self.net.transcript.add(
+            self.net.now,
+            self.room,
+            What::Closed {
+                peer,
+                reason,
+                waiting,
+            },
+        );
+        let Some(link) = self.net.links.get_mut(&peer) else {
+            return;
+        };
+        if std::mem::replace(&mut link.is_over_at_host, true) {
+            return;
+        }
+        link.queue.push(Down::End(reason.into()));
+        self.net.pump(peer);
+    }
+}
