@@ -60,6 +60,22 @@ impl Relay {
         })
     }
 
+    /// A server that sends every message back to its sender: all of a relay's connection code, with nothing behind it. The
+    /// Autobahn cases need such a server, and are worth something only if they test the relay's own frames.
+    ///
+    /// # Errors
+    ///
+    /// If a setting is out of its range.
+    #[doc(hidden)]
+    pub fn echo(config: Config) -> Result<Self, ConfigError> {
+        config.check()?;
+        let mut shared = Shared::new(config, Box::new(Everyone));
+        shared.is_echo = true;
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
     /// Serves connections from `listener` until the relay has [drained](Self::drain).
     ///
     /// Connections are tasks of the current runtime. Dropping this future stops accepting and leaves them running.

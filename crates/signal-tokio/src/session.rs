@@ -96,6 +96,12 @@ impl Session {
     /// Handles one message or control frame; breaks when the rest must not be read.
     pub(crate) fn receive(&mut self, now: Instant, incoming: Incoming<'_>) -> ControlFlow<()> {
         match incoming {
+            Incoming::Text(text) if self.shared().is_echo => {
+                self.push(&frame::encode(Opcode::Text, text.as_bytes()));
+            }
+            Incoming::Binary(payload) if self.shared().is_echo => {
+                self.push(&frame::encode(Opcode::Binary, payload));
+            }
             Incoming::Text(text) => {
                 let request = self.peer.receive(now, text);
                 self.carry_out(now, request);

@@ -39,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) lifecycle: watch::Sender<Lifecycle>,
     /// Told whenever the last peer has left.
     pub(crate) emptied: Notify,
+    /// Whether messages are sent back instead of carried out; see [`Relay::echo`](crate::Relay::echo).
+    pub(crate) is_echo: bool,
     origin: tokio::time::Instant,
 }
 
@@ -54,6 +56,7 @@ impl Shared {
             next_peer: AtomicU64::new(1),
             lifecycle: watch::Sender::new(Lifecycle::Serving),
             emptied: Notify::new(),
+            is_echo: false,
             origin: tokio::time::Instant::now(),
             config,
         }

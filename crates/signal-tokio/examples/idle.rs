@@ -1,0 +1,139 @@
+//! Measures what an idle, subscribed connection costs the relay in process memory: `idle [CONNECTIONS]`.
+//!
+//! The relay runs in a child process, so that the client's memory is not counted. Each connection is subscribed to one topic of
+//! its own, named by a UUID, and has sent and received its first messages. Linux only: it reads `/proc`.
+
+use std::error::Error;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use signal_tokio::{Config, Relay};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// Connections opened before measuring, so that what the first ones allocate once is not counted.
+const WARM_UP: usize = 200;
+
+fn main() -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    match std::env::args().nth(1).as_deref() {
+        Some("--server") => runtime.block_on(serve()),
+        Some(count) => runtime.block_on(measure(count.parse()?)),
+        None => runtime.block_on(measure(10_000)),
+    }
+}
+
+async fn serve() -> Result<()> {
+    let mut config = Config::default();
+    config.peers_max = 100_000;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    println!("{}", listener.local_addr()?);
+    Relay::new(config)?.serve(listener).await;
+    Ok(())
+}
+
+async fn measure(count: usize) -> Result<()> {
+    let mut server = Command::new(std::env::current_exe()?)
+        .arg("--server")
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut address = String::new();
+    BufReader::new(server.stdout.take().ok_or("no output")?).read_line(&mut address)?;
+    let result = open_and_measure(address.trim(), server.id(), count).await;
+    server.kill()?;
+    server.wait()?;
+    result
+}
+
+async fn open_and_measure(address: &str, pid: u32, count: usize) -> Result<()> {
+    let mut connections = Vec::new();
+    for number in 0..WARM_UP {
+        connections.push(subscribe(address, number).await?);
+    }
+    let before = Memory::of(pid)?;
+    for number in 0..count {
+        connections.push(subscribe(address, WARM_UP + number).await?);
+    }
+    // What the last handshakes held is given back by now.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let after = Memory::of(pid)?;
+    let per_connection = |after: u64, before: u64| after.saturating_sub(before) / count as u64;
+    println!("{count} idle connections, one topic each");
+    println!(
+        "resident: {} bytes per connection",
+        per_connection(after.resident, before.resident)
+    );
+    println!(
+        "private dirty: {} bytes per connection",
+        per_connection(after.private, before.private)
+    );
+    println!(
+        "resident in all: {} KiB before, {} KiB after",
+        before.resident / 1024,
+        after.resident / 1024
+    );
+    Ok(())
+}
+
+/// Opens a connection that has subscribed and heard its own message.
+async fn subscribe(address: &str, number: usize) -> Result<TcpStream> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!(
+        "GET / HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await?;
+    let topic = format!("f81d4fae-7dec-11d0-a765-{number:012}");
+    stream
+        .write_all(&frame(&format!(
+            r#"{{"type":"subscribe","topics":["{topic}"]}}"#
+        )))
+        .await?;
+    stream
+        .write_all(&frame(&format!(
+            r#"{{"type":"publish","topic":"{topic}"}}"#
+        )))
+        .await?;
+    let mut seen = Vec::new();
+    while !seen.windows(11).any(|window| window == br#""clients":1"#) {
+        if stream.read_buf(&mut seen).await? == 0 {
+            return Err(format!("connection {number}: {}", String::from_utf8_lossy(&seen)).into());
+        }
+    }
+    Ok(stream)
+}
+
+/// A text frame of up to 125 bytes, with a mask of zeros.
+fn frame(text: &str) -> Vec<u8> {
+    let mut frame = vec![0x81, 0x80 | text.len() as u8, 0, 0, 0, 0];
+    frame.extend_from_slice(text.as_bytes());
+    frame
+}
+
+struct Memory {
+    resident: u64,
+    private: u64,
+}
+
+impl Memory {
+    fn of(pid: u32) -> Result<Self> {
+        let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+        let field = |name: &str| -> Result<u64> {
+            let line = rollup
+                .lines()
+                .find(|line| line.starts_with(name))
+                .ok_or("no such line")?;
+            let kib: u64 = line.split_whitespace().nth(1).ok_or("no number")?.parse()?;
+            Ok(kib * 1024)
+        };
+        Ok(Self {
+            resident: field("Rss:")?,
+            private: field("Private_Dirty:")?,
+        })
+    }
+}
