@@ -271,6 +271,64 @@ fn what_is_not_json_does_nothing() {
 }
 
 #[test]
+fn no_control_character_may_stand_in_a_string_wherever_it_stands() {
+    for (byte, place) in (0..0x20u8).flat_map(|byte| (0..17).map(move |place| (byte, place))) {
+        let mut data = "x".repeat(17);
+        data.insert(place, char::from(byte));
+        let text = format!(r#"{{"type":"publish","topic":"t","data":"{data}"}}"#);
+        assert_eq!(
+            ignored(&text),
+            Some(Ignored::NotJson),
+            "{byte:#x} at {place}"
+        );
+    }
+    for plain in [' ', '!', '\u{7f}', '\u{80}', '\u{2028}'] {
+        let text = format!(r#"{{"type":"publish","topic":"t","data":"xxxxxxx{plain}xxxxxxx"}}"#);
+        assert!(matches!(
+            Still::new().send(CAT, &text).as_slice(),
+            [Output::Send { .. }]
+        ));
+    }
+}
+
+#[test]
+fn surrogate_pairs_are_decoded_from_the_first_to_the_last() {
+    let pairs = [
+        (r"\ud800\udc00", "\u{10000}"),
+        (r"\uDBFF\uDFFF", "\u{10ffff}"),
+        (r"\ud83c\udf31x", "\u{1f331}x"),
+        (r"\ud7ff\ue000", "\u{d7ff}\u{e000}"),
+    ];
+    for (escaped, topic) in pairs {
+        let mut still = Still::new();
+        still.send(
+            CAT,
+            &format!(r#"{{"type":"subscribe","topics":["{escaped}"]}}"#),
+        );
+        assert_eq!(still.receivers(topic), [CAT], "{escaped}");
+    }
+    for lone in [
+        r"\udc00\ud800",
+        r"\ud800\ud800\udc00",
+        r"\ud800x",
+        r"\udfff",
+        r"x\ud800\u0041",
+    ] {
+        let mut still = Still::new();
+        let text = format!(r#"{{"type":"subscribe","topics":["{lone}"]}}"#);
+        let (_, outcome) = still.send_at(0, CAT, &text);
+        assert_eq!(
+            outcome,
+            Outcome::Subscribed {
+                topics: 0,
+                skipped: 1
+            },
+            "{lone}"
+        );
+    }
+}
+
+#[test]
 fn depth_is_counted_from_the_outermost_braces() {
     let nested = |levels: usize| {
         let (open, close) = ("[".repeat(levels - 1), "]".repeat(levels - 1));
