@@ -2,6 +2,9 @@
 
 mod admission;
 mod authorize;
+#[cfg(feature = "axum")]
+mod axum;
+mod client;
 mod config;
 mod deadlines;
 mod drain;
@@ -9,6 +12,7 @@ mod frame;
 mod gate;
 mod http1;
 mod messages;
+mod per_core;
 mod queue;
 mod refusal;
 mod registry;
@@ -23,7 +27,9 @@ mod upgrade;
 
 pub use admission::Admission;
 pub use authorize::{Authorization, Authorizer, UpgradeRequest};
+pub use client::{Announce, Client, ClientConfig, ClientError, Event, Events, Received};
 pub use config::{Config, ConfigError};
+pub use per_core::Serving;
 pub use refusal::{Refusal, RefusalCause};
 pub use relay::Relay;
 pub use signal_core::{CloseReason, Grant, Ignored, Instant, Limits, TopicSet};

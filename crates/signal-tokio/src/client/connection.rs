@@ -1,0 +1,444 @@
+use std::collections::{BTreeSet, VecDeque};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use http::header::RETRY_AFTER;
+use serde::Serialize;
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::handshake::client::Request;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
+use tokio_tungstenite::{
+    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
+};
+
+use super::backoff::Backoff;
+use super::event::{Event, Parsed, parse};
+use super::{ClientConfig, ClientError, Command};
+
+const PING: Utf8Bytes = Utf8Bytes::from_static(r#"{"type":"ping"}"#);
+/// How long a closing handshake may take before the socket is just dropped.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// The longest `Retry-After` that is honoured; a client that waited hours for a mistyped header would seem broken.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
+
+/// Who waits for the next pongs, in order; `None` where it was we who asked after a silence.
+type Pings = VecDeque<Option<oneshot::Sender<()>>>;
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// Checks an address and makes the upgrade request for it.
+pub(super) fn check(url: &str, config: &ClientConfig) -> Result<Request, ClientError> {
+    let wrong = |cause: String| ClientError::Address {
+        url: url.to_owned(),
+        cause,
+    };
+    let mut request = url
+        .into_client_request()
+        .map_err(|error| wrong(error.to_string()))?;
+    match request.uri().scheme_str() {
+        Some("ws") => {}
+        Some("wss") if cfg!(feature = "tls") => {}
+        Some("wss") => {
+            return Err(wrong(
+                "signal-tokio was built without its feature `tls`".to_owned(),
+            ));
+        }
+        _ => return Err(wrong("it begins with neither ws:// nor wss://".to_owned())),
+    }
+    if request.uri().host().is_none() {
+        return Err(wrong("it names no host".to_owned()));
+    }
+    for (name, value) in &config.headers {
+        request.headers_mut().append(name, value.clone());
+    }
+    Ok(request)
+}
+
+/// The text of a publish.
+pub(super) fn publish_text<T: Serialize + ?Sized>(
+    topic: &str,
+    data: &T,
+) -> Result<String, serde_json::Error> {
+    #[derive(Serialize)]
+    struct Publish<'a, T: ?Sized> {
+        r#type: &'static str,
+        topic: &'a str,
+        data: &'a T,
+    }
+    serde_json::to_string(&Publish {
+        r#type: "publish",
+        topic,
+        data,
+    })
+}
+
+fn topics_text(kind: &'static str, topics: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+    let topics: Vec<String> = topics
+        .into_iter()
+        .map(|topic| topic.as_ref().to_owned())
+        .collect();
+    serde_json::json!({ "type": kind, "topics": topics }).to_string()
+}
+
+/// The task that keeps a client connected.
+pub(super) struct Task {
+    pub(super) request: Request,
+    pub(super) config: ClientConfig,
+    pub(super) topics: BTreeSet<String>,
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) events: mpsc::Sender<Event>,
+    pub(super) is_connected: Arc<AtomicBool>,
+}
+
+/// Why a phase of the task has ended.
+enum End {
+    /// The handles or the events are gone: the client is no longer wanted.
+    Unwanted,
+    /// The connection broke or could not be made; the relay may have asked for patience.
+    Lost {
+        cause: String,
+        retry_after: Option<Duration>,
+    },
+}
+
+impl End {
+    fn lost(cause: impl ToString) -> Self {
+        Self::Lost {
+            cause: cause.to_string(),
+            retry_after: None,
+        }
+    }
+}
+
+impl Task {
+    pub(super) async fn run(mut self) {
+        let mut backoff = Backoff::new(self.config.backoff_min, self.config.backoff_max);
+        loop {
+            let end = match self.connect().await {
+                Ok(socket) => {
+                    let start = Instant::now();
+                    let end = self.converse(socket).await;
+                    self.is_connected.store(false, Ordering::Release);
+                    backoff.lasted(start.elapsed());
+                    end
+                }
+                Err(end) => end,
+            };
+            let End::Lost { cause, retry_after } = end else {
+                return;
+            };
+            let wait = backoff
+                .fail(fastrand::f64())
+                .max(retry_after.unwrap_or_default());
+            let event = Event::Disconnected {
+                cause,
+                retry_in: wait,
+            };
+            if self.events.send(event).await.is_err() || self.wait(wait).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Opens a connection; commands are taken meanwhile.
+    async fn connect(&mut self) -> Result<Socket, End> {
+        let limits = WebSocketConfig::default()
+            .max_message_size(Some(self.config.message_bytes_max))
+            .max_frame_size(Some(self.config.message_bytes_max))
+            .read_buffer_size(16 * 1024);
+        let request = self.request.clone();
+        let connect_timeout = self.config.connect_timeout;
+        let connect = async {
+            let connector = connector().map_err(End::lost)?;
+            let connecting = connect_async_tls_with_config(request, Some(limits), true, connector);
+            match timeout(connect_timeout, connecting).await {
+                Ok(Ok((socket, _response))) => Ok(socket),
+                Ok(Err(error)) => Err(refusal(error)),
+                Err(_) => Err(End::lost(format_args!(
+                    "no connection within {connect_timeout:?}"
+                ))),
+            }
+        };
+        let mut connect = pin!(connect);
+        loop {
+            tokio::select! {
+                result = &mut connect => return result,
+                command = self.commands.recv() => match command {
+                    Some(command) => note(&mut self.topics, command),
+                    None => return Err(End::Unwanted),
+                },
+            }
+        }
+    }
+
+    /// Waits for the next try; commands are taken meanwhile.
+    async fn wait(&mut self, wait: Duration) -> Result<(), End> {
+        let mut until = pin!(sleep_until(Instant::now() + wait));
+        loop {
+            tokio::select! {
+                () = &mut until => return Ok(()),
+                () = self.events.closed() => return Err(End::Unwanted),
+                command = self.commands.recv() => match command {
+                    Some(command) => note(&mut self.topics, command),
+                    None => return Err(End::Unwanted),
+                },
+            }
+        }
+    }
+
+    /// Talks on a connection until it ends.
+    async fn converse(&mut self, mut socket: Socket) -> End {
+        let end = match self.greet(&mut socket).await {
+            Ok(()) => self.exchange(&mut socket).await,
+            Err(end) => end,
+        };
+        if matches!(end, End::Unwanted) {
+            let _ = timeout(CLOSE_TIMEOUT, socket.close(None)).await;
+        }
+        end
+    }
+
+    /// Subscribes and announces all topics, then tells that there is a connection.
+    async fn greet(&mut self, socket: &mut Socket) -> Result<(), End> {
+        if !self.topics.is_empty() {
+            feed(socket, topics_text("subscribe", &self.topics)).await?;
+            for topic in &self.topics {
+                announce(&self.config, socket, topic).await?;
+            }
+            socket.flush().await.map_err(End::lost)?;
+        }
+        self.is_connected.store(true, Ordering::Release);
+        self.events
+            .send(Event::Connected)
+            .await
+            .map_err(|_| End::Unwanted)
+    }
+
+    /// Reads, writes and obeys. Nothing here waits for only one of the three: a user who publishes before reading events, and a
+    /// relay that sends before reading us, must not lock each other out.
+    async fn exchange(&mut self, socket: &mut Socket) -> End {
+        let interval = self.config.ping_interval;
+        let mut heard_at = Instant::now();
+        let mut has_asked = false;
+        let mut pings = Pings::new();
+        let mut is_flushed = true;
+        let mut room_for_event = None;
+        loop {
+            let silence_ends = heard_at + if has_asked { interval * 2 } else { interval };
+            let may_read = room_for_event.is_some();
+            tokio::select! {
+                room = self.events.clone().reserve_owned(), if !may_read => match room {
+                    Ok(room) => room_for_event = Some(room),
+                    Err(_) => return End::Unwanted,
+                },
+                () = self.events.closed() => return End::Unwanted,
+                arrived = turn(socket, &mut is_flushed, may_read) => {
+                    let text = match arrived {
+                        Arrived::Flushed => continue,
+                        Arrived::Message(message) => match text_of(message) {
+                            Ok(text) => text,
+                            Err(end) => return end,
+                        },
+                    };
+                    heard_at = Instant::now();
+                    has_asked = false;
+                    match text.map(parse) {
+                        Some(Parsed::Publish(message)) => {
+                            room_for_event.take().map(|room| room.send(Event::Message(message)));
+                        }
+                        Some(Parsed::Pong) => {
+                            pings.pop_front().flatten().map(|answer| answer.send(()));
+                        }
+                        Some(Parsed::Unknown) | None => {}
+                    }
+                }
+                command = self.commands.recv(), if is_flushed => {
+                    let Some(command) = command else { return End::Unwanted };
+                    if let Err(end) = self.execute(socket, command, &mut pings).await {
+                        return end;
+                    }
+                    is_flushed = false;
+                }
+                () = sleep_until(silence_ends), if may_read => {
+                    if has_asked {
+                        return End::lost(format_args!("the relay was silent for {:?}", interval * 2));
+                    }
+                    has_asked = true;
+                    // Otherwise what is stuck on its way would be answered just as well.
+                    if is_flushed {
+                        pings.push_back(None);
+                        if let Err(end) = feed(socket, PING).await {
+                            return end;
+                        }
+                        is_flushed = false;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn execute(
+        &mut self,
+        socket: &mut Socket,
+        command: Command,
+        pings: &mut Pings,
+    ) -> Result<(), End> {
+        match command {
+            Command::Subscribe(topic) => {
+                if self.topics.insert(topic.clone()) {
+                    feed(socket, topics_text("subscribe", [&topic])).await?;
+                    announce(&self.config, socket, &topic).await?;
+                }
+            }
+            Command::Unsubscribe(topic) => {
+                if self.topics.remove(&topic) {
+                    feed(socket, topics_text("unsubscribe", [&topic])).await?;
+                }
+            }
+            Command::Send(text) => feed(socket, text).await?,
+            Command::Ping(answer) => {
+                pings.push_back(Some(answer));
+                feed(socket, PING).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What one turn on a socket brought.
+enum Arrived {
+    Flushed,
+    Message(Option<Result<Message, tungstenite::Error>>),
+}
+
+/// Waits until everything is written or, if `may_read`, something has been read; works on both meanwhile.
+async fn turn(socket: &mut Socket, is_flushed: &mut bool, may_read: bool) -> Arrived {
+    poll_fn(|cx| {
+        if !*is_flushed {
+            match socket.poll_flush_unpin(cx) {
+                Poll::Ready(Ok(())) => {
+                    *is_flushed = true;
+                    return Poll::Ready(Arrived::Flushed);
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Arrived::Message(Some(Err(error)))),
+                Poll::Pending => {}
+            }
+        }
+        if may_read {
+            socket.poll_next_unpin(cx).map(Arrived::Message)
+        } else {
+            Poll::Pending
+        }
+    })
+    .await
+}
+
+/// The text of a message; `None` for one that is only a sign of life.
+fn text_of(message: Option<Result<Message, tungstenite::Error>>) -> Result<Option<Utf8Bytes>, End> {
+    match message {
+        Some(Ok(Message::Text(text))) => Ok(Some(text)),
+        Some(Ok(Message::Close(close))) => Err(closed(close)),
+        Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {
+            Ok(None)
+        }
+        Some(Err(error)) => Err(End::lost(error)),
+        None => Err(End::lost("the relay ended the connection")),
+    }
+}
+
+/// Keeps what outlives a connection of a command that came while there is none.
+fn note(topics: &mut BTreeSet<String>, command: Command) {
+    match command {
+        Command::Subscribe(topic) => {
+            topics.insert(topic);
+        }
+        Command::Unsubscribe(topic) => {
+            topics.remove(&topic);
+        }
+        // Was on its way when the connection broke. A ping's caller hears of it by the dropped channel.
+        Command::Send(_) | Command::Ping(_) => {}
+    }
+}
+
+async fn announce(config: &ClientConfig, socket: &mut Socket, topic: &str) -> Result<(), End> {
+    let Some(data) = config
+        .announce
+        .as_ref()
+        .and_then(|announce| announce(topic))
+    else {
+        return Ok(());
+    };
+    feed(socket, publish_text(topic, &data).map_err(End::lost)?).await
+}
+
+async fn feed(socket: &mut Socket, text: impl Into<Utf8Bytes>) -> Result<(), End> {
+    socket
+        .feed(Message::Text(text.into()))
+        .await
+        .map_err(End::lost)
+}
+
+fn closed(close: Option<tungstenite::protocol::CloseFrame>) -> End {
+    match close {
+        Some(close) => End::lost(format_args!(
+            "the relay closed with {}: {}",
+            u16::from(close.code),
+            close.reason
+        )),
+        None => End::lost("the relay closed without a reason"),
+    }
+}
+
+/// What a failed upgrade tells.
+fn refusal(error: tungstenite::Error) -> End {
+    let tungstenite::Error::Http(response) = &error else {
+        return End::lost(error);
+    };
+    let seconds = response
+        .headers()
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
+    let body = response.body().as_deref().unwrap_or_default();
+    End::Lost {
+        cause: format!(
+            "the relay refused with {}: {}",
+            response.status(),
+            String::from_utf8_lossy(body)
+        ),
+        retry_after: seconds.map(|seconds| Duration::from_secs(seconds).min(RETRY_AFTER_MAX)),
+    }
+}
+
+/// TLS with the roots of the operating system.
+#[cfg(feature = "tls")]
+fn connector() -> Result<Option<Connector>, String> {
+    let mut roots = rustls::RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        return Err(format!(
+            "the system has no certificate roots: {:?}",
+            found.errors
+        ));
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Some(Connector::Rustls(Arc::new(config))))
+}
+
+#[cfg(not(feature = "tls"))]
+fn connector() -> Result<Option<Connector>, String> {
+    Ok(None)
+}

@@ -1,0 +1,115 @@
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+/// What happens to a [`Client`](crate::Client).
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// There is a connection, and all topics are subscribed and announced on it.
+    Connected,
+    /// Somebody published to a topic of ours; perhaps we did, for a relay sends to the publisher too.
+    Message(Received),
+    /// There is no connection, because it broke or could not be made.
+    Disconnected {
+        /// Why, for a person.
+        cause: String,
+        /// When the next try is made.
+        retry_in: Duration,
+    },
+}
+
+/// A message that was published.
+#[derive(Clone, Debug)]
+pub struct Received {
+    text: Utf8Bytes,
+    topic: String,
+    clients: Option<u64>,
+}
+
+/// The members every publish has.
+#[derive(Deserialize)]
+struct Envelope {
+    r#type: String,
+    #[serde(default)]
+    topic: String,
+    clients: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Data<T> {
+    data: T,
+}
+
+/// A message by its type.
+pub(super) enum Parsed {
+    Publish(Received),
+    Pong,
+    Unknown,
+}
+
+impl Received {
+    /// The topic it was published to.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// How many peers it was sent to. A hint about load, not a list of members.
+    pub fn clients(&self) -> Option<u64> {
+        self.clients
+    }
+
+    /// The whole message as it arrived.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What was published.
+    ///
+    /// # Errors
+    ///
+    /// If there is no `data`, or it is no `T`.
+    pub fn data<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(&self.text).map(|Data { data }| data)
+    }
+}
+
+/// Reads a message of the relay. What is no message of this protocol is ignored: relays may say more to clients that know more.
+pub(super) fn parse(text: Utf8Bytes) -> Parsed {
+    let Ok(Envelope {
+        r#type,
+        topic,
+        clients,
+    }) = serde_json::from_str(&text)
+    else {
+        return Parsed::Unknown;
+    };
+    match r#type.as_str() {
+        "publish" => Parsed::Publish(Received {
+            text,
+            topic,
+            clients,
+        }),
+        "pong" => Parsed::Pong,
+        _ => Parsed::Unknown,
+    }
+}
+
+/// What happens to a [`Client`](crate::Client), in order.
+#[derive(Debug)]
+pub struct Events {
+    events: mpsc::Receiver<Event>,
+}
+
+impl Events {
+    pub(super) fn new(events: mpsc::Receiver<Event>) -> Self {
+        Self { events }
+    }
+
+    /// The next event; `None` once all handles of the client are gone.
+    pub async fn next(&mut self) -> Option<Event> {
+        self.events.recv().await
+    }
+}

@@ -1,0 +1,116 @@
+//! One single-threaded runtime per core.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::thread::{self, JoinHandle};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::Relay;
+
+/// Connections that may wait in the kernel to be accepted.
+const BACKLOG: i32 = 1_024;
+/// Whether the system spreads connections over several listeners on one port.
+const CAN_SHARE_PORT: bool = cfg!(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd"
+));
+
+/// Threads that serve a relay; see [`Relay::serve_per_core`].
+#[derive(Debug)]
+#[must_use = "a program that does not join its threads ends with them"]
+pub struct Serving {
+    local_address: SocketAddr,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Serving {
+    /// Where the relay listens. The port is the real one if 0 was asked for.
+    pub fn local_address(&self) -> SocketAddr {
+        self.local_address
+    }
+
+    /// Blocks until the relay has [drained](Relay::drain) and all threads have ended.
+    pub fn join(self) {
+        for thread in self.threads {
+            // A thread that panicked has said so on stderr; the others serve on.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Relay {
+    /// Serves `address` with `threads` threads, each with a runtime and, where the system can share a port, a listener of its
+    /// own.
+    ///
+    /// A connection stays on the thread that accepted it. So what many peers of a thread have to say in one moment is gathered
+    /// and written at once, which a work-stealing runtime spoils, and nobody is woken across threads for their own reads.
+    ///
+    /// # Errors
+    ///
+    /// If the address cannot be bound, for instance because another process, another relay included, listens there already; or
+    /// if a thread cannot be started.
+    pub fn serve_per_core(&self, address: SocketAddr, threads: usize) -> io::Result<Serving> {
+        let listeners = bind(address, threads.max(1))?;
+        let local_address = listeners[0].local_addr()?;
+        let mut serving = Serving {
+            local_address,
+            threads: Vec::new(),
+        };
+        for (number, listener) in listeners.into_iter().enumerate() {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            let relay = self.clone();
+            let thread = thread::Builder::new()
+                .name(format!("signal-{number}"))
+                .spawn(move || {
+                    runtime.block_on(async {
+                        match tokio::net::TcpListener::from_std(listener) {
+                            Ok(listener) => relay.serve(listener).await,
+                            Err(error) => tracing::error!(%error, "cannot use a listener"),
+                        }
+                    });
+                })?;
+            serving.threads.push(thread);
+        }
+        Ok(serving)
+    }
+}
+
+/// As many listeners on one address; at least one.
+fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
+    if count == 1 || !CAN_SHARE_PORT {
+        let first = listen(address, false)?;
+        let mut listeners = (1..count)
+            .map(|_| first.try_clone())
+            .collect::<io::Result<Vec<_>>>()?;
+        listeners.push(first);
+        return Ok(listeners);
+    }
+    // With a shared port a second relay on it would be no error and would take half of the connections. So first see whether
+    // the port is free, without sharing.
+    let probe = listen(address, false)?;
+    let address = probe.local_addr()?;
+    drop(probe);
+    (0..count).map(|_| listen(address, true)).collect()
+}
+
+fn listen(address: SocketAddr, is_shared: bool) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    #[cfg(not(windows))]
+    socket.set_reuse_address(true)?;
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+    socket.set_reuse_port(is_shared)?;
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+    let _ = is_shared;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
