@@ -105,6 +105,11 @@ impl Client {
         self.received.front()
     }
 
+    /// Forgets what came while a fence was waited for, and says how much it was.
+    pub(crate) fn take_left_over(&mut self) -> usize {
+        std::mem::take(&mut self.received).len()
+    }
+
     /// Waits until what it sent has been handled and what was sent to it has come.
     ///
     /// The fence is a ping as long as that does not use up a server's budget of pings, then a publish to a topic of its

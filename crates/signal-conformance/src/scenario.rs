@@ -21,6 +21,9 @@ pub struct Scenario {
     /// What a backend must be able to do for it to be run at all.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub needs: BTreeSet<Capability>,
+    /// What must hold of the declared limits, such as `fan_out_burst<messages_burst`, for it to be run at all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub when: Vec<String>,
     /// What happens, one step after the other.
     pub steps: Vec<Step>,
 }
@@ -40,7 +43,8 @@ pub enum Level {
     Access,
     /// Several addresses of one service.
     Cluster,
-    /// Inputs that kill or derail y-webrtc's own server. Destructive: never run it against a server of somebody else.
+    /// What y-webrtc's own server does not bear: inputs that kill it, derail it, or that it does not understand.
+    /// Destructive: never run it against a server of somebody else.
     Robust,
 }
 

@@ -88,6 +88,15 @@ pub enum Step {
         /// Who receives nothing.
         on: Vec<String>,
     },
+    /// So many messages must have come by the time a fence passes, whatever they say.
+    ExpectSome {
+        /// Who receives.
+        on: Vec<String>,
+        /// At least so many.
+        at_least: Amount,
+        /// At most so many.
+        at_most: Amount,
+    },
     /// Sends a message again and again until the answer is the expected one. For what has no fence, such as the moment a
     /// server notices that a connection is gone.
     Await {
@@ -124,10 +133,13 @@ pub enum Step {
         /// Who.
         on: Vec<String>,
     },
-    /// Waits until the server has dealt with the client, then lets it be: closed or open, whatever it receives.
+    /// Waits until the server has dealt with the client, then lets it be, closed or open.
     Release {
         /// Who.
         on: Vec<String>,
+        /// Whether it may have received nothing until then but a close.
+        #[serde(default, skip_serializing_if = "is_false")]
+        silent: bool,
     },
     /// Lets time pass.
     Advance {
@@ -213,6 +225,9 @@ pub struct Expect {
     pub on: Vec<String>,
     /// The message; equal means equal after `JSON.parse`.
     pub text: String,
+    /// Whether other messages may come before it, which then do not matter.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub eventually: bool,
     /// Whether it must be the same bytes.
     #[serde(default, skip_serializing_if = "is_false")]
     pub exact: bool,

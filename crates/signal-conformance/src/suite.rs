@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::play::Play;
 use crate::report::{Failure, Grade, Report, ScenarioResult};
-use crate::template::limits_in;
+use crate::template::{Values, limits_in};
 use crate::{Backend, Capability, ConnectOptions, Declared, Event, Level, Scenario, scenarios};
 
 /// A choice of scenarios.
@@ -200,7 +200,19 @@ fn obstacle(scenario: &Scenario, declared: &Declared) -> Option<String> {
     let unknown = limits_in(&json)
         .into_iter()
         .find(|name| !declared.limits.contains_key(name));
-    unknown.map(|name| format!("the limit `{name}` is not declared"))
+    if let Some(name) = unknown {
+        return Some(format!("the limit `{name}` is not declared"));
+    }
+    let values = Values {
+        topic: "",
+        round: 0,
+        limits: &declared.limits,
+    };
+    let unmet = scenario
+        .when
+        .iter()
+        .find(|condition| !values.holds(condition).unwrap_or(false))?;
+    Some(format!("the limits declared are not {unmet}"))
 }
 
 /// Whether the server still takes a connection and answers on it.

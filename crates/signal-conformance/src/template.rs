@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `${t}` | a topic prefix that no other scenario and no other run has |
 //! | `${n}` | the number of the round within a `repeat`, from 0 |
-//! | `${message_bytes_max+1}` | a number: sums, differences and products of integers, `n`, and limits by name |
+//! | `${message_bytes_max+1}` | a number: integers, `n` and limits by name, with `+`, `-`, `*` and `/` |
 //! | `${repeat:[:400}` | a text, so many times |
 //! | `${pad_to:65536}` | as many `x` as make the whole that long; at most one, and not inside another |
 //! | `${hex:c1ff}` | bytes |
@@ -118,23 +118,42 @@ impl Values<'_> {
         }
     }
 
-    /// A sum of products.
+    /// Whether a condition such as `a+1<b` holds.
+    pub(crate) fn holds(&self, condition: &str) -> Result<bool, TemplateError> {
+        let Some((less, more)) = condition.split_once('<') else {
+            return Err(TemplateError::Malformed(condition.to_owned()));
+        };
+        Ok(self.number(less)? < self.number(more)?)
+    }
+
+    /// A sum of terms, from left to right.
     fn number(&self, expression: &str) -> Result<u64, TemplateError> {
         let mut total = 0_u64;
         let mut subtract = false;
         for term in expression.split_inclusive(['+', '-']) {
-            let product = term
-                .trim_end_matches(['+', '-'])
-                .split('*')
-                .try_fold(1_u64, |product, factor| {
-                    Ok(product.saturating_mul(self.factor(factor)?))
-                })?;
+            let value = self.term(term.trim_end_matches(['+', '-']))?;
             total = if subtract {
-                total.saturating_sub(product)
+                total.saturating_sub(value)
             } else {
-                total.saturating_add(product)
+                total.saturating_add(value)
             };
             subtract = term.ends_with('-');
+        }
+        Ok(total)
+    }
+
+    /// Factors multiplied and divided, from left to right.
+    fn term(&self, term: &str) -> Result<u64, TemplateError> {
+        let mut total = 1_u64;
+        let mut divide = false;
+        for factor in term.split_inclusive(['*', '/']) {
+            let value = self.factor(factor.trim_end_matches(['*', '/']))?;
+            total = if divide {
+                total / value.max(1)
+            } else {
+                total.saturating_mul(value)
+            };
+            divide = factor.ends_with('/');
         }
         Ok(total)
     }
@@ -166,7 +185,7 @@ pub(crate) fn limits_in(text: &str) -> BTreeSet<String> {
             Some((_, length)) => length,
             None => placeholder,
         };
-        let words = expression.split(['+', '-', '*']).map(str::trim);
+        let words = expression.split(['+', '-', '*', '/']).map(str::trim);
         let names =
             words.filter(|word| !matches!(*word, "" | "n" | "t") && word.parse::<u64>().is_err());
         limits.extend(names.map(str::to_owned));
@@ -210,6 +229,7 @@ mod tests {
             r#"{"topic":"room-a","n":7}"#
         );
         assert_eq!(fill("${2*message_bytes_max+n-1}").unwrap(), "134");
+        assert_eq!(fill("${message_bytes_max/3+1}").unwrap(), "22");
         assert_eq!(fill("${repeat:[:3}${hex:6869}").unwrap(), "[[[hi");
     }
 

@@ -94,3 +94,20 @@ fn path_from(variable: &str) -> Option<PathBuf> {
     eprintln!("skipped: {variable} is not set (`cargo xtask test` sets it)");
     None
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn yrs_warp_has_its_results() {
+    let Some(binary) = path_from("SIGNAL_YRS_WARP") else {
+        return;
+    };
+    let server = ProcessBackend::start("yrs-warp 0.9.0", "/signaling", move |port| {
+        let mut command = Command::new(&binary);
+        command.env("PORT", port.to_string());
+        command
+    })
+    .await;
+
+    let report = Suite::all().run(&server, &options()).await;
+
+    compare("yrs-warp-0.9.0.json", &report);
+}

@@ -11,6 +11,7 @@ pub(super) fn scenario(level: Level, id: &str, requirements: &str, title: &str) 
         level,
         requirements: words(requirements),
         needs: Default::default(),
+        when: Vec::new(),
         steps: Vec::new(),
     }
 }
@@ -171,6 +172,7 @@ impl Scenario {
         let mut expect = Expect {
             on: words(on),
             text: text.to_owned(),
+            eventually: false,
             exact: false,
             contains: None,
             once: Vec::new(),
@@ -245,7 +247,32 @@ impl Scenario {
     }
 
     pub(super) fn release(self, on: &str) -> Self {
-        self.step(Step::Release { on: words(on) })
+        self.step(Step::Release {
+            on: words(on),
+            silent: false,
+        })
+    }
+
+    /// Lets a client be that may have received no answer.
+    pub(super) fn release_silent(self, on: &str) -> Self {
+        self.step(Step::Release {
+            on: words(on),
+            silent: true,
+        })
+    }
+
+    pub(super) fn expect_some(self, on: &str, at_least: &str, at_most: &str) -> Self {
+        let (at_least, at_most) = (at_least.into(), at_most.into());
+        self.step(Step::ExpectSome {
+            on: words(on),
+            at_least,
+            at_most,
+        })
+    }
+
+    pub(super) fn when(mut self, condition: &str) -> Self {
+        self.when.push(condition.to_owned());
+        self
     }
 
     pub(super) fn advance(self, ms: &str) -> Self {

@@ -2,12 +2,18 @@
 
 use crate::Scenario;
 
+mod access;
 mod build;
 mod closing;
+mod cluster;
+mod frames;
 mod grammar;
+mod lifecycle;
+mod limits;
 mod order;
 mod ping;
 mod publish;
+mod robust;
 mod subscribe;
 mod transport;
 
@@ -21,6 +27,12 @@ pub(crate) fn all() -> Vec<Scenario> {
     all.extend(ping::scenarios());
     all.extend(order::scenarios());
     all.extend(closing::scenarios());
+    all.extend(limits::scenarios());
+    all.extend(lifecycle::scenarios());
+    all.extend(access::scenarios());
+    all.extend(cluster::scenarios());
+    all.extend(robust::scenarios());
+    all.extend(frames::scenarios());
     // Stable: within a level the order above stays.
     all.sort_by_key(|scenario| scenario.level);
     all

@@ -1,0 +1,267 @@
+//! The steps that do something.
+
+use std::time::Duration;
+
+use super::{Outcome, Play, problem};
+use crate::client::{Client, Standing};
+use crate::step::{Connect, Frame};
+use crate::template::{TemplateError, Values};
+use crate::{ConnectOptions, Grant, Step};
+
+/// Pings a client may send as fences: few, since servers may have a budget for pings. Further fences are publishes, which a
+/// client with a grant may not be allowed to make, so it has more.
+const PINGS: u64 = 2;
+const PINGS_WITH_GRANT: u64 = 4;
+
+impl Play<'_> {
+    pub(super) async fn step(&mut self, step: &Step, round: u64) -> Outcome {
+        match step {
+            Step::Connect(connect) => self.connect(connect).await,
+            Step::ExpectRefused { status } => self.expect_refused(status).await,
+            Step::Send { on, text, race } => {
+                let text = self.values(round).text(text)?;
+                for name in on {
+                    if !race {
+                        self.settle(Some(name)).await?;
+                    }
+                    let (client, log) = self.client(name)?;
+                    client.send(&text, log).await;
+                }
+                Ok(())
+            }
+            Step::SendBinary { on, bytes } => {
+                let bytes = self.values(round).bytes(bytes)?;
+                for name in on {
+                    self.settle(Some(name)).await?;
+                    let (client, log) = self.client(name)?;
+                    client.send_binary(&bytes, log).await;
+                }
+                Ok(())
+            }
+            Step::SendFrame(frame) => {
+                let bytes = encode(frame, &self.values(round))?;
+                self.send_raw(&frame.on, &bytes).await
+            }
+            Step::SendRaw { on, bytes } => {
+                let bytes = self.values(round).bytes(bytes)?;
+                self.send_raw(on, &bytes).await
+            }
+            Step::Expect(expect) => {
+                for name in &expect.on {
+                    self.expect(name, expect, round).await?;
+                }
+                Ok(())
+            }
+            Step::ExpectSameOrder { on, count, members } => {
+                let count = self.values(round).amount(count)?;
+                self.expect_same_order(on, count, members).await
+            }
+            Step::ExpectPongFrame { on, bytes } => {
+                let bytes = self.values(round).bytes(bytes)?;
+                for name in on {
+                    self.expect_pong_frame(name, &bytes).await?;
+                }
+                Ok(())
+            }
+            Step::ExpectClosed { on, codes, within } => {
+                let within = within
+                    .as_ref()
+                    .map_or(Ok(0), |ms| self.values(round).amount(ms))?;
+                for name in on {
+                    self.expect_closed(name, codes, Duration::from_millis(within))
+                        .await?;
+                }
+                Ok(())
+            }
+            Step::ExpectOpen { on } => {
+                for name in on {
+                    self.fence(name).await?;
+                }
+                Ok(())
+            }
+            Step::ExpectNothing { on } => {
+                self.settle(None).await?;
+                for name in on {
+                    self.nothing(name).await?;
+                }
+                Ok(())
+            }
+            Step::ExpectSome {
+                on,
+                at_least,
+                at_most,
+            } => {
+                let values = self.values(round);
+                let range = values.amount(at_least)?..=values.amount(at_most)?;
+                for name in on {
+                    self.expect_some(name, &range).await?;
+                }
+                Ok(())
+            }
+            Step::Await { on, text, expect } => {
+                let (text, expect) = (
+                    self.values(round).text(text)?,
+                    self.values(round).text(expect)?,
+                );
+                for name in on {
+                    self.settle(Some(name)).await?;
+                    self.await_answer(name, &text, &expect).await?;
+                }
+                Ok(())
+            }
+            Step::Close { on, code, reason } => {
+                for name in on {
+                    self.settle(Some(name)).await?;
+                    self.note(
+                        name,
+                        &format!(
+                            "close {}",
+                            code.map_or("without code".to_owned(), |code| code.to_string())
+                        ),
+                    );
+                    self.leave(name)?.close(*code, reason).await;
+                }
+                Ok(())
+            }
+            Step::Abort { on } => {
+                for name in on {
+                    self.settle(Some(name)).await?;
+                    self.note(name, "abort");
+                    self.leave(name)?.abort().await;
+                }
+                Ok(())
+            }
+            Step::Pause { on } => {
+                self.settle(None).await?;
+                for name in on {
+                    self.note(name, "stop reading");
+                    let (client, _) = self.client(name)?;
+                    client.standing = Standing::Paused;
+                    client.connection().pause().await;
+                }
+                Ok(())
+            }
+            Step::Resume { on } => {
+                for name in on {
+                    self.note(name, "read again");
+                    let (client, _) = self.client(name)?;
+                    client.standing = Standing::Open;
+                    client.connection().resume().await;
+                }
+                Ok(())
+            }
+            Step::Release { on, silent } => {
+                for name in on {
+                    self.release(name, *silent).await?;
+                }
+                Ok(())
+            }
+            Step::Advance { ms } => {
+                let ms = self.values(round).amount(ms)?;
+                self.settle(None).await?;
+                self.note("", &format!("{ms} ms pass"));
+                Ok(self.backend.advance(Duration::from_millis(ms)).await?)
+            }
+            Step::Restart => {
+                self.settle(None).await?;
+                self.note("", "restart");
+                Ok(self.backend.restart().await?)
+            }
+            Step::Hibernate => {
+                self.settle(None).await?;
+                self.note("", "hibernate");
+                Ok(self.backend.hibernate().await?)
+            }
+            Step::Drain => {
+                self.settle(None).await?;
+                self.note("", "drain");
+                Ok(self.backend.drain().await?)
+            }
+            Step::Http(http) => self.http(http).await,
+            Step::Repeat { .. } => unreachable!("`steps` unrolls them"),
+        }
+    }
+
+    async fn connect(&mut self, connect: &Connect) -> Outcome {
+        let values = self.values(0);
+        let fill = |topics: &[String]| {
+            topics
+                .iter()
+                .map(|topic| values.text(topic))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let grant = match &connect.grant {
+            Some(grant) => Some(Grant {
+                subscribe: fill(&grant.subscribe)?,
+                publish: fill(&grant.publish)?,
+                expires_in_ms: grant.expires_in_ms,
+            }),
+            None => None,
+        };
+        for name in &connect.on {
+            let options = ConnectOptions {
+                client: name.clone(),
+                path: connect.path.clone(),
+                protocols: connect.protocols.clone(),
+                origin: connect.origin.clone(),
+                grant: grant.clone(),
+                node: connect.node,
+            };
+            self.note(name, "connect");
+            let connecting = tokio::time::timeout(self.patience, self.backend.connect(options));
+            let connection = match connecting.await {
+                Ok(Ok(connection)) => connection,
+                Ok(Err(error)) => {
+                    return Err(problem(format!("{name}: a connection"), error.to_string()));
+                }
+                Err(_) => return Err(problem(format!("{name}: a connection"), "no answer")),
+            };
+            let pings = if connect.grant.is_some() {
+                PINGS_WITH_GRANT
+            } else {
+                PINGS
+            };
+            self.clients.insert(
+                name.clone(),
+                Client::new(name, connection, &self.topic, pings),
+            );
+        }
+        Ok(())
+    }
+
+    async fn send_raw(&mut self, on: &[String], bytes: &[u8]) -> Outcome {
+        for name in on {
+            self.settle(Some(name)).await?;
+            let (client, log) = self.client(name)?;
+            client.send_raw(bytes, log).await;
+        }
+        Ok(())
+    }
+}
+
+/// A frame as a client sends it, with a mask of zeros if any.
+fn encode(frame: &Frame, values: &Values<'_>) -> Result<Vec<u8>, TemplateError> {
+    let payload = values.bytes(&frame.bytes)?;
+    let length = match &frame.announce {
+        Some(amount) => values.amount(amount)?,
+        None => payload.len() as u64,
+    };
+    let mask_bit = if frame.masked { 0x80 } else { 0 };
+    let mut bytes = vec![frame.first];
+    match length {
+        0..=125 => bytes.push(mask_bit | length as u8),
+        126..=0xffff => {
+            bytes.push(mask_bit | 126);
+            bytes.extend((length as u16).to_be_bytes());
+        }
+        _ => {
+            bytes.push(mask_bit | 127);
+            bytes.extend(length.to_be_bytes());
+        }
+    }
+    if frame.masked {
+        bytes.extend([0; 4]);
+    }
+    bytes.extend(payload);
+    Ok(bytes)
+}

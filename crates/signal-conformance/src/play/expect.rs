@@ -1,0 +1,234 @@
+//! The steps that judge what the server does.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::{Outcome, Play, problem};
+use crate::client::{Fence, Standing, describe, hex};
+use crate::json::Value;
+use crate::log::shorten;
+use crate::step::{Expect, Http};
+use crate::{ConnectError, ConnectOptions, Event, HttpRequest};
+
+/// The pause between the rounds of an `await`.
+const AWAIT_PAUSE: Duration = Duration::from_millis(20);
+/// How long a client that is let go is waited for.
+const RELEASE: Duration = Duration::from_secs(1);
+
+impl Play<'_> {
+    pub(super) async fn expect(&mut self, name: &str, expect: &Expect, round: u64) -> Outcome {
+        let text = self.values(round).text(&expect.text)?;
+        let part = expect
+            .contains
+            .as_ref()
+            .map(|part| self.values(round).text(part))
+            .transpose()?;
+        let wanted = Value::parse(&text);
+        let event = loop {
+            let event = self.next(name, Duration::ZERO).await?;
+            match &event {
+                Event::Text(got) if expect.eventually && Value::parse(got) != wanted => {}
+                _ => break event,
+            }
+        };
+        let wrong = |what: &str| {
+            Err(problem(
+                format!("{name}: {what}{}", shorten(&text)),
+                describe(&event),
+            ))
+        };
+        let Event::Text(got) = &event else {
+            return wrong("");
+        };
+        if expect.exact && *got != text {
+            return wrong("exactly ");
+        }
+        let Some(value) = Value::parse(got) else {
+            return wrong("JSON equal to ");
+        };
+        if wanted.is_none_or(|wanted| wanted != value) {
+            return wrong("");
+        }
+        if let Some(part) = part.filter(|part| !got.contains(part.as_str())) {
+            return wrong(&format!("with the bytes `{part}`, "));
+        }
+        if let Some(name) = expect.once.iter().find(|name| value.count(name) > 1) {
+            return wrong(&format!("`{name}` only once, "));
+        }
+        Ok(())
+    }
+
+    pub(super) async fn expect_same_order(
+        &mut self,
+        on: &[String],
+        count: u64,
+        members: &[String; 2],
+    ) -> Outcome {
+        let mut first: Option<Vec<Value>> = None;
+        for name in on {
+            let mut messages = Vec::new();
+            let mut next: Vec<(Value, f64)> = Vec::new();
+            for _ in 0..count {
+                let event = self.next(name, Duration::ZERO).await?;
+                let expected = || {
+                    format!(
+                        "{name}: message {} of {count}, in the order of its sender",
+                        messages.len() + 1
+                    )
+                };
+                let value = match &event {
+                    Event::Text(text) => Value::parse(text),
+                    _ => None,
+                };
+                let Some(value) = value else {
+                    return Err(problem(expected(), describe(&event)));
+                };
+                let (Some(from), Some(Value::Number(number))) =
+                    (value.member(&members[0]), value.member(&members[1]))
+                else {
+                    return Err(problem(expected(), describe(&event)));
+                };
+                let at = next
+                    .iter()
+                    .position(|(sender, _)| sender == from)
+                    .unwrap_or_else(|| {
+                        next.push((from.clone(), 0.0));
+                        next.len() - 1
+                    });
+                if next[at].1 != *number {
+                    return Err(problem(expected(), describe(&event)));
+                }
+                next[at].1 += 1.0;
+                messages.push(value);
+            }
+            match &first {
+                Some(first) if *first != messages => {
+                    return Err(problem(
+                        format!("{name}: the order in which {} received", on[0]),
+                        "another order",
+                    ));
+                }
+                Some(_) => {}
+                None => first = Some(messages),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn expect_closed(
+        &mut self,
+        name: &str,
+        codes: &[u16],
+        within: Duration,
+    ) -> Outcome {
+        let expected = match codes {
+            [] => format!("{name}: closed"),
+            codes => format!("{name}: closed with one of {codes:?}"),
+        };
+        let event = self.next(name, within).await?;
+        match &event {
+            Event::Closed { code, .. } if codes.is_empty() || codes.contains(code) => {}
+            _ => return Err(problem(expected, describe(&event))),
+        }
+        self.client(name)?.0.standing = Standing::Closing;
+        Ok(())
+    }
+
+    pub(super) async fn await_answer(&mut self, name: &str, text: &str, expect: &str) -> Outcome {
+        let rounds = self.patience.as_millis() / AWAIT_PAUSE.as_millis();
+        let wanted = Value::parse(expect);
+        let mut last = Event::Nothing;
+        for _ in 0..=rounds {
+            let (client, log) = self.client(name)?;
+            client.send(text, log).await;
+            last = self.next(name, Duration::ZERO).await?;
+            match &last {
+                Event::Text(got) if Value::parse(got) == wanted => return Ok(()),
+                Event::Text(_) => {}
+                _ => break,
+            }
+            let (client, log) = self.client(name)?;
+            match client.next(AWAIT_PAUSE, log).await {
+                Event::Nothing => {}
+                event => {
+                    return Err(problem(
+                        format!("{name}: one answer to each message"),
+                        describe(&event),
+                    ));
+                }
+            }
+        }
+        Err(problem(
+            format!("{name}: in the end {}", shorten(expect)),
+            describe(&last),
+        ))
+    }
+
+    pub(super) async fn expect_pong_frame(&mut self, name: &str, bytes: &[u8]) -> Outcome {
+        match self.next(name, Duration::ZERO).await? {
+            Event::Pong(got) if got == bytes => Ok(()),
+            event => {
+                let expected = format!("{name}: a pong frame with {}", hex(bytes));
+                Err(problem(expected, describe(&event)))
+            }
+        }
+    }
+
+    /// Takes what has come until a fence passes.
+    pub(super) async fn expect_some(&mut self, name: &str, range: &RangeInclusive<u64>) -> Outcome {
+        self.settle(Some(name)).await?;
+        self.fence(name).await?;
+        let (client, _) = self.client(name)?;
+        let count = client.take_left_over() as u64;
+        if range.contains(&count) {
+            return Ok(());
+        }
+        let expected = format!("{name}: {} to {} messages", range.start(), range.end());
+        Err(problem(expected, count.to_string()))
+    }
+
+    pub(super) async fn release(&mut self, name: &str, silent: bool) -> Outcome {
+        let (client, log) = self.client(name)?;
+        let fence = client.fence(RELEASE, log).await;
+        client.standing = Standing::Released;
+        match client.left_over() {
+            Some(event)
+                if silent && !(fence == Fence::Closed && matches!(event, Event::Closed { .. })) =>
+            {
+                Err(problem(
+                    format!("{name}: nothing, or a close"),
+                    describe(event),
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) async fn expect_refused(&mut self, statuses: &[u16]) -> Outcome {
+        let expected = format!("a refusal with HTTP status {statuses:?}");
+        match self.backend.connect(ConnectOptions::default()).await {
+            Err(ConnectError::Refused { status }) if statuses.contains(&status) => Ok(()),
+            Err(error) => Err(problem(expected, error.to_string())),
+            Ok(_) => Err(problem(expected, "a connection")),
+        }
+    }
+
+    pub(super) async fn http(&mut self, http: &Http) -> Outcome {
+        let values = self.values(0);
+        let request = HttpRequest {
+            method: http.method.clone(),
+            path: values.text(&http.path)?,
+            headers: http.headers.clone(),
+        };
+        let response = self.backend.http(request).await?;
+        let body = String::from_utf8_lossy(&response.body);
+        let expected = format!("HTTP status {:?}, body {:?}", http.status, http.body);
+        let right = http.status.contains(&response.status)
+            && http.body.as_ref().is_none_or(|wanted| *wanted == body);
+        if right {
+            Ok(())
+        } else {
+            Err(problem(expected, format!("{} {body:?}", response.status)))
+        }
+    }
+}

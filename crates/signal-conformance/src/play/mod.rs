@@ -1,0 +1,215 @@
+//! Plays one scenario: keeps its clients and its place. What the steps do is in `act` and `expect`.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use crate::client::{Client, Fence, Standing, describe};
+use crate::log::{Direction, Log, shorten};
+use crate::report::Failure;
+use crate::template::{TemplateError, Values};
+use crate::{Backend, BackendError, Event, Scenario, Step};
+
+mod act;
+mod expect;
+
+/// What went wrong, without the place.
+pub(crate) struct Problem {
+    expected: String,
+    got: String,
+}
+
+type Outcome<T = ()> = Result<T, Problem>;
+
+fn problem(expected: impl Into<String>, got: impl Into<String>) -> Problem {
+    Problem {
+        expected: expected.into(),
+        got: shorten(&got.into()),
+    }
+}
+
+impl From<TemplateError> for Problem {
+    fn from(error: TemplateError) -> Self {
+        problem("a scenario that can be read", error.to_string())
+    }
+}
+
+impl From<BackendError> for Problem {
+    fn from(error: BackendError) -> Self {
+        problem("a backend that does as it declares", error.to_string())
+    }
+}
+
+/// One scenario in progress.
+pub(crate) struct Play<'a> {
+    backend: &'a dyn Backend,
+    limits: BTreeMap<String, u64>,
+    topic: String,
+    patience: Duration,
+    clients: BTreeMap<String, Client>,
+    log: Log,
+    /// Where it is: numbers of steps, outermost first, and rounds.
+    place: Vec<String>,
+    /// The step it is at, as JSON.
+    step: String,
+}
+
+impl<'a> Play<'a> {
+    pub(crate) fn new(backend: &'a dyn Backend, topic: String, patience: Duration) -> Self {
+        Self {
+            backend,
+            limits: backend.declared().limits,
+            topic,
+            patience,
+            clients: BTreeMap::new(),
+            log: Log::default(),
+            place: Vec::new(),
+            step: String::new(),
+        }
+    }
+
+    pub(crate) async fn run(&mut self, scenario: &Scenario) -> Outcome {
+        self.backend.begin(scenario).await?;
+        self.steps(&scenario.steps, 0).await?;
+        self.place = vec!["end".to_owned()];
+        self.step = "nothing may be left over".to_owned();
+        self.settle(None).await?;
+        let open = self
+            .clients
+            .values()
+            .filter(|client| client.standing == Standing::Open);
+        let open: Vec<_> = open.map(|client| client.name.clone()).collect();
+        for name in &open {
+            self.nothing(name).await?;
+        }
+        Ok(())
+    }
+
+    /// Says where and how it failed.
+    pub(crate) fn failure(self, problem: Problem) -> Failure {
+        Failure {
+            step: self.place.join("."),
+            action: shorten(&self.step),
+            expected: problem.expected,
+            got: problem.got,
+            killed_the_server: false,
+            log: self.log.into_entries(),
+        }
+    }
+
+    /// The failure of a scenario that did not end in time.
+    pub(crate) fn timed_out(self, deadline: Duration) -> Failure {
+        self.failure(problem(format!("an end within {deadline:?}"), "none"))
+    }
+
+    fn steps<'s>(
+        &'s mut self,
+        steps: &'s [Step],
+        round: u64,
+    ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 's>> {
+        Box::pin(async move {
+            for (index, step) in steps.iter().enumerate() {
+                self.place.push((index + 1).to_string());
+                if let Step::Repeat { times, steps } = step {
+                    for round in 0..self.values(0).amount(times)? {
+                        self.place.push(format!("round {}", round + 1));
+                        self.steps(steps, round).await?;
+                        self.place.pop();
+                    }
+                } else {
+                    self.step = serde_json::to_string(step).unwrap_or_default();
+                    self.step(step, round).await?;
+                }
+                self.place.pop();
+            }
+            Ok(())
+        })
+    }
+
+    /// Makes sure that what clients other than `actor` sent has been handled.
+    async fn settle(&mut self, actor: Option<&str>) -> Outcome {
+        let waiting = self.clients.values().filter(|client| {
+            client.unsettled
+                && client.standing == Standing::Open
+                && Some(client.name.as_str()) != actor
+        });
+        let waiting: Vec<_> = waiting.map(|client| client.name.clone()).collect();
+        for name in &waiting {
+            let patience = self.patience;
+            let (client, log) = self.client(name)?;
+            if client.fence(patience, log).await == Fence::Unanswered {
+                return Err(unanswered(name));
+            }
+        }
+        Ok(())
+    }
+
+    async fn fence(&mut self, name: &str) -> Outcome {
+        let patience = self.patience;
+        let (client, log) = self.client(name)?;
+        match client.fence(patience, log).await {
+            Fence::Passed => Ok(()),
+            Fence::Unanswered => Err(unanswered(name)),
+            Fence::Closed => {
+                let end = client.next(patience, log).await;
+                Err(problem(
+                    format!("{name}: an open connection"),
+                    describe(&end),
+                ))
+            }
+        }
+    }
+
+    /// A fence must pass, and nothing may come before it.
+    async fn nothing(&mut self, name: &str) -> Outcome {
+        self.fence(name).await?;
+        let (client, _) = self.client(name)?;
+        match client.left_over() {
+            None => Ok(()),
+            Some(event) => Err(problem(format!("{name}: nothing"), describe(event))),
+        }
+    }
+
+    async fn next(&mut self, name: &str, within: Duration) -> Outcome<Event> {
+        let patience = self.patience + within;
+        let (client, log) = self.client(name)?;
+        Ok(client.next(patience, log).await)
+    }
+
+    fn leave(&mut self, name: &str) -> Outcome<&mut dyn crate::Connection> {
+        let (client, _) = self.client(name)?;
+        client.standing = Standing::Closing;
+        client.unsettled = false;
+        Ok(client.connection())
+    }
+
+    fn client(&mut self, name: &str) -> Outcome<(&mut Client, &mut Log)> {
+        match self.clients.get_mut(name) {
+            Some(client) => Ok((client, &mut self.log)),
+            None => Err(problem(
+                format!("a client `{name}`"),
+                "no such client in the scenario",
+            )),
+        }
+    }
+
+    fn note(&mut self, client: &str, what: &str) {
+        self.log.add(client, Direction::Done, what);
+    }
+
+    fn values(&self, round: u64) -> Values<'_> {
+        Values {
+            topic: &self.topic,
+            round,
+            limits: &self.limits,
+        }
+    }
+}
+
+fn unanswered(name: &str) -> Problem {
+    problem(
+        format!("{name}: an answer to the fence (a ping, or a publish to itself)"),
+        "none",
+    )
+}

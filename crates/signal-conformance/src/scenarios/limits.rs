@@ -1,0 +1,261 @@
+//! Section 9: limits, as far as the backend declares them.
+
+use super::build::{publish, published, scenario};
+use crate::Capability::{Advance, Private};
+use crate::{Level, Scenario};
+
+pub(super) fn scenarios() -> Vec<Scenario> {
+    let mut all = Vec::new();
+    all.extend(size_and_depth());
+    all.extend(topics());
+    all.extend(budgets());
+    all.extend(refusal());
+    all
+}
+
+fn limits(id: &str, requirements: &str, title: &str) -> Scenario {
+    scenario(Level::Limits, id, requirements, title)
+}
+
+const LONGEST: &str = r#"{"type":"publish","topic":"${t}","data":"${pad_to:message_bytes_max}"}"#;
+const TOO_LONG: &str =
+    r#"{"type":"publish","topic":"${t}","data":"${pad_to:message_bytes_max+1}"}"#;
+
+fn size_and_depth() -> Vec<Scenario> {
+    vec![
+        limits("limits.message_at_limit", "L1", "a message of message_bytes_max bytes is relayed")
+            .room("a b")
+            .send("a", LONGEST)
+            // The member `clients` comes on top.
+            .expect("b a", r#"{"type":"publish","topic":"${t}","clients":2,"data":"${pad_to:message_bytes_max+12}"}"#),
+        limits("limits.message_over_limit", "L1 C3", "a message one byte longer ends the connection with 1009")
+            .room("a")
+            .connect("x")
+            .send("x", TOO_LONG)
+            .expect_refused_peer("x", 1009)
+            .expect_nothing("a"),
+        limits("limits.binary_over_limit", "L1 T5", "the limit holds for binary messages too")
+            .room("a")
+            .connect("x")
+            .binary("x", TOO_LONG)
+            .expect_refused_peer("x", 1009)
+            .expect_nothing("a"),
+        limits("limits.header_over_limit", "L1", "the length in a frame's header decides, before the payload has come")
+            .connect("x")
+            .any_frame("x", 0x81, true, "", Some("message_bytes_max+1".into()))
+            .expect_refused_peer("x", 1009),
+        limits("limits.fragments_over_limit", "L1", "fragments that are too long together end the connection with 1009")
+            .connect("x")
+            .any_frame("x", 0x01, true, "${repeat:x:message_bytes_max}", None)
+            .any_frame("x", 0x80, true, "x", None)
+            .expect_refused_peer("x", 1009),
+        limits("limits.depth_at_limit", "G8", "a message nested depth_max levels deep is relayed")
+            .room("a b")
+            .publish("a", r#""data":${repeat:[:depth_max-1}${repeat:]:depth_max-1}"#)
+            .expect_publish("a b", r#""data":${repeat:[:depth_max-1}${repeat:]:depth_max-1}"#, 2),
+        limits("limits.depth_over_limit", "G8", "a message nested one level deeper has no effect and no answer")
+            .room("a b")
+            .publish("a", r#""data":${repeat:[:depth_max}${repeat:]:depth_max}"#)
+            .expect_nothing("a b"),
+        limits("limits.brackets_in_strings", "G8", "brackets in strings are not nesting")
+            .room("a")
+            .publish("a", r#""data":"${repeat:[:2*depth_max}\"${repeat:[:depth_max}""#)
+            .expect_publish("a", r#""data":"${repeat:[:2*depth_max}\"${repeat:[:depth_max}""#, 1),
+    ]
+}
+
+fn topics() -> Vec<Scenario> {
+    let topic = |length: &str| format!("${{repeat:x:{length}}}");
+    let (longest, too_long) = (topic("topic_bytes_max"), topic("topic_bytes_max+1"));
+    vec![
+        limits(
+            "limits.topic_at_limit",
+            "L5 S7",
+            "a topic of topic_bytes_max bytes works",
+        )
+        .needs([Private])
+        .connect("a")
+        .subscribe("a", &longest)
+        .send("a", &publish(&longest, r#""data":1"#))
+        .expect("a", &published(&longest, r#""data":1"#, 1)),
+        limits(
+            "limits.topic_over_limit",
+            "L5 S7",
+            "a longer topic is skipped, the others in the same message count",
+        )
+        .needs([Private])
+        .connect("a")
+        .subscribe("a", &format!("{too_long} ${{t}}"))
+        .send("a", &publish(&too_long, r#""data":1"#))
+        .publish("a", r#""data":2"#)
+        .expect_publish("a", r#""data":2"#, 1),
+        limits(
+            "limits.topics_at_limit",
+            "L5 S7",
+            "topics_per_peer_max topics work; the next is skipped until one is left",
+        )
+        .connect("a")
+        .repeat("topics_per_peer_max", |s| s.subscribe("a", "${t}-${n}"))
+        .subscribe("a", "${t}-0 ${t}-next ${t}-1")
+        .send(
+            "a",
+            &publish("${t}-${topics_per_peer_max-1}", r#""data":"last""#),
+        )
+        .expect(
+            "a",
+            &published("${t}-${topics_per_peer_max-1}", r#""data":"last""#, 1),
+        )
+        .send("a", &publish("${t}-next", r#""data":"none""#))
+        .unsubscribe("a", "${t}-0")
+        .subscribe("a", "${t}-next")
+        .send("a", &publish("${t}-next", r#""data":"now""#))
+        .expect("a", &published("${t}-next", r#""data":"now""#, 1)),
+    ]
+}
+
+/// Numbers in ranges allow for a second of the budget's refill, which is more than a flood takes.
+fn budgets() -> Vec<Scenario> {
+    let flood = |s: Scenario| {
+        s.repeat("messages_burst+messages_per_second+50", |s| {
+            s.publish("x", r#""n":${n}"#)
+        })
+    };
+    vec![
+        limits("limits.messages", "L2", "messages past the budget are dropped, those within are delivered")
+            .when("messages_per_second+50<strikes_burst")
+            .room("a")
+            .connect("x")
+            .then(flood)
+            .expect_open("x")
+            .expect_some("a", "messages_burst-5", "messages_burst+messages_per_second"),
+        limits("limits.messages_of_others", "L2", "one peer's overdrawn budget affects no other")
+            .when("messages_per_second+50<strikes_burst")
+            .room("a b")
+            .connect("x")
+            .repeat("messages_burst+messages_per_second+50", |s| s.send("x", &publish("${t}-x", r#""n":${n}"#)))
+            .publish("a", r#""data":1"#)
+            .expect_publish("a b", r#""data":1"#, 2),
+        limits("limits.messages_refill", "L2", "after a pause the budget is full again")
+            .when("messages_per_second+50<strikes_burst")
+            .needs([Advance])
+            .room("a")
+            .connect("x")
+            .then(flood)
+            .expect_some("a", "messages_burst-5", "messages_burst+messages_per_second")
+            .advance("2000")
+            .repeat("messages_per_second", |s| s.publish("x", r#""n":${n}"#))
+            .repeat("messages_per_second", |s| s.expect_publish("a", r#""n":${n}"#, 1)),
+        limits("limits.pings_apart", "K3 L2", "a ping is answered though the budget of messages is overdrawn")
+            .when("messages_per_second+50<strikes_burst")
+            .connect("x")
+            .repeat("messages_burst+messages_per_second+50", |s| s.send("x", &publish("${t}-x", r#""n":${n}"#)))
+            .ping("x")
+            .expect_pong("x"),
+        limits("limits.pings", "K3 L2", "pings past their budget are not answered, and use up no other budget")
+            .when("20<strikes_burst")
+            .room("x")
+            .repeat("pings_burst+pings_per_second+10", |s| s.ping("x"))
+            .expect_some("x", "pings_burst-2", "pings_burst+pings_per_second")
+            .publish("x", r#""data":1"#)
+            .expect_publish("x", r#""data":1"#, 1),
+        limits("limits.fan_out", "L2 L3", "deliveries past the budget of fan-out are dropped, whole publishes at a time")
+            .when("fan_out_burst+2*fan_out_per_second+60<messages_burst")
+            .when("fan_out_per_second+20<strikes_burst")
+            .room("a b")
+            .connect("x")
+            .repeat("fan_out_burst+fan_out_per_second+4", |s| {
+                s.publish("x", r#""n":1"#)
+            })
+            .expect_open("x")
+            // Two deliveries each; the last one may overdraw.
+            .expect_some("a", "1", "fan_out_burst+fan_out_per_second+1")
+            .expect_some("b", "1", "fan_out_burst+fan_out_per_second+1"),
+        limits("limits.fan_out_overdraft", "L3", "a budget of fan-out smaller than the room does not silence it")
+            .when("fan_out_burst<20")
+            .room("a b c d e f g h i j k l m n o p q r s t")
+            .connect("x")
+            .publish("x", r#""data":1"#)
+            .expect_publish("a b c d e f g h i j k l m n o p q r s t", r#""data":1"#, 20),
+        limits("limits.strikes", "L4 C3", "past the budget of strikes the peer is refused with 4429")
+            .room("a")
+            .connect("x")
+            .repeat(
+                "messages_burst+strikes_burst+5*messages_per_second+5*strikes_per_second+10",
+                |s| s.send("x", &publish("${t}-x", r#""n":${n}"#)),
+            )
+            .expect_refused_peer("x", 4429)
+            .publish("a", r#""data":1"#)
+            .expect_publish("a", r#""data":1"#, 1),
+        limits("limits.slow_reader", "L6", "a subscriber that stops reading is ended, and no other")
+            .room("a b")
+            .connect("x c")
+            .subscribe("x c", "${t}-slow")
+            .pause("x")
+            .repeat(300, |s| {
+                let message = r#"{"type":"publish","topic":"${t}-slow","max":${outbound_bytes_max},"data":"${pad_to:message_bytes_max}"}"#;
+                s.send("c", message)
+            })
+            .expect_some("c", "300", "300")
+            .step(crate::Step::Await {
+                on: vec!["c".to_owned()],
+                text: publish("${t}-slow", r#""data":"count""#),
+                expect: published("${t}-slow", r#""data":"count""#, 1),
+            })
+            .publish("a", r#""data":1"#)
+            .expect_publish("a b", r#""data":1"#, 2),
+    ]
+}
+
+fn refusal() -> Vec<Scenario> {
+    vec![
+        limits(
+            "limits.no_json_borne",
+            "L7 G7",
+            "invalid_messages_max messages that are no JSON are borne",
+        )
+        .room("a")
+        .repeat("invalid_messages_max", |s| s.send("a", "no json ${n}"))
+        .publish("a", r#""data":1"#)
+        .expect_publish("a", r#""data":1"#, 1),
+        limits(
+            "limits.no_json_refused",
+            "L7 C3",
+            "one more in a row, and the peer is refused with 1007",
+        )
+        .connect("x")
+        .repeat("invalid_messages_max+1", |s| s.send("x", "no json ${n}"))
+        .expect_refused_peer("x", 1007),
+        limits(
+            "limits.no_json_in_a_row",
+            "L7",
+            "a message that is JSON begins the count anew",
+        )
+        .connect("x")
+        .repeat(3, |s| {
+            s.repeat("invalid_messages_max", |s| s.send("x", "no json"))
+                .send("x", r#"{"type":"none"}"#)
+        })
+        .expect_open("x"),
+        limits(
+            "limits.refused_peer_is_gone",
+            "C3 S8",
+            "a refused peer is in no count from that moment, though it is held",
+        )
+        .room("a x")
+        .repeat("invalid_messages_max+1", |s| s.send("x", "no json"))
+        .await_clients("a", 1)
+        .expect_refused_peer("x", 1007),
+        limits(
+            "limits.refused_peer_is_not_read",
+            "C3",
+            "what a refused peer sends is not read, and nothing is sent to it",
+        )
+        .room("a")
+        .room("x")
+        .repeat("invalid_messages_max+1", |s| s.send("x", "no json"))
+        .publish("x", r#""data":"late""#)
+        .ping("x")
+        .expect_refused_peer("x", 1007)
+        .expect_nothing("a"),
+    ]
+}
