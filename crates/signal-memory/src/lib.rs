@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod config;
+mod explore;
 mod fault;
 mod host;
 mod link;
@@ -10,6 +11,7 @@ mod transcript;
 mod world;
 
 pub use config::{Config, PeerOptions, RoomId};
+pub use explore::{Explorer, Failure, Plan, Stats, simulate};
 pub use fault::Fault;
 pub use link::End;
 pub use transcript::{Jump, Line, Transcript, What};

@@ -193,9 +193,20 @@ impl World {
 
     /// Lets time pass until nothing is under way any more but pings, pongs and what waits for a client that does not read.
     pub fn run_until_quiet(&mut self) {
-        while !self.net.is_quiet() {
+        while self.is_busy() {
             self.step();
         }
+    }
+
+    /// Whether anything is under way but pings, pongs and what waits for a client that does not read.
+    pub const fn is_busy(&self) -> bool {
+        !self.net.is_quiet()
+    }
+
+    /// Whether a client can still send: it has not closed, and has not seen its connection end.
+    pub fn can_send(&self, peer: PeerId) -> bool {
+        let client = self.net.links.get(&peer).map(|link| &link.client);
+        client.is_some_and(|client| !client.is_closing && client.end.is_none())
     }
 
     /// Moves the time to the next thing that is due and lets it happen. False if there is none.
@@ -274,8 +285,7 @@ impl World {
     }
 
     fn send_up(&mut self, peer: PeerId, frame: Up) {
-        let client = self.net.links.get(&peer).map(|link| &link.client);
-        if client.is_none_or(|client| client.is_closing || client.end.is_some()) {
+        if !self.can_send(peer) {
             return;
         }
         self.sent += 1;

@@ -1,0 +1,157 @@
+use signal_core::{Grant, Instant, TopicSet};
+
+use crate::rng::Rng;
+
+/// Topics of the explored worlds. Alike ones, to find a relay that compares too loosely, and one that is too long.
+pub(super) const TOPICS: [&str; 6] = ["t1", "t10", "T1", "t1 ", "é", "t-too-long"];
+
+/// The longest topic in bytes, so that the last of [`TOPICS`] is too long.
+pub(super) const TOPIC_BYTES_MAX: usize = 8;
+
+/// What a message means: known to whoever made it, so that nobody needs to parse it to know what must come of it.
+#[derive(Clone, Debug)]
+pub(super) enum Intent {
+    Subscribe(Vec<&'static str>),
+    Unsubscribe(Vec<&'static str>),
+    /// To be relayed with these members, and `clients`.
+    Publish {
+        topic: &'static str,
+        members: String,
+    },
+    Ping,
+    /// JSON that means nothing.
+    Meaningless,
+    /// No JSON.
+    Garbage,
+    /// Longer than a message may be.
+    TooBig,
+}
+
+/// A message as it is sent.
+#[derive(Clone, Debug)]
+pub(super) enum Payload {
+    Text(String),
+    Binary(Vec<u8>),
+}
+
+impl Intent {
+    pub(super) fn draw(rng: &mut Rng, number: u64) -> Self {
+        match rng.below(100) {
+            0..30 => Self::Subscribe(topics(rng)),
+            30..38 => Self::Unsubscribe(topics(rng)),
+            38..80 => Self::publish(rng, number),
+            80..88 => Self::Ping,
+            88..92 => Self::Meaningless,
+            92..98 => Self::Garbage,
+            _ => Self::TooBig,
+        }
+    }
+
+    /// A publish that no other is like.
+    fn publish(rng: &mut Rng, number: u64) -> Self {
+        let topic = topic(rng);
+        let kind = rng
+            .pick(&["type", "t\\u0079pe"])
+            .copied()
+            .unwrap_or_default();
+        let members =
+            format!("\"{kind}\":\"publish\",\"topic\":\"{topic}\",\"n\":{number},\"v\":1.0");
+        Self::Publish { topic, members }
+    }
+
+    /// One of the ways to write it.
+    pub(super) fn payload(&self, rng: &mut Rng) -> Payload {
+        let spelling = rng.below(4);
+        let text = match self {
+            Self::Subscribe(topics) => listed("subscribe", topics, spelling),
+            Self::Unsubscribe(topics) => listed("unsubscribe", topics, spelling),
+            Self::Publish { members, .. } if spelling == 0 => {
+                format!("{{\"clients\":99,{members}}}")
+            }
+            Self::Publish { members, .. } => format!("{{{members}}}"),
+            Self::Ping => "{\"type\":\"ping\"}".to_owned(),
+            Self::Meaningless => {
+                let choices = [
+                    "null",
+                    "[1]",
+                    "{\"type\":\"pong\"}",
+                    "{\"type\":\"publish\",\"topic\":\"\"}",
+                ];
+                choices[spelling].to_owned()
+            }
+            Self::Garbage if spelling == 0 => return Payload::Binary(vec![b'"', 0xff, b'"']),
+            Self::Garbage => ["", "hello", "{\"type\":", "\u{feff}{}"][spelling].to_owned(),
+            Self::TooBig => format!("{{\"type\":\"ping\",\"pad\":\"{}\"}}", "x".repeat(200)),
+        };
+        if rng.percent(10) {
+            Payload::Binary(text.into_bytes())
+        } else {
+            Payload::Text(text)
+        }
+    }
+}
+
+fn listed(kind: &str, topics: &[&str], spelling: usize) -> String {
+    match topics {
+        [topic] if spelling == 0 => format!("{{\"type\":\"{kind}\",\"topic\":\"{topic}\"}}"),
+        _ => format!("{{\"type\":\"{kind}\",\"topics\":{topics:?}}}"),
+    }
+}
+
+fn topics(rng: &mut Rng) -> Vec<&'static str> {
+    (0..=rng.below(3)).map(|_| topic(rng)).collect()
+}
+
+/// The first topic half the time: a world whose peers never meet shows little.
+fn topic(rng: &mut Rng) -> &'static str {
+    let reach = if rng.percent(50) { 1 } else { TOPICS.len() };
+    TOPICS[rng.below(reach)]
+}
+
+/// What a peer may do, in words of its own; [`grant`](Self::grant) says it to the room.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Access {
+    /// Everything.
+    Open,
+    /// Subscribes to what begins with `t1`, publishes to `t1`.
+    Guest,
+    /// Subscribes to `t1` and `é`, publishes to everything.
+    Speaker,
+}
+
+impl Access {
+    pub(super) fn draw(rng: &mut Rng) -> Self {
+        match rng.below(6) {
+            0 => Self::Guest,
+            1 => Self::Speaker,
+            _ => Self::Open,
+        }
+    }
+
+    pub(super) fn grant(self, expires: Option<Instant>) -> Grant {
+        let grant = match self {
+            Self::Open => Grant::open(),
+            Self::Guest => Grant::new(TopicSet::none().prefix("t1"), TopicSet::none().exact("t1")),
+            Self::Speaker => Grant::new(TopicSet::none().exact("t1").exact("é"), TopicSet::All),
+        };
+        match expires {
+            Some(end) => grant.expires_at(end),
+            None => grant,
+        }
+    }
+
+    pub(super) fn may_subscribe(self, topic: &str) -> bool {
+        match self {
+            Self::Open => true,
+            Self::Guest => ["t1", "t10", "t1 "].contains(&topic),
+            Self::Speaker => ["t1", "é"].contains(&topic),
+        }
+    }
+
+    pub(super) fn may_publish(self, topic: &str) -> bool {
+        match self {
+            Self::Open | Self::Speaker => true,
+            Self::Guest => topic == "t1",
+        }
+    }
+}

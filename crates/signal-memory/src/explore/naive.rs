@@ -1,0 +1,341 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use signal_core::{CloseReason, Ignored, Instant, Limits, Message, Outcome, Output, PeerId};
+
+use super::intent::{Access, Intent, TOPIC_BYTES_MAX};
+
+/// What a room should be, written as plainly as can be: a set of pairs, and token buckets that count tokens.
+///
+/// It shares no code with the room but the words for its answers, and never sees a message, only what it means.
+#[derive(Clone, Debug)]
+pub(super) struct NaiveRoom {
+    limits: Limits,
+    pub(super) peers: BTreeMap<PeerId, NaivePeer>,
+    /// Who listens to what.
+    pub(super) pairs: BTreeSet<(&'static str, PeerId)>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct NaivePeer {
+    access: Access,
+    expires: Option<Instant>,
+    /// A peer's clock never goes back.
+    clock: Instant,
+    messages: Tokens,
+    deliveries: Tokens,
+    pings: Tokens,
+    strikes: Tokens,
+    garbage_in_a_row: u32,
+    ping_at: Option<Instant>,
+    was_heard: bool,
+    /// Why it is held, and until when.
+    pub(super) held: Option<(CloseReason, Instant)>,
+}
+
+impl NaiveRoom {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            peers: BTreeMap::new(),
+            pairs: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn connect(
+        &mut self,
+        clock: Instant,
+        peer: PeerId,
+        access: Access,
+        expires: Option<Instant>,
+    ) {
+        let limits = &self.limits;
+        let naive = NaivePeer {
+            access,
+            expires,
+            clock,
+            messages: Tokens::new(limits.messages_per_second, limits.messages_burst),
+            deliveries: Tokens::new(limits.fan_out_per_second, limits.fan_out_burst),
+            pings: Tokens::new(limits.pings_per_second, limits.pings_burst),
+            strikes: Tokens::new(limits.strikes_per_second, limits.strikes_burst),
+            garbage_in_a_row: 0,
+            ping_at: self.ping_after(clock),
+            was_heard: true,
+            held: None,
+        };
+        self.peers.insert(peer, naive);
+    }
+
+    pub(super) fn forget(&mut self, peer: PeerId) {
+        self.peers.remove(&peer);
+        self.pairs.retain(|(_, other)| *other != peer);
+    }
+
+    pub(super) fn pong(&mut self, clock: Instant, peer: PeerId) {
+        if let Some(naive) = self.peers.get_mut(&peer) {
+            naive.see(clock);
+            naive.was_heard = true;
+        }
+    }
+
+    pub(super) fn refuse(&mut self, clock: Instant, peer: PeerId, reason: CloseReason) {
+        let Some(naive) = self.peers.get_mut(&peer) else {
+            return;
+        };
+        let until = naive.see(clock).saturating_add(self.limits.close_hold);
+        naive.held = naive.held.or(Some((reason, until)));
+        self.pairs.retain(|(_, other)| *other != peer);
+    }
+
+    /// What must come of a message, and what must be sent.
+    pub(super) fn message(
+        &mut self,
+        clock: Instant,
+        peer: PeerId,
+        intent: &Intent,
+    ) -> (Outcome, Vec<Output>) {
+        match self.judge(clock, peer, intent) {
+            Ok(()) => self.carry_out(clock, peer, intent),
+            Err(Outcome::Held(reason)) => {
+                self.refuse(clock, peer, reason);
+                (Outcome::Held(reason), Vec::new())
+            }
+            Err(outcome) => (outcome, Vec::new()),
+        }
+    }
+
+    /// What must be sent when deadlines are acted on.
+    pub(super) fn deadlines(&mut self, clock: Instant) -> Vec<Output> {
+        let due: BTreeSet<(Instant, PeerId)> = self.dues().filter(|(at, _)| *at <= clock).collect();
+        due.into_iter()
+            .filter_map(|(_, peer)| self.deadline(clock, peer))
+            .collect()
+    }
+
+    /// When the next deadline is.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.dues().map(|(at, _)| at).min()
+    }
+
+    fn dues(&self) -> impl Iterator<Item = (Instant, PeerId)> {
+        self.peers.iter().filter_map(|(peer, naive)| {
+            let at = match naive.held {
+                Some((_, until)) => Some(until),
+                None => naive.ping_at.into_iter().chain(naive.expires).min(),
+            };
+            Some((at?, *peer))
+        })
+    }
+
+    fn deadline(&mut self, clock: Instant, peer: PeerId) -> Option<Output> {
+        let naive = self.peers.get_mut(&peer)?;
+        let now = naive.see(clock);
+        if let Some((reason, _)) = naive.held {
+            self.forget(peer);
+            return Some(Output::Close(peer, reason));
+        }
+        if naive.expires.is_some_and(|end| end <= now) {
+            self.refuse(clock, peer, CloseReason::GrantExpired);
+            return None;
+        }
+        let overdue = now.saturating_since(naive.ping_at?);
+        if !naive.was_heard && overdue < self.limits.ping_interval {
+            self.forget(peer);
+            return Some(Output::Close(peer, CloseReason::TimedOut));
+        }
+        naive.was_heard = false;
+        naive.ping_at = Some(now.saturating_add(self.limits.ping_interval));
+        Some(Output::Ping(peer))
+    }
+
+    /// Whether a message is let through.
+    fn judge(&mut self, clock: Instant, peer: PeerId, intent: &Intent) -> Result<(), Outcome> {
+        let naive = self.peers.get_mut(&peer).ok_or(Outcome::Unknown)?;
+        let now = naive.see(clock);
+        if naive.held.is_some() {
+            return Err(Outcome::Ignored(Ignored::Held));
+        }
+        naive.was_heard = true;
+        if naive.expires.is_some_and(|end| end <= now) {
+            return Err(Outcome::Held(CloseReason::GrantExpired));
+        }
+        if matches!(intent, Intent::TooBig) {
+            return Err(Outcome::Held(CloseReason::TooBig));
+        }
+        let (tokens, why) = match intent {
+            Intent::Ping => (&mut naive.pings, Ignored::PingRate),
+            Intent::Garbage => (&mut naive.messages, Ignored::NotJson),
+            _ => (&mut naive.messages, Ignored::MessageRate),
+        };
+        let is_within_rate = tokens.take(now);
+        if matches!(intent, Intent::Garbage) {
+            naive.garbage_in_a_row += 1;
+            if naive.garbage_in_a_row > self.limits.invalid_messages_max {
+                return Err(Outcome::Held(CloseReason::Invalid));
+            }
+        } else {
+            naive.garbage_in_a_row = 0;
+        }
+        if !is_within_rate {
+            return Err(naive.strike(now, why));
+        }
+        match intent {
+            Intent::Garbage => Err(Outcome::Ignored(Ignored::NotJson)),
+            Intent::Meaningless => Err(Outcome::Ignored(Ignored::Meaningless)),
+            Intent::Publish { topic, .. } if !naive.access.may_publish(topic) => {
+                Err(Outcome::Ignored(Ignored::NotGranted))
+            }
+            Intent::Publish { .. } if naive.deliveries.are_spent(now) => {
+                Err(naive.strike(now, Ignored::FanOutRate))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn carry_out(
+        &mut self,
+        clock: Instant,
+        peer: PeerId,
+        intent: &Intent,
+    ) -> (Outcome, Vec<Output>) {
+        match intent {
+            Intent::Subscribe(topics) => (self.subscribe(peer, topics), Vec::new()),
+            Intent::Unsubscribe(topics) => {
+                let known = self.pairs.len();
+                self.pairs
+                    .retain(|(topic, other)| *other != peer || !topics.contains(topic));
+                (
+                    Outcome::Unsubscribed {
+                        topics: known - self.pairs.len(),
+                    },
+                    Vec::new(),
+                )
+            }
+            Intent::Publish { topic, members } => self.publish(clock, peer, topic, members),
+            Intent::Ping => (
+                Outcome::Ponged,
+                vec![Output::Send {
+                    to: vec![peer],
+                    message: Message::PONG,
+                }],
+            ),
+            Intent::Meaningless | Intent::Garbage | Intent::TooBig => {
+                (Outcome::Unknown, Vec::new())
+            }
+        }
+    }
+
+    fn subscribe(&mut self, peer: PeerId, names: &[&'static str]) -> Outcome {
+        let (mut topics, mut skipped) = (0, 0);
+        for topic in names {
+            let mine = self
+                .pairs
+                .iter()
+                .filter(|(_, other)| *other == peer)
+                .count();
+            let is_granted = self
+                .peers
+                .get(&peer)
+                .is_some_and(|naive| naive.access.may_subscribe(topic));
+            if !is_granted || topic.len() > TOPIC_BYTES_MAX {
+                skipped += 1;
+            } else if self.pairs.contains(&(topic, peer)) {
+                // Subscribing twice is subscribing once.
+            } else if mine >= self.limits.topics_per_peer_max as usize {
+                skipped += 1;
+            } else {
+                self.pairs.insert((topic, peer));
+                topics += 1;
+            }
+        }
+        Outcome::Subscribed { topics, skipped }
+    }
+
+    fn publish(
+        &mut self,
+        clock: Instant,
+        peer: PeerId,
+        topic: &str,
+        members: &str,
+    ) -> (Outcome, Vec<Output>) {
+        let listens = |(other, listener): &(&str, PeerId)| (*other == topic).then_some(*listener);
+        let to: Vec<PeerId> = self.pairs.iter().filter_map(listens).collect();
+        let deliveries = to.len();
+        if let Some(naive) = self.peers.get_mut(&peer) {
+            let now = naive.see(clock);
+            naive.deliveries.spend(now, deliveries);
+        }
+        let message = format!("{{{members},\"clients\":{deliveries}}}").into();
+        let sent = if to.is_empty() {
+            Vec::new()
+        } else {
+            vec![Output::Send { to, message }]
+        };
+        (Outcome::Published { deliveries }, sent)
+    }
+
+    fn ping_after(&self, clock: Instant) -> Option<Instant> {
+        let interval = self.limits.ping_interval;
+        (interval > Duration::ZERO).then(|| clock.saturating_add(interval))
+    }
+}
+
+impl NaivePeer {
+    fn see(&mut self, clock: Instant) -> Instant {
+        self.clock = self.clock.max(clock);
+        self.clock
+    }
+
+    fn strike(&mut self, now: Instant, why: Ignored) -> Outcome {
+        if self.strikes.take(now) {
+            Outcome::Ignored(why)
+        } else {
+            Outcome::Held(CloseReason::RateLimited)
+        }
+    }
+}
+
+/// A bucket of tokens that drip in one by one, counted in the nanoseconds it takes to drip.
+#[derive(Clone, Debug)]
+struct Tokens {
+    drip: i128,
+    room_for: i128,
+    held: i128,
+    at: Instant,
+}
+
+impl Tokens {
+    fn new(per_second: u32, burst: u32) -> Self {
+        let drip = i128::from(1_000_000_000 / per_second);
+        let room_for = drip * i128::from(burst);
+        Self {
+            drip,
+            room_for,
+            held: room_for,
+            at: Instant::ZERO,
+        }
+    }
+
+    fn take(&mut self, now: Instant) -> bool {
+        self.fill(now);
+        let has_one = self.held >= self.drip;
+        self.held -= if has_one { self.drip } else { 0 };
+        has_one
+    }
+
+    fn spend(&mut self, now: Instant, count: usize) {
+        self.fill(now);
+        self.held -= self.drip * count as i128;
+    }
+
+    fn are_spent(&mut self, now: Instant) -> bool {
+        self.fill(now);
+        self.held <= 0
+    }
+
+    fn fill(&mut self, now: Instant) {
+        let passed = now.saturating_since(self.at).as_nanos() as i128;
+        self.held = (self.held + passed).min(self.room_for);
+        self.at = now;
+    }
+}

@@ -1,0 +1,94 @@
+//! Ten thousand random worlds, and the one named by `SIGNAL_SEED`.
+
+use std::thread;
+
+use signal_core::{CloseReason, Ignored};
+use signal_memory::{Explorer, Plan, Stats, simulate};
+
+const WORLDS: u64 = 10_000;
+
+#[test]
+fn ten_thousand_worlds_break_no_rule() {
+    let seeds = match std::env::var("SIGNAL_SEED") {
+        Ok(seed) => {
+            let seed = seed.parse().expect("SIGNAL_SEED is a number");
+            seed..seed + 1
+        }
+        Err(_) => 0..WORLDS,
+    };
+    let is_all = seeds.end - seeds.start == WORLDS;
+    let stats = explore(seeds);
+    println!("{stats}");
+    if is_all {
+        assert_everything_was_met(&stats);
+    }
+}
+
+/// Explores on all cores; every world is its own.
+fn explore(seeds: std::ops::Range<u64>) -> Stats {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let one = |first: usize| {
+        let mut stats = Stats::default();
+        for seed in seeds.clone().skip(first).step_by(threads) {
+            match simulate(seed, &Plan::default()) {
+                Ok(world) => stats.add(&world),
+                Err(failure) => panic!(
+                    "{failure}\nthis check again: SIGNAL_SEED={seed} cargo test -p signal-memory --test worlds"
+                ),
+            }
+        }
+        stats
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|first| scope.spawn(move || one(first)))
+            .collect();
+        let mut stats = Stats::default();
+        workers
+            .into_iter()
+            .for_each(|worker| stats.add(&worker.join().unwrap()));
+        stats
+    })
+}
+
+/// A search that never meets a budget, a timeout or a full queue proves nothing about them.
+fn assert_everything_was_met(stats: &Stats) {
+    assert_eq!(stats.worlds, WORLDS);
+    for why in Ignored::ALL {
+        assert!(
+            stats.ignored.get(&why) > Some(&100),
+            "{} was hardly met: {stats}",
+            why.name()
+        );
+    }
+    for reason in CloseReason::ALL {
+        let is_met = stats.closed.get(&reason) > Some(&100);
+        // Nobody drains in these worlds.
+        assert!(
+            is_met || reason == CloseReason::Draining,
+            "{} was hardly met: {stats}",
+            reason.name()
+        );
+    }
+    for count in [
+        stats.vanished,
+        stats.stalled,
+        stats.hibernations,
+        stats.jumps,
+    ] {
+        assert!(count > 1_000, "{stats}");
+    }
+}
+
+#[test]
+fn the_same_seed_makes_the_same_world() {
+    let transcript = |seed| {
+        let mut explorer = Explorer::new(seed, &Plan::default());
+        explorer.run().unwrap();
+        explorer.world().transcript().to_string()
+    };
+    for seed in 0..20 {
+        assert_eq!(transcript(seed), transcript(seed));
+    }
+    assert_ne!(transcript(1), transcript(2));
+}
