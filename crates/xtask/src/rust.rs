@@ -41,12 +41,13 @@ pub(crate) fn deny(_: &Tools) -> Result<(), Stop> {
     ]))
 }
 
-/// The tests find what was installed for them by two variables. Without one, the tests that need it are skipped by themselves.
+/// The tests find what was installed for them by variables. Without one, the tests that need it are skipped by themselves.
 pub(crate) fn tests(tools: &Tools) -> Result<(), Stop> {
     let mut test = cargo(["test", "--workspace", "--all-features"]);
     let installed = [
         ("SIGNAL_NODE_MODULES", tools.node_modules()),
         ("SIGNAL_KOSOKU", tools.kosoku()),
+        ("SIGNAL_YRS_WARP", tools.yrs_warp()),
     ];
     for (variable, path) in installed {
         match path {

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::step::{Step, Stop, command, output, run};
+use crate::step::{Step, Stop, cargo, command, output, run};
 use crate::{clients, wasm, workspace};
 
 /// The Autobahn case files and their runner, from PyPI.
@@ -33,6 +33,11 @@ pub(crate) const SETUP: &[Step] = &[
         run: |tools| tools.kosoku().map(drop),
     },
     Step {
+        name: "yrs-warp",
+        about: "a relay by others, built",
+        run: |tools| tools.yrs_warp().map(drop),
+    },
+    Step {
         name: "wasm",
         about: "a standard library for WebAssembly",
         run: |_| wasm::Toolchain::find().map(drop),
@@ -45,6 +50,7 @@ pub(crate) struct Tools {
     node_modules: OnceCell<Result<PathBuf, Stop>>,
     chromium: OnceCell<Result<PathBuf, Stop>>,
     kosoku: OnceCell<Result<PathBuf, Stop>>,
+    yrs_warp: OnceCell<Result<PathBuf, Stop>>,
 }
 
 impl Tools {
@@ -63,6 +69,11 @@ impl Tools {
     /// The kosoku executable.
     pub(crate) fn kosoku(&self) -> Result<PathBuf, Stop> {
         self.kosoku.get_or_init(install_kosoku).clone()
+    }
+
+    /// yrs-warp's signaling service as a server, for the conformance suite's own test.
+    pub(crate) fn yrs_warp(&self) -> Result<PathBuf, Stop> {
+        self.yrs_warp.get_or_init(build_yrs_warp).clone()
     }
 }
 
@@ -142,6 +153,23 @@ fn install_kosoku() -> Result<PathBuf, Stop> {
         ["install", "--quiet", "--disable-pip-version-check", KOSOKU],
     ))?;
     Ok(kosoku)
+}
+
+/// Built in a target folder of its own: its dependencies are not ours.
+fn build_yrs_warp() -> Result<PathBuf, Stop> {
+    let folder = workspace::tools().join("yrs-warp");
+    let manifest = "crates/signal-conformance/peers/yrs-warp/Cargo.toml";
+    run(cargo([
+        "build",
+        "--locked",
+        "--manifest-path",
+        manifest,
+        "--target-dir",
+    ])
+    .arg(&folder))?;
+    Ok(folder
+        .join("debug")
+        .join(format!("yrs-warp-peer{}", std::env::consts::EXE_SUFFIX)))
 }
 
 /// Installs Debian packages if this is Debian and we are root; otherwise says how the user can.
