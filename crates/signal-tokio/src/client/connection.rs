@@ -16,9 +16,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
-use tokio_tungstenite::{
-    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
-};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use super::backoff::Backoff;
 use super::event::{Event, Parsed, parse};
@@ -157,11 +155,8 @@ impl Task {
         let request = self.request.clone();
         let connect_timeout = self.config.connect_timeout;
         let connect = async {
-            let connector = connector().map_err(End::lost)?;
-            let connecting = connect_async_tls_with_config(request, Some(limits), true, connector);
-            match timeout(connect_timeout, connecting).await {
-                Ok(Ok((socket, _response))) => Ok(socket),
-                Ok(Err(error)) => Err(refusal(error)),
+            match timeout(connect_timeout, open(request, limits)).await {
+                Ok(result) => result,
                 Err(_) => Err(End::lost(format_args!(
                     "no connection within {connect_timeout:?}"
                 ))),
@@ -417,9 +412,24 @@ fn refusal(error: tungstenite::Error) -> End {
     }
 }
 
-/// TLS with the roots of the operating system.
+/// Opens a connection, with TLS by the roots of the operating system.
 #[cfg(feature = "tls")]
-fn connector() -> Result<Option<Connector>, String> {
+async fn open(request: Request, limits: WebSocketConfig) -> Result<Socket, End> {
+    use tokio_tungstenite::{Connector, connect_async_tls_with_config};
+
+    let connector = match request.uri().scheme_str() {
+        Some("wss") => Connector::Rustls(tls_config().map_err(End::lost)?),
+        _ => Connector::Plain,
+    };
+    let opening = connect_async_tls_with_config(request, Some(limits), true, Some(connector));
+    opening
+        .await
+        .map(|(socket, _response)| socket)
+        .map_err(refusal)
+}
+
+#[cfg(feature = "tls")]
+fn tls_config() -> Result<Arc<rustls::ClientConfig>, String> {
     let mut roots = rustls::RootCertStore::empty();
     let found = rustls_native_certs::load_native_certs();
     roots.add_parsable_certificates(found.certs);
@@ -429,16 +439,22 @@ fn connector() -> Result<Option<Connector>, String> {
             found.errors
         ));
     }
+    // Named, because a process with two providers has no default.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    Ok(Some(Connector::Rustls(Arc::new(config))))
+    Ok(Arc::new(config))
 }
 
+/// Opens a connection.
 #[cfg(not(feature = "tls"))]
-fn connector() -> Result<Option<Connector>, String> {
-    Ok(None)
+async fn open(request: Request, limits: WebSocketConfig) -> Result<Socket, End> {
+    let opening = tokio_tungstenite::connect_async_with_config(request, Some(limits), true);
+    opening
+        .await
+        .map(|(socket, _response)| socket)
+        .map_err(refusal)
 }
