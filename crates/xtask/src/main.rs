@@ -52,6 +52,11 @@ const STEPS: &[Step] = &[
         run: rust::clippy,
     },
     Step {
+        name: "features",
+        about: "each library builds without its features",
+        run: rust::features,
+    },
+    Step {
         name: "doc",
         about: "the documentation builds without warnings",
         run: rust::doc,

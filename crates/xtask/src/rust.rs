@@ -2,20 +2,47 @@
 
 use crate::step::{Stop, cargo, in_ci, output, run};
 use crate::tools::Tools;
+use crate::workspace::{self, FUZZ_MANIFEST, YRS_WARP_MANIFEST};
+
+/// The crates that others depend on.
+const LIBRARIES: &[&str] = &[
+    "signal-core",
+    "signal-memory",
+    "signal-conformance",
+    "signal-tokio",
+];
 
 pub(crate) fn fmt(_: &Tools) -> Result<(), Stop> {
-    run(&mut cargo(["fmt", "--all", "--check"]))
+    run(&mut cargo(["fmt", "--all", "--check"]))?;
+    [FUZZ_MANIFEST, YRS_WARP_MANIFEST]
+        .into_iter()
+        .try_for_each(|manifest| run(&mut cargo(["fmt", "--check", "--manifest-path", manifest])))
 }
 
 pub(crate) fn clippy(_: &Tools) -> Result<(), Stop> {
-    run(&mut cargo([
+    let deny = ["--", "--deny=warnings"];
+    let workspace = ["clippy", "--workspace", "--all-targets", "--all-features"];
+    run(cargo(workspace).args(deny))?;
+    let fuzz = [
         "clippy",
-        "--workspace",
-        "--all-targets",
-        "--all-features",
-        "--",
-        "--deny=warnings",
-    ]))
+        "--locked",
+        "--manifest-path",
+        FUZZ_MANIFEST,
+        "--target-dir",
+    ];
+    run(cargo(fuzz).arg(workspace::tools().join("fuzz")).args(deny))
+}
+
+/// Features only add: without them, and without what the other crates switch on, each library builds too.
+pub(crate) fn features(_: &Tools) -> Result<(), Stop> {
+    LIBRARIES.iter().try_for_each(|library| {
+        run(&mut cargo([
+            "check",
+            "--no-default-features",
+            "--package",
+            library,
+        ]))
+    })
 }
 
 pub(crate) fn doc(_: &Tools) -> Result<(), Stop> {

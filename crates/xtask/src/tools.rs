@@ -158,12 +158,11 @@ fn install_kosoku() -> Result<PathBuf, Stop> {
 /// Built in a target folder of its own: its dependencies are not ours.
 fn build_yrs_warp() -> Result<PathBuf, Stop> {
     let folder = workspace::tools().join("yrs-warp");
-    let manifest = "crates/signal-conformance/peers/yrs-warp/Cargo.toml";
     run(cargo([
         "build",
         "--locked",
         "--manifest-path",
-        manifest,
+        workspace::YRS_WARP_MANIFEST,
         "--target-dir",
     ])
     .arg(&folder))?;

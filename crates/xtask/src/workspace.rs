@@ -5,6 +5,12 @@ use std::path::{Path, PathBuf};
 
 use crate::step::Stop;
 
+/// The fuzz targets: a workspace of their own, for cargo-fuzz.
+pub(crate) const FUZZ_MANIFEST: &str = "crates/signal-core/fuzz/Cargo.toml";
+
+/// A relay by others: a workspace of its own, to keep its dependencies out of ours.
+pub(crate) const YRS_WARP_MANIFEST: &str = "crates/signal-conformance/peers/yrs-warp/Cargo.toml";
+
 /// The top folder of the workspace.
 pub(crate) fn root() -> PathBuf {
     // Not `env!`: the binary may have been built where the workspace no longer is.
