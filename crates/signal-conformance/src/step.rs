@@ -106,6 +106,12 @@ pub enum Step {
         text: String,
         /// The message that must come in the end.
         expect: String,
+        /// How long it may take in milliseconds, instead of the usual patience.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        within: Option<Amount>,
+        /// Whether to begin without waiting until what other clients sent was handled.
+        #[serde(default, skip_serializing_if = "is_false")]
+        race: bool,
     },
     /// Starts the closing handshake. The answer is expected with [`Step::ExpectClosed`].
     Close {

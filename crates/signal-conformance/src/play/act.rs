@@ -98,14 +98,22 @@ impl Play<'_> {
                 }
                 Ok(())
             }
-            Step::Await { on, text, expect } => {
-                let (text, expect) = (
-                    self.values(round).text(text)?,
-                    self.values(round).text(expect)?,
-                );
+            Step::Await {
+                on,
+                text,
+                expect,
+                within,
+                race,
+            } => {
+                let values = self.values(round);
+                let (text, expect) = (values.text(text)?, values.text(expect)?);
+                let within = within.as_ref().map(|ms| values.amount(ms)).transpose()?;
+                let within = within.map_or(self.patience, Duration::from_millis);
                 for name in on {
-                    self.settle(Some(name)).await?;
-                    self.await_answer(name, &text, &expect).await?;
+                    if !race {
+                        self.settle(Some(name)).await?;
+                    }
+                    self.await_answer(name, &text, &expect, within).await?;
                 }
                 Ok(())
             }

@@ -134,8 +134,14 @@ impl Play<'_> {
         Ok(())
     }
 
-    pub(super) async fn await_answer(&mut self, name: &str, text: &str, expect: &str) -> Outcome {
-        let rounds = self.patience.as_millis() / AWAIT_PAUSE.as_millis();
+    pub(super) async fn await_answer(
+        &mut self,
+        name: &str,
+        text: &str,
+        expect: &str,
+        within: Duration,
+    ) -> Outcome {
+        let rounds = within.as_millis() / AWAIT_PAUSE.as_millis();
         let wanted = Value::parse(expect);
         let mut last = Event::Nothing;
         for _ in 0..=rounds {

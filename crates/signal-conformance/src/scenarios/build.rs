@@ -218,14 +218,34 @@ impl Scenario {
 
     /// Publishes to `${t}` until `clients` is as expected. Only for a sender that is the only one to receive it.
     pub(super) fn await_clients(self, on: &str, clients: usize) -> Self {
-        let (text, expect) = (
-            publish("${t}", r#""data":"count""#),
-            published("${t}", r#""data":"count""#, clients),
-        );
+        self.await_publish(on, "${t}", clients, |_, _| {})
+    }
+
+    /// The same before a refused peer is closed: within half of its hold.
+    pub(super) fn await_clients_in_hold(self, on: &str, clients: usize) -> Self {
+        self.await_publish(on, "${t}", clients, |within, race| {
+            *within = Some("close_hold/2".into());
+            *race = true;
+        })
+    }
+
+    pub(super) fn await_publish(
+        self,
+        on: &str,
+        topic: &str,
+        clients: usize,
+        change: impl FnOnce(&mut Option<Amount>, &mut bool),
+    ) -> Self {
+        let text = publish(topic, r#""data":"count""#);
+        let expect = published(topic, r#""data":"count""#, clients);
+        let (mut within, mut race) = (None, false);
+        change(&mut within, &mut race);
         self.step(Step::Await {
             on: words(on),
             text,
             expect,
+            within,
+            race,
         })
     }
 

@@ -43,21 +43,13 @@ pub(super) fn scenarios() -> Vec<Scenario> {
 
 /// `a` on the first node and `b` on the second, both subscribed, and known to each other.
 fn two_nodes(id: &str, requirements: &str, title: &str) -> Scenario {
-    let (ready, both) = (
-        publish("${t}-ready", r#""data":0"#),
-        published("${t}-ready", r#""data":0"#, 2),
-    );
     scenario(Level::Cluster, id, requirements, title)
         .needs([Nodes])
         .connect("a")
         .connect_with("b", |connect| connect.node = 1)
         .subscribe("a b", "${t} ${t}-ready")
         // `a` publishes until it sees that `b` is counted; `b` may receive any number of these.
-        .step(Step::Await {
-            on: vec!["a".to_owned()],
-            text: ready,
-            expect: both,
-        })
+        .await_publish("a", "${t}-ready", 2, |_, _| {})
         .send("a", &publish("${t}-ready", r#""data":"ready""#))
         .expect_with(
             "a b",

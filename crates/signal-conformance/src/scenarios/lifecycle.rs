@@ -15,6 +15,8 @@ fn lifecycle(id: &str, requirements: &str, title: &str) -> Scenario {
     scenario(Level::Lifecycle, id, requirements, title)
 }
 
+const FLOOD: &str = r#"{"type":"publish","topic":"${t}","n":${n}}"#;
+
 fn liveness() -> Vec<Scenario> {
     vec![
         lifecycle(
@@ -205,15 +207,18 @@ fn hibernation() -> Vec<Scenario> {
             )
         }),
         hibernates(
-            "lifecycle.hibernate.invalid_messages",
-            "L7 C3",
-            "messages that are no JSON are counted across hibernation",
+            "lifecycle.hibernate.budgets",
+            "L2 L4",
+            "what was used of a budget stays used across hibernation",
         )
+        .when("5*messages_per_second+5*strikes_per_second+30<messages_burst")
         .connect("x")
-        .repeat("invalid_messages_max", |s| s.send("x", "no json"))
+        .repeat("messages_burst+strikes_burst-20", |s| s.send("x", FLOOD))
         .step(Step::Hibernate)
-        .send("x", "no json")
-        .expect_refused_peer("x", 1007),
+        .repeat("5*messages_per_second+5*strikes_per_second+30", |s| {
+            s.send("x", FLOOD)
+        })
+        .expect_refused_peer("x", 4429),
         hibernates(
             "lifecycle.hibernate.half_open",
             "V1",

@@ -1,0 +1,165 @@
+//! The relay as a backend with a virtual clock: nothing sleeps.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use signal_conformance::{
+    Backend, BackendError, Capability, ConnectError, ConnectOptions, Connection, Declared, Event,
+    Level, Scenario,
+};
+
+use crate::fault::{Fault, Faults};
+use crate::relay::{self, Limits, PeerId, Relay};
+
+pub(crate) struct RelayBackend {
+    relay: Arc<Mutex<Relay>>,
+    faults: Faults,
+    limits: Limits,
+}
+
+impl RelayBackend {
+    pub(crate) fn new(fault: Option<Fault>, limits: Limits) -> Self {
+        let faults = Faults(fault);
+        Self {
+            relay: Arc::new(Mutex::new(Relay::new(faults, limits))),
+            faults,
+            limits,
+        }
+    }
+
+    fn relay(&self) -> MutexGuard<'_, Relay> {
+        self.relay.lock().expect("no panic")
+    }
+}
+
+#[async_trait]
+impl Backend for RelayBackend {
+    fn declared(&self) -> Declared {
+        let name = format!("a relay with {:?}", self.faults);
+        Declared::new(name)
+            .levels([
+                Level::Limits,
+                Level::Lifecycle,
+                Level::Access,
+                Level::Robust,
+            ])
+            .capabilities([
+                Capability::Advance,
+                Capability::Grants,
+                Capability::Hibernate,
+                Capability::Pause,
+                Capability::Private,
+                Capability::Restart,
+            ])
+            .limit("message_bytes_max", relay::MESSAGE_BYTES_MAX as u64)
+            .limit("depth_max", relay::DEPTH_MAX as u64)
+            .limit("topics_per_peer_max", relay::TOPICS_PER_PEER_MAX as u64)
+            .limit("topic_bytes_max", relay::TOPIC_BYTES_MAX as u64)
+            .limit("messages_burst", relay::MESSAGES_BURST)
+            .limit("messages_per_second", relay::MESSAGES_PER_SECOND)
+            .limit("fan_out_burst", self.limits.fan_out_burst)
+            .limit("fan_out_per_second", self.limits.fan_out_per_second)
+            .limit("pings_burst", relay::PINGS_BURST)
+            .limit("pings_per_second", relay::PINGS_PER_SECOND)
+            .limit("strikes_burst", relay::STRIKES_BURST)
+            .limit("strikes_per_second", relay::STRIKES_PER_SECOND)
+            .limit("invalid_messages_max", relay::INVALID_MESSAGES_MAX)
+            .limit("outbound_bytes_max", relay::OUTBOUND_BYTES_MAX as u64)
+            .limit("ping_interval", relay::PING_INTERVAL)
+            .limit("close_hold", relay::CLOSE_HOLD)
+    }
+
+    async fn begin(&self, _scenario: &Scenario) -> Result<(), BackendError> {
+        *self.relay() = Relay::new(self.faults, self.limits);
+        Ok(())
+    }
+
+    async fn connect(&self, options: ConnectOptions) -> Result<Box<dyn Connection>, ConnectError> {
+        let id = self.relay().connect(&options.client, options.grant);
+        Ok(Box::new(Client {
+            relay: self.relay.clone(),
+            id,
+        }))
+    }
+
+    async fn advance(&self, time: Duration) -> Result<(), BackendError> {
+        let mut relay = self.relay();
+        let until = relay.now + time.as_millis() as u64;
+        while let Some(at) = relay.next_timer().filter(|at| *at <= until) {
+            relay.now = relay.now.max(at);
+            relay.handle_timers();
+        }
+        relay.now = until;
+        Ok(())
+    }
+
+    async fn restart(&self) -> Result<(), BackendError> {
+        let mut relay = self.relay();
+        let ids: Vec<_> = relay.peers.keys().copied().collect();
+        ids.into_iter().for_each(|id| relay.end(id, 1006));
+        Ok(())
+    }
+
+    async fn hibernate(&self) -> Result<(), BackendError> {
+        self.relay().hibernate();
+        Ok(())
+    }
+}
+
+struct Client {
+    relay: Arc<Mutex<Relay>>,
+    id: PeerId,
+}
+
+impl Client {
+    fn relay(&self) -> MutexGuard<'_, Relay> {
+        self.relay.lock().expect("no panic")
+    }
+}
+
+#[async_trait]
+impl Connection for Client {
+    async fn send_text(&mut self, text: &str) {
+        self.relay().receive(self.id, text);
+    }
+
+    async fn send_binary(&mut self, bytes: &[u8]) {
+        self.relay().receive_binary(self.id, bytes);
+    }
+
+    async fn receive(&mut self, patience: Duration) -> Event {
+        let mut relay = self.relay();
+        let until = relay.now + patience.as_millis() as u64;
+        loop {
+            let peer = relay.peer(self.id);
+            match peer.inbox.front() {
+                // The end stays, so that it is told again.
+                Some(end @ Event::Closed { .. }) => return end.clone(),
+                Some(_) => return peer.inbox.pop_front().expect("there is one"),
+                None => {}
+            }
+            let Some(at) = relay.next_timer().filter(|at| *at <= until) else {
+                return Event::Nothing;
+            };
+            relay.now = relay.now.max(at);
+            relay.handle_timers();
+        }
+    }
+
+    async fn close(&mut self, code: Option<u16>, _reason: &str) {
+        self.relay().close(self.id, code.unwrap_or(1005));
+    }
+
+    async fn abort(&mut self) {
+        self.relay().abort(self.id);
+    }
+
+    async fn pause(&mut self) {
+        self.relay().peer(self.id).paused = true;
+    }
+
+    async fn resume(&mut self) {
+        self.relay().peer(self.id).paused = false;
+    }
+}

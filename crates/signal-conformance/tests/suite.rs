@@ -1,0 +1,121 @@
+//! The suite as data: complete, consistent, and the same after a round trip through JSON.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use signal_conformance::{Level, Suite};
+
+/// Requirements no scenario can check, and why.
+const NOT_TESTABLE: &[(&str, &str)] = &[
+    (
+        "T6",
+        "compression is never offered by the suite's client, so that frames stay readable",
+    ),
+    (
+        "T7",
+        "which tokens, origins and addresses are refused is each operator's choice",
+    ),
+    ("V3", "says what clients do"),
+    ("N2", "says what clients do"),
+    ("N3", "says what clients do"),
+];
+
+#[test]
+fn ids_are_unique_and_name_their_theme() {
+    let suite = Suite::all();
+    let ids: BTreeSet<_> = suite
+        .scenarios
+        .iter()
+        .map(|scenario| &scenario.id)
+        .collect();
+    assert_eq!(ids.len(), suite.scenarios.len());
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._".contains(c);
+    for scenario in &suite.scenarios {
+        assert!(
+            scenario.id.contains('.') && scenario.id.chars().all(plain),
+            "{}",
+            scenario.id
+        );
+        assert!(!scenario.requirements.is_empty(), "{}", scenario.id);
+        assert!(!scenario.title.ends_with('.'), "{}", scenario.id);
+    }
+}
+
+#[test]
+fn every_requirement_is_checked_or_said_not_to_be_testable() {
+    let Some(required) = requirements() else {
+        return;
+    };
+    let suite = Suite::all();
+    let checked: BTreeSet<_> = suite
+        .scenarios
+        .iter()
+        .flat_map(|scenario| scenario.requirements.clone())
+        .collect();
+    let not_testable: BTreeMap<_, _> = NOT_TESTABLE.iter().copied().collect();
+    for requirement in &required {
+        let exempt = not_testable.contains_key(requirement.as_str());
+        assert!(
+            checked.contains(requirement) != exempt,
+            "{requirement}: checked or exempt, and not both"
+        );
+    }
+    let unknown: Vec<_> = checked.difference(&required).collect();
+    assert!(unknown.is_empty(), "not in PROTOCOL.md: {unknown:?}");
+}
+
+/// The numbers in PROTOCOL.md. A crate unpacked from the registry stands alone, and has no such page beside it.
+fn requirements() -> Option<BTreeSet<String>> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../signal-core/PROTOCOL.md");
+    let text = std::fs::read_to_string(page).ok()?;
+    let ids = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("- **")?.split_once("**"))
+        .map(|(id, _)| id.to_owned());
+    let ids: BTreeSet<_> = ids
+        .filter(|id| id.ends_with(|c: char| c.is_ascii_digit()))
+        .collect();
+    assert!(ids.len() > 50, "only {} requirements found", ids.len());
+    Some(ids)
+}
+
+#[test]
+fn each_level_has_its_scenarios() {
+    let suite = Suite::all();
+    let count = |level| {
+        suite
+            .scenarios
+            .iter()
+            .filter(|scenario| scenario.level == level)
+            .count()
+    };
+    for level in Level::ALL {
+        assert!(count(level) > 0, "{}", level.name());
+    }
+    assert!(count(Level::Stock) >= 100);
+}
+
+#[test]
+fn the_exported_suite_reads_back_as_the_same() {
+    let suite = Suite::all();
+    let read: Suite = serde_json::from_str(&suite.export()).unwrap();
+    assert_eq!(read, suite);
+}
+
+#[test]
+fn a_choice_by_id_takes_whole_names() {
+    let chosen = Suite::all().matching(&["ping", "publish.topic"]);
+    assert!(
+        chosen
+            .scenarios
+            .iter()
+            .all(|scenario| scenario.id.starts_with("ping."))
+    );
+    assert!(
+        Suite::all()
+            .without_destructive()
+            .scenarios
+            .iter()
+            .all(|scenario| scenario.level != Level::Robust)
+    );
+}
