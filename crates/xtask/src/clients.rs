@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use crate::relay::Relay;
 use crate::step::{Stop, cargo, command, run};
 use crate::tools::{Tools, install_packages, npm};
 use crate::workspace;
@@ -17,6 +18,17 @@ pub(crate) fn build_signal(_: &Tools) -> Result<(), Stop> {
         "--bin",
         "signal",
     ]))
+}
+
+/// The whole suite, against the process that users run, the inputs that kill y-webrtc's own server included.
+pub(crate) fn conformance(_: &Tools) -> Result<(), Stop> {
+    let signal = built_signal()?;
+    let mut relay = Relay::start(&signal)?;
+    run(&mut command(
+        &signal,
+        ["check", &relay.url(), "--conformance", "--hostile"],
+    ))?;
+    relay.check_alive()
 }
 
 pub(crate) fn y_webrtc(tools: &Tools) -> Result<(), Stop> {

@@ -5,6 +5,7 @@
 
 mod clients;
 mod purity;
+mod relay;
 mod rust;
 mod step;
 mod summary;
@@ -77,6 +78,11 @@ const STEPS: &[Step] = &[
         run: clients::build_signal,
     },
     Step {
+        name: "conformance",
+        about: "the built relay passes the whole suite, hostile inputs included",
+        run: clients::conformance,
+    },
+    Step {
         name: "y-webrtc",
         about: "unchanged y-webrtc clients share a document",
         run: clients::y_webrtc,
@@ -105,7 +111,7 @@ fn main() -> ExitCode {
         "steps" if rest.is_empty() => {
             STEPS
                 .iter()
-                .for_each(|step| println!("{:<10} {}", step.name, step.about));
+                .for_each(|step| println!("{:<12} {}", step.name, step.about));
             ExitCode::SUCCESS
         }
         "help" | "--help" | "-h" => {
