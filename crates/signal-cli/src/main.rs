@@ -1,3 +1,67 @@
-//! The `signal` command.
+//! The `signal` command. What it does stands in the README and in `signal --help`.
 
-fn main() {}
+mod check;
+mod cli;
+mod config;
+mod failure;
+mod serve;
+mod settings;
+mod show;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use cli::{Cli, Command};
+use failure::Failure;
+
+fn main() -> ExitCode {
+    let arguments = Cli::arguments();
+    let is_check = arguments.get(1).is_some_and(|command| command == "check");
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let is_wrong = error.use_stderr();
+            // Nobody is left to tell if this fails.
+            let _ = error.print();
+            return match (is_wrong, is_check) {
+                (false, _) => ExitCode::SUCCESS,
+                (true, true) => ExitCode::from(check::USAGE),
+                (true, false) => ExitCode::from(2),
+            };
+        }
+    };
+    run(&cli).unwrap_or_else(|failure| {
+        failure.report();
+        failure.exit_code()
+    })
+}
+
+fn run(cli: &Cli) -> Result<ExitCode, Failure> {
+    match &cli.command {
+        Command::Serve(args) => serve::run(&args.given),
+        Command::Check(args) => {
+            let outcome = check::run(args)?;
+            print(&outcome.text);
+            Ok(ExitCode::from(outcome.exit_code))
+        }
+        Command::Config(args) => {
+            serve::descriptors::Descriptors::raise();
+            print(&args.run().map_err(Failure::Settings)?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "signal", &mut script);
+            print(&String::from_utf8_lossy(&script));
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Prints without colours where there is no terminal; a reader that has left, as `head` does, is no error.
+fn print(text: &str) {
+    let mut out = anstream::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}

@@ -1,0 +1,82 @@
+//! `signal check`: is that server right?
+
+mod args;
+mod certificate;
+mod client;
+mod conformance;
+mod connect;
+mod declared;
+mod explain;
+mod format;
+mod report;
+mod target;
+mod walk;
+
+pub(crate) use args::CheckArgs;
+
+use crate::failure::Failure;
+
+/// The exit code for a command line that makes no sense: 2 means that the server is broken.
+pub(crate) const USAGE: u8 = 64;
+
+/// What to print, and how to end.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) text: String,
+    pub(crate) exit_code: u8,
+}
+
+/// Checks a server.
+///
+/// # Errors
+///
+/// The arguments make no sense together. That a server is broken is no error but an outcome.
+pub(crate) fn run(args: &CheckArgs) -> Result<Outcome, Failure> {
+    if args.list || args.export {
+        return conformance::describe(args);
+    }
+    let Some(target) = args.target() else {
+        return Err(usage(
+            "there is nothing to check",
+            "name a server: signal check ws://localhost:4444",
+        ));
+    };
+    if args.is_choosing() && !args.conformance {
+        return Err(usage(
+            "--level, --scenario and --limit choose from the suite",
+            "add --conformance",
+        ));
+    }
+    if args.hostile && !target.is_loopback() && !args.i_own_this_server {
+        return Err(usage(
+            format!(
+                "--hostile can end {target} for everybody who uses it, and it is not on this machine"
+            ),
+            "if it is yours, and nobody needs it now, add --i-own-this-server",
+        ));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime
+        .map_err(|error| Failure::other(error, "this should not happen, please report it"))?;
+    runtime.block_on(async {
+        let report = walk::check(&target, &args.options()).await;
+        if args.conformance && report.connected().is_some() {
+            return conformance::run(args, &target).await;
+        }
+        let exit_code = report.verdict().exit_code();
+        Ok(Outcome {
+            text: args.format.render(&report),
+            exit_code,
+        })
+    })
+}
+
+fn usage(what: impl Into<String>, mend: impl Into<String>) -> Failure {
+    Failure::Usage {
+        what: what.into(),
+        mend: mend.into(),
+        code: USAGE,
+    }
+}

@@ -1,0 +1,155 @@
+use std::time::Duration;
+
+use clap::Args;
+use http::header::{HeaderName, HeaderValue};
+
+use crate::check::connect::Credentials;
+use crate::check::format::Format;
+use crate::check::target::Target;
+use crate::check::walk::Options;
+use crate::settings::parse_time;
+
+const CONFORMANCE: &str = "Conformance";
+
+/// What to check, and how.
+#[derive(Args, Debug)]
+pub(crate) struct CheckArgs {
+    /// The server, such as wss://signal.example.org or localhost:4444
+    #[arg(required_unless_present_any = ["list", "export"])]
+    pub(crate) url: Option<Target>,
+
+    /// How to write the report
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: Format,
+
+    /// How long each step may take
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = timeout)]
+    timeout: Duration,
+
+    /// A connection step or ping that takes longer is reported as slow
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = timeout)]
+    slow: Duration,
+
+    /// How many pings to measure: three at once, the others a second apart
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=3_600))]
+    pings: u16,
+
+    /// Sent as ?token=… in the address, as browsers do; never shown
+    #[arg(long)]
+    token: Option<String>,
+
+    /// Sent as the address of the page the client runs in, such as https://your.app
+    #[arg(long, value_name = "URL")]
+    origin: Option<HeaderValue>,
+
+    /// A header to send with the upgrade; may be repeated
+    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
+    headers: Vec<(HeaderName, HeaderValue)>,
+
+    /// Run the conformance suite instead, each level reported apart
+    #[arg(long, help_heading = CONFORMANCE)]
+    pub(crate) conformance: bool,
+
+    /// Also send what kills fragile servers (level `robust`); other users of the server would be cut off
+    #[arg(long, requires = "conformance", help_heading = CONFORMANCE)]
+    pub(crate) hostile: bool,
+
+    /// Needed with --hostile for a server that is not on this machine
+    #[arg(long, requires = "hostile", help_heading = CONFORMANCE)]
+    pub(crate) i_own_this_server: bool,
+
+    /// Only scenarios of this level; may be repeated
+    #[arg(long = "level", value_name = "LEVEL", value_parser = level, help_heading = CONFORMANCE)]
+    pub(crate) levels: Vec<signal_conformance::Level>,
+
+    /// Only this scenario, or all whose id begins with it, such as `publish`; may be repeated
+    #[arg(long = "scenario", value_name = "ID", help_heading = CONFORMANCE)]
+    pub(crate) scenarios: Vec<String>,
+
+    /// A limit of the server, such as message_bytes_max=65536, which the level `limits` then checks; may be repeated
+    ///
+    /// Sizes in bytes, times in milliseconds. A relay of this project tells its limits itself.
+    #[arg(long = "limit", value_name = "NAME=NUMBER", value_parser = limit, help_heading = CONFORMANCE)]
+    pub(crate) limits: Vec<(String, u64)>,
+
+    /// Also run scenarios that wait until a timer of the server runs out: a minute each
+    #[arg(long, requires = "conformance", help_heading = CONFORMANCE)]
+    pub(crate) patient: bool,
+
+    /// List the scenarios and end
+    #[arg(long, help_heading = CONFORMANCE)]
+    pub(crate) list: bool,
+
+    /// Print the scenarios as JSON, for a runner in another language, and end
+    #[arg(long, conflicts_with = "list", help_heading = CONFORMANCE)]
+    pub(crate) export: bool,
+}
+
+impl CheckArgs {
+    /// The server with the token in its address.
+    pub(crate) fn target(&self) -> Option<Target> {
+        let target = self.url.clone()?;
+        Some(match &self.token {
+            Some(token) => target.with_token(token),
+            None => target,
+        })
+    }
+
+    /// Whether it names a part of the suite or what the suite expects.
+    pub(crate) fn is_choosing(&self) -> bool {
+        !self.levels.is_empty() || !self.scenarios.is_empty() || !self.limits.is_empty()
+    }
+
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            credentials: Credentials {
+                headers: self.headers.clone(),
+                origin: self.origin.clone(),
+            },
+            timeout: self.timeout,
+            slow: self.slow,
+            pings: self.pings.into(),
+        }
+    }
+}
+
+fn timeout(text: &str) -> Result<Duration, String> {
+    let time = parse_time(text)?;
+    if time.is_zero() {
+        return Err("it must be longer than nothing".to_owned());
+    }
+    Ok(time)
+}
+
+fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let (name, value) = text.split_once(':').ok_or("write it as 'Name: value'")?;
+    let name = name
+        .trim()
+        .parse()
+        .map_err(|_| format!("{name:?} is no header name"))?;
+    let value = value
+        .trim()
+        .parse()
+        .map_err(|_| "the value has characters no header may have")?;
+    Ok((name, value))
+}
+
+fn level(text: &str) -> Result<signal_conformance::Level, String> {
+    let levels = signal_conformance::Level::ALL;
+    levels
+        .into_iter()
+        .find(|level| level.name() == text)
+        .ok_or_else(|| {
+            let names = levels.map(signal_conformance::Level::name).join(", ");
+            format!("the levels are {names}")
+        })
+}
+
+fn limit(text: &str) -> Result<(String, u64), String> {
+    let (name, value) = text.split_once('=').ok_or("write it as name=number")?;
+    let value = value
+        .trim()
+        .parse()
+        .map_err(|_| format!("{value:?} is no whole number"))?;
+    Ok((name.trim().replace('-', "_"), value))
+}

@@ -1,0 +1,83 @@
+use std::fmt::Write;
+
+use anstyle::{AnsiColor, Style};
+
+use crate::check::report::{Report, Status, Verdict};
+use crate::show;
+
+const GOOD: Style = AnsiColor::Green.on_default();
+const POOR: Style = AnsiColor::Yellow.on_default();
+const BAD: Style = AnsiColor::Red.on_default();
+const DIM: Style = Style::new().dimmed();
+const BOLD: Style = Style::new().bold();
+
+/// The verdict as the scripts of operators print it, then each step.
+pub(super) fn render(report: &Report) -> String {
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    let _ = verdict(&mut out, report);
+    let _ = steps(&mut out, report);
+    out
+}
+
+fn verdict(out: &mut String, report: &Report) -> std::fmt::Result {
+    let (style, word) = match report.verdict() {
+        Verdict::Working => (GOOD.bold(), "✅ WORKING"),
+        Verdict::Degraded => (POOR.bold(), "⚠️  DEGRADED"),
+        Verdict::Broken => (BAD.bold(), "❌ BROKEN"),
+    };
+    writeln!(out, "{style}{word}:{style:#} {BOLD}{}{BOLD:#}", report.url)?;
+    if let Some(connected) = report.connected() {
+        writeln!(out, "   Connected: {}", show::time(connected))?;
+    }
+    if let Some(median) = report.pings.median() {
+        writeln!(out, "   Ping/Pong: {}", show::time(median))?;
+    }
+    for step in &report.steps {
+        let Some(problem) = &step.problem else {
+            continue;
+        };
+        writeln!(out, "   {}: {problem}", step.name)?;
+        if let Some(mend) = &step.mend {
+            writeln!(out, "   {BOLD}→ {mend}{BOLD:#}")?;
+        }
+    }
+    for note in &report.notes {
+        writeln!(out, "   {DIM}note: {note}{DIM:#}")?;
+    }
+    Ok(())
+}
+
+fn steps(out: &mut String, report: &Report) -> std::fmt::Result {
+    writeln!(out)?;
+    let width = report
+        .steps
+        .iter()
+        .map(|step| step.name.len())
+        .max()
+        .unwrap_or_default();
+    for step in &report.steps {
+        let (style, mark) = match step.status {
+            Status::Passed => (GOOD, "✓"),
+            Status::Warned => (POOR, "!"),
+            Status::Failed => (BAD, "✗"),
+            Status::Skipped => (DIM, "-"),
+        };
+        let time = match step.status {
+            Status::Skipped => String::new(),
+            Status::Passed | Status::Warned | Status::Failed => show::time(step.time),
+        };
+        let dim = if step.status == Status::Skipped {
+            DIM
+        } else {
+            Style::new()
+        };
+        writeln!(
+            out,
+            "   {style}{mark}{style:#} {dim}{:<width$}  {time:>8}  {}{dim:#}",
+            step.name,
+            step.line()
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,273 @@
+use std::fmt;
+use std::str::FromStr;
+
+use http::Uri;
+
+/// The address of a server to check, taken apart.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Target {
+    pub(crate) secure: bool,
+    /// A name or an address, IPv6 without brackets.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// Path and query, as sent.
+    path: String,
+    /// What was assumed or changed to understand the address.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Target {
+    /// Adds `token=…` to the query, as browsers have no other way to send one.
+    pub(crate) fn with_token(mut self, token: &str) -> Self {
+        let separator = if self.path.contains('?') { '&' } else { '?' };
+        self.path = format!("{}{separator}token={}", self.path, percent_encode(token));
+        self
+    }
+
+    /// The address with all that is sent.
+    pub(crate) fn url(&self) -> String {
+        format!("{}{}", self.origin(), self.path)
+    }
+
+    /// Whether the server runs on this machine.
+    pub(crate) fn is_loopback(&self) -> bool {
+        match self.host.parse::<std::net::IpAddr>() {
+            Ok(ip) => ip.to_canonical().is_loopback(),
+            Err(_) => self.host == "localhost" || self.host.ends_with(".localhost"),
+        }
+    }
+
+    /// The host as it stands in an address.
+    pub(crate) fn host_in_url(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]", self.host)
+        } else {
+            self.host.clone()
+        }
+    }
+
+    /// The same server with the other of `ws://` and `wss://`.
+    pub(crate) fn other_scheme(&self) -> Self {
+        Self {
+            secure: !self.secure,
+            ..self.clone()
+        }
+    }
+
+    fn origin(&self) -> String {
+        let (scheme, default_port) = if self.secure {
+            ("wss", 443)
+        } else {
+            ("ws", 80)
+        };
+        let host = self.host_in_url();
+        if self.port == default_port {
+            format!("{scheme}://{host}")
+        } else {
+            format!("{scheme}://{host}:{}", self.port)
+        }
+    }
+}
+
+/// The address for people and logs: no token, and no slash that says nothing.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (path, query) = match self.path.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (self.path.as_str(), None),
+        };
+        let path = if path == "/" && query.is_none() {
+            ""
+        } else {
+            path
+        };
+        write!(f, "{}{path}", self.origin())?;
+        let Some(query) = query else { return Ok(()) };
+        for (index, pair) in query.split('&').enumerate() {
+            let separator = if index == 0 { '?' } else { '&' };
+            match pair.split_once('=') {
+                Some(("token", _)) => write!(f, "{separator}token=***")?,
+                _ => write!(f, "{separator}{pair}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut notes = Vec::new();
+        let (scheme, rest) = match text.split_once("://") {
+            Some((scheme, rest)) => (Some(scheme.to_ascii_lowercase()), rest),
+            None => (None, text),
+        };
+        // Any scheme will do to take the rest apart.
+        let uri: Uri = format!("ws://{rest}")
+            .parse()
+            .map_err(|error| format!("{error}; write an address such as ws://127.0.0.1:4444"))?;
+        let host = uri
+            .host()
+            .unwrap_or_default()
+            .trim_matches(['[', ']'])
+            .to_owned();
+        if host.is_empty() {
+            return Err(
+                "it names no host; write an address such as ws://127.0.0.1:4444".to_owned(),
+            );
+        }
+        if uri
+            .authority()
+            .is_some_and(|authority| authority.as_str().contains('@'))
+        {
+            let mend = "send them as --header 'Authorization: Basic …'";
+            return Err(format!(
+                "a name and password in the address are never sent; {mend}"
+            ));
+        }
+        let port = uri.port_u16();
+        let secure = match scheme.as_deref() {
+            Some("ws") => false,
+            Some("wss") => true,
+            Some("http") => {
+                notes.push("http:// taken as ws://".to_owned());
+                false
+            }
+            Some("https") => {
+                notes.push("https:// taken as wss://".to_owned());
+                true
+            }
+            Some(other) => {
+                return Err(format!("{other}:// is no WebSocket; write ws:// or wss://"));
+            }
+            None if port == Some(443) => {
+                notes.push("no scheme given: wss:// taken, because the port is 443".to_owned());
+                true
+            }
+            None => {
+                notes.push("no scheme given: ws:// taken".to_owned());
+                false
+            }
+        };
+        let path = uri
+            .path_and_query()
+            .map_or("/", |path| path.as_str())
+            .to_owned();
+        let path = if path.starts_with('/') {
+            path
+        } else {
+            format!("/{path}")
+        };
+        let port = port.unwrap_or(if secure { 443 } else { 80 });
+        Ok(Self {
+            secure,
+            host,
+            port,
+            path,
+            notes,
+        })
+    }
+}
+
+/// Encodes all but the characters that a query holds as they are.
+fn percent_encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                out.push(char::from(byte));
+            }
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(text: &str) -> Target {
+        text.parse().expect("an address")
+    }
+
+    #[test]
+    fn an_address_is_taken_apart() {
+        let local = target("ws://127.0.0.1:4444");
+        assert_eq!(
+            (local.secure, local.host.as_str(), local.port),
+            (false, "127.0.0.1", 4444)
+        );
+        assert_eq!(local.url(), "ws://127.0.0.1:4444/");
+        assert_eq!(local.to_string(), "ws://127.0.0.1:4444");
+        let remote = target("wss://signal.example.org/room?a=1");
+        assert_eq!((remote.secure, remote.port), (true, 443));
+        assert_eq!(remote.url(), "wss://signal.example.org/room?a=1");
+        assert_eq!(target("ws://[::1]:4444/x").host, "::1");
+        assert_eq!(target("ws://[::1]:4444/x").to_string(), "ws://[::1]:4444/x");
+    }
+
+    #[test]
+    fn other_schemes_are_mapped_and_said() {
+        assert_eq!(
+            target("https://example.org").to_string(),
+            "wss://example.org"
+        );
+        assert_eq!(
+            target("https://example.org").notes,
+            ["https:// taken as wss://"]
+        );
+        assert_eq!(target("localhost:4444").to_string(), "ws://localhost:4444");
+        assert!(target("example.org:443").secure);
+        assert!(
+            "ftp://example.org"
+                .parse::<Target>()
+                .unwrap_err()
+                .contains("ftp:// is no WebSocket")
+        );
+    }
+
+    #[test]
+    fn what_is_no_address_says_what_to_write() {
+        for text in [
+            "",
+            "ws://",
+            "ws:///path",
+            "ws://a b",
+            "ws://user:secret@example.org",
+        ] {
+            let error = text.parse::<Target>().expect_err(text);
+            assert!(
+                error.contains("write") || error.contains("--header"),
+                "{text}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_token_is_sent_but_never_shown() {
+        let target = target("ws://localhost:1/?a=1").with_token("se cret&x");
+        assert_eq!(target.url(), "ws://localhost:1/?a=1&token=se%20cret%26x");
+        assert_eq!(target.to_string(), "ws://localhost:1/?a=1&token=***");
+    }
+
+    #[test]
+    fn loopback_is_known_by_name_and_by_number() {
+        for text in [
+            "ws://localhost",
+            "ws://127.9.9.9",
+            "ws://[::1]",
+            "ws://[::ffff:127.0.0.1]",
+        ] {
+            assert!(target(text).is_loopback(), "{text}");
+        }
+        for text in [
+            "ws://example.org",
+            "ws://10.0.0.1",
+            "ws://localhost.example.org",
+        ] {
+            assert!(!target(text).is_loopback(), "{text}");
+        }
+    }
+}

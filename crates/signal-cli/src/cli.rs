@@ -1,0 +1,98 @@
+//! What can be written on the command line.
+
+use std::ffi::OsString;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::check::CheckArgs;
+use crate::config::ConfigArgs;
+use crate::settings::Given;
+
+/// A signaling relay for y-webrtc apps, and a check for any such server.
+///
+/// Without a command it serves: `signal` is `signal serve`.
+#[derive(Debug, Parser)]
+#[command(name = "signal", version, disable_help_subcommand = true)]
+#[command(after_help = "Start a relay:          signal serve
+See whether it works:   signal check ws://localhost:4444")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve a relay (what `signal` does without a command)
+    ///
+    /// Each setting is a flag, an environment variable and a key of the configuration file, by the same name: --peers-max 500,
+    /// SIGNAL_PEERS_MAX=500, peers_max = 500. A flag wins over the environment, the environment over the file. PORT alone, as
+    /// hosting platforms set it, means that port on every interface.
+    Serve(ServeArgs),
+    /// Check whether a y-webrtc signaling server works, any server
+    ///
+    /// Two clients look the name up, connect, subscribe a topic that nobody else uses, publish both ways and measure pings.
+    /// Nothing of it disturbs the apps that use the server.
+    ///
+    /// Exit code: 0 working, 1 degraded (it works, but slowly or not quite right), 2 broken, 64 wrong usage.
+    Check(CheckArgs),
+    /// Check or print the settings that `serve` would use
+    Config(ConfigArgs),
+    /// Print a script that completes commands and flags
+    Completions {
+        /// Where to complete
+        shell: clap_complete::Shell,
+    },
+}
+
+/// The flags of `serve`.
+#[derive(Args, Debug)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) given: Given,
+}
+
+impl Cli {
+    /// The arguments with `serve` put in where no command is named.
+    pub(crate) fn arguments() -> Vec<OsString> {
+        with_default_command(std::env::args_os().collect())
+    }
+}
+
+fn with_default_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let is_command = |first: &OsString| {
+        let first = first.to_string_lossy();
+        !first.starts_with('-') || ["-h", "--help", "-V", "--version"].contains(&&*first)
+    };
+    if !arguments.get(1).is_some_and(is_command) {
+        arguments.insert(arguments.len().min(1), "serve".into());
+    }
+    arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn completed(line: &str) -> String {
+        let words = with_default_command(line.split(' ').map(OsString::from).collect());
+        words
+            .iter()
+            .map(|word| word.to_string_lossy())
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    #[test]
+    fn to_serve_is_the_default() {
+        assert_eq!(completed("signal"), "signal serve");
+        assert_eq!(completed("signal --listen :1"), "signal serve --listen :1");
+        assert_eq!(completed("signal check ws://a"), "signal check ws://a");
+        assert_eq!(completed("signal --help"), "signal --help");
+        assert_eq!(completed("signal -V"), "signal -V");
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+}

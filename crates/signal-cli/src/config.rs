@@ -1,0 +1,160 @@
+//! `signal config`: what would `serve` use, and is it right?
+
+use std::fmt::Write;
+
+use clap::{Args, Subcommand};
+
+use crate::settings::{Environment, Given, Mistake, Origin, Resolved, SETTINGS, Settings, resolve};
+
+/// What to do with the settings.
+#[derive(Args, Debug)]
+#[command(subcommand_required = true)]
+pub(crate) struct ConfigArgs {
+    #[command(subcommand)]
+    command: ConfigCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Tell every mistake in the settings; exit code 2 if there is one
+    Check {
+        #[command(flatten)]
+        given: Given,
+    },
+    /// Print each setting with its value and where that comes from, as a TOML file
+    Print {
+        /// The defaults with what they mean, as a file to begin with
+        #[arg(long, conflicts_with = "markdown")]
+        defaults: bool,
+        /// As environment variables instead of TOML
+        #[arg(long, conflicts_with = "markdown")]
+        env: bool,
+        /// The limits as a table in Markdown
+        #[arg(long)]
+        markdown: bool,
+        #[command(flatten)]
+        given: Given,
+    },
+}
+
+impl ConfigArgs {
+    /// What to print.
+    ///
+    /// # Errors
+    ///
+    /// The mistakes in the settings.
+    pub(crate) fn run(&self) -> Result<String, Vec<Mistake>> {
+        match &self.command {
+            ConfigCommand::Check { given } => Ok(summary(&resolve(given, &Environment::read())?)),
+            ConfigCommand::Print { markdown: true, .. } => Ok(markdown()),
+            ConfigCommand::Print {
+                defaults: true,
+                env,
+                ..
+            } => Ok(defaults(*env)),
+            ConfigCommand::Print { env, given, .. } => {
+                Ok(print(&resolve(given, &Environment::read())?, *env))
+            }
+        }
+    }
+}
+
+fn summary(resolved: &Resolved) -> String {
+    let set = resolved
+        .iter()
+        .filter(|(_, origin)| !is_default(origin))
+        .count();
+    format!(
+        "the settings are right: {set} given, {} as by default\n",
+        SETTINGS.len() - set
+    )
+}
+
+fn is_default(origin: &Origin) -> bool {
+    matches!(origin, Origin::Default | Origin::Machine(_))
+}
+
+fn print(resolved: &Resolved, env: bool) -> String {
+    let lines = resolved.iter().map(|(setting, origin)| {
+        let value = setting.show(&resolved.settings);
+        if env {
+            (format!("{}={value}", setting.variable()), origin)
+        } else {
+            (format!("{} = {}", setting.name, toml_value(&value)), origin)
+        }
+    });
+    let lines: Vec<_> = lines.collect();
+    let width = lines
+        .iter()
+        .map(|(line, _)| line.len())
+        .max()
+        .unwrap_or_default();
+    lines.iter().fold(String::new(), |mut out, (line, origin)| {
+        let _ = writeln!(out, "{line:<width$}  # {origin}");
+        out
+    })
+}
+
+fn defaults(env: bool) -> String {
+    let settings = Settings::default();
+    SETTINGS.iter().fold(String::new(), |mut out, setting| {
+        let past = setting
+            .past
+            .map(|past| format!(" Past it: {past}."))
+            .unwrap_or_default();
+        let _ = writeln!(out, "# {}.{past}", setting.what);
+        let value = setting.show(&settings);
+        // What depends on the machine would be wrong on the next one.
+        let mark = if setting.default.is_some() { "# " } else { "" };
+        let _ = if env {
+            writeln!(out, "{mark}{}={value}\n", setting.variable())
+        } else {
+            writeln!(out, "{mark}{} = {}\n", setting.name, toml_value(&value))
+        };
+        out
+    })
+}
+
+/// Numbers and switches stand as they are, everything else in quotes.
+fn toml_value(value: &str) -> String {
+    let is_bare = value.parse::<u64>().is_ok() || value.parse::<bool>().is_ok();
+    if is_bare {
+        value.to_owned()
+    } else {
+        format!("{value:?}")
+    }
+}
+
+/// The table that the README shows.
+fn markdown() -> String {
+    let settings = Settings::default();
+    let mut out = "| name | default | what | past it |\n|---|---|---|---|\n".to_owned();
+    for setting in SETTINGS {
+        let Some(past) = setting.past else { continue };
+        let default = setting
+            .default
+            .map_or_else(|| setting.show(&settings), str::to_owned);
+        let _ = writeln!(
+            out,
+            "| `{}` | {default} | {} | {past} |",
+            setting.name, setting.what
+        );
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_printed_is_a_file_that_can_be_read() {
+        let resolved = resolve(&Given::default(), &Environment::default()).expect("defaults");
+        for text in [print(&resolved, false), defaults(false)] {
+            let table: toml::Table =
+                toml::from_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+            assert_eq!(table["message_bytes_max"].as_str(), Some("64KiB"));
+            assert_eq!(table["depth_max"].as_integer(), Some(128));
+        }
+    }
+}

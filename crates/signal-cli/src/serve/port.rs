@@ -1,0 +1,111 @@
+//! Why an address cannot be listened on, and what to do.
+
+use std::io;
+use std::net::SocketAddr;
+
+use crate::failure::Failure;
+use crate::settings::Resolved;
+
+pub(crate) fn explain(resolved: &Resolved, error: &io::Error) -> Failure {
+    let address = resolved.settings.listen;
+    let origin = resolved.origin("listen");
+    let (what, mend) = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            let owner = owner(address.port()).map(|owner| format!(" by {owner}"));
+            let free = SocketAddr::new(address.ip(), 0);
+            (
+                format!("{address} is taken{}", owner.unwrap_or_default()),
+                format!("end that program, or listen elsewhere: --listen {free} takes a free port"),
+            )
+        }
+        io::ErrorKind::PermissionDenied => (
+            format!("{address} is not for ordinary users: ports below 1024 are reserved"),
+            "use a higher port behind a proxy, or allow it: setcap cap_net_bind_service=+ep on \
+             this program"
+                .to_owned(),
+        ),
+        io::ErrorKind::AddrNotAvailable => (
+            format!(
+                "no network interface of this machine has the address {}",
+                address.ip()
+            ),
+            format!("use one that it has, or 0.0.0.0:{} for all", address.port()),
+        ),
+        _ => (
+            format!("cannot listen on {address}: {error}"),
+            "try another --listen".to_owned(),
+        ),
+    };
+    Failure::other(format!("{what} (listen: {origin})"), mend)
+}
+
+/// The program that listens on a port, as far as this user may know.
+#[cfg(target_os = "linux")]
+fn owner(port: u16) -> Option<String> {
+    let sockets: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
+        .iter()
+        .filter_map(|table| std::fs::read_to_string(table).ok())
+        .flat_map(|table| listening(&table, port))
+        .map(|inode| format!("socket:[{inode}]"))
+        .collect();
+    for process in std::fs::read_dir("/proc").ok()?.flatten() {
+        let Ok(files) = std::fs::read_dir(process.path().join("fd")) else {
+            continue;
+        };
+        let mut links = files
+            .flatten()
+            .filter_map(|file| std::fs::read_link(file.path()).ok());
+        if links.any(|link| {
+            sockets
+                .iter()
+                .any(|socket| link.as_os_str() == socket.as_str())
+        }) {
+            let name = std::fs::read_to_string(process.path().join("comm")).ok()?;
+            let id = process.file_name();
+            return Some(format!(
+                "{} (process {})",
+                name.trim(),
+                id.to_string_lossy()
+            ));
+        }
+    }
+    None
+}
+
+/// The inodes of sockets that listen on a port, from a table of the kernel.
+#[cfg(target_os = "linux")]
+fn listening(table: &str, port: u16) -> Vec<String> {
+    const LISTEN: &str = "0A";
+    let rows = table
+        .lines()
+        .skip(1)
+        .map(|row| row.split_ascii_whitespace().collect::<Vec<_>>());
+    let ours = rows.filter(|row| {
+        let local_port = row.get(1).and_then(|local| local.rsplit_once(':'));
+        let local_port = local_port.and_then(|(_, port)| u16::from_str_radix(port, 16).ok());
+        local_port == Some(port) && row.get(3) == Some(&LISTEN)
+    });
+    ours.filter_map(|row| row.get(9).map(|inode| (*inode).to_owned()))
+        .collect()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn owner(_port: u16) -> Option<String> {
+    None
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_that_listens_is_found() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("bound").port();
+        let owner = owner(port).expect("this process");
+        assert!(
+            owner.ends_with(&format!("(process {})", std::process::id())),
+            "{owner}"
+        );
+    }
+}

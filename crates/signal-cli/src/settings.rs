@@ -1,0 +1,55 @@
+//! The settings of `serve`: one table, from which flags, environment variables, keys of the file, help and README follow.
+
+mod given;
+mod mistake;
+mod resolve;
+mod setting;
+mod sources;
+mod table;
+mod value;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use clap::ValueEnum;
+
+pub(crate) use given::Given;
+pub(crate) use mistake::Mistake;
+pub(crate) use resolve::{Origin, Resolved, resolve};
+pub(crate) use setting::Setting;
+pub(crate) use sources::Environment;
+pub(crate) use table::SETTINGS;
+pub(crate) use value::parse_time;
+
+/// The port of y-webrtc's own server.
+pub(crate) const PORT: u16 = 4444;
+
+/// Everything `serve` needs to know.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) listen: SocketAddr,
+    pub(crate) threads: usize,
+    pub(crate) log: String,
+    pub(crate) log_format: LogFormat,
+    pub(crate) relay: signal_tokio::Config,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people on a terminal, JSON elsewhere.
+    Auto,
+    Text,
+    Json,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: (IpAddr::V4(Ipv4Addr::LOCALHOST), PORT).into(),
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            log: "info".to_owned(),
+            log_format: LogFormat::Auto,
+            relay: signal_tokio::Config::default(),
+        }
+    }
+}

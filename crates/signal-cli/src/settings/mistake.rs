@@ -1,0 +1,77 @@
+use std::fmt;
+
+use crate::settings::resolve::Origin;
+use crate::settings::{SETTINGS, Setting};
+use crate::show;
+
+/// Something wrong in the settings: what, where it was written, and what to write instead.
+#[derive(Clone, Debug)]
+pub(crate) struct Mistake {
+    what: String,
+    origin: Origin,
+    problem: String,
+    mend: String,
+}
+
+impl Mistake {
+    /// A value that cannot be.
+    pub(crate) fn value(
+        setting: &Setting,
+        text: &str,
+        origin: &Origin,
+        problem: impl Into<String>,
+        mend: impl Into<String>,
+    ) -> Self {
+        Self {
+            what: format!("{} = {}", setting.name, show::quoted(text, 80)),
+            origin: origin.clone(),
+            problem: problem.into(),
+            mend: mend.into(),
+        }
+    }
+
+    /// A name that is no setting.
+    pub(crate) fn name(name: &str, origin: &Origin, write: impl Fn(&Setting) -> String) -> Self {
+        let mend = match closest(name, &write) {
+            Some(meant) => format!("did you mean {meant}?"),
+            None => "`signal config print` shows all settings".to_owned(),
+        };
+        Self {
+            what: name.to_owned(),
+            origin: origin.clone(),
+            problem: "there is no such setting".to_owned(),
+            mend,
+        }
+    }
+
+    /// The file itself.
+    pub(crate) fn file(origin: &Origin, what: String, problem: String, mend: &str) -> Self {
+        Self {
+            what,
+            origin: origin.clone(),
+            problem,
+            mend: mend.to_owned(),
+        }
+    }
+}
+
+/// Two lines: what and why, then what to do.
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} ({}): {}", self.what, self.origin, self.problem)?;
+        write!(f, "       {}", self.mend)
+    }
+}
+
+/// The setting whose name, written in this way, is nearest to what stands there.
+fn closest(name: &str, write: impl Fn(&Setting) -> String) -> Option<String> {
+    let near = SETTINGS.iter().map(|setting| {
+        let candidate = write(setting);
+        (
+            strsim::normalized_damerau_levenshtein(name, &candidate),
+            candidate,
+        )
+    });
+    let (likeness, meant) = near.max_by(|(one, _), (other, _)| one.total_cmp(other))?;
+    (likeness > 0.6).then_some(meant)
+}

@@ -1,0 +1,248 @@
+//! Where settings come from beside the command line: the environment and a file.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use toml::{Spanned, Value};
+
+use crate::settings::resolve::Origin;
+use crate::settings::{Mistake, SETTINGS, Setting};
+
+const PREFIX: &str = "SIGNAL_";
+const FILE: &str = "SIGNAL_CONFIG";
+/// The variable by which hosting platforms, and the reference, name the port.
+const PORT: &str = "PORT";
+
+/// The variables of the environment that concern us. Empty ones count as not set, as Compose files cannot leave them out.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    pub(crate) fn read() -> Self {
+        let all = std::env::vars_os();
+        let text = all.map(|(name, value)| {
+            (
+                name.to_string_lossy().into_owned(),
+                value.to_string_lossy().into_owned(),
+            )
+        });
+        text.collect()
+    }
+
+    pub(crate) fn file(&self) -> Option<PathBuf> {
+        self.0.get(FILE).map(PathBuf::from)
+    }
+
+    pub(crate) fn port(&self) -> Option<&str> {
+        self.0.get(PORT).map(String::as_str)
+    }
+
+    pub(crate) fn value(&self, setting: &Setting) -> Option<&str> {
+        self.0.get(&setting.variable()).map(String::as_str)
+    }
+
+    /// Names that begin as ours and are not.
+    pub(crate) fn mistakes(&self) -> Vec<Mistake> {
+        let is_known = |name: &str| {
+            name == PORT
+                || name == FILE
+                || SETTINGS.iter().any(|setting| setting.variable() == name)
+        };
+        let unknown = self.0.keys().filter(|name| !is_known(name));
+        let origin = Origin::Environment;
+        unknown
+            .map(|name| Mistake::name(name, &origin, Setting::variable))
+            .collect()
+    }
+}
+
+impl FromIterator<(String, String)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
+        let ours = variables.into_iter().filter(|(name, value)| {
+            let is_ours = name.starts_with(PREFIX) || name == PORT;
+            is_ours && !value.trim().is_empty() && !is_of_kubernetes(name, value)
+        });
+        Self(ours.collect())
+    }
+}
+
+/// Whether Kubernetes sets this variable for a service called `signal` or `signal-…`.
+fn is_of_kubernetes(name: &str, value: &str) -> bool {
+    let is_link = ["tcp://", "udp://", "sctp://"]
+        .iter()
+        .any(|scheme| value.starts_with(scheme));
+    let names_port = name
+        .split("_PORT_")
+        .nth(1)
+        .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    is_link && name.ends_with("_PORT")
+        || names_port
+        || name.ends_with("_SERVICE_HOST")
+        || name.contains("_SERVICE_PORT")
+}
+
+/// The settings of a TOML file.
+#[derive(Debug, Default)]
+pub(crate) struct File {
+    values: BTreeMap<String, (String, Origin)>,
+}
+
+impl File {
+    /// Reads a file, and tells all that is wrong in it.
+    pub(crate) fn read(path: &Path, named_by: &Origin, mistakes: &mut Vec<Mistake>) -> Self {
+        let shown = path.display().to_string();
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) => {
+                let mend =
+                    "check the path; `signal config print --defaults` writes a file to begin with";
+                let problem = format!("cannot be read: {error}");
+                mistakes.push(Mistake::file(
+                    named_by,
+                    format!("config = {shown:?}"),
+                    problem,
+                    mend,
+                ));
+                return Self::default();
+            }
+        };
+        Self::parse(&text, &shown, mistakes)
+    }
+
+    fn parse(text: &str, path: &str, mistakes: &mut Vec<Mistake>) -> Self {
+        let origin_at = |offset: usize| {
+            let before = text.get(..offset).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            Origin::File {
+                path: path.to_owned(),
+                line,
+            }
+        };
+        let table: BTreeMap<Spanned<String>, Spanned<Value>> = match toml::from_str(text) {
+            Ok(table) => table,
+            Err(error) => {
+                let origin = origin_at(error.span().map_or(0, |span| span.start));
+                let problem = error.message().to_owned();
+                let what = "the file is not TOML".to_owned();
+                mistakes.push(Mistake::file(
+                    &origin,
+                    what,
+                    problem,
+                    "write lines such as peers_max = 500",
+                ));
+                return Self::default();
+            }
+        };
+        let mut file = Self::default();
+        for (key, value) in table {
+            let origin = origin_at(key.span().start);
+            let name = key.into_inner();
+            let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) else {
+                mistakes.push(Mistake::name(&name, &origin, |setting| {
+                    setting.name.to_owned()
+                }));
+                continue;
+            };
+            match text_of(value.get_ref()) {
+                Ok(value) => drop(file.values.insert(name, (value, origin))),
+                Err(kind) => {
+                    let problem = format!("a setting is a single value, not {kind}");
+                    let mend = format!("write {} = {}", setting.name, setting.form());
+                    mistakes.push(Mistake::value(setting, "…", &origin, problem, mend));
+                }
+            }
+        }
+        file
+    }
+
+    pub(crate) fn value(&self, setting: &Setting) -> Option<(&str, &Origin)> {
+        let (text, origin) = self.values.get(setting.name)?;
+        Some((text, origin))
+    }
+}
+
+fn text_of(value: &Value) -> Result<String, &'static str> {
+    match value {
+        Value::String(text) => Ok(text.clone()),
+        Value::Integer(number) => Ok(number.to_string()),
+        Value::Float(number) => Ok(number.to_string()),
+        Value::Boolean(switch) => Ok(switch.to_string()),
+        Value::Datetime(_) => Err("a date"),
+        Value::Array(_) => Err("a list"),
+        Value::Table(_) => Err("a table"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(variables: &[(&str, &str)]) -> Environment {
+        variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn an_unknown_variable_is_a_mistake_with_a_guess() {
+        let mistakes = environment(&[("SIGNAL_PEER_MAX", "5"), ("HOME", "/")]).mistakes();
+        let [mistake] = &mistakes[..] else {
+            panic!("{mistakes:?}")
+        };
+        let text = mistake.to_string();
+        assert!(text.contains("SIGNAL_PEER_MAX"), "{text}");
+        assert!(text.contains("did you mean SIGNAL_PEERS_MAX?"), "{text}");
+    }
+
+    #[test]
+    fn what_kubernetes_sets_for_a_service_of_this_name_is_no_mistake() {
+        let variables = [
+            ("SIGNAL_PORT", "tcp://10.0.0.1:4444"),
+            ("SIGNAL_PORT_4444_TCP", "tcp://10.0.0.1:4444"),
+            ("SIGNAL_PORT_4444_TCP_ADDR", "10.0.0.1"),
+            ("SIGNAL_SERVICE_HOST", "10.0.0.1"),
+            ("SIGNAL_SERVICE_PORT", "4444"),
+            ("SIGNAL_RELAY_SERVICE_PORT_WS", "4444"),
+            ("SIGNAL_RELAY_PORT", "tcp://10.0.0.1:4444"),
+        ];
+        assert!(environment(&variables).mistakes().is_empty());
+        assert_eq!(environment(&[("SIGNAL_PORT", "4444")]).mistakes().len(), 1);
+    }
+
+    #[test]
+    fn a_mistake_in_a_file_has_its_line() {
+        let mut mistakes = Vec::new();
+        let file = File::parse(
+            "# comment\npeers_max = 7\nping_intervall = \"1s\"\ndepth_max = [1]\nlimit_private_ips = true\n",
+            "a.toml",
+            &mut mistakes,
+        );
+        let texts: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+        assert!(texts[0].contains("a.toml, line 4"), "{texts:?}");
+        assert!(
+            texts[1].contains("ping_intervall (a.toml, line 3)"),
+            "{texts:?}"
+        );
+        assert!(
+            texts[1].contains("did you mean ping_interval?"),
+            "{texts:?}"
+        );
+        let values: Vec<_> = file
+            .values
+            .iter()
+            .map(|(name, (text, _))| (name.as_str(), text.as_str()))
+            .collect();
+        assert_eq!(values, [("limit_private_ips", "true"), ("peers_max", "7")]);
+    }
+
+    #[test]
+    fn what_is_no_toml_is_told_with_its_line() {
+        let mut mistakes = Vec::new();
+        File::parse("peers_max = 7\n\npeers max = 8\n", "a.toml", &mut mistakes);
+        assert!(
+            mistakes[0].to_string().contains("a.toml, line 3"),
+            "{mistakes:?}"
+        );
+    }
+}

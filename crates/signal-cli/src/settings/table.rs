@@ -1,0 +1,518 @@
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use crate::settings::LogFormat;
+use crate::settings::setting::{Field, Setting, Unit, millis};
+
+const OPEN_FILES: &str = "from the limit on open files";
+
+/// All settings, in the order of help and README.
+pub(crate) static SETTINGS: &[Setting] = &[
+    Setting {
+        name: "listen",
+        what: "Where to listen: an address and a port, or a port on this machine alone. 0.0.0.0:4444 is every \
+               interface, 127.0.0.1:0 a port that is free",
+        past: None,
+        default: None,
+        field: Field::Text {
+            form: "IP:PORT",
+            read: |s| s.listen.to_string(),
+            write: |s, text| parse_listen(text).map(|listen| s.listen = listen),
+        },
+    },
+    Setting {
+        name: "threads",
+        what: "Threads that serve, each with a listener of its own",
+        past: None,
+        default: Some("the number of cores"),
+        field: Field::Number {
+            unit: Unit::Count,
+            read: |s| s.threads as u64,
+            write: |s, n| s.threads = n.try_into().unwrap_or(usize::MAX),
+        },
+    },
+    Setting {
+        name: "log",
+        what: "What to log: error, warn, info, debug or trace, or a filter such as warn,signal_tokio=debug",
+        past: None,
+        default: None,
+        field: Field::Text {
+            form: "FILTER",
+            read: |s| s.log.clone(),
+            write: |s, text| parse_filter(text).map(|filter| s.log = filter),
+        },
+    },
+    Setting {
+        name: "log_format",
+        what: "How log lines look: text, json, or auto, which is text on a terminal and json elsewhere",
+        past: None,
+        default: None,
+        field: Field::Text {
+            form: "FORMAT",
+            read: |s| name_of(s.log_format),
+            write: |s, text| parse_log_format(text).map(|format| s.log_format = format),
+        },
+    },
+    // What one peer may send.
+    limit(
+        "message_bytes_max",
+        "Longest message a peer may send",
+        "closed with 1009, on the frame's header",
+        Field::Number {
+            unit: Unit::Bytes,
+            read: |s| s.relay.core.message_bytes_max.into(),
+            write: |s, n| s.relay.core.message_bytes_max = n.try_into().unwrap_or(u32::MAX),
+        },
+    ),
+    limit(
+        "depth_max",
+        "Deepest nesting of a message",
+        "ignored, and counted as invalid",
+        Field::Number {
+            unit: Unit::Count,
+            read: |s| s.relay.core.depth_max.into(),
+            write: |s, n| s.relay.core.depth_max = n.try_into().unwrap_or(u8::MAX),
+        },
+    ),
+    limit(
+        "topics_per_peer_max",
+        "Topics a peer may be subscribed to at once",
+        "further topics are skipped",
+        Field::Number {
+            unit: Unit::Count,
+            read: |s| s.relay.core.topics_per_peer_max.into(),
+            write: |s, n| s.relay.core.topics_per_peer_max = n.try_into().unwrap_or(u32::MAX),
+        },
+    ),
+    limit(
+        "topic_bytes_max",
+        "Longest topic",
+        "the topic is skipped",
+        Field::Number {
+            unit: Unit::Bytes,
+            read: |s| s.relay.core.topic_bytes_max.into(),
+            write: |s, n| s.relay.core.topic_bytes_max = n.try_into().unwrap_or(u32::MAX),
+        },
+    ),
+    limit(
+        "messages_per_second",
+        "Messages a peer may send each second, pings apart",
+        "dropped, and a strike",
+        Field::Number {
+            unit: Unit::Count,
+            read: |s| s.relay.core.messages_per_second.into(),
+            write: |s, n| s.relay.core.messages_per_second = n.try_into().unwrap_or(u32::MAX),
+        },
+    ),
+    limit(
+        "messages_burst",
+        "Messages a peer may send at once after a pause",
+        "dropped, and a strike",
+        Field::Number {
+            unit: Unit::Count,
+            read: |s| s.relay.core.messages_burst.into(),
+            write: |s, n| s.relay.core.messages_burst = n.try_into().unwrap_or(u32::MAX),
+        },
+    ),
+    limit(
+        "fan_out_per_second",
+        "Deliveries each second that a peer's publishes may cause",
+        "dropped, and a strike",
+        Field::Number {
+            unit: Unit::Count,
+            read: |s| s.relay.core.fan_out_per_second.into(),
+            write: |s, n| s.relay.core.fan_out_per_second = n.try_into().unwrap_or(u32::MAX),
+        },
+    ),
+    limit(
+        "fan_out_burst",
+        "Deliveries a peer's publishes may cause at once after a pause",
+        "dropped, and a strike",
+        Field::Number {
+            unit: Unit::Count,
+            read: |s| s.relay.core.fan_out_burst.into(),
+            write: |s, n| s.relay.core.fan_out_burst = n.try_into().unwrap_or(u32::MAX),
+        },
+    ),
+    limit(
+        "pings_per_second",
+        "Ping messages a peer may send each second",
+        "dropped, and a strike",
+        Field::Number {
+            unit: Unit::Count,
+            read: |s| s.relay.core.pings_per_second.into(),
+            write: |s, n| s.relay.core.pings_per_second = n.try_into().unwrap_or(u32::MAX),
+        },
+    ),
+    limit(
+        "pings_burst",
+        "Ping messages a peer may send at once after a pause",
+        "dropped, and a strike",
+        Field::Number {
+            unit: Unit::Count,
+            read: |s| s.relay.core.pings_burst.into(),
+            write: |s, n| s.relay.core.pings_burst = n.try_into().unwrap_or(u32::MAX),
+        },
+    ),
+    limit(
+        "strikes_per_second",
+        "Strikes that are forgiven each second",
+        "they add up",
+        Field::Number {
+            unit: Unit::Count,
+            read: |s| s.relay.core.strikes_per_second.into(),
+            write: |s, n| s.relay.core.strikes_per_second = n.try_into().unwrap_or(u32::MAX),
+        },
+    ),
+    limit(
+        "strikes_burst",
+        "Strikes a peer may collect",
+        "held for close_hold, then closed with 4429",
+        Field::Number {
+            unit: Unit::Count,
+            read: |s| s.relay.core.strikes_burst.into(),
+            write: |s, n| s.relay.core.strikes_burst = n.try_into().unwrap_or(u32::MAX),
+        },
+    ),
+    limit(
+        "invalid_messages_max",
+        "Messages in a row that may be no JSON",
+        "held for close_hold, then closed with 1007",
+        Field::Number {
+            unit: Unit::Count,
+            read: |s| s.relay.core.invalid_messages_max.into(),
+            write: |s, n| s.relay.core.invalid_messages_max = n.try_into().unwrap_or(u32::MAX),
+        },
+    ),
+    limit(
+        "ping_interval",
+        "Time between two WebSocket pings to a peer",
+        "closed with 4408, if nothing came since the last ping",
+        Field::Number {
+            unit: Unit::Millis,
+            read: |s| millis(s.relay.core.ping_interval),
+            write: |s, n| s.relay.core.ping_interval = Duration::from_millis(n),
+        },
+    ),
+    limit(
+        "close_hold",
+        "How long a refused peer is held, unread and unserved, so that it cannot reconnect at once",
+        "the connection ends",
+        Field::Number {
+            unit: Unit::Millis,
+            read: |s| millis(s.relay.core.close_hold),
+            write: |s, n| s.relay.core.close_hold = Duration::from_millis(n),
+        },
+    ),
+    // What may wait for one peer.
+    limit(
+        "outbound_bytes_max",
+        "Bytes that may wait for one peer",
+        "closed with 1013",
+        Field::Number {
+            unit: Unit::Bytes,
+            read: |s| s.relay.outbound_bytes_max as u64,
+            write: |s, n| s.relay.outbound_bytes_max = n.try_into().unwrap_or(usize::MAX),
+        },
+    ),
+    limit(
+        "outbound_frames_max",
+        "Messages that may wait for one peer",
+        "closed with 1013",
+        Field::Number {
+            unit: Unit::Count,
+            read: |s| s.relay.outbound_frames_max as u64,
+            write: |s, n| s.relay.outbound_frames_max = n.try_into().unwrap_or(usize::MAX),
+        },
+    ),
+    limit(
+        "write_deadline",
+        "How long a peer may take nothing of what waits for it",
+        "TCP reset",
+        Field::Number {
+            unit: Unit::Millis,
+            read: |s| millis(s.relay.write_deadline),
+            write: |s, n| s.relay.write_deadline = Duration::from_millis(n),
+        },
+    ),
+    limit(
+        "close_timeout",
+        "How long a close may take",
+        "TCP reset",
+        Field::Number {
+            unit: Unit::Millis,
+            read: |s| millis(s.relay.close_timeout),
+            write: |s, n| s.relay.close_timeout = Duration::from_millis(n),
+        },
+    ),
+    // What is judged before the upgrade.
+    limit(
+        "handshake_timeout",
+        "How long a client may take for its HTTP request",
+        "HTTP 408",
+        Field::Number {
+            unit: Unit::Millis,
+            read: |s| millis(s.relay.handshake_timeout),
+            write: |s, n| s.relay.handshake_timeout = Duration::from_millis(n),
+        },
+    ),
+    limit(
+        "header_bytes_max",
+        "Longest request head",
+        "HTTP 431",
+        Field::Number {
+            unit: Unit::Bytes,
+            read: |s| s.relay.header_bytes_max as u64,
+            write: |s, n| s.relay.header_bytes_max = n.try_into().unwrap_or(usize::MAX),
+        },
+    ),
+    limit(
+        "headers_max",
+        "Headers of a request",
+        "HTTP 431",
+        Field::Number {
+            unit: Unit::Count,
+            read: |s| s.relay.headers_max as u64,
+            write: |s, n| s.relay.headers_max = n.try_into().unwrap_or(usize::MAX),
+        },
+    ),
+    machine_limit(
+        "handshakes_max",
+        "Connections that may be in their HTTP request at once",
+        "new ones wait in the kernel",
+        Field::Number {
+            unit: Unit::Count,
+            read: |s| s.relay.handshakes_max as u64,
+            write: |s, n| s.relay.handshakes_max = n.try_into().unwrap_or(usize::MAX),
+        },
+    ),
+    machine_limit(
+        "peers_max",
+        "Peers at once",
+        "HTTP 503 with Retry-After",
+        Field::Number {
+            unit: Unit::Count,
+            read: |s| s.relay.peers_max as u64,
+            write: |s, n| s.relay.peers_max = n.try_into().unwrap_or(usize::MAX),
+        },
+    ),
+    limit(
+        "peers_per_ip_max",
+        "Peers at once from one IPv4 address or IPv6 /64",
+        "HTTP 429 with Retry-After",
+        Field::Number {
+            unit: Unit::Count,
+            read: |s| s.relay.peers_per_ip_max as u64,
+            write: |s, n| s.relay.peers_per_ip_max = n.try_into().unwrap_or(usize::MAX),
+        },
+    ),
+    limit(
+        "connects_per_minute_per_ip",
+        "Upgrades in a minute from one IPv4 address or IPv6 /64",
+        "HTTP 429 with Retry-After",
+        Field::Number {
+            unit: Unit::Count,
+            read: |s| s.relay.connects_per_minute_per_ip.into(),
+            write: |s, n| s.relay.connects_per_minute_per_ip = n.try_into().unwrap_or(u32::MAX),
+        },
+    ),
+    limit(
+        "limit_private_ips",
+        "Hold loopback and private addresses to the limits per address too; they are mostly proxies",
+        "as these two limits",
+        Field::Number {
+            unit: Unit::Switch,
+            read: |s| s.relay.limit_private_ips.into(),
+            write: |s, n| s.relay.limit_private_ips = n != 0,
+        },
+    ),
+    limit(
+        "refuse_after_close",
+        "How long an address is refused after one of its peers broke a limit",
+        "HTTP 429 until then",
+        Field::Number {
+            unit: Unit::Millis,
+            read: |s| millis(s.relay.refuse_after_close),
+            write: |s, n| s.relay.refuse_after_close = Duration::from_millis(n),
+        },
+    ),
+    limit(
+        "drain_seconds",
+        "Over how long a shutdown spreads the closes, so that not all come back at once",
+        "the process ends",
+        Field::Number {
+            unit: Unit::Seconds,
+            read: |s| s.relay.drain_seconds.into(),
+            write: |s, n| s.relay.drain_seconds = n.try_into().unwrap_or(u32::MAX),
+        },
+    ),
+];
+
+const fn limit(
+    name: &'static str,
+    what: &'static str,
+    past: &'static str,
+    field: Field,
+) -> Setting {
+    Setting {
+        name,
+        what,
+        past: Some(past),
+        default: None,
+        field,
+    }
+}
+
+/// A limit whose default depends on the machine.
+const fn machine_limit(
+    name: &'static str,
+    what: &'static str,
+    past: &'static str,
+    field: Field,
+) -> Setting {
+    Setting {
+        name,
+        what,
+        past: Some(past),
+        default: Some(OPEN_FILES),
+        field,
+    }
+}
+
+fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+    let text = text.trim();
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    if let Ok(port) = text.parse() {
+        return Ok((Ipv4Addr::LOCALHOST, port).into());
+    }
+    if let Some((host, port)) = text.rsplit_once(':') {
+        if let Ok(port) = port.parse::<u16>() {
+            return match host {
+                "localhost" => Ok((Ipv4Addr::LOCALHOST, port).into()),
+                "" | "*" => Err(format!(
+                    "no address; write 0.0.0.0:{port} for every interface"
+                )),
+                _ => Err(format!(
+                    "{host} is no IP address; names are not looked up here"
+                )),
+            };
+        }
+    }
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        let address = SocketAddr::new(ip, super::PORT);
+        return Err(format!("the port is missing; write {address}"));
+    }
+    Err("no address with a port; write 127.0.0.1:4444 or the like".to_owned())
+}
+
+fn parse_filter(text: &str) -> Result<String, String> {
+    match tracing_subscriber::EnvFilter::builder().parse(text) {
+        Ok(_) if !text.trim().is_empty() => Ok(text.trim().to_owned()),
+        _ => Err("no log filter; write error, warn, info, debug, trace or target=level".to_owned()),
+    }
+}
+
+fn parse_log_format(text: &str) -> Result<LogFormat, String> {
+    let format = LogFormat::from_str(text.trim(), true);
+    format.map_err(|_| "write text, json or auto".to_owned())
+}
+
+fn name_of(format: LogFormat) -> String {
+    let value = format.to_possible_value();
+    value.map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+
+    #[test]
+    fn every_setting_is_read_back_as_it_was_written() {
+        let default = Settings::default();
+        for setting in SETTINGS {
+            let shown = setting.show(&default);
+            let mut changed = Settings::default();
+            setting
+                .set(&mut changed, &shown)
+                .unwrap_or_else(|error| panic!("{}: {error}", setting.name));
+            assert_eq!(setting.show(&changed), shown, "{}", setting.name);
+            assert_eq!(changed.relay, default.relay, "{}", setting.name);
+        }
+    }
+
+    #[test]
+    fn every_number_reaches_a_field_of_its_own() {
+        let default = Settings::default();
+        for setting in SETTINGS {
+            let Field::Number { read, write, .. } = setting.field else {
+                continue;
+            };
+            let mut changed = default.clone();
+            write(&mut changed, read(&default) ^ 1);
+            for other in SETTINGS {
+                let differs = other.show(&changed) != other.show(&default);
+                assert_eq!(
+                    differs,
+                    other.name == setting.name,
+                    "{} in {}",
+                    other.name,
+                    setting.name
+                );
+            }
+        }
+    }
+
+    /// The settings of the libraries by their own account: their `Debug` form names each field.
+    #[test]
+    fn no_limit_of_the_libraries_is_missing() {
+        let debug = format!("{:#?}", signal_tokio::Config::default());
+        let fields: Vec<_> = debug
+            .lines()
+            .filter_map(|line| line.trim().split_once(": "))
+            .map(|(name, _)| name)
+            .filter(|name| *name != "core")
+            .collect();
+        assert!(fields.len() > 25, "{debug}");
+        for field in &fields {
+            assert!(
+                SETTINGS.iter().any(|setting| setting.name == *field),
+                "{field} is missing"
+            );
+        }
+        let limits = SETTINGS
+            .iter()
+            .filter(|setting| setting.past.is_some())
+            .count();
+        assert_eq!(limits, fields.len());
+    }
+
+    #[test]
+    fn a_place_to_listen_is_read_in_the_usual_forms() {
+        for (text, address) in [
+            ("127.0.0.1:0", "127.0.0.1:0"),
+            ("8080", "127.0.0.1:8080"),
+            ("localhost:8080", "127.0.0.1:8080"),
+            ("[::]:4444", "[::]:4444"),
+        ] {
+            assert_eq!(
+                parse_listen(text),
+                Ok(address.parse().expect("an address")),
+                "{text}"
+            );
+        }
+        for (text, hint) in [
+            (":8080", "write 0.0.0.0:8080 for every interface"),
+            ("0.0.0.0", "write 0.0.0.0:4444"),
+            ("example.org:80", "names are not looked up"),
+            ("nonsense", "write 127.0.0.1:4444"),
+        ] {
+            let error = parse_listen(text).expect_err(text);
+            assert!(error.contains(hint), "{text}: {error}");
+        }
+    }
+}
