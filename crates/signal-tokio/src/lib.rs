@@ -23,6 +23,7 @@ mod shards;
 mod shared;
 mod socket;
 mod stats;
+mod told;
 mod upgrade;
 
 pub use admission::Admission;

@@ -17,6 +17,7 @@ use crate::admission::{Admission, Place};
 use crate::authorize::UpgradeRequest;
 use crate::refusal::{Refusal, RefusalCause};
 use crate::shared::{Lifecycle, Shared};
+use crate::told;
 
 /// The body of every answer.
 pub(crate) type Body = Full<Bytes>;
@@ -31,7 +32,7 @@ pub struct Upgrade {
     pub admission: Option<Admission>,
 }
 
-/// Answers any request: upgrades, health checks, and `okay` to the rest, as y-webrtc's server does.
+/// Answers any request: upgrades, health checks, limits, and `okay` to the rest, as y-webrtc's server does.
 pub(crate) async fn answer(
     shared: &Arc<Shared>,
     request: &Parts,
@@ -215,6 +216,7 @@ fn answer_plain(shared: &Shared, request: &Parts) -> Response<Body> {
             r#"{"ready":false,"reason":"peers_max"}"#.to_owned(),
         ),
         "/readyz" => (StatusCode::OK, r#"{"ready":true}"#.to_owned()),
+        "/limits" => (StatusCode::OK, told::limits(&shared.config)),
         _ => return text(StatusCode::OK, "okay"),
     };
     let mut response = Response::new(Body::from(body));
