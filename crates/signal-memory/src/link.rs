@@ -37,7 +37,7 @@ pub(crate) struct Link {
 /// The client's end.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Client {
-    pub(crate) received: Vec<Message>,
+    pub(crate) received: VecDeque<Message>,
     /// It has sent a close and waits for the answer.
     pub(crate) is_closing: bool,
     pub(crate) end: Option<End>,

@@ -198,7 +198,7 @@ impl Net {
         }
         match frame {
             Down::Text(message) => {
-                link.client.received.push(message.clone());
+                link.client.received.push_back(message.clone());
                 let room = link.room;
                 self.transcript
                     .add(self.now, room, What::Received { peer, message });

@@ -174,6 +174,11 @@ impl World {
         self.hosts[room.0].drain(&mut self.net);
     }
 
+    /// Whether a room takes no more peers.
+    pub fn is_draining(&self, room: RoomId) -> bool {
+        self.hosts[room.0].is_draining
+    }
+
     /// Sets a room's clock. The time of the world goes on as before.
     pub fn jump_clock(&mut self, room: RoomId, jump: Jump) {
         self.hosts[room.0].clock.jump(jump);
@@ -233,19 +238,17 @@ impl World {
         self.net.due().into_iter().chain(deadline).min()
     }
 
-    /// The messages a client has received, oldest first.
-    pub fn received(&self, peer: PeerId) -> &[Message] {
-        self.net
-            .links
-            .get(&peer)
-            .map_or(&[], |link| &link.client.received)
+    /// The messages a client has received and nobody has [taken](Self::take_received), oldest first.
+    pub fn received(&self, peer: PeerId) -> Vec<&str> {
+        let link = self.net.links.get(&peer);
+        link.map_or_else(Vec::new, |link| {
+            link.client.received.iter().map(Message::as_str).collect()
+        })
     }
 
-    /// Takes the messages a client has received since this was called last.
-    pub fn take_received(&mut self, peer: PeerId) -> Vec<Message> {
-        let link = self.net.links.get_mut(&peer);
-        link.map(|link| std::mem::take(&mut link.client.received))
-            .unwrap_or_default()
+    /// Takes the oldest message a client has received.
+    pub fn take_received(&mut self, peer: PeerId) -> Option<Message> {
+        self.net.links.get_mut(&peer)?.client.received.pop_front()
     }
 
     /// How a connection ended, if it has, as its client sees it.

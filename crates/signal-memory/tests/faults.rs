@@ -13,7 +13,9 @@ fn first_failure(fault: Fault) -> Option<Box<Failure>> {
 fn every_fault_is_found() {
     for fault in Fault::ALL {
         let failure = first_failure(fault);
-        let Some(failure) = failure else { panic!("{fault:?} is not found in 300 worlds") };
+        let Some(failure) = failure else {
+            panic!("{fault:?} is not found in 300 worlds")
+        };
         println!("{fault:?}: {failure}");
     }
 }

@@ -35,16 +35,25 @@ pub(super) enum Payload {
 }
 
 impl Intent {
-    pub(super) fn draw(rng: &mut Rng, number: u64) -> Self {
+    pub(super) fn draw(rng: &mut Rng, number: u64, nonsense: u64) -> Self {
+        if rng.percent(nonsense) {
+            return match rng.below(8) {
+                0..3 => Self::Meaningless,
+                3..7 => Self::Garbage,
+                _ => Self::TooBig,
+            };
+        }
         match rng.below(100) {
             0..30 => Self::Subscribe(topics(rng)),
-            30..38 => Self::Unsubscribe(topics(rng)),
-            38..80 => Self::publish(rng, number),
-            80..88 => Self::Ping,
-            88..92 => Self::Meaningless,
-            92..98 => Self::Garbage,
-            _ => Self::TooBig,
+            30..36 => Self::Unsubscribe(topics(rng)),
+            36..90 => Self::publish(rng, number),
+            _ => Self::Ping,
         }
+    }
+
+    /// What a stock client says first.
+    pub(super) fn hello() -> Self {
+        Self::Subscribe(vec![TOPICS[0]])
     }
 
     /// A publish that no other is like.

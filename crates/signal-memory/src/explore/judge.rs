@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use signal_core::{CloseReason, Instant, Message, Outcome, Output, PeerId, Room};
@@ -16,23 +16,27 @@ use crate::{Config, Jump, Line, RoomId, What, World};
 #[derive(Debug)]
 pub(super) struct Judge {
     pub(super) stats: Stats,
-    rooms: Vec<Bench>,
-    dossiers: BTreeMap<PeerId, Dossier>,
+    pub(super) rooms: Vec<Bench>,
+    pub(super) dossiers: BTreeMap<PeerId, Dossier>,
     /// How many lines have been read.
     read: usize,
-    frames_max: usize,
-    bytes_max: usize,
-    ping_interval: Duration,
+    pub(super) frames_max: usize,
+    pub(super) bytes_max: usize,
+    pub(super) ping_interval: Duration,
 }
 
 /// What is known about one room.
 #[derive(Debug)]
-struct Bench {
-    naive: NaiveRoom,
-    twin: Room,
+pub(super) struct Bench {
+    pub(super) naive: NaiveRoom,
+    pub(super) twin: Room,
     /// The latest time its clock has shown.
     clock: Instant,
     has_jumped: bool,
+    /// When it acted on its deadlines last, if that has not been looked at.
+    pub(super) acted_at: Option<Instant>,
+    /// Whether there have been lines about it since it was looked at.
+    has_news: bool,
     /// What the call that is being read must cause, and what it has caused so far.
     expected: Vec<Output>,
     actual: Vec<Output>,
@@ -41,18 +45,18 @@ struct Bench {
 /// What is known about one peer.
 #[derive(Debug)]
 pub(super) struct Dossier {
-    room: RoomId,
+    pub(super) room: RoomId,
     pub(super) access: Access,
     pub(super) expires: Option<Instant>,
     /// What it has sent and the room has not yet read.
     pub(super) sent: VecDeque<(Intent, Payload)>,
     /// What the room has sent and it has not yet received.
-    due: VecDeque<Message>,
+    pub(super) due: VecDeque<Message>,
     /// It never stalled, vanished or read slowly, so it must get everything and must never be timed out.
     pub(super) is_healthy: bool,
     /// It may miss what was due: it was too slow, left without waiting, or vanished.
     pub(super) may_miss: bool,
-    heard_at: Instant,
+    pub(super) heard_at: Instant,
     has_left: bool,
 }
 
@@ -63,6 +67,8 @@ impl Judge {
             twin: Room::new(config.limits.clone()),
             clock: Instant::ZERO,
             has_jumped: false,
+            acted_at: None,
+            has_news: false,
             expected: Vec::new(),
             actual: Vec::new(),
         };
@@ -102,8 +108,11 @@ impl Judge {
         self.dossiers.insert(peer, dossier);
     }
 
-    pub(super) fn dossier(&mut self, peer: PeerId) -> Option<&mut Dossier> {
-        self.dossiers.get_mut(&peer)
+    /// The dossier of a peer that has connected.
+    pub(super) fn dossier(&mut self, peer: PeerId) -> &mut Dossier {
+        self.dossiers
+            .get_mut(&peer)
+            .expect("each peer has a dossier from its connect on")
     }
 
     /// All peers there have been.
@@ -122,58 +131,18 @@ impl Judge {
             self.stats.count(line);
             self.read(line, world)?;
         }
-        for room in 0..self.rooms.len() {
-            self.conclude_call(RoomId(room))?;
-            self.inspect(RoomId(room), world)?;
-        }
-        Ok(())
-    }
-
-    /// After time has passed: no deadline may have been missed and no silent peer may still be there.
-    pub(super) fn judge_time(&self, world: &World) -> Result<(), Problem> {
-        for (number, bench) in self.rooms.iter().enumerate() {
-            let room = RoomId(number);
-            let clock = world.clock(room);
-            if bench.naive.due().is_some_and(|due| due < clock) {
-                return Err(Problem::new(
-                    room,
-                    About::Room,
-                    "a deadline has passed and was not acted on".to_owned(),
-                ));
+        for room in (0..self.rooms.len()).map(RoomId) {
+            if std::mem::take(&mut self.rooms[room.0].has_news) {
+                self.conclude_call(room)?;
+                self.inspect(room, world)?;
             }
-            for peer in bench
-                .naive
-                .peers
-                .iter()
-                .filter(|(_, naive)| naive.held.is_none())
-                .map(|(peer, _)| *peer)
-            {
-                let silent_for = clock.saturating_since(self.dossiers[&peer].heard_at);
-                if self.ping_interval > Duration::ZERO && silent_for > 2 * self.ping_interval {
-                    let text = format!(
-                        "p{peer} has been silent for more than two intervals and is still there"
-                    );
-                    return Err(Problem::new(room, About::Peer(peer), text));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// At the end, when all is delivered that can be.
-    pub(super) fn judge_end(&self) -> Result<(), Problem> {
-        for (peer, dossier) in &self.dossiers {
-            let Some(message) = dossier.due.front().filter(|_| !dossier.may_miss) else {
-                continue;
-            };
-            let text = format!("p{peer} never received {}", message.as_str());
-            return Err(Problem::new(dossier.room, About::Peer(*peer), text));
         }
         Ok(())
     }
 
     fn read(&mut self, line: &Line, world: &World) -> Result<(), Problem> {
         let room = line.room;
+        self.rooms[room.0].has_news = true;
         match &line.what {
             What::Sent { to, message } => {
                 let output = Output::Send {
@@ -220,10 +189,11 @@ impl Judge {
                 peer, was_reset, ..
             } => {
                 self.leave(room, *peer)?;
-                self.dossiers.get_mut(peer).expect("it connected").may_miss |= *was_reset;
+                self.dossier(*peer).may_miss |= *was_reset;
             }
             What::Deadline { clock } => {
                 let bench = self.call(room, *clock)?;
+                bench.acted_at = Some(*clock);
                 bench.expected = bench.naive.deadlines(*clock);
                 let mut twin = Vec::new();
                 bench.twin.handle_timeout(*clock, &mut twin);
@@ -241,7 +211,7 @@ impl Judge {
             What::Received { peer, message } => self.receive(room, *peer, message)?,
             What::Hibernated { .. } => {
                 self.conclude_call(room)?;
-                self.wake(room, world)?;
+                self.inspect_woken(room, world)?;
             }
             What::Restarted => {
                 let bench = self.call(room, Instant::ZERO)?;
@@ -287,7 +257,7 @@ impl Judge {
         clock: Instant,
     ) -> Result<(), Problem> {
         self.hear(room, peer, clock)?;
-        let dossier = self.dossiers.get_mut(&peer).expect("it connected");
+        let dossier = self.dossier(peer);
         let (intent, payload) = dossier
             .sent
             .pop_front()
@@ -333,7 +303,7 @@ impl Judge {
 
     fn hear(&mut self, room: RoomId, peer: PeerId, clock: Instant) -> Result<(), Problem> {
         let heard_at = self.call(room, clock)?.clock;
-        self.dossiers.get_mut(&peer).expect("it connected").heard_at = heard_at;
+        self.dossier(peer).heard_at = heard_at;
         Ok(())
     }
 
@@ -341,20 +311,21 @@ impl Judge {
         let bench = self.call(room, Instant::ZERO)?;
         bench.naive.forget(peer);
         bench.twin.disconnect(peer);
-        self.dossiers.get_mut(&peer).expect("it connected").has_left = true;
+        self.dossier(peer).has_left = true;
         Ok(())
     }
 
     fn slow_consumer(&mut self, room: RoomId, peer: PeerId, waiting: usize) -> Result<(), Problem> {
         // No message is longer than the longest a peer may send, and `clients`.
         const MESSAGE_BYTES_MAX: usize = 250;
-        let dossier = self.dossiers.get_mut(&peer).expect("it connected");
+        let (frames_max, bytes_max) = (self.frames_max, self.bytes_max);
+        let dossier = self.dossier(peer);
         let bytes: usize = dossier
             .due
             .iter()
             .map(|message| message.as_bytes().len())
             .sum();
-        if waiting < self.frames_max && bytes + MESSAGE_BYTES_MAX <= self.bytes_max {
+        if waiting < frames_max && bytes + MESSAGE_BYTES_MAX <= bytes_max {
             let text = format!(
                 "p{peer} was ended as a slow consumer with only {waiting} messages waiting"
             );
@@ -386,7 +357,7 @@ impl Judge {
 
     fn receive(&mut self, room: RoomId, peer: PeerId, message: &Message) -> Result<(), Problem> {
         self.conclude_call(room)?;
-        let dossier = self.dossiers.get_mut(&peer).expect("it connected");
+        let dossier = self.dossier(peer);
         let Some(due) = dossier.due.pop_front() else {
             let text = format!("p{peer} received {}, and nothing was due", message.as_str());
             return Err(Problem::new(room, About::Peer(peer), text));
@@ -434,89 +405,7 @@ impl Judge {
                 continue;
             };
             for peer in to {
-                self.dossiers
-                    .get_mut(&peer)
-                    .expect("it connected")
-                    .due
-                    .push_back(message.clone());
-            }
-        }
-        Ok(())
-    }
-
-    /// A room that has woken up must be as one that never slept.
-    fn wake(&self, room: RoomId, world: &World) -> Result<(), Problem> {
-        let (woken, twin) = (world.room(room), &self.rooms[room.0].twin);
-        let lost = twin
-            .peers()
-            .find(|peer| woken.snapshot(*peer) != twin.snapshot(*peer));
-        match lost {
-            Some(peer) => {
-                let text = format!("p{peer} is not after hibernation what it was before");
-                Err(Problem::new(room, About::Peer(peer), text))
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// Looks at a room at rest.
-    fn inspect(&self, room: RoomId, world: &World) -> Result<(), Problem> {
-        let (actual, Bench { naive, twin, .. }) = (world.room(room), &self.rooms[room.0]);
-        let problem = |about, text| Err(Problem::new(room, about, text));
-        if let Some(ghost) = actual.peers().find(|peer| !naive.peers.contains_key(peer)) {
-            return problem(
-                About::Peer(ghost),
-                format!("p{ghost} has left and the room still knows it"),
-            );
-        }
-        if let Some(lost) = naive
-            .peers
-            .keys()
-            .find(|peer| actual.peer(**peer).is_none())
-        {
-            return problem(
-                About::Peer(*lost),
-                format!("p{lost} is connected and the room does not know it"),
-            );
-        }
-        let listed = actual
-            .topics()
-            .iter()
-            .flat_map(|(topic, peers)| peers.iter().map(move |peer| (topic, *peer)));
-        if !listed.eq(naive.pairs.iter().map(|(topic, peer)| (*topic, *peer))) {
-            return problem(
-                About::Room,
-                format!("{:?} is not {:?}", actual.topics(), naive.pairs),
-            );
-        }
-        let of_peers: BTreeSet<(&str, PeerId)> = actual
-            .peers()
-            .filter_map(|peer| Some((peer, actual.peer(peer).filter(|state| !state.is_held())?)))
-            .flat_map(|(peer, state)| state.topics().map(move |topic| (topic, peer)))
-            .collect();
-        if !of_peers.iter().eq(naive.pairs.iter()) {
-            return problem(
-                About::Room,
-                "the peers' own topics are not the room's".to_owned(),
-            );
-        }
-        if actual.poll_timeout() != naive.due() || twin.poll_timeout() != naive.due() {
-            return problem(
-                About::Room,
-                format!(
-                    "the next deadline is {:?}, not {:?}",
-                    actual.poll_timeout(),
-                    naive.due()
-                ),
-            );
-        }
-        for peer in naive.peers.keys() {
-            let (frames, bytes) = world.waiting(*peer);
-            if frames > self.frames_max || bytes > self.bytes_max {
-                return problem(
-                    About::Peer(*peer),
-                    format!("{frames} messages wait for p{peer}, too many"),
-                );
+                self.dossier(peer).due.push_back(message.clone());
             }
         }
         Ok(())

@@ -60,7 +60,7 @@ fn limits(rng: &mut Rng) -> Limits {
     let ping_interval = if number(0, 7) == 0 {
         0
     } else {
-        number(1_000, 30_000)
+        number(5_000, 30_000)
     };
     limits.ping_interval = Duration::from_millis(ping_interval.into());
     limits.close_hold = Duration::from_millis(number(0, 5_000).into());
