@@ -101,9 +101,11 @@ where
 
     /// Reads what has arrived; true if there was any.
     fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, Gone> {
+        self.is_paused = false;
         for count in 0..READS_PER_TURN {
-            self.is_paused = !self.session.wants_input();
-            if self.is_paused {
+            if !self.session.wants_input() {
+                // A held peer is not read any more; a slow one is once it has taken what waits for it.
+                self.is_paused = self.session.stage() == Stage::Open;
                 return Ok(count > 0);
             }
             match Pin::new(&mut self.socket).poll_next(cx) {

@@ -238,7 +238,7 @@ impl Session {
     }
 
     fn close(&mut self, reason: CloseReason) {
-        if reason == CloseReason::SlowConsumer {
+        if reason == CloseReason::SlowConsumer && self.stage != Stage::Closing {
             self.queue.discard();
         }
         self.finish(
@@ -248,6 +248,10 @@ impl Session {
     }
 
     fn finish(&mut self, ending: Ending, close: Bytes) {
+        if self.stage == Stage::Closing {
+            // Drained while it closes for another reason: one close frame is all there is.
+            return;
+        }
         self.leave();
         self.queue.finish(close);
         self.stage = Stage::Closing;

@@ -131,10 +131,12 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Socket<Io> {
     /// Reads what has arrived; true if there was any.
     fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, Gone> {
         let mut has_read = false;
+        self.is_paused = false;
         let mut scratch = Scratch::borrow();
         for _ in 0..READS_PER_TURN {
-            self.is_paused = !self.session.wants_input();
-            if self.is_paused {
+            if !self.session.wants_input() {
+                // A held peer is not read any more; a slow one is once it has taken what waits for it.
+                self.is_paused = self.session.stage() == Stage::Open;
                 return Ok(has_read);
             }
             let mut buffer = ReadBuf::new(&mut scratch.0);

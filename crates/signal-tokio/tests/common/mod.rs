@@ -1,6 +1,10 @@
 //! A WebSocket client that can also do what a client should not.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file uses a part of it"
+)]
 
 use std::time::Duration;
 
@@ -77,12 +81,17 @@ pub fn frame(first_byte: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 impl<Io: AsyncRead + AsyncWrite + Unpin> Wire<Io> {
-    /// Sends a request and returns the head of the answer.
-    pub async fn request(io: Io, request: &str) -> (Self, String) {
-        let mut wire = Self {
+    /// A connection on which nothing has been said.
+    pub fn start(io: Io) -> Self {
+        Self {
             io,
             input: Vec::new(),
-        };
+        }
+    }
+
+    /// Sends a request and returns the head of the answer.
+    pub async fn request(io: Io, request: &str) -> (Self, String) {
+        let mut wire = Self::start(io);
         wire.io
             .write_all(request.as_bytes())
             .await
