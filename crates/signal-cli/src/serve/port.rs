@@ -48,7 +48,9 @@ fn owner(port: u16) -> Option<String> {
         .flat_map(|table| listening(&table, port))
         .map(|inode| format!("socket:[{inode}]"))
         .collect();
-    for process in std::fs::read_dir("/proc").ok()?.flatten() {
+    let entries = std::fs::read_dir("/proc").ok()?.flatten();
+    let is_process = |name: &std::ffi::OsStr| name.to_string_lossy().parse::<u32>().is_ok();
+    for process in entries.filter(|entry| is_process(&entry.file_name())) {
         let Ok(files) = std::fs::read_dir(process.path().join("fd")) else {
             continue;
         };

@@ -1,0 +1,240 @@
+//! The settings as a user gives them: flags, environment, file.
+
+mod common;
+
+use std::path::PathBuf;
+
+use common::{run, run_command, signal};
+
+/// A file that is gone at the end of the test.
+struct TempFile(PathBuf);
+
+impl TempFile {
+    fn new(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("signal-cli-{}-{name}", std::process::id()));
+        std::fs::write(&path, text).expect("a file can be written");
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().expect("a path in UTF-8")
+    }
+}
+
+impl Drop for TempFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// The value of a setting and where it comes from, by `config print`.
+fn printed(text: &str, name: &str) -> (String, String) {
+    let line = text
+        .lines()
+        .find(|line| line.split(' ').next() == Some(name));
+    let line = line.unwrap_or_else(|| panic!("{name} is not in:\n{text}"));
+    let (setting, origin) = line.split_once("  # ").expect("an origin");
+    let (_, value) = setting.split_once('=').expect("a value");
+    (value.trim().to_owned(), origin.to_owned())
+}
+
+#[test]
+fn help_names_every_setting() {
+    let help = run(&["serve", "--help"]);
+    assert_eq!(help.code(), Some(0));
+    let settings = run(&["config", "print"]).stdout;
+    let names: Vec<_> = settings
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    assert!(names.len() > 30, "{settings}");
+    for name in names {
+        help.says(
+            &format!("--{} <", name.replace('_', "-"))
+                .replace("--limit-private-ips <", "--limit-private-ips["),
+        );
+    }
+    assert_eq!(run(&["--help"]).code(), Some(0));
+    run(&["--version"]).says(env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+fn a_flag_wins_over_the_environment_and_that_over_the_file() {
+    let file = TempFile::new(
+        "precedence.toml",
+        "peers_max = 1\ndepth_max = 2\nheaders_max = 33\n",
+    );
+    let mut command = signal(&[
+        "config",
+        "print",
+        "--config",
+        file.path(),
+        "--peers-max",
+        "3",
+    ]);
+    command
+        .env("SIGNAL_PEERS_MAX", "2")
+        .env("SIGNAL_DEPTH_MAX", "7");
+    let ran = run_command(&mut command);
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    let print = |name| printed(&ran.stdout, name);
+    assert_eq!(
+        print("peers_max"),
+        ("3".to_owned(), "flag --peers-max".to_owned())
+    );
+    assert_eq!(
+        print("depth_max"),
+        (
+            "7".to_owned(),
+            "environment variable SIGNAL_DEPTH_MAX".to_owned()
+        )
+    );
+    assert_eq!(
+        print("headers_max"),
+        ("33".to_owned(), format!("{}, line 3", file.path()))
+    );
+    assert_eq!(
+        print("topic_bytes_max"),
+        ("256".to_owned(), "default".to_owned())
+    );
+}
+
+#[test]
+fn the_file_can_be_named_by_a_variable() {
+    let file = TempFile::new(
+        "named.toml",
+        "write_deadline = 2.5\nclose_hold = \"500ms\"\n",
+    );
+    let ran = run_command(signal(&["config", "print"]).env("SIGNAL_CONFIG", file.path()));
+    assert_eq!(printed(&ran.stdout, "write_deadline").0, "\"2500ms\"");
+    assert_eq!(printed(&ran.stdout, "close_hold").0, "\"500ms\"");
+}
+
+#[test]
+fn each_mistake_is_named_with_its_place_and_the_mend() {
+    let file = TempFile::new(
+        "wrong.toml",
+        "peer_max = 1\nclose_hold = \"10m\"\nlog = 5\n",
+    );
+    let mut command = signal(&[
+        "serve",
+        "--config",
+        file.path(),
+        "--message-bytes-max",
+        "64kB",
+    ]);
+    command
+        .env("SIGNAL_DEPTHMAX", "7")
+        .env("SIGNAL_THREADS", "0");
+    let ran = run_command(&mut command);
+    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    let path = file.path();
+    for sentence in [
+        "error: SIGNAL_DEPTHMAX (environment variable): there is no such setting\n       did you mean SIGNAL_DEPTH_MAX?",
+        &format!(
+            "error: peer_max ({path}, line 1): there is no such setting\n       did you mean peers_max?"
+        ),
+        "error: threads = \"0\" (environment variable SIGNAL_THREADS): must be from 1 to 1024",
+        &format!(
+            "error: close_hold = \"10m\" ({path}, line 2): must be from 0s to 60s\n       write a value from 0s to 60s, such as close_hold = \"2s\""
+        ),
+        "error: message_bytes_max = \"64kB\" (flag --message-bytes-max): kB could mean two sizes; write 64KiB",
+    ] {
+        ran.says(sentence);
+    }
+    assert!(ran.stdout.is_empty(), "{ran:?}");
+}
+
+#[test]
+fn config_check_judges_without_serving() {
+    let right = run(&["config", "check", "--peers-max", "5"]);
+    assert_eq!(right.code(), Some(0));
+    right.says("the settings are right: 1 given");
+    let wrong = run(&["config", "check", "--peers-max", "0"]);
+    assert_eq!(wrong.code(), Some(2));
+    wrong.says("peers_max = \"0\" (flag --peers-max): must be from 1 to");
+}
+
+#[test]
+fn a_file_that_is_not_there_or_no_toml_is_told() {
+    let missing = run(&["--config", "/nonexistent/signal.toml"]);
+    assert_eq!(missing.code(), Some(2));
+    missing.says("config = \"/nonexistent/signal.toml\" (flag --config): cannot be read");
+    let file = TempFile::new("broken.toml", "peers_max = 1\npeers max\n");
+    let broken = run(&["--config", file.path()]);
+    assert_eq!(broken.code(), Some(2));
+    broken.says("line 2");
+    broken.says("write lines such as peers_max = 500");
+}
+
+#[test]
+fn an_unknown_flag_is_a_mistake_with_a_guess() {
+    let ran = run(&["--peer-max", "5"]);
+    assert_eq!(ran.code(), Some(2));
+    ran.says("--peers-max");
+}
+
+#[test]
+fn port_is_honoured_as_platforms_set_it() {
+    let print = |variables: &[(&str, &str)], arguments: &[&str]| {
+        let mut command = signal(&[&["config", "print"], arguments].concat());
+        printed(
+            &run_command(command.envs(variables.iter().copied())).stdout,
+            "listen",
+        )
+    };
+    let from_port = "environment variable PORT".to_owned();
+    assert_eq!(
+        print(&[("PORT", "8080")], &[]),
+        ("\"0.0.0.0:8080\"".to_owned(), from_port)
+    );
+    assert_eq!(
+        print(&[("PORT", "8080")], &["--listen", "9"]).0,
+        "\"127.0.0.1:9\""
+    );
+    assert_eq!(print(&[("PORT", "")], &[]).0, "\"127.0.0.1:4444\"");
+}
+
+#[test]
+fn the_defaults_make_a_file_that_changes_nothing() {
+    let defaults = run(&["config", "print", "--defaults"]).stdout;
+    let file = TempFile::new("defaults.toml", &defaults);
+    let check = run(&["config", "check", "--config", file.path()]);
+    assert_eq!(check.code(), Some(0), "{check:?}");
+    let env = run(&["config", "print", "--env"]).stdout;
+    assert!(env.contains("SIGNAL_MESSAGE_BYTES_MAX=64KiB"), "{env}");
+}
+
+/// The rows of the table of limits in a document.
+fn limits_table(document: &str) -> Vec<&str> {
+    let rows = document
+        .lines()
+        .skip_while(|line| !line.starts_with("| name | default | what | past it |"));
+    rows.take_while(|line| line.starts_with('|')).collect()
+}
+
+/// The README of the workspace, if it has such a table, and that of the crate.
+#[test]
+fn the_tables_of_limits_are_those_of_the_program() {
+    let printed = run(&["config", "print", "--markdown"]).stdout;
+    let expected: Vec<_> = printed.lines().collect();
+    assert_eq!(
+        limits_table(include_str!("../README.md")),
+        expected,
+        "signal config print --markdown"
+    );
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
+    let root = std::fs::read_to_string(root).unwrap_or_default();
+    let table = limits_table(&root);
+    assert!(
+        table.is_empty() || table == expected,
+        "README.md: paste `signal config print --markdown`"
+    );
+}
+
+#[test]
+fn completions_know_the_flags() {
+    let ran = run(&["completions", "bash"]);
+    assert_eq!(ran.code(), Some(0));
+    ran.says("--message-bytes-max");
+}
