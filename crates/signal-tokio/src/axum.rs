@@ -11,7 +11,8 @@ use hyper_util::rt::TokioIo;
 use crate::Relay;
 
 impl Relay {
-    /// A router that answers every path as the relay does: merge it or nest it beside your own routes.
+    /// A router that answers every path as the relay does: merge it or nest it beside your own routes. Nested under
+    /// `/signal` it is reached as `/signal` or `/signal/anything`, but axum does not pass `/signal/` on.
     ///
     /// Limits per address need `into_make_service_with_connect_info::<SocketAddr>()`; without it every client counts as unknown,
     /// and only `peers_max` holds. Time-outs and sizes of requests are those of your server, not

@@ -1,5 +1,7 @@
 //! The settings of a relay.
 
+mod limits;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -32,7 +34,7 @@ const HEADER_BYTES_MIN: u64 = 512;
 #[non_exhaustive]
 pub struct Config {
     /// What the core holds each peer to.
-    #[serde(skip)]
+    #[serde(with = "limits")]
     pub core: Limits,
 
     /// Bytes that may wait for one peer, frame headers included. Default 1 MiB, the room a burst of candidates needs on a slow
@@ -311,6 +313,9 @@ mod tests {
         assert_eq!(config.write_deadline, Duration::from_millis(2_500));
         assert_eq!(config.handshake_timeout, Duration::from_secs(3));
         assert_eq!(config.peers_max, 7);
+        let config: Config =
+            serde_json::from_str(r#"{"core": {"close_hold": 0.5}}"#).expect("settings");
+        assert_eq!(config.core.close_hold, Duration::from_millis(500));
         assert!(
             serde_json::from_str::<Config>(r#"{"peer_max": 7}"#).is_err(),
             "an unknown name"

@@ -38,4 +38,4 @@ pub use stats::{Ending, Stats};
 pub use upgrade::Upgrade;
 
 pub use tokio_tungstenite::tungstenite;
-pub use {bytes, http};
+pub use {bytes, http, signal_core};
