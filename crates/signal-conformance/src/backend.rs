@@ -136,6 +136,24 @@ pub enum Event {
     Nothing,
 }
 
+impl Event {
+    /// The message, if it is a text.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        if let Self::Text(text) = self {
+            Some(text)
+        } else {
+            None
+        }
+    }
+
+    /// Whether the connection has ended.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        matches!(self, Self::Closed { .. })
+    }
+}
+
 /// How to connect.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]

@@ -105,6 +105,11 @@ impl Client {
         self.received.front()
     }
 
+    /// How the connection ended, if that is known.
+    pub(crate) fn end(&self) -> Option<&Event> {
+        self.received.back().filter(|event| event.is_closed())
+    }
+
     /// Forgets what came while a fence was waited for, and says how much it was.
     pub(crate) fn take_left_over(&mut self) -> usize {
         std::mem::take(&mut self.received).len()
@@ -115,7 +120,7 @@ impl Client {
     /// The fence is a ping as long as that does not use up a server's budget of pings, then a publish to a topic of its
     /// own.
     pub(crate) async fn fence(&mut self, patience: Duration, log: &mut Log) -> Fence {
-        if matches!(self.received.back(), Some(Event::Closed { .. })) {
+        if self.end().is_some() {
             return Fence::Closed;
         }
         let ping = self.pings_left > 0;

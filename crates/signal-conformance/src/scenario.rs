@@ -24,6 +24,9 @@ pub struct Scenario {
     /// What must hold of the declared limits, such as `fan_out_burst<messages_burst`, for it to be run at all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub when: Vec<String>,
+    /// Whether it runs while no other does: a flood is measured against the clock.
+    #[serde(default, skip_serializing_if = "crate::step::is_false")]
+    pub alone: bool,
     /// What happens, one step after the other.
     pub steps: Vec<Step>,
 }
@@ -145,6 +148,8 @@ impl Capability {
 impl Scenario {
     /// Whether it may run beside others.
     pub(crate) fn runs_alone(&self) -> bool {
-        self.level.is_destructive() || self.needs.iter().any(|need| need.is_exclusive())
+        self.alone
+            || self.level.is_destructive()
+            || self.needs.iter().any(|need| need.is_exclusive())
     }
 }

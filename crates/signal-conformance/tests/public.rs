@@ -48,7 +48,8 @@ fn compare(file: &str, report: &Report) {
         .join(file);
     let fresh = report.summary();
     if std::env::var("SIGNAL_RESULTS").is_ok_and(|mode| mode == "write") {
-        std::fs::write(&path, serde_json::to_string_pretty(&fresh).unwrap() + "\n").unwrap();
+        let json = serde_json::to_string_pretty(&fresh).expect("strings only");
+        std::fs::write(&path, json + "\n").expect("the file can be written");
     }
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
     let kept: BTreeMap<String, String> = serde_json::from_str(&kept).unwrap_or_default();

@@ -26,9 +26,9 @@ impl Play<'_> {
         let wanted = Value::parse(&text);
         let event = loop {
             let event = self.next(name, Duration::ZERO).await?;
-            match &event {
-                Event::Text(got) if expect.eventually && Value::parse(got) != wanted => {}
-                _ => break event,
+            let is_other = event.text().is_some_and(|got| Value::parse(got) != wanted);
+            if !(expect.eventually && is_other) {
+                break event;
             }
         };
         let wrong = |what: &str| {
@@ -67,49 +67,23 @@ impl Play<'_> {
         let mut first: Option<Vec<Value>> = None;
         for name in on {
             let mut messages = Vec::new();
-            let mut next: Vec<(Value, f64)> = Vec::new();
-            for _ in 0..count {
+            let mut senders = Senders::default();
+            for number in 1..=count {
                 let event = self.next(name, Duration::ZERO).await?;
-                let expected = || {
-                    format!(
-                        "{name}: message {} of {count}, in the order of its sender",
-                        messages.len() + 1
-                    )
-                };
-                let value = match &event {
-                    Event::Text(text) => Value::parse(text),
-                    _ => None,
-                };
-                let Some(value) = value else {
-                    return Err(problem(expected(), describe(&event)));
-                };
-                let (Some(from), Some(Value::Number(number))) =
-                    (value.member(&members[0]), value.member(&members[1]))
-                else {
-                    return Err(problem(expected(), describe(&event)));
-                };
-                let at = next
-                    .iter()
-                    .position(|(sender, _)| sender == from)
-                    .unwrap_or_else(|| {
-                        next.push((from.clone(), 0.0));
-                        next.len() - 1
-                    });
-                if next[at].1 != *number {
-                    return Err(problem(expected(), describe(&event)));
+                match event.text().and_then(Value::parse) {
+                    Some(message) if senders.is_next(&message, members) => messages.push(message),
+                    _ => {
+                        let place = format!("{name}: message {number} of {count}");
+                        return Err(problem(
+                            format!("{place}, in its sender's order"),
+                            describe(&event),
+                        ));
+                    }
                 }
-                next[at].1 += 1.0;
-                messages.push(value);
             }
-            match &first {
-                Some(first) if *first != messages => {
-                    return Err(problem(
-                        format!("{name}: the order in which {} received", on[0]),
-                        "another order",
-                    ));
-                }
-                Some(_) => {}
-                None => first = Some(messages),
+            if first.get_or_insert_with(|| messages.clone()) != &messages {
+                let expected = format!("{name}: the order in which {} received", on[0]);
+                return Err(problem(expected, "another order"));
             }
         }
         Ok(())
@@ -126,12 +100,13 @@ impl Play<'_> {
             codes => format!("{name}: closed with one of {codes:?}"),
         };
         let event = self.next(name, within).await?;
-        match &event {
-            Event::Closed { code, .. } if codes.is_empty() || codes.contains(code) => {}
-            _ => return Err(problem(expected, describe(&event))),
+        let (client, _) = self.client(name)?;
+        client.standing = Standing::Closing;
+        let right = |code| codes.is_empty() || codes.contains(&code);
+        if matches!(event, Event::Closed { code, .. } if right(code)) {
+            return Ok(());
         }
-        self.client(name)?.0.standing = Standing::Closing;
-        Ok(())
+        Err(problem(expected, describe(&event)))
     }
 
     pub(super) async fn await_answer(
@@ -148,20 +123,15 @@ impl Play<'_> {
             let (client, log) = self.client(name)?;
             client.send(text, log).await;
             last = self.next(name, Duration::ZERO).await?;
-            match &last {
-                Event::Text(got) if Value::parse(got) == wanted => return Ok(()),
-                Event::Text(_) => {}
-                _ => break,
+            let Some(got) = last.text() else { break };
+            if Value::parse(got) == wanted {
+                return Ok(());
             }
             let (client, log) = self.client(name)?;
-            match client.next(AWAIT_PAUSE, log).await {
-                Event::Nothing => {}
-                event => {
-                    return Err(problem(
-                        format!("{name}: one answer to each message"),
-                        describe(&event),
-                    ));
-                }
+            let more = client.next(AWAIT_PAUSE, log).await;
+            if more != Event::Nothing {
+                let expected = format!("{name}: one answer to each message");
+                return Err(problem(expected, describe(&more)));
             }
         }
         Err(problem(
@@ -171,13 +141,12 @@ impl Play<'_> {
     }
 
     pub(super) async fn expect_pong_frame(&mut self, name: &str, bytes: &[u8]) -> Outcome {
-        match self.next(name, Duration::ZERO).await? {
-            Event::Pong(got) if got == bytes => Ok(()),
-            event => {
-                let expected = format!("{name}: a pong frame with {}", hex(bytes));
-                Err(problem(expected, describe(&event)))
-            }
+        let event = self.next(name, Duration::ZERO).await?;
+        if matches!(&event, Event::Pong(got) if got == bytes) {
+            return Ok(());
         }
+        let expected = format!("{name}: a pong frame with {}", hex(bytes));
+        Err(problem(expected, describe(&event)))
     }
 
     /// Takes what has come until a fence passes.
@@ -236,5 +205,25 @@ impl Play<'_> {
         } else {
             Err(problem(expected, format!("{} {body:?}", response.status)))
         }
+    }
+}
+
+/// Who has sent how many of the messages that came to one client.
+#[derive(Default)]
+struct Senders(Vec<(Value, f64)>);
+
+impl Senders {
+    /// Whether the message is the next one of its sender.
+    fn is_next(&mut self, message: &Value, members: &[String; 2]) -> bool {
+        let (from, number) = (message.member(&members[0]), message.member(&members[1]));
+        let (Some(from), Some(Value::Number(number))) = (from, number) else {
+            return false;
+        };
+        match self.0.iter_mut().find(|(sender, _)| sender == from) {
+            Some((_, next)) if *next == *number => *next += 1.0,
+            None if *number == 0.0 => self.0.push((from.clone(), 1.0)),
+            Some(_) | None => return false,
+        }
+        true
     }
 }

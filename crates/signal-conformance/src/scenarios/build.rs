@@ -12,6 +12,7 @@ pub(super) fn scenario(level: Level, id: &str, requirements: &str, title: &str) 
         requirements: words(requirements),
         needs: Default::default(),
         when: Vec::new(),
+        alone: false,
         steps: Vec::new(),
     }
 }
@@ -288,6 +289,12 @@ impl Scenario {
             at_least,
             at_most,
         })
+    }
+
+    /// Runs while no other scenario does.
+    pub(super) fn alone(mut self) -> Self {
+        self.alone = true;
+        self
     }
 
     pub(super) fn when(mut self, condition: &str) -> Self {

@@ -8,7 +8,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     let mut all = Vec::new();
     all.extend(size_and_depth());
     all.extend(topics());
-    all.extend(budgets());
+    all.extend(budgets().into_iter().map(Scenario::alone));
     all.extend(refusal());
     all
 }
@@ -122,6 +122,7 @@ fn budgets() -> Vec<Scenario> {
     };
     vec![
         limits("limits.messages", "L2", "messages past the budget are dropped, those within are delivered")
+            .when("messages_burst+messages_per_second+50<fan_out_burst")
             .when("messages_per_second+50<strikes_burst")
             .room("a")
             .connect("x")
@@ -136,6 +137,7 @@ fn budgets() -> Vec<Scenario> {
             .publish("a", r#""data":1"#)
             .expect_publish("a b", r#""data":1"#, 2),
         limits("limits.messages_refill", "L2", "after a pause the budget is full again")
+            .when("messages_burst+messages_per_second+50<fan_out_burst")
             .when("messages_per_second+50<strikes_burst")
             .needs([Advance])
             .room("a")
@@ -185,6 +187,8 @@ fn budgets() -> Vec<Scenario> {
             .publish("a", r#""data":1"#)
             .expect_publish("a", r#""data":1"#, 1),
         limits("limits.slow_reader", "L6", "a subscriber that stops reading is ended, and no other")
+            .when("310<messages_burst")
+            .when("620<fan_out_burst")
             .room("a b")
             .connect("x c")
             .subscribe("x c", "${t}-slow")

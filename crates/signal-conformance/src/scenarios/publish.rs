@@ -89,8 +89,8 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             .expect_nothing("b"),
         stock("publish.extra_members", "P5", "members the protocol does not know are relayed as sent")
             .room("a b")
-            .publish("a", r#""from":"me","to":null,"x":[1,{"y":false}],"":0,"data":{}"#)
-            .expect_publish("a b", r#""from":"me","to":null,"x":[1,{"y":false}],"":0,"data":{}"#, 2),
+            .publish("a", r#""from":"me","to":null,"x":[1,{"y":false}],"":0,"10":1,"2":[2],"data":{}"#)
+            .expect_publish("a b", r#""from":"me","to":null,"x":[1,{"y":false}],"":0,"10":1,"2":[2],"data":{}"#, 2),
         stock("publish.data_of_any_kind", "P5 P6", "data may be any JSON value")
             .room("a b")
             .then(|s| {
@@ -133,6 +133,15 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             .subscribe("a b", "__proto__")
             .send("a", &publish("__proto__", r#""data":1"#))
             .expect("a b", &published("__proto__", r#""data":1"#, 2)),
+        stock("publish.topic_digits", "G6 P1", "topics that look like numbers or literals are names")
+            .needs([Private])
+            .connect("a b")
+            .subscribe("a b", "10 -1 NaN false")
+            .then(|s| {
+                ["10", "-1", "NaN", "false"].into_iter().fold(s, |s, topic| {
+                    s.send("a", &publish(topic, r#""data":1"#)).expect("a b", &published(topic, r#""data":1"#, 2))
+                })
+            }),
         stock("publish.topic_constructor", "G6 P3", "a topic named constructor has no subscribers until somebody subscribes")
             .needs([Private])
             .connect("a b")

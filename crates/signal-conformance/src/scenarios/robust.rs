@@ -1,7 +1,8 @@
 //! What y-webrtc's own server does not bear. Two bystanders exchange messages before and after, and must notice nothing.
 
 use super::build::{publish, published, scenario, words};
-use crate::Capability::Private;
+use super::transport::{KEY, upgrade_to};
+use crate::Capability::{Http, Private};
 use crate::{Level, Scenario, Step};
 
 pub(super) fn scenarios() -> Vec<Scenario> {
@@ -197,6 +198,9 @@ fn derailed() -> Vec<Scenario> {
         survives(robust("robust.deep_unclosed", "G8 G7", "30,000 opening brackets have no effect"), |s| {
             s.send("x", "${repeat:[:30000}").release_silent("x")
         }),
+        robust("robust.version_8", "T1", "WebSocket version 8, a draft of 2011, is refused")
+            .needs([Http])
+            .step(upgrade_to("websocket", &[("Sec-WebSocket-Version", "8"), KEY], &[400, 426])),
         robust("robust.numbers_as_sent", "P5", "numbers are relayed as they were written")
             .room("a b")
             .send("a", &publish("${t}", r#""data":[1.0,1e2,-0,12345678901234567890,9007199254740993,1e400,0.10]"#))

@@ -66,13 +66,17 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             "an upgrade without a WebSocket version is refused",
         )
         .needs([Http])
-        .step(upgrade(&[(
-            "Sec-WebSocket-Key",
-            "dGhlIHNhbXBsZSBub25jZQ==",
-        )])),
+        .step(upgrade_to("websocket", &[KEY], &[400, 426])),
+        stock(
+            "transport.upgrade_case",
+            "T1",
+            "the case of Upgrade: WebSocket does not matter",
+        )
+        .needs([Http])
+        .step(upgrade_to("WebSocket", &[VERSION, KEY], &[101])),
         stock("transport.key", "T1", "an upgrade without a key is refused")
             .needs([Http])
-            .step(upgrade(&[("Sec-WebSocket-Version", "13")])),
+            .step(upgrade_to("websocket", &[VERSION], &[400, 426])),
         stock(
             "transport.only_text",
             "T4",
@@ -148,9 +152,12 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     ]
 }
 
-/// An upgrade with some of its headers missing.
-fn upgrade(headers: &[(&str, &str)]) -> Step {
-    let given = [("Connection", "Upgrade"), ("Upgrade", "websocket")];
+const VERSION: (&str, &str) = ("Sec-WebSocket-Version", "13");
+pub(super) const KEY: (&str, &str) = ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
+
+/// An upgrade with these headers of its own, and what must be answered.
+pub(super) fn upgrade_to(protocol: &str, headers: &[(&str, &str)], status: &[u16]) -> Step {
+    let given = [("Connection", "Upgrade"), ("Upgrade", protocol)];
     let headers = given
         .iter()
         .chain(headers)
@@ -159,7 +166,7 @@ fn upgrade(headers: &[(&str, &str)]) -> Step {
         method: "GET".to_owned(),
         path: "/".to_owned(),
         headers: headers.collect(),
-        status: vec![400, 426],
+        status: status.to_vec(),
         body: None,
     })
 }

@@ -560,10 +560,10 @@ impl Relay {
     fn check_reader(&mut self, id: PeerId) {
         let kept = self.has(Fault::SlowReaderKept);
         let peer = self.peer(id);
-        let waiting = peer.inbox.iter().map(|event| match event {
-            Event::Text(text) => text.len(),
-            _ => 0,
-        });
+        let waiting = peer
+            .inbox
+            .iter()
+            .filter_map(|event| event.text().map(str::len));
         if peer.paused && !kept && waiting.sum::<usize>() > OUTBOUND_BYTES_MAX {
             peer.inbox.clear();
             self.end(id, 1013);

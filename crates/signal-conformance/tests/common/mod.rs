@@ -27,13 +27,10 @@ impl ProcessBackend {
         path: &str,
         start: impl Fn(u16) -> Command + Send + Sync + 'static,
     ) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let port = free.expect("a port is free").port();
         let url = UrlBackend::new(&format!("ws://127.0.0.1:{port}{path}"))
-            .unwrap()
+            .expect("an address")
             .declare(|mut declared| {
                 declared.name = name.to_owned();
                 declared.capabilities([Capability::Restart])
