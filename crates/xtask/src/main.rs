@@ -58,6 +58,11 @@ const STEPS: &[Step] = &[
         run: rust::features,
     },
     Step {
+        name: "msrv",
+        about: "the published crates build with the oldest Rust they name",
+        run: rust::msrv,
+    },
+    Step {
         name: "doc",
         about: "the documentation builds without warnings",
         run: rust::doc,

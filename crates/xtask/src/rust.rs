@@ -1,15 +1,24 @@
 //! What cargo itself can check.
 
-use crate::step::{Stop, cargo, in_ci, output, run};
+use crate::step::{Stop, cargo, command, in_ci, output, run};
 use crate::tools::Tools;
 use crate::workspace::{self, FUZZ_MANIFEST, YRS_WARP_MANIFEST};
 
-/// The crates that others depend on.
+/// The crates that other programs depend on.
 const LIBRARIES: &[&str] = &[
     "signal-core",
     "signal-memory",
     "signal-conformance",
     "signal-tokio",
+];
+
+/// The crates on crates.io.
+const PUBLISHED: &[&str] = &[
+    "signal-core",
+    "signal-memory",
+    "signal-conformance",
+    "signal-tokio",
+    "signal-cli",
 ];
 
 pub(crate) fn fmt(_: &Tools) -> Result<(), Stop> {
@@ -43,6 +52,47 @@ pub(crate) fn features(_: &Tools) -> Result<(), Stop> {
             library,
         ]))
     })
+}
+
+/// The published crates build with the oldest Rust that they name, and so do their dependencies at the locked versions.
+pub(crate) fn msrv(_: &Tools) -> Result<(), Stop> {
+    let manifest = workspace::read(&workspace::root().join("crates/signal-core/Cargo.toml"))?;
+    let version = manifest
+        .lines()
+        .find_map(|line| line.strip_prefix("rust-version = "));
+    let version = version.map(|quoted| quoted.trim_matches('"'));
+    let version =
+        version.ok_or_else(|| Stop::Failed("signal-core has no rust-version".to_owned()))?;
+    let install = [
+        "toolchain",
+        "install",
+        version,
+        "--profile",
+        "minimal",
+        "--no-self-update",
+    ];
+    if run(&mut command("rustup", install)).is_err() {
+        let mend = format!("rustup {}", install[..3].join(" "));
+        return Err(Stop::Optional {
+            what: format!("Rust {version}"),
+            mend,
+        });
+    }
+    let mut check = command(
+        "rustup",
+        [
+            "run",
+            version,
+            "cargo",
+            "check",
+            "--locked",
+            "--all-features",
+        ],
+    );
+    check.args(PUBLISHED.iter().flat_map(|name| ["--package", name]));
+    run(check
+        .arg("--target-dir")
+        .arg(workspace::tools().join("msrv")))
 }
 
 pub(crate) fn doc(_: &Tools) -> Result<(), Stop> {

@@ -92,7 +92,7 @@ pub(crate) fn install_packages(folder: &Path) -> Result<PathBuf, Stop> {
     if major.is_none_or(|major| major < 20) {
         return Err(missing(&format!("Node.js 20 or newer, not {version},")));
     }
-    let lock = read(&folder.join("package-lock.json"))?;
+    let lock = workspace::read(&folder.join("package-lock.json"))?;
     let modules = folder.join("node_modules");
     let stamp = modules.join(".installed-lock.json");
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == lock) {
@@ -202,9 +202,4 @@ fn on_path(names: &[&str]) -> Option<PathBuf> {
         .iter()
         .flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
     candidates.into_iter().find(|candidate| candidate.is_file())
-}
-
-fn read(path: &Path) -> Result<String, Stop> {
-    fs::read_to_string(path)
-        .map_err(|error| Stop::Failed(format!("cannot read {}: {error}", path.display())))
 }

@@ -1,5 +1,6 @@
 //! Where things are.
 
+use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
@@ -51,4 +52,10 @@ pub(crate) fn free_port() -> Result<u16, Stop> {
     address
         .map(|address| address.port())
         .map_err(|error| Stop::Failed(format!("no free port: {error}")))
+}
+
+/// The text of a file that must be there.
+pub(crate) fn read(path: &Path) -> Result<String, Stop> {
+    fs::read_to_string(path)
+        .map_err(|error| Stop::Failed(format!("cannot read {}: {error}", path.display())))
 }
