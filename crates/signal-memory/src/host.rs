@@ -4,11 +4,12 @@ use signal_core::{
     CloseReason, Grant, Instant, Message, Outcome, PeerId, PeerSnapshot, Room, Sink,
 };
 
+use crate::clock::Clock;
 use crate::config::{Config, RoomId};
 use crate::fault::{Fault, FaultySink};
 use crate::link::{Down, End, Up};
 use crate::net::Net;
-use crate::transcript::{Clock, What};
+use crate::transcript::What;
 
 /// What an adapter is: it owns a room, its clock and its queues, moves messages and time, and decides nothing.
 #[derive(Clone, Debug)]

@@ -1,18 +1,21 @@
 #![doc = include_str!("../README.md")]
 
+mod clock;
 mod config;
 mod explore;
 mod fault;
 mod host;
 mod link;
 mod net;
+mod print;
 mod rng;
 mod transcript;
 mod world;
 
+pub use clock::Jump;
 pub use config::{Config, PeerOptions, RoomId};
 pub use explore::{Explorer, Failure, Plan, Stats, simulate};
 pub use fault::Fault;
 pub use link::End;
-pub use transcript::{Jump, Line, Transcript, What};
+pub use transcript::{Line, Transcript, What};
 pub use world::World;

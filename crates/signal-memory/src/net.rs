@@ -152,12 +152,11 @@ impl Net {
         }
     }
 
-    /// Lets a client read again.
+    /// Delivers what a client that reads again has missed.
     pub(crate) fn resume(&mut self, peer: PeerId) {
         let Some(link) = self.links.get_mut(&peer) else {
             return;
         };
-        link.is_stalled = false;
         let missed: Vec<Instant> = link.down.arrivals().collect();
         for at in missed {
             let at = at.max(self.now);

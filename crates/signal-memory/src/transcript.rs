@@ -1,10 +1,9 @@
 use std::collections::VecDeque;
 use std::fmt;
-use std::time::Duration;
 
 use signal_core::{CloseReason, Grant, Instant, Message, Outcome, PeerId};
 
-use crate::{End, RoomId};
+use crate::{End, Jump, RoomId};
 
 /// What has happened in a world, line by line, oldest first.
 ///
@@ -98,51 +97,6 @@ pub enum What {
     Jumped { jump: Jump },
 }
 
-/// How a clock is set wrong, or right.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Jump {
-    /// By so much into the future.
-    Forward(Duration),
-    /// By so much into the past.
-    Back(Duration),
-}
-
-/// The clock of one host: the time of the world, moved by what its jumps add up to.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock {
-    ahead_millis: u64,
-}
-
-impl Default for Clock {
-    /// A day ahead, so that it can be set back.
-    fn default() -> Self {
-        Self {
-            ahead_millis: 24 * 60 * 60 * 1_000,
-        }
-    }
-}
-
-impl Clock {
-    /// What this clock shows at a moment of the world.
-    pub(crate) fn at(self, now: Instant) -> Instant {
-        now.saturating_add(Duration::from_millis(self.ahead_millis))
-    }
-
-    /// The moment of the world at which this clock shows `clock`.
-    pub(crate) fn when(self, clock: Instant) -> Instant {
-        Instant::from_millis(clock.as_millis().saturating_sub(self.ahead_millis))
-    }
-
-    /// Sets the clock. It cannot be set back to before it began.
-    pub(crate) fn jump(&mut self, jump: Jump) {
-        let millis = |by: Duration| u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
-        self.ahead_millis = match jump {
-            Jump::Forward(by) => self.ahead_millis.saturating_add(millis(by)),
-            Jump::Back(by) => self.ahead_millis.saturating_sub(millis(by)),
-        };
-    }
-}
-
 impl Transcript {
     pub(crate) fn new(lines_max: usize) -> Self {
         Self {
@@ -203,160 +157,5 @@ impl fmt::Display for Transcript {
             writeln!(f, "({} earlier lines dropped)", self.dropped)?;
         }
         self.lines.iter().try_for_each(|line| writeln!(f, "{line}"))
-    }
-}
-
-impl fmt::Display for RoomId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "room {}", self.0)
-    }
-}
-
-impl fmt::Display for Line {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = Seconds(self.at);
-        let room = self.room;
-        write!(f, "{seconds}  ")?;
-        match &self.what {
-            What::Connected { peer, .. } => write!(f, "p{peer} ═▶ {room}   connects"),
-            What::Message {
-                peer,
-                text,
-                outcome,
-                ..
-            } => {
-                write!(
-                    f,
-                    "p{peer} ─▶ {room}   {}{}",
-                    Short(text.as_str()),
-                    Remark(*outcome)
-                )
-            }
-            What::Pong { peer, .. } => write!(f, "p{peer} ─▶ {room}   (pong)"),
-            What::Left {
-                peer,
-                was_reset: false,
-                ..
-            } => write!(f, "p{peer} ═▶ {room}   closes"),
-            What::Left {
-                peer,
-                was_reset: true,
-                ..
-            } => write!(f, "p{peer} ═✕ {room}   is gone"),
-            What::Deadline { .. } => write!(f, "{room}   acts on its deadlines"),
-            What::Refused { peer, reason, .. } => {
-                write!(f, "{room} ─✕ p{peer}   refuses: {}", reason.name())
-            }
-            What::Sent { to, message } => {
-                write!(f, "{room} ─▶")?;
-                to.iter().try_for_each(|peer| write!(f, " p{peer}"))?;
-                write!(f, "   {}", Short(message.as_str()))
-            }
-            What::Pinged { peer } => write!(f, "{room} ─▶ p{peer}   (ping)"),
-            What::Closed {
-                peer,
-                reason,
-                waiting,
-            } => {
-                write!(
-                    f,
-                    "{room} ═✕ p{peer}   closes: {} {}",
-                    reason.code(),
-                    reason.name()
-                )?;
-                match waiting {
-                    0 => Ok(()),
-                    waiting => write!(f, ", {waiting} waiting"),
-                }
-            }
-            What::Received { peer, message } => {
-                write!(f, "     ▷ p{peer}   {}", Short(message.as_str()))
-            }
-            What::Ended { peer, end } => write!(f, "     ▷ p{peer}   ended: {}", end.code),
-            What::Stalled { peer } => write!(f, "p{peer}   stops reading"),
-            What::Resumed { peer } => write!(f, "p{peer}   reads again"),
-            What::Vanished { peer } => write!(f, "p{peer}   vanishes without a sign"),
-            What::Reconnected { before, peer } => write!(f, "p{peer}   is p{before} again"),
-            What::Hibernated { peers, bytes } => {
-                write!(f, "{room}   hibernates: {peers} peers in {bytes} bytes")
-            }
-            What::Restarted => write!(f, "{room}   restarts"),
-            What::Jumped {
-                jump: Jump::Forward(by),
-            } => {
-                write!(
-                    f,
-                    "{room}   has its clock set forward by {:.1} s",
-                    by.as_secs_f64()
-                )
-            }
-            What::Jumped {
-                jump: Jump::Back(by),
-            } => {
-                write!(
-                    f,
-                    "{room}   has its clock set back by {:.1} s",
-                    by.as_secs_f64()
-                )
-            }
-        }
-    }
-}
-
-/// A time as `   1.250 s`.
-pub(crate) struct Seconds(pub(crate) Instant);
-
-impl fmt::Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let millis = self.0.as_millis();
-        write!(f, "{:>5}.{:03} s", millis / 1_000, millis % 1_000)
-    }
-}
-
-/// A message without the noise that all share: `publish "topic":"t1","n":4,"clients":2`.
-struct Short<'a>(&'a str);
-
-impl fmt::Display for Short<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const CHARS_MAX: usize = 100;
-        let (kind, rest) = self
-            .0
-            .strip_prefix("{\"type\":\"")
-            .and_then(|rest| rest.strip_suffix('}')?.split_once('"'))
-            .unwrap_or(("", self.0));
-        f.write_str(kind)?;
-        let rest = if kind.is_empty() {
-            rest
-        } else {
-            rest.trim_start_matches(',')
-        };
-        if !kind.is_empty() && !rest.is_empty() {
-            f.write_str(" ")?;
-        }
-        for char in rest.chars().take(CHARS_MAX) {
-            write!(f, "{}", if char.is_control() { '·' } else { char })?;
-        }
-        match rest.chars().count() {
-            ..=CHARS_MAX => Ok(()),
-            _ => write!(f, "… ({} bytes)", self.0.len()),
-        }
-    }
-}
-
-/// What is worth saying about how a message was judged.
-struct Remark(Outcome);
-
-impl fmt::Display for Remark {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Outcome::Subscribed { skipped: 0, .. } | Outcome::Unsubscribed { .. } => Ok(()),
-            Outcome::Subscribed { skipped, .. } => write!(f, "   ({skipped} skipped)"),
-            Outcome::Published { deliveries: 0 } => write!(f, "   (to nobody)"),
-            Outcome::Published { .. } | Outcome::Ponged => Ok(()),
-            Outcome::Ignored(why) => write!(f, "   (ignored: {})", why.name()),
-            Outcome::Held(reason) => write!(f, "   (refused: {})", reason.name()),
-            Outcome::Unknown => write!(f, "   (too late)"),
-            _ => Ok(()),
-        }
     }
 }

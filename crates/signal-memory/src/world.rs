@@ -2,13 +2,14 @@ use std::time::Duration;
 
 use signal_core::{CloseReason, Instant, Message, PeerId, Room};
 
+use crate::clock::Jump;
 use crate::config::{Config, PeerOptions, RoomId};
 use crate::fault::Fault;
 use crate::host::Host;
 use crate::link::{Client, End, Link, Queue, Up, Wire};
 use crate::net::Net;
 use crate::rng::Rng;
-use crate::transcript::{Jump, Transcript, What};
+use crate::transcript::{Transcript, What};
 
 /// Rooms, peers, the links between them, and the time, all in memory and all from one seed.
 ///
@@ -132,18 +133,26 @@ impl World {
 
     /// Cuts a connection without anybody being told: nothing gets through any more, and only liveness finds it.
     pub fn drop_silently(&mut self, peer: PeerId) {
-        self.on_link(peer, What::Vanished { peer }, |link| link.is_severed = true);
+        self.on_link(peer, What::Vanished { peer }, |link| {
+            !std::mem::replace(&mut link.is_severed, true)
+        });
     }
 
     /// Lets a client stop reading. It answers no pings either, and what is sent to it waits in its queue.
     pub fn stall(&mut self, peer: PeerId) {
-        self.on_link(peer, What::Stalled { peer }, |link| link.is_stalled = true);
+        self.on_link(peer, What::Stalled { peer }, |link| {
+            !std::mem::replace(&mut link.is_stalled, true)
+        });
     }
 
     /// Lets a client read again.
     pub fn resume(&mut self, peer: PeerId) {
-        self.on_link(peer, What::Resumed { peer }, |_| {});
-        self.net.resume(peer);
+        let is_changed = self.on_link(peer, What::Resumed { peer }, |link| {
+            std::mem::replace(&mut link.is_stalled, false)
+        });
+        if is_changed {
+            self.net.resume(peer);
+        }
     }
 
     /// Has a room refuse a peer, as a host does for what only it can see.
@@ -292,17 +301,25 @@ impl World {
             return;
         }
         self.sent += 1;
-        let overtaking =
-            self.config.fault == Some(Fault::OvertakeUp) && self.sent.is_multiple_of(5);
+        let overtaking = self.config.fault == Some(Fault::OvertakeUp) && self.sent % 5 == 0;
         self.net.send_up(peer, frame, overtaking);
     }
 
-    fn on_link(&mut self, peer: PeerId, what: What, change: impl FnOnce(&mut Link)) {
+    /// Changes a link and notes it, if that was a change.
+    fn on_link(
+        &mut self,
+        peer: PeerId,
+        what: What,
+        change: impl FnOnce(&mut Link) -> bool,
+    ) -> bool {
         let Some(link) = self.net.links.get_mut(&peer) else {
-            return;
+            return false;
         };
-        change(link);
-        self.net.transcript.add(self.net.now, link.room, what);
+        let is_changed = change(link);
+        if is_changed {
+            self.net.transcript.add(self.net.now, link.room, what);
+        }
+        is_changed
     }
 
     fn next_deadline(&self) -> Option<(Instant, RoomId)> {

@@ -1,5 +1,6 @@
 //! Ten thousand random worlds, and the one named by `SIGNAL_SEED`.
 
+use std::panic::resume_unwind;
 use std::thread;
 
 use signal_core::{CloseReason, Ignored};
@@ -44,9 +45,9 @@ fn explore(seeds: std::ops::Range<u64>) -> Stats {
             .map(|first| scope.spawn(move || one(first)))
             .collect();
         let mut stats = Stats::default();
-        workers
-            .into_iter()
-            .for_each(|worker| stats.add(&worker.join().unwrap()));
+        workers.into_iter().for_each(|worker| {
+            stats.add(&worker.join().unwrap_or_else(|panic| resume_unwind(panic)))
+        });
         stats
     })
 }

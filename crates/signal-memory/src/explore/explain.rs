@@ -2,7 +2,7 @@ use std::fmt;
 
 use signal_core::{CloseReason, Instant, Output, PeerId};
 
-use crate::transcript::Seconds;
+use crate::print::Seconds;
 use crate::{Line, RoomId, What, World};
 
 /// A rule that does not hold.
@@ -92,7 +92,9 @@ impl fmt::Display for Failure {
         )?;
         writeln!(
             f,
-            "\nhow it came about, as far as it has to do with that:\n"
+            "
+what led to it:
+"
         )?;
         lines.iter().try_for_each(|line| writeln!(f, "{line}"))?;
         writeln!(

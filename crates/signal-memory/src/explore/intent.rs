@@ -13,11 +13,7 @@ pub(super) const TOPIC_BYTES_MAX: usize = 8;
 pub(super) enum Intent {
     Subscribe(Vec<&'static str>),
     Unsubscribe(Vec<&'static str>),
-    /// To be relayed with these members, and `clients`.
-    Publish {
-        topic: &'static str,
-        members: String,
-    },
+    Publish(Post),
     Ping,
     /// JSON that means nothing.
     Meaningless,
@@ -25,6 +21,28 @@ pub(super) enum Intent {
     Garbage,
     /// Longer than a message may be.
     TooBig,
+}
+
+/// A publish; no two in a world have the same number.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Post {
+    pub(super) topic: &'static str,
+    number: u64,
+    /// Whether a member's name is written with an escape.
+    is_escaped: bool,
+}
+
+impl Post {
+    /// What is to be relayed, and `clients`.
+    pub(super) fn members(self) -> String {
+        let Self {
+            topic,
+            number,
+            is_escaped,
+        } = self;
+        let kind = if is_escaped { "t\\u0079pe" } else { "type" };
+        format!("\"{kind}\":\"publish\",\"topic\":\"{topic}\",\"n\":{number},\"v\":1.0")
+    }
 }
 
 /// A message as it is sent.
@@ -46,7 +64,11 @@ impl Intent {
         match rng.below(100) {
             0..30 => Self::Subscribe(topics(rng)),
             30..36 => Self::Unsubscribe(topics(rng)),
-            36..90 => Self::publish(rng, number),
+            36..90 => Self::Publish(Post {
+                topic: topic(rng),
+                number,
+                is_escaped: rng.percent(20),
+            }),
             _ => Self::Ping,
         }
     }
@@ -56,16 +78,12 @@ impl Intent {
         Self::Subscribe(vec![TOPICS[0]])
     }
 
-    /// A publish that no other is like.
-    fn publish(rng: &mut Rng, number: u64) -> Self {
-        let topic = topic(rng);
-        let kind = rng
-            .pick(&["type", "t\\u0079pe"])
-            .copied()
-            .unwrap_or_default();
-        let members =
-            format!("\"{kind}\":\"publish\",\"topic\":\"{topic}\",\"n\":{number},\"v\":1.0");
-        Self::Publish { topic, members }
+    /// The same again, but for the number of a publish.
+    pub(super) fn again(&self, number: u64) -> Self {
+        if let Self::Publish(post) = self {
+            return Self::Publish(Post { number, ..*post });
+        }
+        self.clone()
     }
 
     /// One of the ways to write it.
@@ -74,10 +92,10 @@ impl Intent {
         let text = match self {
             Self::Subscribe(topics) => listed("subscribe", topics, spelling),
             Self::Unsubscribe(topics) => listed("unsubscribe", topics, spelling),
-            Self::Publish { members, .. } if spelling == 0 => {
-                format!("{{\"clients\":99,{members}}}")
+            Self::Publish(post) if spelling == 0 => {
+                format!("{{\"clients\":99,{}}}", post.members())
             }
-            Self::Publish { members, .. } => format!("{{{members}}}"),
+            Self::Publish(post) => format!("{{{}}}", post.members()),
             Self::Ping => "{\"type\":\"ping\"}".to_owned(),
             Self::Meaningless => {
                 let choices = [

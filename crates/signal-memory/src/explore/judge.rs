@@ -396,7 +396,7 @@ impl Judge {
                 About::Peer(peer) if self.dossiers[&peer].has_left => {
                     format!("{text}, and has left")
                 }
-                _ => text,
+                About::Peer(_) | About::Room => text,
             };
             return Err(Problem::new(room, about, text));
         }

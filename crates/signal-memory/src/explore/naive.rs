@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use signal_core::{CloseReason, Ignored, Instant, Limits, Message, Outcome, Output, PeerId};
 
-use super::intent::{Access, Intent, TOPIC_BYTES_MAX};
+use super::intent::{Access, Intent, Post, TOPIC_BYTES_MAX};
 
 /// What a room should be, written as plainly as can be: a set of pairs, and token buckets that count tokens.
 ///
@@ -165,7 +165,11 @@ impl NaiveRoom {
         let (tokens, why) = match intent {
             Intent::Ping => (&mut naive.pings, Ignored::PingRate),
             Intent::Garbage => (&mut naive.messages, Ignored::NotJson),
-            _ => (&mut naive.messages, Ignored::MessageRate),
+            Intent::Subscribe(_)
+            | Intent::Unsubscribe(_)
+            | Intent::Publish(_)
+            | Intent::Meaningless
+            | Intent::TooBig => (&mut naive.messages, Ignored::MessageRate),
         };
         let is_within_rate = tokens.take(now);
         if matches!(intent, Intent::Garbage) {
@@ -182,13 +186,17 @@ impl NaiveRoom {
         match intent {
             Intent::Garbage => Err(Outcome::Ignored(Ignored::NotJson)),
             Intent::Meaningless => Err(Outcome::Ignored(Ignored::Meaningless)),
-            Intent::Publish { topic, .. } if !naive.access.may_publish(topic) => {
+            Intent::Publish(post) if !naive.access.may_publish(post.topic) => {
                 Err(Outcome::Ignored(Ignored::NotGranted))
             }
-            Intent::Publish { .. } if naive.deliveries.are_spent(now) => {
+            Intent::Publish(_) if naive.deliveries.are_spent(now) => {
                 Err(naive.strike(now, Ignored::FanOutRate))
             }
-            _ => Ok(()),
+            Intent::Subscribe(_)
+            | Intent::Unsubscribe(_)
+            | Intent::Publish(_)
+            | Intent::Ping
+            | Intent::TooBig => Ok(()),
         }
     }
 
@@ -211,7 +219,7 @@ impl NaiveRoom {
                     Vec::new(),
                 )
             }
-            Intent::Publish { topic, members } => self.publish(clock, peer, topic, members),
+            Intent::Publish(post) => self.publish(clock, peer, *post),
             Intent::Ping => (
                 Outcome::Ponged,
                 vec![Output::Send {
@@ -251,21 +259,16 @@ impl NaiveRoom {
         Outcome::Subscribed { topics, skipped }
     }
 
-    fn publish(
-        &mut self,
-        clock: Instant,
-        peer: PeerId,
-        topic: &str,
-        members: &str,
-    ) -> (Outcome, Vec<Output>) {
-        let listens = |(other, listener): &(&str, PeerId)| (*other == topic).then_some(*listener);
+    fn publish(&mut self, clock: Instant, peer: PeerId, post: Post) -> (Outcome, Vec<Output>) {
+        let listens =
+            |(other, listener): &(&str, PeerId)| (*other == post.topic).then_some(*listener);
         let to: Vec<PeerId> = self.pairs.iter().filter_map(listens).collect();
         let deliveries = to.len();
         if let Some(naive) = self.peers.get_mut(&peer) {
             let now = naive.see(clock);
             naive.deliveries.spend(now, deliveries);
         }
-        let message = format!("{{{members},\"clients\":{deliveries}}}").into();
+        let message = format!("{{{},\"clients\":{deliveries}}}", post.members()).into();
         let sent = if to.is_empty() {
             Vec::new()
         } else {

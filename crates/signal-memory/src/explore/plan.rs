@@ -9,7 +9,7 @@ use crate::{Config, Fault};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Plan {
-    /// Actions taken: connects, bursts of messages, losses, jumps of a clock, pauses. Default 40.
+    /// Actions taken: connects, bursts of messages, losses, jumps of a clock, pauses. Default 30.
     pub actions: usize,
     /// Peers connected at a time. Default 6.
     pub peers_max: usize,
@@ -22,7 +22,7 @@ pub struct Plan {
 impl Default for Plan {
     fn default() -> Self {
         Self {
-            actions: 40,
+            actions: 30,
             peers_max: 6,
             rooms_max: 3,
             fault: None,

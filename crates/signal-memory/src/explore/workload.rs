@@ -133,14 +133,22 @@ impl Explorer {
         let count = 1 + self.rng.below(if is_flood { 40 } else { 4 });
         let repeated = self.rng.percent(20).then(|| self.intent());
         for _ in 0..count {
-            let intent = repeated.clone().unwrap_or_else(|| self.intent());
+            let intent = match &repeated {
+                Some(intent) => intent.again(self.next_number()),
+                None => self.intent(),
+            };
             self.send(peer, intent);
         }
     }
 
     fn intent(&mut self) -> Intent {
+        let number = self.next_number();
+        Intent::draw(&mut self.rng, number, self.habits.nonsense)
+    }
+
+    fn next_number(&mut self) -> u64 {
         self.written += 1;
-        Intent::draw(&mut self.rng, self.written, self.habits.nonsense)
+        self.written
     }
 
     fn send(&mut self, peer: PeerId, intent: Intent) {

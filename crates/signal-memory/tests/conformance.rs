@@ -1,0 +1,273 @@
+//! The conformance suite on a `Room` in a world: the core alone, without a socket.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use signal_conformance::{
+    Backend, BackendError, Capability, ConnectError, ConnectOptions, Connection, Declared, Event,
+    Grade, Level, RunOptions, Scenario, Suite,
+};
+use signal_core::{Grant, Limits, PeerId, TopicSet};
+use signal_memory::{Config, PeerOptions, RoomId, World};
+
+const ROOM: RoomId = RoomId(0);
+
+#[tokio::test]
+async fn a_room_in_a_world_passes_every_level_it_declares() {
+    let backend = Memory::new();
+    let report = Suite::all().run(&backend, &RunOptions::default()).await;
+    println!("{}", report.to_text());
+    assert!(report.passed(), "{}", report.to_text());
+}
+
+/// Some scenarios need budgets that one burst exceeds.
+#[tokio::test]
+async fn a_room_with_small_budgets_passes_the_level_limits() {
+    let backend = Memory::with_limits(|limits| {
+        limits.messages_burst = 200;
+        limits.messages_per_second = 20;
+        limits.fan_out_burst = 10;
+        limits.fan_out_per_second = 10;
+    });
+    let report = Suite::all()
+        .level(Level::Limits)
+        .run(&backend, &RunOptions::default())
+        .await;
+    for id in ["limits.fan_out", "limits.fan_out_overdraft"] {
+        let result = report.result(id).unwrap();
+        assert!(
+            matches!(result.grade, Grade::Passed),
+            "{id}: {}",
+            result.grade.summary()
+        );
+    }
+    assert!(report.passed(), "{}", report.to_text());
+}
+
+/// One world, made anew for each scenario.
+struct Memory {
+    limits: Limits,
+    world: Arc<Mutex<World>>,
+}
+
+struct MemoryConnection {
+    world: Arc<Mutex<World>>,
+    peer: PeerId,
+}
+
+impl Memory {
+    fn new() -> Self {
+        Self::with_limits(|_| {})
+    }
+
+    fn with_limits(change: impl FnOnce(&mut Limits)) -> Self {
+        let mut limits = Limits::default();
+        change(&mut limits);
+        let world = Arc::new(Mutex::new(new_world(1, &limits)));
+        Self { limits, world }
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().expect("no scenario panicked")
+    }
+}
+
+fn new_world(seed: u64, limits: &Limits) -> World {
+    let mut config = Config::new(seed);
+    config.limits = limits.clone();
+    // Worlds are copied to look ahead.
+    config.transcript_lines_max = 100;
+    World::with_config(config)
+}
+
+#[async_trait]
+impl Backend for Memory {
+    fn declared(&self) -> Declared {
+        let world = self.world();
+        let limits = world.room(ROOM).limits();
+        let millis = |duration: Duration| duration.as_millis() as u64;
+        let limits = [
+            ("message_bytes_max", limits.message_bytes_max.into()),
+            ("depth_max", limits.depth_max.into()),
+            ("topics_per_peer_max", limits.topics_per_peer_max.into()),
+            ("topic_bytes_max", limits.topic_bytes_max.into()),
+            ("messages_per_second", limits.messages_per_second.into()),
+            ("messages_burst", limits.messages_burst.into()),
+            ("fan_out_per_second", limits.fan_out_per_second.into()),
+            ("fan_out_burst", limits.fan_out_burst.into()),
+            ("pings_per_second", limits.pings_per_second.into()),
+            ("pings_burst", limits.pings_burst.into()),
+            ("strikes_per_second", limits.strikes_per_second.into()),
+            ("strikes_burst", limits.strikes_burst.into()),
+            ("invalid_messages_max", limits.invalid_messages_max.into()),
+            ("ping_interval", millis(limits.ping_interval)),
+            ("close_hold", millis(limits.close_hold)),
+            (
+                "outbound_frames_max",
+                world.config().outbound_frames_max as u64,
+            ),
+            (
+                "outbound_bytes_max",
+                world.config().outbound_bytes_max as u64,
+            ),
+        ];
+        let declared = Declared::new("signal-memory")
+            .levels([
+                Level::Robust,
+                Level::Limits,
+                Level::Lifecycle,
+                Level::Access,
+            ])
+            .capabilities([
+                Capability::Advance,
+                Capability::Drain,
+                Capability::Grants,
+                Capability::Hibernate,
+                Capability::Pause,
+                Capability::Private,
+                Capability::Restart,
+            ]);
+        limits
+            .into_iter()
+            .fold(declared, |declared, (name, value)| {
+                declared.limit(name, value)
+            })
+    }
+
+    async fn connect(&self, options: ConnectOptions) -> Result<Box<dyn Connection>, ConnectError> {
+        let mut world = self.world();
+        if world.is_draining(ROOM) {
+            return Err(ConnectError::Refused { status: 503 });
+        }
+        let mut grant = Grant::open();
+        if let Some(asked) = &options.grant {
+            grant = Grant::new(topic_set(&asked.subscribe), topic_set(&asked.publish));
+            if let Some(millis) = asked.expires_in_ms {
+                let end = world
+                    .clock(ROOM)
+                    .saturating_add(Duration::from_millis(millis));
+                grant = grant.expires_at(end);
+            }
+        }
+        let peer = world.connect_with(PeerOptions::new().grant(grant));
+        Ok(Box::new(MemoryConnection {
+            world: Arc::clone(&self.world),
+            peer,
+        }))
+    }
+
+    async fn begin(&self, scenario: &Scenario) -> Result<(), BackendError> {
+        let seed = scenario
+            .id
+            .bytes()
+            .fold(0, |seed: u64, byte| seed * 31 % 65_521 + u64::from(byte));
+        *self.world() = new_world(seed, &self.limits);
+        Ok(())
+    }
+
+    async fn advance(&self, time: Duration) -> Result<(), BackendError> {
+        self.world().advance(time);
+        Ok(())
+    }
+
+    async fn restart(&self) -> Result<(), BackendError> {
+        self.world().restart(ROOM);
+        Ok(())
+    }
+
+    async fn hibernate(&self) -> Result<(), BackendError> {
+        self.world().hibernate(ROOM);
+        Ok(())
+    }
+
+    async fn drain(&self) -> Result<(), BackendError> {
+        self.world().drain(ROOM);
+        Ok(())
+    }
+}
+
+/// Names; a `*` at the end stands for all that begin so.
+fn topic_set(names: &[String]) -> TopicSet {
+    names
+        .iter()
+        .fold(TopicSet::none(), |set, name| match name.strip_suffix('*') {
+            Some(start) => set.prefix(start),
+            None => set.exact(name),
+        })
+}
+
+impl MemoryConnection {
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().expect("no scenario panicked")
+    }
+}
+
+/// The oldest message nobody has taken, or the end after the last.
+fn next_event(world: &mut World, peer: PeerId) -> Option<Event> {
+    let message = world
+        .take_received(peer)
+        .map(|message| Event::Text(message.as_str().to_owned()));
+    let end = || {
+        world.end(peer).map(|end| Event::Closed {
+            code: end.code,
+            reason: end.reason.clone(),
+        })
+    };
+    message.or_else(end)
+}
+
+/// Moves time as far as it takes for something to come to this peer, at most by `patience`.
+fn run_until_event(world: &mut World, peer: PeerId, patience: Duration) -> Option<Event> {
+    let end = world.now().saturating_add(patience);
+    loop {
+        if let Some(event) = next_event(world, peer) {
+            return Some(event);
+        }
+        world.next_due().filter(|due| *due <= end)?;
+        world.step();
+    }
+}
+
+#[async_trait]
+impl Connection for MemoryConnection {
+    async fn send_text(&mut self, text: &str) {
+        self.world().send(self.peer, text);
+    }
+
+    async fn send_binary(&mut self, bytes: &[u8]) {
+        self.world().send_binary(self.peer, bytes);
+    }
+
+    async fn receive(&mut self, patience: Duration) -> Event {
+        let mut world = self.world();
+        if let Some(event) = next_event(&mut world, self.peer) {
+            return event;
+        }
+        // If nothing comes, no time has passed.
+        let mut ahead = world.clone();
+        match run_until_event(&mut ahead, self.peer, patience) {
+            Some(event) => {
+                *world = ahead;
+                event
+            }
+            None => Event::Nothing,
+        }
+    }
+
+    async fn close(&mut self, code: Option<u16>, _reason: &str) {
+        self.world().close(self.peer, code);
+    }
+
+    async fn abort(&mut self) {
+        self.world().abort(self.peer);
+    }
+
+    async fn pause(&mut self) {
+        self.world().stall(self.peer);
+    }
+
+    async fn resume(&mut self) {
+        self.world().resume(self.peer);
+    }
+}
