@@ -7,6 +7,7 @@ mod fault;
 mod host;
 mod link;
 mod net;
+mod outbox;
 mod print;
 mod rng;
 mod transcript;

@@ -64,12 +64,7 @@ fn assert_everything_was_met(stats: &Stats) {
     }
     for reason in CloseReason::ALL {
         let is_met = stats.closed.get(&reason) > Some(&100);
-        // Nobody drains in these worlds.
-        assert!(
-            is_met || reason == CloseReason::Draining,
-            "{} was hardly met: {stats}",
-            reason.name()
-        );
+        assert!(is_met, "{} was hardly met: {stats}", reason.name());
     }
     for count in [
         stats.vanished,

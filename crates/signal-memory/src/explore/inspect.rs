@@ -2,8 +2,9 @@ use std::time::Duration;
 
 use signal_core::{PeerId, Room};
 
+use super::evidence::Bench;
 use super::explain::{About, Problem};
-use super::judge::{Bench, Judge};
+use super::judge::Judge;
 use super::naive::NaiveRoom;
 use crate::{RoomId, World};
 

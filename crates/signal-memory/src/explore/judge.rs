@@ -1,17 +1,17 @@
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use signal_core::{CloseReason, Instant, Message, Outcome, Output, PeerId, Room};
+use signal_core::{CloseReason, Instant, Message, Outcome, Output, PeerId};
 
+use super::evidence::{Bench, Dossier};
 use super::explain::{About, Problem, first_difference};
-use super::intent::{Access, Intent, Payload};
-use super::naive::NaiveRoom;
+use super::intent::{Access, Payload};
 use super::stats::Stats;
 use crate::{Config, Jump, Line, RoomId, What, World};
 
 /// Reads the transcript of a world line by line and holds it against what should be.
 ///
-/// Three witnesses: a [`NaiveRoom`] says what each call must cause; a twin room that never hibernates says what the room would
+/// Three witnesses: a naive room says what each call must cause; a twin room that never hibernates says what the room would
 /// do if it never did; and each client's own list says what it must receive, in which order.
 #[derive(Debug)]
 pub(super) struct Judge {
@@ -25,59 +25,16 @@ pub(super) struct Judge {
     pub(super) ping_interval: Duration,
 }
 
-/// What is known about one room.
-#[derive(Debug)]
-pub(super) struct Bench {
-    pub(super) naive: NaiveRoom,
-    pub(super) twin: Room,
-    /// The latest time its clock has shown.
-    clock: Instant,
-    has_jumped: bool,
-    /// When it acted on its deadlines last, if that has not been looked at.
-    pub(super) acted_at: Option<Instant>,
-    /// Whether there have been lines about it since it was looked at.
-    has_news: bool,
-    /// What the call that is being read must cause, and what it has caused so far.
-    expected: Vec<Output>,
-    actual: Vec<Output>,
-}
-
-/// What is known about one peer.
-#[derive(Debug)]
-pub(super) struct Dossier {
-    pub(super) room: RoomId,
-    pub(super) access: Access,
-    pub(super) expires: Option<Instant>,
-    /// What it has sent and the room has not yet read.
-    pub(super) sent: VecDeque<(Intent, Payload)>,
-    /// What the room has sent and it has not yet received.
-    pub(super) due: VecDeque<Message>,
-    /// It never stalled, vanished or read slowly, so it must get everything and must never be timed out.
-    pub(super) is_healthy: bool,
-    /// It may miss what was due: it was too slow, left without waiting, or vanished.
-    pub(super) may_miss: bool,
-    pub(super) heard_at: Instant,
-    has_left: bool,
-}
-
 impl Judge {
     pub(super) fn new(config: &Config) -> Self {
-        let bench = |_| Bench {
-            naive: NaiveRoom::new(config.limits.clone()),
-            twin: Room::new(config.limits.clone()),
-            clock: Instant::ZERO,
-            has_jumped: false,
-            acted_at: None,
-            has_news: false,
-            expected: Vec::new(),
-            actual: Vec::new(),
-        };
         Self {
             stats: Stats {
                 worlds: 1,
                 ..Stats::default()
             },
-            rooms: (0..config.rooms).map(bench).collect(),
+            rooms: (0..config.rooms)
+                .map(|_| Bench::new(&config.limits))
+                .collect(),
             dossiers: BTreeMap::new(),
             read: 0,
             frames_max: config.outbound_frames_max,
@@ -94,18 +51,8 @@ impl Judge {
         access: Access,
         expires: Option<Instant>,
     ) {
-        let dossier = Dossier {
-            room,
-            access,
-            expires,
-            sent: VecDeque::new(),
-            due: VecDeque::new(),
-            is_healthy: true,
-            may_miss: false,
-            heard_at: Instant::ZERO,
-            has_left: false,
-        };
-        self.dossiers.insert(peer, dossier);
+        self.dossiers
+            .insert(peer, Dossier::new(room, access, expires));
     }
 
     /// The dossier of a peer that has connected.
@@ -142,7 +89,9 @@ impl Judge {
 
     fn read(&mut self, line: &Line, world: &World) -> Result<(), Problem> {
         let room = line.room;
-        self.rooms[room.0].has_news = true;
+        // What reaches a client changes nothing at the room.
+        let is_news = !matches!(line.what, What::Received { .. } | What::Ended { .. });
+        self.rooms[room.0].has_news |= is_news;
         match &line.what {
             What::Sent { to, message } => {
                 let output = Output::Send {

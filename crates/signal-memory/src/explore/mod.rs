@@ -1,5 +1,6 @@
 //! Random worlds, watched by a judge.
 
+mod evidence;
 mod explain;
 mod explorer;
 mod inspect;

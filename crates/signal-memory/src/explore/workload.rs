@@ -72,6 +72,9 @@ impl Explorer {
         } else if self.rng.percent(habits.refuse) {
             self.world.refuse(actor.peer, CloseReason::Protocol);
         } else if self.rng.percent(habits.restart) {
+            if self.rng.percent(50) {
+                self.world.drain(actor.room);
+            }
             self.world.restart(actor.room);
         } else if self.rng.percent(60) {
             self.write(actor.peer);
