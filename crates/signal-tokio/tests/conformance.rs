@@ -1,0 +1,242 @@
+//! The conformance suite on a relay, through real sockets and in real time.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use signal_conformance::{
+    Backend, BackendError, Capability, ConnectError, ConnectOptions, Connection, Declared,
+    HttpRequest, HttpResponse, Level, RunOptions, Suite, UrlBackend,
+};
+use signal_tokio::http::StatusCode;
+use signal_tokio::{Config, Grant, Refusal, Relay, TopicSet, UpgradeRequest};
+use tokio::net::TcpSocket;
+use tokio::runtime::Runtime;
+
+#[tokio::test]
+async fn a_relay_on_sockets_passes_every_level_it_declares() {
+    let backend = Sockets::start(|config| {
+        // Half a minute and more, made short enough to wait for.
+        config.core.ping_interval = Duration::from_secs(1);
+        config.core.close_hold = Duration::from_millis(300);
+        config.drain_seconds = 1;
+    })
+    .await;
+    let mut options = RunOptions::default();
+    options.concurrency = 8;
+    let report = Suite::all().run(&backend, &options).await;
+    println!("{}", report.to_text());
+    assert!(report.passed(), "{}", report.to_text());
+    for level in [
+        Level::Stock,
+        Level::Robust,
+        Level::Limits,
+        Level::Lifecycle,
+        Level::Access,
+    ] {
+        let tally = report.levels().remove(&level).unwrap_or_default();
+        assert!(tally.passed > 0, "nothing of the level {level:?} ran");
+    }
+}
+
+/// Some scenarios need budgets that one burst exceeds.
+#[tokio::test]
+async fn a_relay_with_small_budgets_passes_the_level_limits() {
+    let backend = Sockets::start(|config| {
+        config.core.messages_burst = 200;
+        config.core.messages_per_second = 20;
+        config.core.fan_out_burst = 10;
+        config.core.fan_out_per_second = 10;
+        config.core.close_hold = Duration::from_millis(300);
+    })
+    .await;
+    let report = Suite::all()
+        .level(Level::Limits)
+        .run(&backend, &RunOptions::default())
+        .await;
+    assert!(report.passed(), "{}", report.to_text());
+}
+
+/// A relay in a runtime of its own, which a restart ends with everything in it.
+struct Sockets {
+    url: UrlBackend,
+    address: SocketAddr,
+    config: Config,
+    /// What [`Backend::connect`] was asked for, by the number in the query of the upgrade.
+    grants: Arc<Mutex<Vec<Grant>>>,
+    server: Mutex<Option<Server>>,
+}
+
+struct Server {
+    relay: Relay,
+    runtime: Runtime,
+}
+
+impl Sockets {
+    async fn start(change: impl FnOnce(&mut Config)) -> Self {
+        let config = common::config(change);
+        let grants = Arc::default();
+        let (server, address) = Server::start(&config, &grants, "127.0.0.1:0".parse().unwrap());
+        let limits = told_limits(address).await;
+        let url = UrlBackend::new(&format!("ws://{address}"))
+            .unwrap()
+            .patient()
+            .declare(|declared| {
+                let declared = declared
+                    .levels([Level::Limits, Level::Lifecycle, Level::Access])
+                    .capabilities([Capability::Drain, Capability::Grants, Capability::Restart]);
+                limits
+                    .into_iter()
+                    .fold(declared, |declared, (name, value)| {
+                        declared.limit(name, value)
+                    })
+            });
+        Self {
+            url,
+            address,
+            config,
+            grants,
+            server: Mutex::new(Some(server)),
+        }
+    }
+
+    fn server(&self) -> MutexGuard<'_, Option<Server>> {
+        self.server.lock().unwrap()
+    }
+
+    fn relay(&self) -> Result<Relay, BackendError> {
+        let server = self.server();
+        let server = server
+            .as_ref()
+            .ok_or_else(|| BackendError::new("there is no server"))?;
+        Ok(server.relay.clone())
+    }
+}
+
+impl Server {
+    fn start(
+        config: &Config,
+        grants: &Arc<Mutex<Vec<Grant>>>,
+        address: SocketAddr,
+    ) -> (Self, SocketAddr) {
+        let grants = Arc::clone(grants);
+        let judge = move |request: &UpgradeRequest<'_>| {
+            let Some(number) = request
+                .uri
+                .query()
+                .and_then(|query| query.strip_prefix("grant="))
+            else {
+                return Ok(Grant::open());
+            };
+            let grant = number
+                .parse()
+                .ok()
+                .and_then(|number: usize| grants.lock().unwrap().get(number).cloned());
+            grant.ok_or_else(|| Refusal::new(StatusCode::UNAUTHORIZED, "no such grant"))
+        };
+        let relay = Relay::with_authorizer(config.clone(), judge).unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let listener = {
+            let _inside = runtime.enter();
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.set_reuseaddr(true).unwrap();
+            socket.bind(address).unwrap();
+            socket.listen(256).unwrap()
+        };
+        let address = listener.local_addr().unwrap();
+        let serving = relay.clone();
+        runtime.spawn(async move { serving.serve(listener).await });
+        (Self { relay, runtime }, address)
+    }
+}
+
+/// Ends a runtime and with it every connection.
+async fn end(runtime: Runtime) {
+    let ending = move || runtime.shutdown_timeout(Duration::from_secs(5));
+    tokio::task::spawn_blocking(ending).await.expect("no panic");
+}
+
+/// What the relay says its limits are.
+async fn told_limits(address: SocketAddr) -> BTreeMap<String, u64> {
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let (mut wire, _) =
+        common::Wire::request(stream, "GET /limits HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    serde_json::from_str(&wire.rest().await).expect("limits by name")
+}
+
+/// Names; a `*` at the end stands for all that begin so.
+fn topic_set(names: &[String]) -> TopicSet {
+    names
+        .iter()
+        .fold(TopicSet::none(), |set, name| match name.strip_suffix('*') {
+            Some(start) => set.prefix(start),
+            None => set.exact(name),
+        })
+}
+
+#[async_trait]
+impl Backend for Sockets {
+    fn declared(&self) -> Declared {
+        self.url.declared()
+    }
+
+    async fn connect(
+        &self,
+        mut options: ConnectOptions,
+    ) -> Result<Box<dyn Connection>, ConnectError> {
+        if let Some(asked) = options.grant.take() {
+            let mut grant = Grant::new(topic_set(&asked.subscribe), topic_set(&asked.publish));
+            if let Some(millis) = asked.expires_in_ms {
+                let relay = self
+                    .relay()
+                    .map_err(|error| ConnectError::Failed(error.to_string()))?;
+                grant = grant.expires_at(relay.now().saturating_add(Duration::from_millis(millis)));
+            }
+            let mut grants = self.grants.lock().unwrap();
+            grants.push(grant);
+            options.path = Some(format!("/?grant={}", grants.len() - 1));
+        }
+        self.url.connect(options).await
+    }
+
+    async fn advance(&self, time: Duration) -> Result<(), BackendError> {
+        self.url.advance(time).await
+    }
+
+    async fn restart(&self) -> Result<(), BackendError> {
+        let server = self.server().take();
+        if let Some(server) = server {
+            end(server.runtime).await;
+        }
+        let (server, _) = Server::start(&self.config, &self.grants, self.address);
+        *self.server() = Some(server);
+        Ok(())
+    }
+
+    async fn drain(&self) -> Result<(), BackendError> {
+        let relay = self.relay()?;
+        tokio::spawn(async move { relay.drain().await });
+        Ok(())
+    }
+
+    async fn http(&self, request: HttpRequest) -> Result<HttpResponse, BackendError> {
+        self.url.http(request).await
+    }
+}
+
+impl Drop for Sockets {
+    fn drop(&mut self) {
+        // A runtime must not be dropped, and so waited for, inside another.
+        if let Some(server) = self.server().take() {
+            server.runtime.shutdown_background();
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! A relay that asks who may come in: `cargo run -p examples --example custom_auth`.
+//!
+//! Here a user may subscribe and publish to the rooms of their team, and listen in the lobby. In a page:
+//! `new WebrtcProvider('team-7/notes', doc, { signaling: ['ws://localhost:4444/?token=ann'] })`.
+
+use std::collections::HashMap;
+
+use signal_tokio::http::StatusCode;
+use signal_tokio::{
+    Authorization, Authorizer, Config, Grant, Refusal, Relay, TopicSet, UpgradeRequest,
+};
+use tokio::net::TcpListener;
+use tokio::sync::RwLock;
+
+/// Which team a token belongs to. A real one would ask a database or check a signature.
+struct Teams {
+    by_token: RwLock<HashMap<String, String>>,
+}
+
+impl Authorizer for Teams {
+    fn authorize<'a>(&'a self, request: &'a UpgradeRequest<'a>) -> Authorization<'a> {
+        Box::pin(async move {
+            // Browsers cannot set headers on a WebSocket, so the token comes in the address; keep addresses out of your logs.
+            let token = token_in(request.uri.query().unwrap_or_default()).ok_or_else(|| {
+                Refusal::new(StatusCode::UNAUTHORIZED, "add ?token= to the address")
+            })?;
+            let teams = self.by_token.read().await;
+            let team = teams
+                .get(token)
+                .ok_or_else(|| Refusal::new(StatusCode::UNAUTHORIZED, "unknown token"))?;
+            let rooms = TopicSet::none().prefix(&format!("{team}/"));
+            Ok(Grant::new(rooms.clone().exact("lobby"), rooms))
+        })
+    }
+}
+
+fn token_in(query: &str) -> Option<&str> {
+    query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("token="))
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let by_token = [("ann", "team-7"), ("ben", "team-7"), ("cleo", "team-9")];
+    let by_token = by_token.map(|(token, team)| (token.to_owned(), team.to_owned()));
+    let teams = Teams {
+        by_token: RwLock::new(by_token.into()),
+    };
+    let relay = Relay::with_authorizer(Config::default(), teams)?;
+    let listener = TcpListener::bind("127.0.0.1:4444").await?;
+    println!("ws://{}/?token=ann", listener.local_addr()?);
+    relay.serve(listener).await;
+    Ok(())
+}
