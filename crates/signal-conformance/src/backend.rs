@@ -160,7 +160,7 @@ impl Event {
 pub struct ConnectOptions {
     /// The client's name in the scenario, for logs.
     pub client: String,
-    /// Path and query, instead of the backend's own ([`Capability::Http`]).
+    /// Path and query instead of the backend's own, whose query is added ([`Capability::Http`]).
     pub path: Option<String>,
     /// Subprotocols to offer; it is an error if the server does not select the first ([`Capability::Http`]).
     pub protocols: Vec<String>,
@@ -226,7 +226,7 @@ impl Declared {
 pub struct HttpRequest {
     /// The method.
     pub method: String,
-    /// Path and query.
+    /// Path and query, to which the query of the backend's own is added; empty for the backend's own.
     pub path: String,
     /// Headers besides `Host` and `Connection: close`.
     pub headers: Vec<(String, String)>,

@@ -176,7 +176,7 @@ pub enum Step {
 pub struct Connect {
     /// Who.
     pub on: Vec<String>,
-    /// Path and query, instead of the backend's own.
+    /// Path and query instead of the backend's own, whose query is added.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// Subprotocols offered; the server must then select the first.
@@ -251,7 +251,7 @@ pub struct Expect {
 pub struct Http {
     /// The method.
     pub method: String,
-    /// Path and query.
+    /// Path and query, to which the query of the backend's own is added; empty for the backend's own.
     pub path: String,
     /// Headers besides `Host` and `Connection: close`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -6,7 +6,7 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use common::ProcessBackend;
@@ -41,22 +41,28 @@ fn options() -> RunOptions {
     options
 }
 
+/// The grade in a file for a scenario that a server passes only sometimes.
+const VARIES: &str = "varies";
+
 /// Compares a fresh run with the file of results, both ways.
 fn compare(file: &str, report: &Report) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("results")
         .join(file);
-    let fresh = report.summary();
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    let kept: BTreeMap<String, String> = serde_json::from_str(&kept).unwrap_or_default();
+    let mut fresh = report.summary();
+    for (id, grade) in &mut fresh {
+        if kept.get(id).is_some_and(|kept| kept == VARIES) {
+            VARIES.clone_into(grade);
+        }
+    }
     if std::env::var("SIGNAL_RESULTS").is_ok_and(|mode| mode == "write") {
         let json = serde_json::to_string_pretty(&fresh).expect("strings only");
         std::fs::write(&path, json + "\n").expect("the file can be written");
+        return;
     }
-    let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    let kept: BTreeMap<String, String> = serde_json::from_str(&kept).unwrap_or_default();
-    let ids = kept
-        .keys()
-        .chain(fresh.keys())
-        .collect::<std::collections::BTreeSet<_>>();
+    let ids: BTreeSet<_> = kept.keys().chain(fresh.keys()).collect();
     let differences: Vec<_> = ids
         .into_iter()
         .filter(|id| kept.get(*id) != fresh.get(*id))
@@ -108,7 +114,10 @@ async fn yrs_warp_has_its_results() {
     })
     .await;
 
-    let report = Suite::all().run(&server, &options()).await;
+    let mut options = options();
+    // Most scenarios wait in vain.
+    options.concurrency = 40;
+    let report = Suite::all().run(&server, &options).await;
 
     compare("yrs-warp-0.9.0.json", &report);
 }

@@ -119,3 +119,33 @@ fn a_choice_by_id_takes_whole_names() {
             .all(|scenario| scenario.level != Level::Robust)
     );
 }
+
+/// Names of steps and capabilities, as runners in other languages meet them.
+#[test]
+fn the_readme_names_every_step_and_capability() {
+    let readme = include_str!("../README.md");
+    let mut names = BTreeSet::new();
+    for scenario in &Suite::all().scenarios {
+        names.extend(scenario.needs.iter().map(|need| need.name().to_owned()));
+        steps(
+            &serde_json::to_value(&scenario.steps).expect("data"),
+            &mut names,
+        );
+    }
+    assert!(names.len() >= 30, "{names:?}");
+    let missing: Vec<_> = names
+        .iter()
+        .filter(|name| !readme.contains(&format!("`{name}`")))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+fn steps(list: &serde_json::Value, names: &mut BTreeSet<String>) {
+    for step in list.as_array().into_iter().flatten() {
+        names.extend(step.as_str().map(str::to_owned));
+        for (name, fields) in step.as_object().into_iter().flatten() {
+            names.insert(name.clone());
+            steps(&fields["steps"], names);
+        }
+    }
+}

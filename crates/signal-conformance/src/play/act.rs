@@ -80,7 +80,6 @@ impl Play<'_> {
                 Ok(())
             }
             Step::ExpectNothing { on } => {
-                self.settle(None).await?;
                 for name in on {
                     self.nothing(name).await?;
                 }

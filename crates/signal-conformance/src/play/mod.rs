@@ -74,7 +74,6 @@ impl<'a> Play<'a> {
         self.steps(&scenario.steps, 0).await?;
         self.place = vec!["end".to_owned()];
         self.step = "nothing may be left over".to_owned();
-        self.settle(None).await?;
         let open = self
             .clients
             .values()
@@ -158,8 +157,9 @@ impl<'a> Play<'a> {
         }
     }
 
-    /// A fence must pass, and nothing may come before it.
+    /// A fence must pass, after what the others sent has been handled, and nothing may come before it.
     async fn nothing(&mut self, name: &str) -> Outcome {
+        self.settle(Some(name)).await?;
         self.fence(name).await?;
         let (client, _) = self.client(name)?;
         match client.left_over() {

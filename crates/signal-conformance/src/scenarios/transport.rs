@@ -22,7 +22,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         .needs([Http])
         .connect_with("a", |connect| connect.path = Some("/".to_owned()))
         .connect_with("b", |connect| {
-            connect.path = Some("/any/path?room=1&token=x".to_owned())
+            connect.path = Some("/any/path?room=1&x=y".to_owned())
         })
         .subscribe("a b", "${t}")
         .publish("a", r#""data":1"#)
@@ -164,7 +164,7 @@ pub(super) fn upgrade_to(protocol: &str, headers: &[(&str, &str)], status: &[u16
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     Step::Http(Request {
         method: "GET".to_owned(),
-        path: "/".to_owned(),
+        path: String::new(),
         headers: headers.collect(),
         status: status.to_vec(),
         body: None,

@@ -42,12 +42,12 @@ pub(super) async fn exchange(
     parse(&bytes).ok_or_else(|| format!("no HTTP answer: {:?}", String::from_utf8_lossy(&bytes)))
 }
 
-/// Reads to the end of the stream; after a 101 there is none, so to the end of the headers then.
+/// Reads until the answer is complete; not every server closes the connection then.
 async fn read_response(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut stream = stream.take(RESPONSE_BYTES_MAX);
     while stream.read_buf(&mut bytes).await? > 0 {
-        if bytes.starts_with(b"HTTP/1.1 101") && head_end(&bytes).is_some() {
+        if Head::parse(&bytes).is_some_and(|head| head.is_complete(&bytes)) {
             break;
         }
     }
@@ -55,27 +55,55 @@ async fn read_response(stream: &mut (impl AsyncRead + Unpin)) -> std::io::Result
 }
 
 fn parse(bytes: &[u8]) -> Option<HttpResponse> {
-    let end = head_end(bytes)?;
-    let head = std::str::from_utf8(&bytes[..end])
-        .ok()?
-        .to_ascii_lowercase();
-    let status = head.split_ascii_whitespace().nth(1)?.parse().ok()?;
-    let body = &bytes[end + 4..];
-    let chunked = head
-        .lines()
-        .any(|line| line.starts_with("transfer-encoding:") && line.contains("chunked"));
-    Some(HttpResponse::new(
-        status,
-        if chunked {
-            join_chunks(body)?
-        } else {
-            body.to_vec()
-        },
-    ))
+    let head = Head::parse(bytes)?;
+    let body = &bytes[head.length..];
+    let body = if head.chunked {
+        join_chunks(body)?
+    } else {
+        body.to_vec()
+    };
+    Some(HttpResponse::new(head.status, body))
 }
 
-fn head_end(bytes: &[u8]) -> Option<usize> {
-    bytes.windows(4).position(|window| window == b"\r\n\r\n")
+/// What matters of an answer's head.
+struct Head {
+    length: usize,
+    status: u16,
+    chunked: bool,
+    content_length: Option<usize>,
+}
+
+impl Head {
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
+        let text = std::str::from_utf8(&bytes[..end])
+            .ok()?
+            .to_ascii_lowercase();
+        let status = text.split_ascii_whitespace().nth(1)?.parse().ok()?;
+        let header = |name: &str| {
+            let mut lines = text.lines().skip(1).filter_map(|line| line.split_once(':'));
+            lines
+                .find(|(found, _)| *found == name)
+                .map(|(_, value)| value.trim())
+        };
+        Some(Self {
+            length: end + 4,
+            status,
+            chunked: header("transfer-encoding").is_some_and(|coding| coding.contains("chunked")),
+            content_length: header("content-length").and_then(|length| length.parse().ok()),
+        })
+    }
+
+    /// Whether the whole body is there. Without a length the connection's end is its end; after an upgrade there is none.
+    fn is_complete(&self, bytes: &[u8]) -> bool {
+        let body = &bytes[self.length..];
+        match self.content_length {
+            _ if self.status == 101 => true,
+            _ if self.chunked => join_chunks(body).is_some(),
+            Some(length) => body.len() >= length,
+            None => false,
+        }
+    }
 }
 
 fn join_chunks(mut rest: &[u8]) -> Option<Vec<u8>> {

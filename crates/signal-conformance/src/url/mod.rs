@@ -145,25 +145,15 @@ impl UrlBackend {
     fn request(&self, node: &Uri, options: &ConnectOptions) -> Result<Request, String> {
         let mut uri = node.clone().into_parts();
         if let Some(path) = &options.path {
-            uri.path_and_query = Some(
-                path.parse::<PathAndQuery>()
-                    .map_err(|error| error.to_string())?,
-            );
+            let path = with_query(path, node).parse::<PathAndQuery>();
+            uri.path_and_query = Some(path.map_err(|error| error.to_string())?);
         }
         let uri = Uri::from_parts(uri).map_err(|error| error.to_string())?;
         let mut request = uri
             .into_client_request()
             .map_err(|error| error.to_string())?;
         let headers = request.headers_mut();
-        headers.extend(
-            self.headers
-                .iter()
-                .cloned()
-                .map(|(name, value)| (Some(name), value))
-                .collect::<Vec<_>>()
-                .into_iter()
-                .filter_map(|(name, value)| name.map(|name| (name, value))),
-        );
+        headers.extend(self.headers.iter().cloned());
         if let Some(origin) = &options.origin {
             headers.insert(
                 "origin",
@@ -223,13 +213,34 @@ impl Backend for UrlBackend {
         Ok(())
     }
 
-    async fn http(&self, request: HttpRequest) -> Result<HttpResponse, BackendError> {
+    async fn http(&self, mut request: HttpRequest) -> Result<HttpResponse, BackendError> {
         let node = &self.nodes[0];
+        request.path = match request.path.as_str() {
+            "" => node
+                .path_and_query()
+                .map_or("/", PathAndQuery::as_str)
+                .to_owned(),
+            path => with_query(path, node),
+        };
+        let own = self
+            .headers
+            .iter()
+            .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));
+        request.headers.extend(own);
         let stream = self.open(node).await.map_err(BackendError::new)?;
         let host = node.authority().map_or("", |authority| authority.as_str());
         http::exchange(stream, host, &request)
             .await
             .map_err(BackendError::new)
+    }
+}
+
+/// Adds the query of the backend's own address, which may hold a token.
+fn with_query(path: &str, node: &Uri) -> String {
+    match node.query() {
+        Some(query) if path.contains('?') => format!("{path}&{query}"),
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
     }
 }
 

@@ -1,0 +1,225 @@
+//! What reports say, on a server that dies of what is no JSON.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use signal_conformance::{
+    Backend, ConnectError, ConnectOptions, Connection, Declared, Event, Level, Report, RunOptions,
+    Suite,
+};
+
+#[tokio::test]
+async fn a_killer_is_named_and_the_rest_is_not_run() {
+    let report = run().await;
+    let grades: Vec<_> = report
+        .results
+        .iter()
+        .map(|result| result.grade.summary())
+        .collect();
+    assert_eq!(
+        grades,
+        [
+            "skipped: the backend cannot `http`",
+            "failed",
+            "passed",
+            "failed: killed the server",
+            "not run: `word` killed the server",
+        ]
+    );
+    assert!(!report.passed());
+    let levels = report.levels();
+    let (stock, robust) = (levels[&Level::Stock], levels[&Level::Robust]);
+    assert_eq!(
+        (stock.passed, stock.failed, stock.skipped, stock.not_run),
+        (1, 1, 1, 0)
+    );
+    assert_eq!(
+        (robust.passed, robust.failed, robust.skipped, robust.not_run),
+        (0, 1, 0, 1)
+    );
+}
+
+#[tokio::test]
+async fn the_text_names_step_expectation_and_what_came() {
+    let expected = r#"signal-conformance 0.0.0 on mortal
+
+stock      FAILED: 1 passed, 1 failed, 1 skipped
+  ✗ echo (P1, P4)
+    a publish comes back
+    step 3: {"expect":{"on":["a"],"text":"{\"topic\":\"${t}\",\"clients\":1}"}}
+    expected a: {"topic":"conformance-run-1","clients":1}
+    got      nothing
+      a · connect
+      a → {"topic":"conformance-run-1"}
+  - 1 left out: the backend cannot `http`
+
+robust     FAILED: 0 passed, 1 failed, 1 not run
+  ✗ word (G7)
+    a word is borne
+    step 3: {"expect_open":{"on":["x"]}}
+    expected x: an open connection
+    got      closed with 1006
+    this killed the server
+      x · connect
+      x → hello
+      x ← closed with 1006
+  - 1 left out: `word` killed the server
+
+The server was killed by: word
+"#;
+    assert_eq!(run().await.to_text(), expected);
+}
+
+#[tokio::test]
+async fn tap_has_a_line_for_each_scenario() {
+    let tap = run().await.to_tap();
+    let expected = r#"TAP version 14
+1..5
+ok 1 - page: a page is served # SKIP the backend cannot `http`
+not ok 2 - echo: a publish comes back
+  ---
+  message: "step 3: expected a: {\"topic\":\"conformance-run-1\",\"clients\":1}, got nothing"
+"#;
+    assert!(tap.starts_with(expected), "{tap}");
+    let lines: Vec<_> = tap
+        .lines()
+        .filter(|line| line.starts_with("ok") || line.starts_with("not ok"))
+        .collect();
+    assert_eq!(
+        lines[2..],
+        [
+            "ok 3 - pong: a <ping> is answered",
+            "not ok 4 - word: a word is borne",
+            "not ok 5 - idle: nothing happens",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn junit_counts_and_escapes() {
+    let junit = run().await.to_junit();
+    for part in [
+        r#"<testsuite name="stock" tests="3" failures="1" skipped="1""#,
+        r#"<testsuite name="robust" tests="2" failures="1" skipped="1""#,
+        "expected a: {&quot;topic&quot;:&quot;conformance-run-1&quot;,&quot;clients&quot;:1}, got nothing",
+        "<skipped message=\"the backend cannot `http`\"/>",
+    ] {
+        assert!(junit.contains(part), "{part} in {junit}");
+    }
+    assert_eq!(junit.matches("<testcase").count(), 5);
+    assert_eq!(junit.matches("</testsuite>").count(), 2);
+}
+
+#[tokio::test]
+async fn json_tells_grades_and_what_was_declared() {
+    let json: serde_json::Value = serde_json::from_str(&run().await.to_json()).expect("JSON");
+    assert_eq!(json["backend"]["name"], "mortal");
+    assert_eq!(json["results"][1]["grade"]["failed"]["got"], "nothing");
+    assert_eq!(json["results"][2]["grade"], "passed");
+    assert_eq!(
+        json["results"][3]["grade"]["failed"]["killed_the_server"],
+        true
+    );
+}
+
+async fn run() -> Report {
+    let suite: Suite = serde_json::from_str(SUITE).expect("a suite");
+    let mut options = RunOptions::default();
+    options.run_id = "run".to_owned();
+    suite.run(&Mortal::default(), &options).await
+}
+
+/// A suite as another program would export it.
+const SUITE: &str = r#"{
+  "version": "0.0.0",
+  "scenarios": [
+    {
+      "id": "page", "title": "a page is served", "level": "stock", "requirements": ["T2"], "needs": ["http"],
+      "steps": [{ "http": { "method": "GET", "path": "/", "status": [200] } }]
+    },
+    {
+      "id": "echo", "title": "a publish comes back", "level": "stock", "requirements": ["P1", "P4"],
+      "steps": [
+        { "connect": { "on": ["a"] } },
+        { "send": { "on": ["a"], "text": "{\"topic\":\"${t}\"}" } },
+        { "expect": { "on": ["a"], "text": "{\"topic\":\"${t}\",\"clients\":1}" } }
+      ]
+    },
+    {
+      "id": "pong", "title": "a <ping> is answered", "level": "stock", "requirements": ["K1"],
+      "steps": [
+        { "connect": { "on": ["a"] } },
+        { "send": { "on": ["a"], "text": "{\"type\":\"ping\"}" } },
+        { "expect": { "on": ["a"], "text": "{\"type\":\"pong\"}", "exact": true } }
+      ]
+    },
+    {
+      "id": "word", "title": "a word is borne", "level": "robust", "requirements": ["G7"],
+      "steps": [{ "connect": { "on": ["x"] } }, { "send": { "on": ["x"], "text": "hello" } }, { "expect_open": { "on": ["x"] } }]
+    },
+    { "id": "idle", "title": "nothing happens", "level": "robust", "requirements": ["G7"], "steps": [] }
+  ]
+}"#;
+
+/// Answers pings, forgets everything else, and dies of what is no JSON.
+#[derive(Default)]
+struct Mortal {
+    dead: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl Backend for Mortal {
+    fn declared(&self) -> Declared {
+        Declared::new("mortal").levels([Level::Robust])
+    }
+
+    async fn connect(&self, _options: ConnectOptions) -> Result<Box<dyn Connection>, ConnectError> {
+        if self.dead.load(Ordering::SeqCst) {
+            return Err(ConnectError::Failed("connection refused".to_owned()));
+        }
+        Ok(Box::new(Client {
+            dead: self.dead.clone(),
+            pongs: Mutex::new(0),
+        }))
+    }
+}
+
+struct Client {
+    dead: Arc<AtomicBool>,
+    pongs: Mutex<u32>,
+}
+
+#[async_trait]
+impl Connection for Client {
+    async fn send_text(&mut self, text: &str) {
+        if text.contains(r#""ping""#) {
+            *self.pongs.lock().expect("no panic") += 1;
+        }
+        if !text.ends_with('}') {
+            self.dead.store(true, Ordering::SeqCst);
+        }
+    }
+
+    async fn send_binary(&mut self, _bytes: &[u8]) {}
+
+    async fn receive(&mut self, _patience: Duration) -> Event {
+        if self.dead.load(Ordering::SeqCst) {
+            return Event::Closed {
+                code: 1006,
+                reason: String::new(),
+            };
+        }
+        let mut pongs = self.pongs.lock().expect("no panic");
+        if *pongs == 0 {
+            return Event::Nothing;
+        }
+        *pongs -= 1;
+        Event::Text(r#"{"type":"pong"}"#.to_owned())
+    }
+
+    async fn close(&mut self, _code: Option<u16>, _reason: &str) {}
+
+    async fn abort(&mut self) {}
+}
