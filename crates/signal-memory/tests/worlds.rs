@@ -1,6 +1,6 @@
 //! Ten thousand random worlds, and the one named by `SIGNAL_SEED`.
 
-use std::panic::resume_unwind;
+use std::panic::{catch_unwind, resume_unwind};
 use std::thread;
 
 use signal_core::{CloseReason, Ignored};
@@ -31,12 +31,7 @@ fn explore(seeds: std::ops::Range<u64>) -> Stats {
     let one = |first: usize| {
         let mut stats = Stats::default();
         for seed in seeds.clone().skip(first).step_by(threads) {
-            match simulate(seed, &Plan::default()) {
-                Ok(world) => stats.add(&world),
-                Err(failure) => panic!(
-                    "{failure}\nthis check again: SIGNAL_SEED={seed} cargo test -p signal-memory --test worlds"
-                ),
-            }
+            stats.add(&explore_one(seed));
         }
         stats
     };
@@ -50,6 +45,19 @@ fn explore(seeds: std::ops::Range<u64>) -> Stats {
         });
         stats
     })
+}
+
+/// Says which world it was, whether it broke a rule or panicked.
+fn explore_one(seed: u64) -> Stats {
+    let again = format!("again: SIGNAL_SEED={seed} cargo test -p signal-memory --test worlds");
+    match catch_unwind(|| simulate(seed, &Plan::default())) {
+        Ok(Ok(stats)) => stats,
+        Ok(Err(failure)) => panic!("{failure}\n{again}"),
+        Err(panic) => {
+            eprintln!("world {seed} panicked\n{again}");
+            resume_unwind(panic)
+        }
+    }
 }
 
 /// A search that never meets a budget, a timeout or a full queue proves nothing about them.

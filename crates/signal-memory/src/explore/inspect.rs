@@ -139,6 +139,12 @@ fn topics(actual: &Room, naive: &NaiveRoom) -> Finding {
         let text = format!("the room has {:?}, not {:?}", actual.topics(), naive.pairs);
         return Some((About::Room, text));
     }
+    if actual.topics().iter().any(|(_, peers)| peers.is_empty()) {
+        return Some((
+            About::Room,
+            "a topic without subscribers is kept".to_owned(),
+        ));
+    }
     let mut count = 0;
     let states = actual
         .peers()

@@ -187,15 +187,21 @@ impl Explorer {
         }
     }
 
+    /// By any time, or to the very edge at which a deadline comes or counts as late.
     fn jump(&mut self, room: RoomId) {
-        let by = self
+        let any = self
             .rng
             .duration(Duration::from_millis(1), Duration::from_secs(100));
-        let is_forward = self.rng.percent(50);
-        let jump = if is_forward {
-            Jump::Forward(by)
-        } else {
-            Jump::Back(by)
+        let to_next = self
+            .world
+            .room(room)
+            .poll_timeout()
+            .map_or(any, |next| next.saturating_since(self.world.clock(room)));
+        let jump = match self.rng.below(6) {
+            0..3 => Jump::Back(any),
+            3 => Jump::Forward(to_next),
+            4 => Jump::Forward(to_next + self.world.config().limits.ping_interval),
+            _ => Jump::Forward(any),
         };
         self.world.jump_clock(room, jump);
     }
