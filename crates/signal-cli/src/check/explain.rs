@@ -74,7 +74,8 @@ pub(crate) fn tls(target: &Target, error: &io::Error) -> Problem {
             format!("the certificate is not for {}", target.host),
             "get one that names this host, or use the name that is in it",
         ),
-        Some(Tls::InvalidCertificate(Cert::UnknownIssuer)) => Problem::new(
+        // A bad signature is that of an authority with the name of a known one.
+        Some(Tls::InvalidCertificate(Cert::UnknownIssuer | Cert::BadSignature)) => Problem::new(
             "the certificate comes from an authority this machine does not know",
             "serve the whole chain; for an authority of your own, name its certificate in \
              SSL_CERT_FILE",

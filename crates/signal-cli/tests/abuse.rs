@@ -1,0 +1,443 @@
+//! What a hostile or broken client may do to the process: nothing to anybody else, and nothing to its memory.
+//!
+//! In each test two peers exchange messages all the while, and the relay's resident memory must stay within what its limits
+//! allow. The numbers are small enough for a debug build on a busy machine.
+
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{PATIENCE, Peer, Relay};
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// What the process may grow besides what a test names: code that was not used before, buffers, what the allocator keeps.
+const SLACK_KIB: u64 = 12 * 1024;
+/// How long a message between two peers may take while others misbehave. It takes less than a millisecond when all is quiet;
+/// this is for a machine that runs all tests at once.
+const EXCHANGE_MAX: Duration = Duration::from_secs(3);
+const EXCHANGE_PAUSE: Duration = Duration::from_millis(5);
+
+/// Two peers that exchange messages until they are told to stop.
+struct Pair {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<(usize, Duration)>,
+}
+
+impl Pair {
+    async fn start(relay: &Relay) -> Self {
+        let (mut ann, mut bob) = (relay.connect().await, relay.connect().await);
+        ann.subscribe("the pair").await;
+        bob.subscribe("the pair").await;
+        let (stop, mut stopped) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            let (mut count, mut slowest) = (0, Duration::ZERO);
+            while stopped.try_recv().is_err() {
+                let started = Instant::now();
+                ann.publish("the pair", json!(count)).await;
+                for peer in [&mut ann, &mut bob] {
+                    let message = peer.receive().await;
+                    assert_eq!(
+                        (&message["data"], &message["clients"]),
+                        (&json!(count), &json!(2))
+                    );
+                }
+                slowest = slowest.max(started.elapsed());
+                count += 1;
+                tokio::time::sleep(EXCHANGE_PAUSE).await;
+            }
+            (count, slowest)
+        });
+        Self { stop, task }
+    }
+
+    /// Ends the exchange and judges it.
+    async fn assert_undisturbed(self) {
+        let _ = self.stop.send(());
+        let (count, slowest) = self.task.await.expect("every message arrived");
+        assert!(count > 0, "the pair never got to speak");
+        assert!(
+            slowest < EXCHANGE_MAX,
+            "the slowest of {count} exchanges took {slowest:?}"
+        );
+    }
+}
+
+/// Runs an attack beside a pair that exchanges, and judges the relay afterwards.
+async fn survives(arguments: &[&str], growth_max_kib: u64, attack: impl AsyncFnOnce(&Relay)) {
+    let mut relay = Relay::start(arguments);
+    let pair = Pair::start(&relay).await;
+    let before = relay.memory();
+    attack(&relay).await;
+    let after = relay.memory();
+    pair.assert_undisturbed().await;
+    relay.assert_alive();
+    // A newcomer is served as well.
+    relay.connect().await.ping().await;
+    let growth = after.saturating_sub(before);
+    let allowed = growth_max_kib + SLACK_KIB;
+    assert!(
+        growth <= allowed,
+        "grew {growth} KiB from {before} KiB, allowed are {allowed} KiB"
+    );
+}
+
+/// A connection that has been upgraded, for sending whatever bytes.
+async fn raw(relay: &Relay) -> TcpStream {
+    raw_with_buffer(relay, None).await
+}
+
+/// The same, of a client whose kernel takes only so much that was not read.
+async fn raw_with_buffer(relay: &Relay, bytes: Option<u32>) -> TcpStream {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    if let Some(bytes) = bytes {
+        socket
+            .set_recv_buffer_size(bytes)
+            .expect("a smaller buffer");
+    }
+    let address = relay.address().parse().expect("an address");
+    let mut stream = socket.connect(address).await.expect("the relay listens");
+    let request = "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    stream
+        .write_all(request.as_bytes())
+        .await
+        .expect("a request");
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        answer.push(stream.read_u8().await.expect("an answer"));
+    }
+    assert!(
+        answer.starts_with(b"HTTP/1.1 101 "),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
+    stream
+}
+
+/// A masked frame; the mask is zero, so that the payload stands as it is.
+fn frame(first_byte: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![first_byte];
+    match payload.len() {
+        length @ 0..126 => bytes.push(0x80 | length as u8),
+        length @ 126..0x1_0000 => {
+            bytes.push(0x80 | 126);
+            bytes.extend((length as u16).to_be_bytes());
+        }
+        length => {
+            bytes.push(0x80 | 127);
+            bytes.extend((length as u64).to_be_bytes());
+        }
+    }
+    bytes.extend([0; 4]);
+    bytes.extend(payload);
+    bytes
+}
+
+const TEXT: u8 = 0x81;
+const PING: u8 = 0x89;
+
+/// Everything the relay sends until it ends the connection, which it must.
+async fn read_to_end(mut stream: TcpStream) -> Vec<u8> {
+    let mut received = Vec::new();
+    let end = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut received)).await;
+    // A reset is an end, too.
+    let _ = end.expect("the relay ends the connection");
+    received
+}
+
+/// The code of the close frame that these bytes end with.
+fn close_code(received: &[u8]) -> Option<u16> {
+    let at = received
+        .windows(2)
+        .rposition(|window| window[0] == 0x88 && window[1] >= 2)?;
+    Some(u16::from_be_bytes([
+        *received.get(at + 2)?,
+        *received.get(at + 3)?,
+    ]))
+}
+
+#[tokio::test]
+async fn malformed_frames() {
+    let frames: [(&[u8], u16); 6] = [
+        (&[0x81, 0x05, b'h', b'e', b'l', b'l', b'o'], 1002), // Not masked.
+        (&frame(0xc1, b"{}"), 1002),                         // A reserved bit.
+        (&frame(0x83, b"{}"), 1002),                         // A reserved opcode.
+        (&frame(0x09, b"{}"), 1002),                         // A fragmented ping.
+        (&frame(0x80, b"{}"), 1002),                         // A continuation of nothing.
+        (&frame(TEXT, b"\xff\xfe"), 1007),                   // Not UTF-8.
+    ];
+    survives(&[], 0, async |relay| {
+        for _ in 0..20 {
+            for (bytes, code) in frames {
+                let mut stream = raw(relay).await;
+                stream.write_all(bytes).await.expect("an open connection");
+                assert_eq!(
+                    close_code(&read_to_end(stream).await),
+                    Some(code),
+                    "{bytes:x?}"
+                );
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_header_of_a_100_mib_frame() {
+    survives(&["--close-hold", "100ms"], 0, async |relay| {
+        for _ in 0..20 {
+            let mut stream = raw(relay).await;
+            let mut header = vec![TEXT, 0x80 | 127];
+            header.extend((100_u64 << 20).to_be_bytes());
+            header.extend([0; 4]);
+            stream.write_all(&header).await.expect("an open connection");
+            assert_eq!(close_code(&read_to_end(stream).await), Some(1009));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn text_that_is_no_json() {
+    survives(&["--close-hold", "100ms"], 0, async |relay| {
+        for _ in 0..20 {
+            let mut stream = raw(relay).await;
+            for text in [
+                "hello",
+                "",
+                "{",
+                "\u{feff}{}",
+                "[1,2",
+                "{'a':1}",
+                "NaN",
+                "nul",
+                "{}{}",
+                "\"",
+                "tru",
+            ] {
+                stream
+                    .write_all(&frame(TEXT, text.as_bytes()))
+                    .await
+                    .expect("held, if not served");
+            }
+            assert_eq!(close_code(&read_to_end(stream).await), Some(1007));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn deep_nesting() {
+    let brackets = "[".repeat(60_000);
+    let nested = format!(
+        r#"{{"type":"publish","topic":"the pair","data":{}1{}}}"#,
+        "[".repeat(20_000),
+        "]".repeat(20_000)
+    );
+    survives(&[], 0, async |relay| {
+        for text in [&brackets, &nested].repeat(5) {
+            let mut stream = raw(relay).await;
+            stream
+                .write_all(&frame(TEXT, text.as_bytes()))
+                .await
+                .expect("an open connection");
+            stream
+                .write_all(&frame(TEXT, br#"{"type":"ping"}"#))
+                .await
+                .expect("an open connection");
+            let mut pong = [0; 17];
+            stream.read_exact(&mut pong).await.expect("a pong");
+            assert_eq!(&pong[2..], br#"{"type":"pong"}"#);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_flood_of_pings() {
+    const PINGS: usize = 50_000;
+    survives(&["--close-hold", "100ms"], 2 * 1024, async |relay| {
+        // As messages: past the budget they are strikes, and past those the peer is closed.
+        let (mut reader, mut writer) = raw(relay).await.into_split();
+        let flood = frame(TEXT, br#"{"type":"ping"}"#).repeat(PINGS);
+        let write = tokio::spawn(async move {
+            // It fails when the relay has had enough.
+            let _ = writer.write_all(&flood).await;
+            writer
+        });
+        let mut received = Vec::new();
+        let read = tokio::time::timeout(PATIENCE, reader.read_to_end(&mut received)).await;
+        let _ = read.expect("the relay ends the connection");
+        let pongs = received
+            .windows(4)
+            .filter(|window| window == b"pong")
+            .count();
+        assert!(pongs < 1_000, "{pongs} pongs");
+        drop(write.await.expect("no panic"));
+
+        // As frames: each is answered, or the connection ended; nothing piles up for one who does not read.
+        let (_reader, mut writer) = raw(relay).await.into_split();
+        let flood = frame(PING, &[b'x'; 100]).repeat(PINGS);
+        let write = tokio::time::timeout(PATIENCE, writer.write_all(&flood)).await;
+        let _ = write.expect("the relay goes on reading, or ends the connection");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn slow_readers() {
+    const READERS: usize = 8;
+    // What the relay may keep for each is one MiB, and the message that waits is shared by all.
+    let allowed_kib = 2 * READERS as u64 * 1024;
+    let arguments = [
+        "--messages-burst",
+        "100000",
+        "--fan-out-burst",
+        "1000000",
+        "--write-deadline",
+        "60s",
+    ];
+    survives(&arguments, allowed_kib, async |relay| {
+        let mut readers = Vec::new();
+        for _ in 0..READERS {
+            let mut reader = raw_with_buffer(relay, Some(16 * 1024)).await;
+            let subscribe = br#"{"type":"subscribe","topics":["slow"]}"#;
+            reader
+                .write_all(&frame(TEXT, subscribe))
+                .await
+                .expect("an open connection");
+            readers.push(reader);
+        }
+        // More than the kernel and the queue hold for one reader.
+        let mut writer = relay.connect().await;
+        let data = json!("x".repeat(60_000));
+        for _ in 0..400 {
+            writer.publish("slow", data.clone()).await;
+        }
+        writer.ping().await;
+        // All of them are gone: nobody is left to be counted.
+        writer.subscribe("slow").await;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            writer.publish("slow", json!("count")).await;
+            if writer.receive().await["clients"] == 1 {
+                break;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "slow readers are still subscribed"
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn slowloris() {
+    const CONNECTIONS: usize = 200;
+    survives(&["--handshake-timeout", "1s"], 4 * 1024, async |relay| {
+        let mut streams = Vec::new();
+        for _ in 0..CONNECTIONS {
+            let mut stream = TcpStream::connect(relay.address())
+                .await
+                .expect("the relay listens");
+            stream
+                .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow:")
+                .await
+                .expect("half a request");
+            streams.push(stream);
+        }
+        relay.connect().await.ping().await;
+        for stream in streams {
+            let answer = read_to_end(stream).await;
+            let answer = String::from_utf8_lossy(&answer);
+            assert!(
+                answer.is_empty() || answer.starts_with("HTTP/1.1 408 "),
+                "{answer}"
+            );
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_request_head_without_end() {
+    survives(&[], 0, async |relay| {
+        for _ in 0..20 {
+            let mut stream = TcpStream::connect(relay.address())
+                .await
+                .expect("the relay listens");
+            let head = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}", "x".repeat(100_000));
+            // It may be refused before all of it is written.
+            let _ = stream.write_all(head.as_bytes()).await;
+            let answer = read_to_end(stream).await;
+            let answer = String::from_utf8_lossy(&answer);
+            assert!(
+                answer.is_empty() || answer.starts_with("HTTP/1.1 431 "),
+                "{answer}"
+            );
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn connections_that_come_and_go() {
+    survives(&[], 2 * 1024, async |relay| {
+        for number in 0..1_000 {
+            let mut stream = raw(relay).await;
+            let topics = format!(r#"{{"type":"subscribe","topics":["churn-{number}","churn"]}}"#);
+            stream
+                .write_all(&frame(TEXT, topics.as_bytes()))
+                .await
+                .expect("an open connection");
+            if number % 2 == 0 {
+                // Half of them leave in the middle of a frame, half with what was sent still on its way.
+                stream
+                    .write_all(&[TEXT, 0xff])
+                    .await
+                    .expect("an open connection");
+            }
+        }
+        // Not one of them is left.
+        let mut last = relay.connect().await;
+        last.subscribe("churn").await;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            last.publish("churn", json!("count")).await;
+            if last.receive().await["clients"] == 1 {
+                break;
+            }
+            assert!(Instant::now() < deadline, "ghosts are counted");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn many_idle_connections() {
+    const CONNECTIONS: usize = 1_000;
+    // The measured figure is that of a release build; a debug build keeps larger tasks.
+    survives(&[], 16 * CONNECTIONS as u64, async |relay| {
+        let mut idle: Vec<Peer> = Vec::new();
+        for number in 0..CONNECTIONS {
+            let mut peer = relay.connect().await;
+            peer.send(json!({"type": "subscribe", "topics": [format!("room-{}", number / 10)]}))
+                .await;
+            idle.push(peer);
+        }
+        idle.last_mut().expect("one").ping().await;
+        let first = &mut idle[0];
+        first.publish("room-0", json!("hello")).await;
+        assert_eq!(first.receive().await["clients"], 10);
+    })
+    .await;
+}

@@ -1,0 +1,481 @@
+//! `signal check` against servers that work, and many that do not.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+
+use common::{Relay, run, run_command, signal};
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+
+/// A server that answers every connection with these bytes and ends it.
+fn answering(bytes: &'static [u8]) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(bytes);
+        }
+    });
+    address
+}
+
+/// The end of a long report.
+fn tail(text: &str) -> &str {
+    text.get(text.len().saturating_sub(4_000)..).unwrap_or(text)
+}
+
+/// A WebSocket server with one client at a time, which answers each message with what `answer` makes of it.
+fn websocket(answer: fn(Value) -> Vec<Message>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    listener.set_nonblocking(true).expect("a socket for tokio");
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        runtime.expect("a runtime").block_on(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut socket = tokio_tungstenite::accept_async(stream)
+                        .await
+                        .expect("an upgrade");
+                    while let Some(Ok(message)) = socket.next().await {
+                        let Message::Text(text) = message else {
+                            continue;
+                        };
+                        for message in answer(serde_json::from_str(&text).expect("JSON")) {
+                            let _ = socket.send(message).await;
+                        }
+                    }
+                });
+            }
+        });
+    });
+    address
+}
+
+fn url(address: SocketAddr) -> String {
+    format!("ws://{address}")
+}
+
+#[test]
+fn a_working_relay_is_reported_as_scripts_do() {
+    let relay = Relay::start(&[]);
+    let ran = run(&["check", &relay.url()]);
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    let lines: Vec<_> = ran.stdout.lines().collect();
+    assert_eq!(lines[0], format!("✅ WORKING: {}", relay.url()));
+    assert!(
+        lines[1].starts_with("   Connected: ") && lines[1].ends_with(" ms"),
+        "{lines:?}"
+    );
+    assert!(
+        lines[2].starts_with("   Ping/Pong: ") && lines[2].ends_with(" ms"),
+        "{lines:?}"
+    );
+    let steps = [
+        "resolve",
+        "tcp",
+        "tls",
+        "upgrade",
+        "subscribe",
+        "publish",
+        "count",
+        "isolation",
+        "unsubscribe",
+        "ping",
+        "close",
+    ];
+    let shown: Vec<_> = lines[4..]
+        .iter()
+        .filter_map(|line| line.split_whitespace().nth(1))
+        .collect();
+    assert_eq!(shown, steps);
+    assert!(!ran.stdout.contains('\x1b'), "no colours in a pipe");
+}
+
+#[test]
+fn colours_are_for_those_who_want_them() {
+    let relay = Relay::start(&[]);
+    let (relay, check) = (&relay.url(), |url: &str| signal(&["check", url]));
+    let forced = run_command(check(relay).env("CLICOLOR_FORCE", "1"));
+    assert!(forced.stdout.contains('\x1b'), "{forced:?}");
+    let denied = run_command(check(relay).env("CLICOLOR_FORCE", "0").env("NO_COLOR", "1"));
+    assert!(!denied.stdout.contains('\x1b'), "{denied:?}");
+}
+
+#[test]
+fn the_address_may_be_short_or_of_http() {
+    let relay = Relay::start(&[]);
+    let short = run(&["check", relay.address()]);
+    assert_eq!(short.code(), Some(0), "{short:?}");
+    short.says("note: no scheme given: ws:// taken");
+    let http = run(&["check", &format!("http://{}/any/path?x=1", relay.address())]);
+    assert_eq!(http.code(), Some(0), "{http:?}");
+    http.says("note: http:// taken as ws://");
+}
+
+#[test]
+fn json_is_one_document() {
+    let relay = Relay::start(&[]);
+    let ran = run(&["check", &relay.url(), "--format", "json"]);
+    let report: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    assert_eq!(report["verdict"], "working");
+    assert_eq!(report["url"], relay.url());
+    assert!(report["connected_ms"].as_f64() > Some(0.0), "{report}");
+    assert_eq!(report["ping"]["count"], 3);
+    let steps = report["steps"].as_array().expect("steps");
+    assert!(
+        steps
+            .iter()
+            .all(|step| step["status"] == "passed" || step["name"] == "tls"),
+        "{report}"
+    );
+}
+
+#[test]
+fn junit_and_tap_count_as_the_json_does() {
+    let refused = url(answering(b"HTTP/1.1 403 Forbidden\r\n\r\n"));
+    let junit = run(&["check", &refused, "--format", "junit"]);
+    assert_eq!(junit.code(), Some(2), "{junit:?}");
+    assert_eq!(junit.stdout.matches("<testcase ").count(), 11);
+    assert_eq!(junit.stdout.matches("</testcase>").count(), 11);
+    assert_eq!(junit.stdout.matches("<failure ").count(), 1);
+    assert_eq!(junit.stdout.matches("<skipped ").count(), 8);
+    junit.says(r#"tests="11" failures="1" errors="0" skipped="8""#);
+    let tap = run(&["check", &refused, "--format", "tap"]);
+    assert_eq!(tap.code(), Some(2), "{tap:?}");
+    let lines: Vec<_> = tap.stdout.lines().collect();
+    assert_eq!(lines[..2], ["TAP version 14", "1..11"]);
+    let points = |start: &str| lines.iter().filter(|line| line.starts_with(start)).count();
+    assert_eq!((points("ok "), points("not ok ")), (10, 1), "{tap:?}");
+    assert!(lines.contains(&"not ok 4 - upgrade"), "{tap:?}");
+}
+
+#[test]
+fn a_dead_port_asks_whether_the_relay_runs() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    drop(listener);
+    let ran = run(&["check", &url(address)]);
+    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    ran.says(&format!("❌ BROKEN: ws://{address}"));
+    ran.says(&format!(
+        "tcp: connection refused: nothing listens on {address}"
+    ));
+    ran.says(&format!(
+        "→ is the relay running? start it: signal serve --listen {address}"
+    ));
+}
+
+#[test]
+fn an_unknown_name_is_told() {
+    let ran = run(&["check", "ws://no-such-host.invalid"]);
+    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    ran.says("resolve: the name no-such-host.invalid cannot be resolved");
+    ran.says("check the spelling");
+}
+
+#[test]
+fn each_http_status_has_its_cause() {
+    let cases: [(&[u8], &str, &str); 9] = [
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nokay",
+            "HTTP 200 OK",
+            "`Upgrade` and `Connection` headers",
+        ),
+        (
+            b"HTTP/1.1 301 Moved Permanently\r\nLocation: https://example.org/x\r\n\r\n",
+            "HTTP 301",
+            "use wss://example.org/x instead",
+        ),
+        (
+            b"HTTP/1.1 400 Bad Request\r\n\r\n",
+            "HTTP 400",
+            "if the server has TLS on this port, try wss://127.0.0.1:",
+        ),
+        (
+            b"HTTP/1.1 401 Unauthorized\r\n\r\n",
+            "HTTP 401",
+            "pass --token TOKEN",
+        ),
+        (
+            b"HTTP/1.1 403 Forbidden\r\nContent-Length: 11\r\n\r\nwrong \x1b[31m!",
+            "HTTP 403",
+            "--origin https://your.app",
+        ),
+        (
+            b"HTTP/1.1 404 Not Found\r\n\r\n",
+            "HTTP 404",
+            "no WebSocket at this path",
+        ),
+        (
+            b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\n\r\n",
+            "HTTP 429",
+            "retry after 7 s",
+        ),
+        (
+            b"HTTP/1.1 502 Bad Gateway\r\n\r\n",
+            "HTTP 502",
+            "the proxy does not reach the relay",
+        ),
+        (
+            b"HTTP/1.1 503 Service Unavailable\r\n\r\n",
+            "HTTP 503",
+            "full or restarts",
+        ),
+    ];
+    for (answer, what, mend) in cases {
+        let ran = run(&["check", &url(answering(answer))]);
+        assert_eq!(ran.code(), Some(2), "{ran:?}");
+        ran.says(&format!("upgrade: the upgrade was answered with {what}"));
+        ran.says(mend);
+        assert!(!ran.stdout.contains('\x1b'), "{ran:?}");
+    }
+}
+
+#[test]
+fn what_is_no_http_is_told() {
+    let ran = run(&["check", &url(answering(b"SSH-2.0-OpenSSH_9.2\r\n"))]);
+    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    ran.says("upgrade: the upgrade was not answered with HTTP");
+}
+
+#[test]
+fn a_server_that_never_answers_runs_into_the_timeout() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let ran = run(&["check", &url(address), "--timeout", "300ms"]);
+    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    ran.says("the server took the connection but gave no answer within 300 ms");
+    drop(listener);
+}
+
+#[test]
+fn a_websocket_that_is_no_relay_is_told() {
+    let silent = websocket(|_| Vec::new());
+    let ran = run(&["check", &url(silent), "--timeout", "300ms"]);
+    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    ran.says(r#"the WebSocket opened, but {"type":"ping"} got no answer within 300 ms"#);
+    ran.says("no y-webrtc signaling server");
+
+    let greeting = websocket(|_| vec![Message::text("hello!")]);
+    let ran = run(&["check", &url(greeting)]);
+    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    ran.says(r#"the server sent "hello!", no JSON object"#);
+
+    let binary = websocket(|_| vec![Message::binary(vec![1, 2, 3])]);
+    let ran = run(&["check", &url(binary)]);
+    ran.says("the server sent 3 bytes of binary data");
+}
+
+#[test]
+fn clients_that_do_not_reach_each_other_are_told() {
+    // As several instances behind one address do: each answers, none knows of the other's clients.
+    let alone = websocket(|message| match message["type"].as_str() {
+        Some("ping") => vec![Message::text(r#"{"type":"pong"}"#)],
+        _ => Vec::new(),
+    });
+    let ran = run(&["check", &url(alone), "--timeout", "300ms"]);
+    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    ran.says("publish: a message did not reach the other client within 300 ms");
+    ran.says("do all connections reach the same process?");
+}
+
+#[test]
+fn a_full_relay_that_takes_one_client_is_told() {
+    let relay = Relay::start(&["--peers-max", "1"]);
+    let ran = run(&["check", &relay.url()]);
+    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    ran.says("subscribe: a second client cannot connect: the upgrade was answered with HTTP 503");
+    ran.says("retry after");
+}
+
+#[test]
+fn a_slow_server_is_degraded() {
+    let relay = Relay::start(&[]);
+    let ran = run(&["check", &relay.url(), "--slow", "1us"]);
+    assert_eq!(ran.code(), Some(64), "there are no microseconds: {ran:?}");
+    let ran = run(&["check", &relay.url(), "--slow", "0.000001"]);
+    assert_eq!(ran.code(), Some(1), "{ran:?}");
+    ran.says("DEGRADED: ");
+    ran.says("slower than");
+}
+
+#[test]
+fn headers_origin_and_token_are_sent_and_the_token_not_shown() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a client");
+        let mut request = vec![0; 4096];
+        let length = stream.read(&mut request).expect("a request");
+        stream
+            .write_all(b"HTTP/1.1 401 Unauthorized\r\n\r\n")
+            .expect("an answer");
+        String::from_utf8_lossy(&request[..length]).into_owned()
+    });
+    let mut command = signal(&[
+        "check",
+        &format!("ws://{address}/relay?room=1"),
+        "--token",
+        "s3cret",
+        "--origin",
+        "https://your.app",
+    ]);
+    let ran = run_command(command.args(["--header", "X-Test: yes"]));
+    let request = server.join().expect("a request");
+    assert!(
+        request.starts_with("GET /relay?room=1&token=s3cret HTTP/1.1\r\n"),
+        "{request}"
+    );
+    assert!(
+        request
+            .to_lowercase()
+            .contains("\r\norigin: https://your.app\r\n"),
+        "{request}"
+    );
+    assert!(
+        request.to_lowercase().contains("\r\nx-test: yes\r\n"),
+        "{request}"
+    );
+    assert!(!ran.stdout.contains("s3cret"), "{ran:?}");
+    ran.says("token=***");
+}
+
+#[test]
+fn wrong_usage_is_64_and_says_what_to_write() {
+    for (arguments, hint) in [
+        (&["check"][..], "<URL>"),
+        (&["check", "ftp://example.org"], "write ws:// or wss://"),
+        (
+            &["check", "ws://localhost", "--format", "xml"],
+            "text, json, junit, tap",
+        ),
+        (
+            &["check", "ws://localhost", "--timeout", "0"],
+            "longer than nothing",
+        ),
+        (
+            &["check", "ws://localhost", "--header", "nonsense"],
+            "Name: value",
+        ),
+        (&["check", "ws://localhost", "--hostile"], "--conformance"),
+        (
+            &["check", "ws://localhost", "--scenario", "publish"],
+            "add --conformance",
+        ),
+        (
+            &["check", "ws://localhost", "--conformance", "--level", "all"],
+            "the levels are stock, ",
+        ),
+        (
+            &["check", "ws://192.0.2.1", "--conformance", "--hostile"],
+            "--i-own-this-server",
+        ),
+        (
+            &["check", "--list", "--scenario", "nothing.of.this.name"],
+            "signal check --list shows all",
+        ),
+    ] {
+        let ran = run(arguments);
+        assert_eq!(ran.code(), Some(64), "{arguments:?}: {ran:?}");
+        ran.says(hint);
+    }
+}
+
+#[test]
+fn the_suite_is_listed_and_exported() {
+    let list = run(&["check", "--list", "--level", "stock"]);
+    assert_eq!(list.code(), Some(0), "{list:?}");
+    assert!(list.stdout.lines().count() > 40, "{list:?}");
+    assert!(
+        list.stdout.lines().all(|line| line.starts_with("stock ")),
+        "{list:?}"
+    );
+    let export: Value = serde_json::from_str(&run(&["check", "--export"]).stdout).expect("JSON");
+    let scenarios = export["scenarios"].as_array().expect("scenarios");
+    assert!(scenarios.len() >= 80, "{}", scenarios.len());
+}
+
+#[test]
+fn a_relay_is_held_to_the_limits_it_tells() {
+    let limits = [
+        "--depth-max",
+        "20",
+        "--topics-per-peer-max",
+        "9",
+        "--message-bytes-max",
+        "2KiB",
+    ];
+    let mut relay = Relay::start(&limits);
+    let ran = run(&[
+        "check",
+        &relay.url(),
+        "--conformance",
+        "--scenario",
+        "limits.message_over_limit",
+        "--scenario",
+        "limits.depth_over_limit",
+        "--scenario",
+        "limits.topics_at_limit",
+        "--format",
+        "json",
+    ]);
+    assert_eq!(ran.code(), Some(0), "{}", tail(&ran.stdout));
+    let report: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    assert_eq!(report["backend"]["limits"]["message_bytes_max"], 2_048);
+    let grade = |id: &str| {
+        let results = report["results"].as_array().expect("results");
+        results
+            .iter()
+            .find(|result| result["id"] == id)
+            .map(|result| result["grade"].clone())
+    };
+    assert_eq!(grade("limits.message_over_limit"), Some(json!("passed")));
+    assert_eq!(grade("limits.depth_over_limit"), Some(json!("passed")));
+    assert_eq!(grade("limits.topics_at_limit"), Some(json!("passed")));
+    relay.assert_alive();
+}
+
+#[test]
+fn hostile_inputs_do_our_own_relay_no_harm() {
+    let mut relay = Relay::start(&[]);
+    let arguments = [
+        "check",
+        &relay.url(),
+        "--conformance",
+        "--hostile",
+        "--scenario",
+        "robust.text",
+        "--scenario",
+        "robust.frame",
+    ];
+    let ran = run(&arguments);
+    assert_eq!(ran.code(), Some(0), "{}", ran.stdout);
+    ran.says("robust     PASSED");
+    relay.assert_alive();
+    let refused = run(&[
+        "check",
+        &relay.url(),
+        "--conformance",
+        "--scenario",
+        "robust",
+    ]);
+    assert_eq!(refused.code(), Some(64), "{refused:?}");
+    refused.says("add --hostile");
+}
+
+#[test]
+fn a_server_that_is_not_there_is_no_conformance_report() {
+    let refused = url(answering(b"HTTP/1.1 401 Unauthorized\r\n\r\n"));
+    let ran = run(&["check", &refused, "--conformance"]);
+    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    ran.says("pass --token TOKEN");
+}

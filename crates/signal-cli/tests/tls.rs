@@ -1,0 +1,157 @@
+//! `signal check wss://…`, against a relay behind a TLS proxy.
+
+mod common;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use common::{Ran, Relay, run_command, signal};
+use rcgen::{CertificateParams, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A proxy with a certificate that signs itself; the file with it goes with this value.
+struct Proxy {
+    port: u16,
+    certificate: PathBuf,
+}
+
+impl Proxy {
+    /// Passes everything on to a relay. The certificate names this host and is valid until then.
+    async fn start(relay: &Relay, host: &str, until: SystemTime) -> Self {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new([host.to_owned()]).expect("parameters");
+        params.not_before = (SystemTime::now() - 100 * DAY).into();
+        params.not_after = until.into();
+        let certificate = params.self_signed(&key).expect("a certificate");
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("bound").port();
+        let path =
+            std::env::temp_dir().join(format!("signal-cli-{}-{port}.pem", std::process::id()));
+        std::fs::write(&path, certificate.pem()).expect("a file can be written");
+
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .expect("a configuration");
+        let (acceptor, upstream) = (
+            TlsAcceptor::from(Arc::new(config)),
+            relay.address().to_owned(),
+        );
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (acceptor, upstream) = (acceptor.clone(), upstream.clone());
+                tokio::spawn(async move {
+                    let Ok(mut client) = acceptor.accept(stream).await else {
+                        return;
+                    };
+                    let mut relay = TcpStream::connect(upstream)
+                        .await
+                        .expect("the relay listens");
+                    let _ = tokio::io::copy_bidirectional(&mut client, &mut relay).await;
+                });
+            }
+        });
+        Self {
+            port,
+            certificate: path,
+        }
+    }
+
+    /// Checks it, trusting its certificate.
+    async fn check(&self, scheme: &str) -> Ran {
+        let mut command = signal(&["check", &format!("{scheme}://localhost:{}", self.port)]);
+        command
+            .env("SSL_CERT_FILE", &self.certificate)
+            .env_remove("SSL_CERT_DIR");
+        tokio::task::spawn_blocking(move || run_command(&mut command))
+            .await
+            .expect("it ran")
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.certificate);
+    }
+}
+
+#[tokio::test]
+async fn a_good_certificate_has_its_days_counted() {
+    let relay = Relay::start(&[]);
+    let proxy = Proxy::start(&relay, "localhost", SystemTime::now() + 90 * DAY + DAY / 2).await;
+    let ran = proxy.check("wss").await;
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    ran.says("TLS 1.3, certificate valid for 90 days");
+}
+
+#[tokio::test]
+async fn a_certificate_that_runs_out_is_a_warning() {
+    let relay = Relay::start(&[]);
+    let proxy = Proxy::start(&relay, "localhost", SystemTime::now() + 5 * DAY + DAY / 2).await;
+    let ran = proxy.check("wss").await;
+    assert_eq!(ran.code(), Some(1), "{ran:?}");
+    ran.says("certificate valid for 5 days; the certificate runs out soon");
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_told() {
+    let relay = Relay::start(&[]);
+    let proxy = Proxy::start(&relay, "localhost", SystemTime::now() - DAY).await;
+    let ran = proxy.check("wss").await;
+    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    ran.says("tls: the certificate has expired");
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_host_is_told() {
+    let relay = Relay::start(&[]);
+    let proxy = Proxy::start(&relay, "example.org", SystemTime::now() + 90 * DAY).await;
+    let ran = proxy.check("wss").await;
+    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    ran.says("tls: the certificate is not for localhost");
+}
+
+#[tokio::test]
+async fn an_unknown_authority_is_told() {
+    let relay = Relay::start(&[]);
+    let proxy = Proxy::start(&relay, "localhost", SystemTime::now() + 90 * DAY).await;
+    let other = Proxy::start(&relay, "localhost", SystemTime::now() + 90 * DAY).await;
+    let stranger = Proxy {
+        port: proxy.port,
+        certificate: other.certificate.clone(),
+    };
+    let ran = stranger.check("wss").await;
+    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    ran.says("an authority this machine does not know");
+    ran.says("SSL_CERT_FILE");
+}
+
+#[tokio::test]
+async fn ws_and_wss_mixed_up_is_told() {
+    let relay = Relay::start(&[]);
+    let proxy = Proxy::start(&relay, "localhost", SystemTime::now() + 90 * DAY).await;
+    let ran = proxy.check("ws").await;
+    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    ran.says(&format!("try wss://localhost:{}", proxy.port));
+
+    let url = format!("wss://{}", relay.address());
+    let mut command = signal(&["check", &url]);
+    command.env("SSL_CERT_FILE", &proxy.certificate);
+    let ran = tokio::task::spawn_blocking(move || run_command(&mut command))
+        .await
+        .expect("it ran");
+    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    ran.says("the server does not speak TLS on this port");
+    ran.says(&format!("try ws://{}", relay.address()));
+}
