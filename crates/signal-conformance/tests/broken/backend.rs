@@ -10,7 +10,8 @@ use signal_conformance::{
 };
 
 use crate::fault::{Fault, Faults};
-use crate::relay::{self, Limits, PeerId, Relay};
+use crate::limits::{self, Limits};
+use crate::relay::{PeerId, Relay};
 
 pub(crate) struct RelayBackend {
     relay: Arc<Mutex<Relay>>,
@@ -42,32 +43,36 @@ impl Backend for RelayBackend {
                 Level::Limits,
                 Level::Lifecycle,
                 Level::Access,
+                Level::Cluster,
                 Level::Robust,
             ])
             .capabilities([
                 Capability::Advance,
+                Capability::CountAll,
+                Capability::Drain,
                 Capability::Grants,
                 Capability::Hibernate,
+                Capability::Nodes,
                 Capability::Pause,
                 Capability::Private,
                 Capability::Restart,
             ])
-            .limit("message_bytes_max", relay::MESSAGE_BYTES_MAX as u64)
-            .limit("depth_max", relay::DEPTH_MAX as u64)
-            .limit("topics_per_peer_max", relay::TOPICS_PER_PEER_MAX as u64)
-            .limit("topic_bytes_max", relay::TOPIC_BYTES_MAX as u64)
-            .limit("messages_burst", relay::MESSAGES_BURST)
-            .limit("messages_per_second", relay::MESSAGES_PER_SECOND)
+            .limit("message_bytes_max", limits::MESSAGE_BYTES_MAX as u64)
+            .limit("depth_max", limits::DEPTH_MAX as u64)
+            .limit("topics_per_peer_max", limits::TOPICS_PER_PEER_MAX as u64)
+            .limit("topic_bytes_max", limits::TOPIC_BYTES_MAX as u64)
+            .limit("messages_burst", limits::MESSAGES_BURST)
+            .limit("messages_per_second", limits::MESSAGES_PER_SECOND)
             .limit("fan_out_burst", self.limits.fan_out_burst)
             .limit("fan_out_per_second", self.limits.fan_out_per_second)
-            .limit("pings_burst", relay::PINGS_BURST)
-            .limit("pings_per_second", relay::PINGS_PER_SECOND)
-            .limit("strikes_burst", relay::STRIKES_BURST)
-            .limit("strikes_per_second", relay::STRIKES_PER_SECOND)
-            .limit("invalid_messages_max", relay::INVALID_MESSAGES_MAX)
-            .limit("outbound_bytes_max", relay::OUTBOUND_BYTES_MAX as u64)
-            .limit("ping_interval", relay::PING_INTERVAL)
-            .limit("close_hold", relay::CLOSE_HOLD)
+            .limit("pings_burst", limits::PINGS_BURST)
+            .limit("pings_per_second", limits::PINGS_PER_SECOND)
+            .limit("strikes_burst", limits::STRIKES_BURST)
+            .limit("strikes_per_second", limits::STRIKES_PER_SECOND)
+            .limit("invalid_messages_max", limits::INVALID_MESSAGES_MAX)
+            .limit("outbound_bytes_max", limits::OUTBOUND_BYTES_MAX as u64)
+            .limit("ping_interval", limits::PING_INTERVAL)
+            .limit("close_hold", limits::CLOSE_HOLD)
     }
 
     async fn begin(&self, _scenario: &Scenario) -> Result<(), BackendError> {
@@ -76,7 +81,12 @@ impl Backend for RelayBackend {
     }
 
     async fn connect(&self, options: ConnectOptions) -> Result<Box<dyn Connection>, ConnectError> {
-        let id = self.relay().connect(&options.client, options.grant);
+        if self.relay().draining {
+            return Err(ConnectError::Refused { status: 503 });
+        }
+        let id = self
+            .relay()
+            .connect(&options.client, options.node, options.grant);
         Ok(Box::new(Client {
             relay: self.relay.clone(),
             id,
@@ -95,9 +105,12 @@ impl Backend for RelayBackend {
     }
 
     async fn restart(&self) -> Result<(), BackendError> {
-        let mut relay = self.relay();
-        let ids: Vec<_> = relay.peers.keys().copied().collect();
-        ids.into_iter().for_each(|id| relay.end(id, 1006));
+        self.relay().restart();
+        Ok(())
+    }
+
+    async fn drain(&self) -> Result<(), BackendError> {
+        self.relay().drain();
         Ok(())
     }
 

@@ -127,10 +127,15 @@ faults! {
     OnlyPongsAreLife => "lifecycle.message_is_life",
     PongsAreNoLife => "lifecycle.pong_is_life",
     IdlePeerClosed => "lifecycle.no_subscriptions",
+    DrainStillAccepts => "lifecycle.drain",
+    DrainSaysNothing => "lifecycle.drain",
     RestartRemembers => "lifecycle.restart",
     HibernationForgetsSubscriptions => "lifecycle.hibernate.subscriptions",
     HibernationRevivesUnsubscribed => "lifecycle.hibernate.unsubscribed",
     HibernationForgetsBudgets => "lifecycle.hibernate.budgets",
+    // Several nodes.
+    NodesServeApart => "cluster.publish",
+    NodesCountApart => "cluster.publish",
     // Grants.
     GrantIsPrefix => "access.exact",
     GrantMatchesShorterTopics => "access.prefix_of_prefix",
