@@ -34,7 +34,7 @@ pub(crate) enum Command {
     /// Nothing of it disturbs the apps that use the server.
     ///
     /// Exit code: 0 working, 1 degraded (it works, but slowly or not quite right), 2 broken, 64 wrong usage.
-    Check(CheckArgs),
+    Check(Box<CheckArgs>),
     /// Check or print the settings that `serve` would use
     Config(ConfigArgs),
     /// Print a script that completes commands and flags

@@ -54,7 +54,7 @@ pub(crate) async fn run(args: &CheckArgs, target: &Target) -> Result<Outcome, Fa
     run.patience = options.timeout;
     let report = suite.run(&backend, &run).await;
     let text = match args.format {
-        Format::Text => text(&report, is_ours),
+        Format::Text => text(&report, args, is_ours),
         Format::Json => report.to_json() + "\n",
         Format::Junit => report.to_junit(),
         Format::Tap => report.to_tap(),
@@ -134,8 +134,16 @@ fn declare(mut declared: Declared, args: &CheckArgs, target: &Target, is_ours: b
     declared.levels(args.levels.iter().copied())
 }
 
-fn text(report: &Report, is_ours: bool) -> String {
+fn text(report: &Report, args: &CheckArgs, is_ours: bool) -> String {
     let mut text = report.to_text();
+    if is_ours && !args.patient {
+        text.push_str(
+            "\nScenarios that wait for a timer of the server were left out; --patient runs them.\n",
+        );
+    }
+    if is_ours && !args.hostile {
+        text.push_str("\nWhat kills fragile servers was not sent; --hostile sends it.\n");
+    }
     if !is_ours {
         text.push_str(
             "\nThe server tells no limits, so those were not checked; --limit NAME=NUMBER names one.\n",
@@ -150,9 +158,12 @@ fn verdict(report: &Report) -> Verdict {
         .results
         .iter()
         .filter(|result| !is_fine(&result.grade));
-    let worst = failed.map(|result| match result.level {
-        Level::Stock => Verdict::Broken,
-        _ => Verdict::Degraded,
+    let worst = failed.map(|result| {
+        if result.level == Level::Stock {
+            Verdict::Broken
+        } else {
+            Verdict::Degraded
+        }
     });
     worst.max().unwrap_or(Verdict::Working)
 }

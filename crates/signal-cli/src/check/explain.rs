@@ -25,6 +25,10 @@ pub(crate) fn no_addresses(target: &Target) -> Problem {
     )
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "there are forty kinds, few of which concern us"
+)]
 pub(crate) fn tcp(target: &Target, address: SocketAddr, error: &io::Error) -> Problem {
     let what = format!("no TCP connection to {address}: {error}");
     match error.kind() {

@@ -3,6 +3,9 @@ use std::time::{Duration, Instant};
 
 use crate::check::explain;
 
+/// Said of a step that rests on one that failed.
+pub(crate) const NOT_TRIED: &str = "not tried, because of what failed before";
+
 /// What went wrong, and what to do about it.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
@@ -282,7 +285,7 @@ impl Recorder {
     pub(crate) fn finish(mut self, names: &[&'static str]) -> Vec<Step> {
         for name in names {
             if !self.steps.iter().any(|step| step.name == *name) {
-                self.skip(name, "not tried, because of what failed before");
+                self.skip(name, NOT_TRIED);
             }
         }
         let place = |step: &Step| names.iter().position(|name| *name == step.name);

@@ -6,6 +6,10 @@ use std::net::SocketAddr;
 use crate::failure::Failure;
 use crate::settings::Resolved;
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "there are forty kinds, few of which concern us"
+)]
 pub(crate) fn explain(resolved: &Resolved, error: &io::Error) -> Failure {
     let address = resolved.settings.listen;
     let origin = resolved.origin("listen");

@@ -390,6 +390,9 @@ fn parse_listen(text: &str) -> Result<SocketAddr, String> {
         return Ok((Ipv4Addr::LOCALHOST, port).into());
     }
     if let Some((host, port)) = text.rsplit_once(':') {
+        if port.parse::<u64>().is_ok_and(|port| port > u16::MAX.into()) {
+            return Err(format!("{port} is no port, they end at 65535"));
+        }
         if let Ok(port) = port.parse::<u16>() {
             return match host {
                 "localhost" => Ok((Ipv4Addr::LOCALHOST, port).into()),
@@ -406,7 +409,7 @@ fn parse_listen(text: &str) -> Result<SocketAddr, String> {
         let address = SocketAddr::new(ip, super::PORT);
         return Err(format!("the port is missing; write {address}"));
     }
-    Err("no address with a port; write 127.0.0.1:4444 or the like".to_owned())
+    Err("not an address with a port".to_owned())
 }
 
 fn parse_filter(text: &str) -> Result<String, String> {
@@ -509,7 +512,8 @@ mod tests {
             (":8080", "write 0.0.0.0:8080 for every interface"),
             ("0.0.0.0", "write 0.0.0.0:4444"),
             ("example.org:80", "names are not looked up"),
-            ("nonsense", "write 127.0.0.1:4444"),
+            ("nonsense", "not an address with a port"),
+            ("127.0.0.1:80000", "80000 is no port, they end at 65535"),
         ] {
             let error = parse_listen(text).expect_err(text);
             assert!(error.contains(hint), "{text}: {error}");

@@ -2,7 +2,7 @@ use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
 
-use crate::check::report::{Report, Status, Verdict};
+use crate::check::report::{NOT_TRIED, Report, Status, Step, Verdict};
 use crate::show;
 
 const GOOD: Style = AnsiColor::Green.on_default();
@@ -56,7 +56,8 @@ fn steps(out: &mut String, report: &Report) -> std::fmt::Result {
         .map(|step| step.name.len())
         .max()
         .unwrap_or_default();
-    for step in &report.steps {
+    let is_in_vain = |step: &Step| step.status == Status::Skipped && step.detail == NOT_TRIED;
+    for step in report.steps.iter().filter(|step| !is_in_vain(step)) {
         let (style, mark) = match step.status {
             Status::Passed => (GOOD, "✓"),
             Status::Warned => (POOR, "!"),
@@ -78,6 +79,11 @@ fn steps(out: &mut String, report: &Report) -> std::fmt::Result {
             step.name,
             step.line()
         )?;
+    }
+    let in_vain = report.steps.iter().filter(|step| is_in_vain(step));
+    let in_vain: Vec<_> = in_vain.map(|step| step.name).collect();
+    if !in_vain.is_empty() {
+        writeln!(out, "   {DIM}- {NOT_TRIED}: {}{DIM:#}", in_vain.join(", "))?;
     }
     Ok(())
 }
