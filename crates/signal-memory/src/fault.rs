@@ -1,4 +1,6 @@
-use signal_core::{CloseReason, Message, PeerId, Sink};
+use signal_core::{CloseReason, Grant, Instant, Message, Peer, PeerId, Room, Sink};
+
+use crate::Config;
 
 /// A rule that a world breaks on purpose, so that a check can be seen to notice.
 ///
@@ -76,6 +78,52 @@ impl Fault {
         Self::LaxLimits,
         Self::StrictLimits,
     ];
+}
+
+impl Fault {
+    /// Whether this fault strikes when the peer at this place of the list wakes up.
+    pub(crate) fn spoils_waking(self, place: usize) -> bool {
+        let is_first = place == 0;
+        matches!(self, Self::ForgetTopics | Self::ForgetBudgets)
+            || (self == Self::ForgetPeer && is_first)
+    }
+
+    /// Wakes a peer up wrongly.
+    pub(crate) fn wake(self, clock: Instant, peer: PeerId, asleep: &Room, woken: &mut Room) {
+        if self == Self::ForgetPeer {
+            return;
+        }
+        woken.connect(clock, peer, Grant::open());
+        if self == Self::ForgetTopics {
+            return;
+        }
+        for topic in asleep.peer(peer).into_iter().flat_map(Peer::topics) {
+            let text = format!("{{\"type\":\"subscribe\",\"topic\":\"{topic}\"}}");
+            woken.receive(clock, peer, &text, &mut Vec::new());
+        }
+    }
+}
+
+/// How a host with this world's fault, if it has one, reads its settings.
+pub(crate) fn distorted(config: &Config) -> Config {
+    let mut config = config.clone();
+    let limits = &mut config.limits;
+    let budgets = [
+        &mut limits.messages_burst,
+        &mut limits.pings_burst,
+        &mut limits.strikes_burst,
+        &mut limits.topics_per_peer_max,
+    ];
+    match config.fault {
+        Some(Fault::LaxLimits) => budgets.into_iter().for_each(|budget| *budget *= 2),
+        Some(Fault::StrictLimits) => budgets.into_iter().for_each(|budget| *budget /= 2),
+        Some(Fault::ShrinkQueue) => {
+            config.outbound_frames_max /= 2;
+            config.outbound_bytes_max /= 2;
+        }
+        _ => {}
+    }
+    config
 }
 
 /// A sink that breaks one rule on the way to another.

@@ -6,7 +6,7 @@ use signal_core::{
 
 use crate::clock::Clock;
 use crate::config::{Config, RoomId};
-use crate::fault::{Fault, FaultySink};
+use crate::fault::{self, Fault, FaultySink};
 use crate::link::{Down, End, Up};
 use crate::net::Net;
 use crate::outbox::Outbox;
@@ -27,34 +27,14 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) fn new(id: RoomId, config: &Config) -> Self {
-        let mut limits = config.limits.clone();
-        let factor = |value: u32| match config.fault {
-            Some(Fault::LaxLimits) => value * 2,
-            Some(Fault::StrictLimits) => value / 2,
-            _ => value,
-        };
-        for limit in [
-            &mut limits.messages_burst,
-            &mut limits.pings_burst,
-            &mut limits.strikes_burst,
-            &mut limits.topics_per_peer_max,
-        ] {
-            *limit = factor(*limit);
-        }
-        let shrunk = |max: usize| {
-            if config.fault == Some(Fault::ShrinkQueue) {
-                max / 2
-            } else {
-                max
-            }
-        };
+        let config = fault::distorted(config);
         Self {
             id,
-            room: Room::new(limits),
+            room: Room::new(config.limits),
             clock: Clock::default(),
             is_draining: false,
-            frames_max: shrunk(config.outbound_frames_max),
-            bytes_max: shrunk(config.outbound_bytes_max),
+            frames_max: config.outbound_frames_max,
+            bytes_max: config.outbound_bytes_max,
             fault: config.fault,
             calls: 0,
         }
@@ -70,9 +50,8 @@ impl Host {
 
     pub(crate) fn connect(&mut self, net: &mut Net, peer: PeerId, grant: Grant) {
         let clock = self.clock.at(net.now);
-        net.transcript.add(
-            net.now,
-            self.id,
+        self.note(
+            net,
             What::Connected {
                 peer,
                 grant: grant.clone(),
@@ -97,8 +76,7 @@ impl Host {
             Up::Pong if self.fault == Some(Fault::SwallowPongs) => {}
             Up::Pong => {
                 let clock = self.clock.at(net.now);
-                net.transcript
-                    .add(net.now, self.id, What::Pong { peer, clock });
+                self.note(net, What::Pong { peer, clock });
                 self.room.pong(clock, peer);
             }
             Up::Close(code) => {
@@ -115,17 +93,15 @@ impl Host {
     /// Acts on the deadlines that have come.
     pub(crate) fn handle_timeout(&mut self, net: &mut Net) {
         let clock = self.clock.at(net.now);
-        net.transcript
-            .add(net.now, self.id, What::Deadline { clock });
+        self.note(net, What::Deadline { clock });
         self.call(net, |room, sink| room.handle_timeout(clock, sink));
     }
 
     /// Refuses a peer for what the host has seen.
     pub(crate) fn refuse(&mut self, net: &mut Net, peer: PeerId, reason: CloseReason) {
         let clock = self.clock.at(net.now);
-        net.transcript.add(
-            net.now,
-            self.id,
+        self.note(
+            net,
             What::Refused {
                 peer,
                 reason,
@@ -143,9 +119,8 @@ impl Host {
             .filter_map(|peer| Some((peer, self.room.snapshot(peer)?.to_bytes())))
             .collect();
         let bytes = stored.iter().map(|(_, bytes)| bytes.len()).sum();
-        net.transcript.add(
-            net.now,
-            self.id,
+        self.note(
+            net,
             What::Hibernated {
                 peers: stored.len(),
                 bytes,
@@ -156,34 +131,20 @@ impl Host {
         let asleep = std::mem::replace(&mut self.room, empty);
         let clock = self.clock.at(net.now);
         for (place, (peer, bytes)) in stored.into_iter().enumerate() {
-            match self.fault {
-                Some(Fault::ForgetPeer) if place == 0 => {}
-                Some(Fault::ForgetTopics) => self.room.connect(clock, peer, Grant::open()),
-                Some(Fault::ForgetBudgets) => {
-                    self.room.connect(clock, peer, Grant::open());
-                    let topics = asleep
-                        .peer(peer)
-                        .into_iter()
-                        .flat_map(signal_core::Peer::topics);
-                    for topic in topics {
-                        let text = format!("{{\"type\":\"subscribe\",\"topic\":\"{topic}\"}}");
-                        self.room.receive(clock, peer, &text, &mut Vec::new());
-                    }
-                }
-                _ => {
-                    let snapshot =
-                        PeerSnapshot::from_bytes(&bytes).expect("the room wrote these bytes");
-                    self.room
-                        .restore(peer, snapshot)
-                        .expect("each peer is stored once");
-                }
+            let fault = self.fault.filter(|fault| fault.spoils_waking(place));
+            if let Some(fault) = fault {
+                fault.wake(clock, peer, &asleep, &mut self.room);
+                continue;
             }
+            let snapshot = PeerSnapshot::from_bytes(&bytes).expect("the room wrote these bytes");
+            let restored = self.room.restore(peer, snapshot);
+            restored.expect("each peer is stored once");
         }
     }
 
     /// The process ends and is started again.
     pub(crate) fn restart(&mut self, net: &mut Net) {
-        net.transcript.add(net.now, self.id, What::Restarted);
+        self.note(net, What::Restarted);
         for peer in self.peers_connected(net) {
             self.end(net, peer, End::without_close());
         }
@@ -209,9 +170,8 @@ impl Host {
         if reason == CloseReason::SlowConsumer {
             link.queue.clear();
         }
-        net.transcript.add(
-            net.now,
-            self.id,
+        self.note(
+            net,
             What::Closed {
                 peer,
                 reason,
@@ -225,9 +185,8 @@ impl Host {
     fn leave(&mut self, net: &mut Net, peer: PeerId, answer: Option<End>) {
         let clock = self.clock.at(net.now);
         let was_reset = answer.is_none();
-        net.transcript.add(
-            net.now,
-            self.id,
+        self.note(
+            net,
             What::Left {
                 peer,
                 was_reset,
@@ -260,6 +219,10 @@ impl Host {
         net.pump(peer);
     }
 
+    fn note(&self, net: &mut Net, what: What) -> usize {
+        net.transcript.add(net.now, self.id, what)
+    }
+
     fn peers_connected(&self, net: &Net) -> Vec<PeerId> {
         let here = net.links.iter().filter(|(_, link)| link.room == self.id);
         here.filter(|(_, link)| !link.is_over_at_host)
@@ -275,9 +238,8 @@ impl Host {
         receive: impl FnOnce(&mut Room, Instant, &mut dyn Sink) -> Outcome,
     ) {
         let clock = self.clock.at(net.now);
-        let line = net.transcript.add(
-            net.now,
-            self.id,
+        let line = self.note(
+            net,
             What::Message {
                 peer,
                 text,

@@ -18,7 +18,7 @@ fn ten_thousand_worlds_break_no_rule() {
         Err(_) => 0..WORLDS,
     };
     let is_all = seeds.end - seeds.start == WORLDS;
-    let stats = explore(seeds);
+    let stats = explore(seeds, &Plan::default());
     println!("{stats}");
     if is_all {
         assert_everything_was_met(&stats);
@@ -26,12 +26,12 @@ fn ten_thousand_worlds_break_no_rule() {
 }
 
 /// Explores on all cores; every world is its own.
-fn explore(seeds: std::ops::Range<u64>) -> Stats {
+fn explore(seeds: std::ops::Range<u64>, plan: &Plan) -> Stats {
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let one = |first: usize| {
         let mut stats = Stats::default();
         for seed in seeds.clone().skip(first).step_by(threads) {
-            stats.add(&explore_one(seed));
+            stats.add(&explore_one(seed, plan));
         }
         stats
     };
@@ -48,9 +48,9 @@ fn explore(seeds: std::ops::Range<u64>) -> Stats {
 }
 
 /// Says which world it was, whether it broke a rule or panicked.
-fn explore_one(seed: u64) -> Stats {
+fn explore_one(seed: u64, plan: &Plan) -> Stats {
     let again = format!("again: SIGNAL_SEED={seed} cargo test -p signal-memory --test worlds");
-    match catch_unwind(|| simulate(seed, &Plan::default())) {
+    match catch_unwind(|| simulate(seed, plan)) {
         Ok(Ok(stats)) => stats,
         Ok(Err(failure)) => panic!("{failure}\n{again}"),
         Err(panic) => {
@@ -82,6 +82,16 @@ fn assert_everything_was_met(stats: &Stats) {
     ] {
         assert!(count > 1_000, "{stats}");
     }
+}
+
+#[test]
+fn large_worlds_break_no_rule() {
+    let mut plan = Plan::default();
+    plan.actions = 500;
+    plan.peers_max = 40;
+    plan.rooms_max = 10;
+    let stats = explore(0..30, &plan);
+    assert!(stats.received > 30_000, "{stats}");
 }
 
 #[test]
