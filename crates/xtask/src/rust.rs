@@ -120,7 +120,7 @@ pub(crate) fn deny(_: &Tools) -> Result<(), Stop> {
 
 /// The tests find what was installed for them by variables. Without one, the tests that need it are skipped by themselves.
 pub(crate) fn tests(tools: &Tools) -> Result<(), Stop> {
-    let mut test = cargo(["test", "--workspace", "--all-features"]);
+    let mut test = cargo(["test", "--workspace", "--all-features", "--no-fail-fast"]);
     let installed = [
         ("SIGNAL_NODE_MODULES", tools.node_modules()),
         ("SIGNAL_KOSOKU", tools.kosoku()),
