@@ -12,10 +12,11 @@ export function openSession({ room, relay }) {
 }
 
 /**
- * Calls `listener` with `{ relay, peers }` now and after every change.
+ * Calls `listener` with `{ relay, failedAttempts, peers }` now and after every change.
  *
- * `relay` is `connecting`, `connected` or `reconnecting`; `peers` is how many WebRTC connections are open. y-webrtc has no
- * event for a data channel that opens nor for a failed attempt to connect, so both are looked at four times a second.
+ * `relay` is `connecting`, `connected` or `reconnecting`; `failedAttempts` counts those since the last success; `peers` is how
+ * many WebRTC connections are open. y-webrtc has no event for a data channel that opens nor for a failed attempt to connect, so
+ * they are looked at four times a second.
  */
 export function watchStatus(provider, listener) {
   let hasBeenConnected = false
