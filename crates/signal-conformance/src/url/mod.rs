@@ -1,11 +1,13 @@
 //! A live server by its address.
 
 use std::collections::BTreeSet;
+use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use thiserror::Error;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::tungstenite::Error as WebSocketError;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -26,6 +28,10 @@ mod tls;
 
 /// The largest message read: what y-webrtc's own server relays at most.
 const MESSAGE_BYTES_MAX: usize = 128 << 20;
+
+/// What the kernel keeps for a client that does not read. Left to itself it may grow to 32 MiB and more, and a paused client
+/// would look like one that reads.
+const RECEIVE_BUFFER_BYTES: u32 = 256 << 10;
 
 /// A server at a `ws://` or `wss://` address.
 ///
@@ -126,9 +132,7 @@ impl UrlBackend {
         let secure = node.scheme_str() == Some("wss");
         let port = node.port_u16().unwrap_or(if secure { 443 } else { 80 });
         let address = (host.trim_matches(['[', ']']), port);
-        let stream = TcpStream::connect(address)
-            .await
-            .map_err(|error| error.to_string())?;
+        let stream = connect(address).await.map_err(|error| error.to_string())?;
         // Small messages must not wait for each other.
         stream
             .set_nodelay(true)
@@ -242,6 +246,23 @@ fn with_query(path: &str, node: &Uri) -> String {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),
     }
+}
+
+/// Connects with a receive buffer of a fixed size.
+async fn connect(address: (&str, u16)) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    for address in tokio::net::lookup_host(address).await? {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
+        match socket.connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 fn parse(url: &str) -> Result<Uri, UrlError> {

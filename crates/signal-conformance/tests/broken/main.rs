@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use backend::RelayBackend;
 use fault::{ALL, Fault};
 use limits::Limits;
-use signal_conformance::{Grade, Report, RunOptions, Suite};
+use signal_conformance::{Capability, Grade, Report, RunOptions, Suite};
 
 const WIDE: Limits = Limits {
     fan_out_burst: 50_000,
@@ -79,4 +79,28 @@ async fn run(suite: Suite, fault: Option<Fault>, limits: Limits) -> Report {
     suite
         .run(&RelayBackend::new(fault, limits), &RunOptions::default())
         .await
+}
+
+/// No scenario passes whatever the relay does.
+#[tokio::test]
+async fn each_scenario_fails_with_some_fault() {
+    let mut unfailed = Suite::all();
+    unfailed.scenarios.retain(|scenario| {
+        let of_sockets = [Capability::Http, Capability::RawFrames];
+        of_sockets.iter().all(|need| !scenario.needs.contains(need))
+    });
+    for &(fault, id) in ALL {
+        let limits = if FAN_OUT.contains(&id) { NARROW } else { WIDE };
+        let report = run(unfailed.clone(), Some(fault), limits).await;
+        unfailed.scenarios.retain(|scenario| {
+            let result = report.result(&scenario.id);
+            !result.is_some_and(|result| matches!(result.grade, Grade::Failed(_)))
+        });
+    }
+    let unfailed: Vec<_> = unfailed
+        .scenarios
+        .iter()
+        .map(|scenario| &scenario.id)
+        .collect();
+    assert!(unfailed.is_empty(), "{unfailed:?}");
 }
