@@ -19,6 +19,18 @@ async fn a_room_in_a_world_passes_every_level_it_declares() {
     let report = Suite::all().run(&backend, &RunOptions::default()).await;
     println!("{}", report.to_text());
     assert!(report.passed(), "{}", report.to_text());
+    // Skipped scenarios pass too, so see that they are few.
+    let levels = report.levels();
+    for level in [
+        Level::Stock,
+        Level::Limits,
+        Level::Lifecycle,
+        Level::Access,
+        Level::Robust,
+    ] {
+        let tally = levels[&level];
+        assert!(tally.passed >= 2 * tally.skipped, "{level:?}: {tally:?}");
+    }
 }
 
 /// Some scenarios need budgets that one burst exceeds.
