@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,9 +25,12 @@ const READ_BUFFER_MIN: usize = 8 * 1024;
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: u64 = 64 * 1024;
 
-const TIMED_OUT: &[u8] =
-    b"HTTP/1.1 408 Request Timeout\r\nContent-Type: text/plain\r\nContent-Length: 26\r\n\
-    Connection: close\r\n\r\nthe request took too long\n";
+/// The answer to a request that did not come to its end.
+const TIMED_OUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nContent-Type: text/plain\r\n\
+    Connection: close\r\n\r\nthe request took too long";
+/// The answer to a request that the authorizer had no answer for.
+const NOT_JUDGED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\n\
+    Retry-After: 10\r\nConnection: close\r\n\r\nyour access could not be checked in time";
 
 /// A connection that has been upgraded.
 pub(crate) struct Upgraded<Io> {
@@ -98,9 +101,13 @@ where
         }
         Err(_elapsed) => {
             shared.counters.count_refusal(RefusalCause::BadHead);
-            if !admitted.has_request() {
-                let _ = tokio::time::timeout(LINGER, io.write_all(TIMED_OUT)).await;
-            }
+            let answer = match admitted.progress() {
+                Progress::NoRequest => TIMED_OUT,
+                Progress::Judging => NOT_JUDGED,
+                // It is on its way to a client that does not take it.
+                Progress::Answered => b"",
+            };
+            let _ = tokio::time::timeout(LINGER, io.write_all(answer)).await;
         }
     }
     linger(io).await;
@@ -122,28 +129,39 @@ struct Slot(Arc<Mutex<SlotState>>);
 
 #[derive(Default)]
 struct SlotState {
-    has_request: bool,
+    progress: Progress,
     admission: Option<Admission>,
+}
+
+/// How far a request has come.
+#[derive(Clone, Copy, Default)]
+enum Progress {
+    #[default]
+    NoRequest,
+    Judging,
+    Answered,
 }
 
 impl Slot {
     fn note_request(&self) {
-        self.lock().has_request = true;
+        self.lock().progress = Progress::Judging;
     }
 
-    fn has_request(&self) -> bool {
-        self.lock().has_request
+    fn progress(&self) -> Progress {
+        self.lock().progress
     }
 
     fn put(&self, admission: Option<Admission>) {
-        self.lock().admission = admission;
+        let mut state = self.lock();
+        state.progress = Progress::Answered;
+        state.admission = admission;
     }
 
     fn take(&self) -> Option<Admission> {
         self.lock().admission.take()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, SlotState> {
+    fn lock(&self) -> MutexGuard<'_, SlotState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -82,6 +82,9 @@ where
         }
         self.has_yielded = false;
         if self.write(cx, now)?.is_pending() {
+            if !self.session.queue().sleep_until_end(cx) {
+                cx.waker().wake_by_ref();
+            }
             return Ok(());
         }
         match self.session.stage() {

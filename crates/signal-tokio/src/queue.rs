@@ -41,8 +41,10 @@ struct State {
     /// Why others want this connection ended.
     ending: Option<CloseReason>,
     is_closed: bool,
-    /// Set while the connection sleeps with an empty queue; so it is woken once per batch.
+    /// Set while the connection sleeps.
     waker: Option<Waker>,
+    /// Whether it sleeps with an empty queue and a frame is news to it; so it is woken once per batch.
+    wants_frames: bool,
 }
 
 /// How full a queue is.
@@ -57,7 +59,13 @@ impl Outbound {
     pub(crate) fn push(&self, frame: &Bytes, limits: QueueLimits) -> Pushed {
         let (pushed, waker) = {
             let mut state = self.lock();
-            (state.push(frame, limits), state.waker.take())
+            let pushed = state.push(frame, limits);
+            let is_news = match pushed {
+                Pushed::Queued => state.wants_frames,
+                Pushed::Overflowed => true,
+                Pushed::Closed => false,
+            };
+            (pushed, if is_news { state.waker.take() } else { None })
         };
         wake(waker);
         pushed
@@ -114,17 +122,16 @@ impl Outbound {
         state.frame_count -= frames;
     }
 
-    /// Arranges a wake-up for the next push or end; false if there is already something to do.
+    /// Arranges a wake-up for the next frame or end; false if there is one already.
     pub(crate) fn sleep(&self, cx: &Context<'_>) -> bool {
         let mut state = self.lock();
-        if !state.frames.is_empty() || state.ending.is_some() {
-            return false;
-        }
-        match &mut state.waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            empty => *empty = Some(cx.waker().clone()),
-        }
-        true
+        state.frames.is_empty() && state.sleep(cx, true)
+    }
+
+    /// Arranges a wake-up for the end, for a connection whose socket is full: more frames are no news to it. False if the end is
+    /// there already.
+    pub(crate) fn sleep_until_end(&self, cx: &Context<'_>) -> bool {
+        self.lock().sleep(cx, false)
     }
 
     pub(crate) fn load(&self) -> Load {
@@ -142,6 +149,18 @@ impl Outbound {
 }
 
 impl State {
+    fn sleep(&mut self, cx: &Context<'_>, wants_frames: bool) -> bool {
+        if self.ending.is_some() {
+            return false;
+        }
+        self.wants_frames = wants_frames;
+        match &mut self.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            empty => *empty = Some(cx.waker().clone()),
+        }
+        true
+    }
+
     fn push(&mut self, frame: &Bytes, limits: QueueLimits) -> Pushed {
         if self.is_closed {
             return Pushed::Closed;
@@ -166,6 +185,10 @@ fn wake(waker: Option<Waker>) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
     use super::*;
 
     const LIMITS: QueueLimits = QueueLimits {
@@ -204,6 +227,33 @@ mod tests {
         );
         queue.written(10, 1);
         assert_eq!(queue.push(&frame(10), LIMITS), Pushed::Queued);
+    }
+
+    #[test]
+    fn a_sleeper_is_woken_by_what_is_news_to_it() {
+        struct Count(AtomicUsize);
+        impl Wake for Count {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let count = Arc::new(Count(AtomicUsize::new(0)));
+        let waker = Waker::from(Arc::clone(&count));
+        let cx = Context::from_waker(&waker);
+        let woken = || count.0.load(Ordering::Relaxed);
+
+        let queue = Outbound::default();
+        assert!(queue.sleep(&cx));
+        queue.push(&frame(1), LIMITS);
+        queue.push(&frame(1), LIMITS);
+        assert_eq!(woken(), 1, "once per batch");
+        assert!(!queue.sleep(&cx), "there are frames");
+        assert!(queue.sleep_until_end(&cx));
+        queue.push(&frame(1), LIMITS);
+        assert_eq!(woken(), 1, "a full socket cannot take it");
+        queue.push(&frame(1), LIMITS);
+        assert_eq!(woken(), 2, "the queue overflows");
+        assert!(!queue.sleep_until_end(&cx), "the end is there");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
@@ -35,17 +35,26 @@ thread_local! {
 }
 
 /// Runs a connection until it has ended. `read_ahead` is what followed the upgrade request.
-pub(crate) async fn run<Io>(io: Io, read_ahead: Bytes, admission: Admission)
+///
+/// A plain function around an `async` block, because the arguments of an `async fn` stay in its future all its life; here that
+/// would double the size of a connection.
+pub(crate) fn run<Io>(
+    io: Io,
+    read_ahead: Bytes,
+    admission: Admission,
+) -> impl Future<Output = ()> + use<Io>
 where
     Io: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let session = Session::new(admission);
-    let now = session.shared().now();
-    let mut timer = pin!(tokio::time::sleep_until(session.shared().first_timer()));
-    let mut socket = Socket::new(io, session);
-    socket.decode(now, &mut read_ahead.to_vec());
-    drop(read_ahead);
-    poll_fn(|cx| socket.poll(cx, timer.as_mut())).await;
+    let mut socket = Socket::new(io, Session::new(admission));
+    let now = socket.session.shared().now();
+    socket.decode(now, &mut Vec::from(read_ahead));
+    async move {
+        let mut timer = pin!(tokio::time::sleep_until(
+            socket.session.shared().first_timer()
+        ));
+        poll_fn(|cx| socket.poll(cx, timer.as_mut())).await;
+    }
 }
 
 /// A connection: bytes in, frames out.
@@ -112,7 +121,12 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Socket<Io> {
         }
         self.has_yielded = false;
         match self.write(cx, now) {
-            Poll::Pending => return Ok(()),
+            Poll::Pending => {
+                if !self.session.queue().sleep_until_end(cx) {
+                    cx.waker().wake_by_ref();
+                }
+                return Ok(());
+            }
             Poll::Ready(Err(_)) => return Err(Gone),
             Poll::Ready(Ok(())) => {}
         }
@@ -277,5 +291,21 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         SCRATCH.set(std::mem::take(&mut self.0));
+    }
+}
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_task_of_a_connection_stays_small() {
+        fn size_of_output<F>(_: fn(TcpStream, Bytes, Admission) -> F) -> usize {
+            size_of::<F>()
+        }
+        let bytes = size_of_output(run::<TcpStream>);
+        assert!(
+            bytes <= 640,
+            "a connection has grown to {bytes} bytes; each costs this much while it is idle"
+        );
     }
 }

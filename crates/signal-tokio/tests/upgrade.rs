@@ -274,14 +274,15 @@ async fn a_slow_authorizer_does_not_hold_a_place_for_ever() {
         }
     }
     let relay = Relay::with_authorizer(Config::default(), Never).expect("valid settings");
-    let mut io = dial(&relay);
-    io.write_all(UPGRADE.as_bytes())
-        .await
-        .expect("the relay reads");
+    let asking = tokio::spawn({
+        let io = dial(&relay);
+        async move { Wire::request(io, UPGRADE).await.1 }
+    });
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(relay.stats().peers, 1);
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(relay.stats().peers, 0);
+    assert_eq!(status(&asking.await.expect("an answer")), "503");
 }
 
 #[tokio::test(start_paused = true)]
