@@ -30,7 +30,13 @@ pub(crate) fn fmt(_: &Tools) -> Result<(), Stop> {
 
 pub(crate) fn clippy(_: &Tools) -> Result<(), Stop> {
     let deny = ["--", "--deny=warnings"];
-    let workspace = ["clippy", "--workspace", "--all-targets", "--all-features"];
+    let workspace = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--all-features",
+        "--keep-going",
+    ];
     run(cargo(workspace).args(deny))?;
     let fuzz = [
         "clippy",
