@@ -9,11 +9,14 @@ mod declared;
 mod explain;
 mod format;
 mod report;
+mod server;
 mod target;
 mod walk;
 
 pub(crate) use args::CheckArgs;
 
+use crate::check::server::Server;
+use crate::check::target::Target;
 use crate::failure::Failure;
 
 /// The exit code for a command line that makes no sense: 2 means that the server is broken.
@@ -55,21 +58,35 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Outcome, Failure> {
             "if it is yours, and nobody needs it now, add --i-own-this-server",
         ));
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    // Two threads, so that pings are answered while messages are compared.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
         .enable_all()
         .build();
     let runtime = runtime
         .map_err(|error| Failure::other(error, "this should not happen, please report it"))?;
-    runtime.block_on(async {
-        let report = walk::check(&target, &args.options()).await;
-        if args.conformance && report.connected().is_some() {
-            return conformance::run(args, &target).await;
-        }
-        let exit_code = report.verdict().exit_code();
-        Ok(Outcome {
-            text: args.format.render(&report),
-            exit_code,
-        })
+    runtime.block_on(check(args, &target))
+}
+
+async fn check(args: &CheckArgs, target: &Target) -> Result<Outcome, Failure> {
+    let server = args
+        .start
+        .as_deref()
+        .map(|command| Server::new(command, target));
+    if let Some(server) = &server {
+        server
+            .restart()
+            .await
+            .map_err(|problem| usage(problem, "try the command in a shell"))?;
+    }
+    let report = walk::check(target, &args.options()).await;
+    if args.conformance && report.connected().is_some() {
+        return conformance::run(args, target, server).await;
+    }
+    let exit_code = report.verdict().exit_code();
+    Ok(Outcome {
+        text: args.format.render(&report),
+        exit_code,
     })
 }
 

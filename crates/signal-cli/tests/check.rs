@@ -479,3 +479,54 @@ fn a_server_that_is_not_there_is_no_conformance_report() {
     assert_eq!(ran.code(), Some(2), "{ran:?}");
     ran.says("pass --token TOKEN");
 }
+
+/// A port that was free a moment ago.
+#[cfg(unix)]
+fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("bound").to_string()
+}
+
+#[cfg(unix)]
+#[test]
+fn a_server_is_started_drained_and_started_again() {
+    let address = free_address();
+    let signal = env!("CARGO_BIN_EXE_signal");
+    let start = format!("{signal} serve --listen {address} --drain-seconds 0");
+    let scenarios = [
+        "--scenario",
+        "lifecycle.drain",
+        "--scenario",
+        "lifecycle.restart",
+    ];
+    let arguments = ["check", &address, "--conformance", "--start", &start];
+    let ran = run(&[&arguments[..], &scenarios].concat());
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    ran.says("lifecycle  PASSED: 2 passed");
+    let nobody = std::net::TcpStream::connect(&address);
+    assert!(nobody.is_err(), "the server is ended in the end");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_command_that_starts_no_server_is_told() {
+    let ran = run(&[
+        "check",
+        &free_address(),
+        "--conformance",
+        "--start",
+        "exit 3",
+    ]);
+    assert_eq!(ran.code(), Some(64), "{ran:?}");
+    ran.says("`exit 3` ended at once (exit status: 3)");
+    let relay = Relay::start(&[]);
+    let ran = run(&[
+        "check",
+        relay.address(),
+        "--conformance",
+        "--start",
+        "exit 3",
+    ]);
+    assert_eq!(ran.code(), Some(64), "{ran:?}");
+    ran.says("something else listens on");
+}

@@ -58,6 +58,10 @@ pub(crate) struct CheckArgs {
     #[arg(long, requires = "hostile", help_heading = CONFORMANCE)]
     pub(crate) i_own_this_server: bool,
 
+    /// Start the server with this command, and again whenever it died; so all that kills it is found, not just the first
+    #[arg(long, value_name = "COMMAND", requires = "conformance", help_heading = CONFORMANCE)]
+    pub(crate) start: Option<String>,
+
     /// Only scenarios of this level; may be repeated
     #[arg(long = "level", value_name = "LEVEL", value_parser = level, help_heading = CONFORMANCE)]
     pub(crate) levels: Vec<signal_conformance::Level>,

@@ -7,6 +7,7 @@ use signal_conformance::{Declared, Grade, Level, Report, RunOptions, Suite, UrlB
 
 use crate::check::format::Format;
 use crate::check::report::Verdict;
+use crate::check::server::{Server, Started};
 use crate::check::target::Target;
 use crate::check::{CheckArgs, Outcome, declared, usage};
 use crate::failure::Failure;
@@ -16,7 +17,11 @@ use crate::show;
 const CONCURRENCY: usize = 8;
 
 /// Runs the suite and reports each level apart.
-pub(crate) async fn run(args: &CheckArgs, target: &Target) -> Result<Outcome, Failure> {
+pub(crate) async fn run(
+    args: &CheckArgs,
+    target: &Target,
+    server: Option<Server>,
+) -> Result<Outcome, Failure> {
     let suite = choose(args)?;
     let options = args.options();
     let told = declared::limits(target, &options.credentials).await;
@@ -52,7 +57,10 @@ pub(crate) async fn run(args: &CheckArgs, target: &Target) -> Result<Outcome, Fa
     let mut run = RunOptions::default();
     run.concurrency = CONCURRENCY;
     run.patience = options.timeout;
-    let report = suite.run(&backend, &run).await;
+    let report = match server {
+        Some(server) => suite.run(&Started::new(backend, server), &run).await,
+        None => suite.run(&backend, &run).await,
+    };
     let text = match args.format {
         Format::Text => text(&report, args, is_ours),
         Format::Json => report.to_json() + "\n",
