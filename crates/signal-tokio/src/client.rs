@@ -3,6 +3,7 @@
 mod backoff;
 mod config;
 mod connection;
+mod dial;
 mod event;
 
 use std::collections::BTreeSet;
@@ -90,7 +91,7 @@ impl Client {
     ///
     /// Outside a tokio runtime.
     pub fn connect(url: &str, config: ClientConfig) -> Result<(Self, Events), ClientError> {
-        let request = connection::check(url, &config)?;
+        let request = dial::check(url, &config)?;
         let (commands, commands_of_task) = mpsc::channel(config.commands_max.max(1));
         let (events, events_of_user) = mpsc::channel(config.events_max.max(1));
         let is_connected = Arc::new(AtomicBool::new(false));

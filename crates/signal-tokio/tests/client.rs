@@ -131,7 +131,7 @@ async fn a_client_comes_back_subscribes_and_announces_again() {
 }
 
 async fn assert_announced(events: &mut Events) {
-    let mut topics = vec![next_message(events).await, next_message(events).await];
+    let mut topics = [next_message(events).await, next_message(events).await];
     topics.sort_by(|a, b| a.topic().cmp(b.topic()));
     for (message, topic) in topics.iter().zip(["t", "u"]) {
         let data: serde_json::Value = message.data().expect("an announcement");

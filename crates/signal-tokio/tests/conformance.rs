@@ -1,5 +1,10 @@
 //! The conformance suite on a relay, through real sockets and in real time.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a server that does not start is a failed test"
+)]
+
 mod common;
 
 use std::collections::BTreeMap;
