@@ -35,6 +35,8 @@ const RECEIVE_BUFFER_BYTES: u32 = 256 << 10;
 
 /// A server at a `ws://` or `wss://` address.
 ///
+/// A close with a code that may not be sent is told as 1002, as tungstenite does.
+///
 /// It declares the levels `stock` and `robust`, and no limits; say more with [`declare`](Self::declare) if you know it.
 #[derive(Clone, Debug)]
 pub struct UrlBackend {

@@ -10,7 +10,7 @@ use signal_conformance::{
 };
 
 use crate::fault::{Fault, Faults};
-use crate::limits::{self, Limits};
+use crate::limits::Limits;
 use crate::relay::{PeerId, Relay};
 
 pub(crate) struct RelayBackend {
@@ -38,7 +38,7 @@ impl RelayBackend {
 impl Backend for RelayBackend {
     fn declared(&self) -> Declared {
         let name = format!("a relay with {:?}", self.faults);
-        Declared::new(name)
+        let declared = Declared::new(name)
             .levels([
                 Level::Limits,
                 Level::Lifecycle,
@@ -56,23 +56,8 @@ impl Backend for RelayBackend {
                 Capability::Pause,
                 Capability::Private,
                 Capability::Restart,
-            ])
-            .limit("message_bytes_max", limits::MESSAGE_BYTES_MAX as u64)
-            .limit("depth_max", limits::DEPTH_MAX as u64)
-            .limit("topics_per_peer_max", limits::TOPICS_PER_PEER_MAX as u64)
-            .limit("topic_bytes_max", limits::TOPIC_BYTES_MAX as u64)
-            .limit("messages_burst", limits::MESSAGES_BURST)
-            .limit("messages_per_second", limits::MESSAGES_PER_SECOND)
-            .limit("fan_out_burst", self.limits.fan_out_burst)
-            .limit("fan_out_per_second", self.limits.fan_out_per_second)
-            .limit("pings_burst", limits::PINGS_BURST)
-            .limit("pings_per_second", limits::PINGS_PER_SECOND)
-            .limit("strikes_burst", limits::STRIKES_BURST)
-            .limit("strikes_per_second", limits::STRIKES_PER_SECOND)
-            .limit("invalid_messages_max", limits::INVALID_MESSAGES_MAX)
-            .limit("outbound_bytes_max", limits::OUTBOUND_BYTES_MAX as u64)
-            .limit("ping_interval", limits::PING_INTERVAL)
-            .limit("close_hold", limits::CLOSE_HOLD)
+            ]);
+        with_limits(declared, self.limits)
     }
 
     async fn begin(&self, _scenario: &Scenario) -> Result<(), BackendError> {
@@ -118,6 +103,33 @@ impl Backend for RelayBackend {
         self.relay().hibernate();
         Ok(())
     }
+}
+
+/// The limits in force, by their names.
+pub(crate) fn with_limits(declared: Declared, limits: Limits) -> Declared {
+    declared
+        .limit("message_bytes_max", crate::limits::MESSAGE_BYTES_MAX as u64)
+        .limit("depth_max", crate::limits::DEPTH_MAX as u64)
+        .limit(
+            "topics_per_peer_max",
+            crate::limits::TOPICS_PER_PEER_MAX as u64,
+        )
+        .limit("topic_bytes_max", crate::limits::TOPIC_BYTES_MAX as u64)
+        .limit("messages_burst", crate::limits::MESSAGES_BURST)
+        .limit("messages_per_second", crate::limits::MESSAGES_PER_SECOND)
+        .limit("fan_out_burst", limits.fan_out_burst)
+        .limit("fan_out_per_second", limits.fan_out_per_second)
+        .limit("pings_burst", crate::limits::PINGS_BURST)
+        .limit("pings_per_second", crate::limits::PINGS_PER_SECOND)
+        .limit("strikes_burst", crate::limits::STRIKES_BURST)
+        .limit("strikes_per_second", crate::limits::STRIKES_PER_SECOND)
+        .limit("invalid_messages_max", crate::limits::INVALID_MESSAGES_MAX)
+        .limit(
+            "outbound_bytes_max",
+            crate::limits::OUTBOUND_BYTES_MAX as u64,
+        )
+        .limit("ping_interval", crate::limits::PING_INTERVAL)
+        .limit("close_hold", crate::limits::CLOSE_HOLD)
 }
 
 struct Client {

@@ -20,7 +20,7 @@ pub(crate) const STRIKES_PER_SECOND: u64 = 1;
 pub(crate) const INVALID_MESSAGES_MAX: u64 = 5;
 pub(crate) const OUTBOUND_BYTES_MAX: usize = 1 << 20;
 pub(crate) const PING_INTERVAL: u64 = 30_000;
-pub(crate) const CLOSE_HOLD: u64 = 2_000;
+pub(crate) const CLOSE_HOLD: u64 = 500;
 
 /// A bucket of tokens that fills with time.
 #[derive(Clone, Copy)]
