@@ -4,7 +4,8 @@ use core::time::Duration;
 ///
 /// The core never reads a clock; every call that depends on time takes `now`. A server counts from its start, a host that
 /// hibernates uses Unix time, a test writes `Instant::from_millis(30_000)`. Time that goes back is clamped to the latest
-/// time seen, and arithmetic saturates, so no clock can make the core panic.
+/// time seen, and arithmetic saturates, so no clock can make the core panic. A clock that is set back an hour therefore stops
+/// budgets and deadlines for that hour: a host that can choose passes a monotonic one.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Instant(u64);
 

@@ -143,12 +143,14 @@ impl Peer {
     /// Acts on the deadline that [`poll_timeout`](Self::poll_timeout) names. Calling it early does nothing.
     pub fn handle_timeout(&mut self, now: Instant) -> Option<Alarm> {
         let now = self.clamp(now);
+        if !self.is_held() && self.state.grant.is_expired(now) {
+            self.refuse(now, CloseReason::GrantExpired);
+            if self.limits.close_hold > Duration::ZERO {
+                return Some(Alarm::Hold(CloseReason::GrantExpired));
+            }
+        }
         if let Some(held) = self.state.held {
             return (held.until <= now).then_some(Alarm::Close(held.reason));
-        }
-        if self.state.grant.is_expired(now) {
-            self.refuse(now, CloseReason::GrantExpired);
-            return Some(Alarm::Hold(CloseReason::GrantExpired));
         }
         let due = self.state.next_ping.filter(|due| *due <= now)?;
         // A timer that fires a whole interval late says more about the host (it slept, its clock jumped) than about the peer,

@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use signal_core::{CloseReason, Grant, Ignored, Limits, Outcome, Output, PeerId, Room, TopicSet};
 use support::{ANN, CAT, at};
 
@@ -103,6 +105,20 @@ fn an_expired_grant_holds_the_peer_and_then_closes_it() {
     assert!(room.topics().is_empty());
     room.handle_timeout(at(7_000), &mut out);
     assert_eq!(out, [Output::Close(EVE, CloseReason::GrantExpired)]);
+}
+
+#[test]
+fn without_a_hold_an_expired_grant_closes_the_peer_at_once() {
+    let mut limits = Limits::default();
+    limits.close_hold = Duration::ZERO;
+    let mut room = Room::new(limits);
+    room.connect(at(0), EVE, Grant::open().expires_at(at(5_000)));
+    subscribe(&mut room, r#"["t"]"#);
+    let mut out: Vec<Output> = Vec::new();
+    room.handle_timeout(at(5_000), &mut out);
+    assert_eq!(out, [Output::Close(EVE, CloseReason::GrantExpired)]);
+    assert!(room.topics().is_empty());
+    assert_eq!(room.poll_timeout(), None);
 }
 
 #[test]
