@@ -1,7 +1,7 @@
 //! What a hostile or broken client may do to the process: nothing to anybody else, and nothing to its memory.
 //!
-//! In each test two peers exchange messages all the while, and the relay's resident memory must stay within what its limits
-//! allow. The numbers are small enough for a debug build on a busy machine.
+//! In each test two peers exchange messages all the while, and the most memory the relay ever had must stay within what its
+//! limits allow. The numbers are small enough for a debug build on a busy machine.
 
 #![cfg(target_os = "linux")]
 
@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 /// What the process may grow besides what a test names: code that was not used before, buffers, what the allocator keeps.
-const SLACK_KIB: u64 = 12 * 1024;
+const SLACK_KIB: u64 = 3 * 1024;
 /// How long a message between two peers may take while others misbehave. It takes less than a millisecond when all is quiet;
 /// this is for a machine that runs all tests at once.
 const EXCHANGE_MAX: Duration = Duration::from_secs(3);
@@ -74,7 +74,7 @@ async fn survives(arguments: &[&str], growth_max_kib: u64, attack: impl AsyncFnO
     let pair = Pair::start(&relay).await;
     let before = relay.memory();
     attack(&relay).await;
-    let after = relay.memory();
+    let after = relay.memory_peak();
     pair.assert_undisturbed().await;
     relay.assert_alive();
     // A newcomer is served as well.
@@ -293,8 +293,8 @@ async fn a_flood_of_pings() {
 #[tokio::test]
 async fn slow_readers() {
     const READERS: usize = 8;
-    // What the relay may keep for each is one MiB, and the message that waits is shared by all.
-    let allowed_kib = 2 * READERS as u64 * 1024;
+    // What the relay may keep for each, by default.
+    let allowed_kib = READERS as u64 * 1024;
     let arguments = [
         "--messages-burst",
         "100000",
@@ -317,7 +317,7 @@ async fn slow_readers() {
         // More than the kernel and the queue hold for one reader.
         let mut writer = relay.connect().await;
         let data = json!("x".repeat(60_000));
-        for _ in 0..400 {
+        for _ in 0..600 {
             writer.publish("slow", data.clone()).await;
         }
         writer.ping().await;
@@ -425,8 +425,8 @@ async fn connections_that_come_and_go() {
 #[tokio::test]
 async fn many_idle_connections() {
     const CONNECTIONS: usize = 1_000;
-    // The measured figure is that of a release build; a debug build keeps larger tasks.
-    survives(&[], 16 * CONNECTIONS as u64, async |relay| {
+    // Four KiB each.
+    survives(&[], 4 * CONNECTIONS as u64, async |relay| {
         let mut idle: Vec<Peer> = Vec::new();
         for number in 0..CONNECTIONS {
             let mut peer = relay.connect().await;
