@@ -1,4 +1,8 @@
-#![doc = include_str!("../README.md")]
+#![cfg_attr(feature = "url", doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(feature = "url"),
+    doc = "The conformance suite for y-webrtc signaling servers, without the backend for addresses."
+)]
 
 mod backend;
 mod client;

@@ -1,5 +1,4 @@
 //! The URL backend against a server whose every move is known.
-#![cfg(feature = "url")]
 
 use std::time::Duration;
 
@@ -135,6 +134,22 @@ async fn an_upgrade_that_is_refused_tells_its_status() {
         refused,
         Err(ConnectError::Refused { status: 429 })
     ));
+}
+
+#[cfg(feature = "tls")]
+#[tokio::test]
+async fn a_server_without_tls_at_a_wss_address_is_an_error() {
+    let (url, listener) = listen().await;
+    let backend = UrlBackend::new(&url.replace("ws://", "wss://")).expect("an address");
+    let answer = async {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        stream
+            .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            .await
+            .expect("answered");
+    };
+    let (failed, ()) = tokio::join!(backend.connect(ConnectOptions::default()), answer);
+    assert!(matches!(failed, Err(ConnectError::Failed(_))));
 }
 
 #[test]
