@@ -136,7 +136,9 @@ impl NaiveRoom {
         }
         if naive.expires.is_some_and(|end| end <= now) {
             self.refuse(clock, peer, CloseReason::GrantExpired);
-            return None;
+            // Without a hold the close is due at once.
+            let is_due = self.limits.close_hold.is_zero();
+            return is_due.then(|| self.deadline(clock, peer)).flatten();
         }
         let overdue = now.saturating_since(naive.ping_at?);
         if !naive.was_heard && overdue < self.limits.ping_interval {
