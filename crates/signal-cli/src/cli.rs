@@ -12,7 +12,7 @@ use crate::settings::Given;
 ///
 /// Without a command it serves: `signal` is `signal serve`.
 #[derive(Debug, Parser)]
-#[command(name = "signal", version, disable_help_subcommand = true)]
+#[command(name = "signal", version)]
 #[command(after_help = "Start a relay:          signal serve
 See whether it works:   signal check ws://localhost:4444")]
 pub(crate) struct Cli {

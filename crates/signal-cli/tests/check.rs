@@ -85,6 +85,7 @@ fn a_working_relay_is_reported_as_scripts_do() {
         "tls",
         "upgrade",
         "subscribe",
+        "second",
         "publish",
         "count",
         "isolation",
@@ -97,6 +98,18 @@ fn a_working_relay_is_reported_as_scripts_do() {
         .filter_map(|line| line.split_whitespace().nth(1))
         .collect();
     assert_eq!(shown, steps);
+    let readme: Vec<_> = include_str!("../README.md").lines().collect();
+    let sample = readme
+        .iter()
+        .position(|line| line.starts_with("✅ WORKING"))
+        .expect("a sample");
+    for (line, documented) in lines[4..].iter().zip(&readme[sample + 4..]) {
+        assert_eq!(
+            line.get(..20),
+            documented.get(..20),
+            "the sample in the README is not of today"
+        );
+    }
     assert!(!ran.stdout.contains('\x1b'), "no colours in a pipe");
 }
 
@@ -144,17 +157,17 @@ fn junit_and_tap_count_as_the_json_does() {
     let refused = url(answering(b"HTTP/1.1 403 Forbidden\r\n\r\n"));
     let junit = run(&["check", &refused, "--format", "junit"]);
     assert_eq!(junit.code(), Some(2), "{junit:?}");
-    assert_eq!(junit.stdout.matches("<testcase ").count(), 11);
-    assert_eq!(junit.stdout.matches("</testcase>").count(), 11);
+    assert_eq!(junit.stdout.matches("<testcase ").count(), 12);
+    assert_eq!(junit.stdout.matches("</testcase>").count(), 12);
     assert_eq!(junit.stdout.matches("<failure ").count(), 1);
-    assert_eq!(junit.stdout.matches("<skipped ").count(), 8);
-    junit.says(r#"tests="11" failures="1" errors="0" skipped="8""#);
+    assert_eq!(junit.stdout.matches("<skipped ").count(), 9);
+    junit.says(r#"tests="12" failures="1" errors="0" skipped="9""#);
     let tap = run(&["check", &refused, "--format", "tap"]);
     assert_eq!(tap.code(), Some(2), "{tap:?}");
     let lines: Vec<_> = tap.stdout.lines().collect();
-    assert_eq!(lines[..2], ["TAP version 14", "1..11"]);
+    assert_eq!(lines[..2], ["TAP version 14", "1..12"]);
     let points = |start: &str| lines.iter().filter(|line| line.starts_with(start)).count();
-    assert_eq!((points("ok "), points("not ok ")), (10, 1), "{tap:?}");
+    assert_eq!((points("ok "), points("not ok ")), (11, 1), "{tap:?}");
     assert!(lines.contains(&"not ok 4 - upgrade"), "{tap:?}");
 }
 
@@ -293,7 +306,7 @@ fn a_full_relay_that_takes_one_client_is_told() {
     let relay = Relay::start(&["--peers-max", "1"]);
     let ran = run(&["check", &relay.url()]);
     assert_eq!(ran.code(), Some(2), "{ran:?}");
-    ran.says("subscribe: a second client cannot connect: the upgrade was answered with HTTP 503");
+    ran.says("second client: the upgrade was answered with HTTP 503");
     ran.says("retry after");
 }
 

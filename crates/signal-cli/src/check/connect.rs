@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::{HeaderName, HeaderValue, ORIGIN};
 use rustls::pki_types::ServerName;
@@ -19,6 +20,8 @@ use crate::show;
 
 /// A certificate that is valid for fewer days is worth a warning: the usual ones are renewed at 30.
 const CERTIFICATE_DAYS_MIN: i64 = 14;
+/// How long one of several addresses is tried.
+const ATTEMPT: Duration = Duration::from_secs(2);
 /// More than any message of a check, and not so much that a hostile server could fill the memory.
 const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 
@@ -103,24 +106,43 @@ async fn resolve(target: &Target) -> Work<Vec<SocketAddr>> {
 
 /// Takes the first address that answers.
 async fn tcp(target: &Target, addresses: &[SocketAddr]) -> Work<TcpStream> {
-    let mut first_error = None;
-    for &address in addresses {
-        match TcpStream::connect(address).await {
+    let mut first_problem = None;
+    for (index, &address) in addresses.iter().enumerate() {
+        let is_last = index + 1 == addresses.len();
+        match attempt(target, address, is_last).await {
             Ok(stream) => {
                 // Without this the times of small messages would be the kernel's, not the server's.
                 let _ = stream.set_nodelay(true);
-                let problem = first_error.map(|problem: Problem| {
+                // `localhost` has an IPv6 address, too, on which few listen; every client tries both.
+                let problem = first_problem.filter(|_| !target.is_loopback());
+                let warning = problem.map(|problem: Problem| {
                     let mend = "remove the address from the DNS records, or make it work";
                     Problem::new(format!("but {}", problem.what), mend)
                 });
-                return Ok(Done::new(stream, address.to_string()).warn_if(problem));
+                return Ok(Done::new(stream, address.to_string()).warn_if(warning));
             }
-            Err(error) => {
-                first_error.get_or_insert_with(|| explain::tcp(target, address, &error));
+            Err(problem) => {
+                first_problem.get_or_insert(problem);
             }
         }
     }
-    Err(first_error.unwrap_or_else(|| explain::no_addresses(target)))
+    Err(first_problem.unwrap_or_else(|| explain::no_addresses(target)))
+}
+
+/// Tries one address; if there are others, not for long.
+async fn attempt(
+    target: &Target,
+    address: SocketAddr,
+    is_last: bool,
+) -> Result<TcpStream, Problem> {
+    let connect = TcpStream::connect(address);
+    let connected = if is_last {
+        connect.await
+    } else {
+        let limited = tokio::time::timeout(ATTEMPT, connect).await;
+        limited.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
+    };
+    connected.map_err(|error| explain::tcp(target, address, &error))
 }
 
 async fn tls(target: &Target, tcp: TcpStream) -> Work<Stream> {
@@ -189,5 +211,31 @@ async fn upgrade(target: &Target, credentials: &Credentials, stream: Stream) -> 
         Ok((socket, _)) => Ok(Done::new(socket, "HTTP 101, a WebSocket")),
         Err(SocketError::Http(response)) => Err(explain::refused(target, &response)),
         Err(error) => Err(explain::not_http(target, &error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_that_does_not_work_is_a_warning_except_for_localhost() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a free port");
+        let works = listener.local_addr().expect("bound");
+        let dead = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+        let addresses = [dead.expect("a port that was free"), works];
+        for (url, warns) in [("ws://example.org", true), ("ws://localhost", false)] {
+            let target: Target = url.parse().expect("an address");
+            let done = tcp(&target, &addresses)
+                .await
+                .expect("the second address works");
+            assert_eq!(
+                format!("{done:?}").contains("connection refused"),
+                warns,
+                "{done:?}"
+            );
+        }
     }
 }

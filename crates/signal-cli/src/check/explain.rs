@@ -213,6 +213,10 @@ pub(crate) fn timed_out(step: &str, timeout: Duration) -> Problem {
             ),
             "this is a WebSocket server, but no y-webrtc signaling server: check the path",
         ),
+        "second client" => Problem::new(
+            format!("a second client was not connected and subscribed within {timeout}"),
+            "does the server, or the proxy before it, serve more than one connection at a time?",
+        ),
         "publish" => Problem::new(
             format!("a message did not reach the other client within {timeout}"),
             "do all connections reach the same process? several instances behind one address must \
