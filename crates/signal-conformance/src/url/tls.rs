@@ -1,6 +1,6 @@
 //! TLS with the roots the system trusts.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
@@ -12,20 +12,27 @@ pub(super) async fn connect(
     host: &str,
     stream: TcpStream,
 ) -> Result<MaybeTlsStream<TcpStream>, String> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
     let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
         .map_err(|error| error.to_string())?;
-    let stream = TlsConnector::from(Arc::new(config))
-        .connect(name, stream)
-        .await;
+    let stream = TlsConnector::from(config()?).connect(name, stream).await;
     stream
         .map(MaybeTlsStream::Rustls)
         .map_err(|error| error.to_string())
+}
+
+/// Made once: reading the system's roots takes longer than a connection.
+fn config() -> Result<Arc<ClientConfig>, String> {
+    static CONFIG: OnceLock<Result<Arc<ClientConfig>, String>> = OnceLock::new();
+    CONFIG.get_or_init(make_config).clone()
+}
+
+fn make_config() -> Result<Arc<ClientConfig>, String> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    let config = builder.with_root_certificates(roots).with_no_client_auth();
+    Ok(Arc::new(config))
 }
