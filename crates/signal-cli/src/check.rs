@@ -65,7 +65,13 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Outcome, Failure> {
         .build();
     let runtime = runtime
         .map_err(|error| Failure::other(error, "this should not happen, please report it"))?;
-    runtime.block_on(check(args, &target))
+    runtime.block_on(async {
+        tokio::select! {
+            outcome = check(args, &target) => outcome,
+            // Not left to the system, so that a server started by us ends, too.
+            _ = tokio::signal::ctrl_c() => Err(Failure::other("interrupted", "nothing was left running")),
+        }
+    })
 }
 
 async fn check(args: &CheckArgs, target: &Target) -> Result<Outcome, Failure> {

@@ -136,7 +136,19 @@ impl Backend for Started {
     }
 
     async fn drain(&self) -> Result<(), BackendError> {
-        self.server.terminate().await.map_err(BackendError::new)
+        self.server.terminate().await.map_err(BackendError::new)?;
+        // The signal takes its time, and the scenario begins when it has been heard.
+        let deadline = Instant::now() + PATIENCE;
+        while let Ok(mut connection) = self.url.connect(ConnectOptions::default()).await {
+            connection.abort().await;
+            if Instant::now() > deadline {
+                return Err(BackendError::new(
+                    "the server takes connections in spite of SIGTERM",
+                ));
+            }
+            sleep(PAUSE).await;
+        }
+        Ok(())
     }
 
     async fn http(&self, request: HttpRequest) -> Result<HttpResponse, BackendError> {
