@@ -8,6 +8,7 @@ mod connect;
 mod declared;
 mod explain;
 mod format;
+mod recorder;
 mod report;
 mod server;
 mod target;

@@ -6,6 +6,7 @@ mod resolve;
 mod setting;
 mod sources;
 mod table;
+mod text;
 mod value;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -4,11 +4,10 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::time::{Duration, Instant};
 
 use common::{Relay, run, run_command, signal};
 use futures_util::{SinkExt, StreamExt};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio_tungstenite::tungstenite::Message;
 
 /// A server that answers every connection with these bytes and ends it.
@@ -23,11 +22,6 @@ fn answering(bytes: &'static [u8]) -> SocketAddr {
         }
     });
     address
-}
-
-/// The end of a long report.
-fn tail(text: &str) -> &str {
-    text.get(text.len().saturating_sub(4_000)..).unwrap_or(text)
 }
 
 /// A WebSocket server with one client at a time, which answers each message with what `answer` makes of it.
@@ -402,148 +396,4 @@ fn wrong_usage_is_64_and_says_what_to_write() {
         assert_eq!(ran.code(), Some(64), "{arguments:?}: {ran:?}");
         ran.says(hint);
     }
-}
-
-#[test]
-fn the_suite_is_listed_and_exported() {
-    let list = run(&["check", "--list", "--level", "stock"]);
-    assert_eq!(list.code(), Some(0), "{list:?}");
-    assert!(list.stdout.lines().count() > 40, "{list:?}");
-    assert!(
-        list.stdout.lines().all(|line| line.starts_with("stock ")),
-        "{list:?}"
-    );
-    let export: Value = serde_json::from_str(&run(&["check", "--export"]).stdout).expect("JSON");
-    let scenarios = export["scenarios"].as_array().expect("scenarios");
-    assert!(scenarios.len() >= 80, "{}", scenarios.len());
-}
-
-#[test]
-fn a_relay_is_held_to_the_limits_it_tells() {
-    let limits = [
-        "--depth-max",
-        "20",
-        "--topics-per-peer-max",
-        "9",
-        "--message-bytes-max",
-        "2KiB",
-    ];
-    let mut relay = Relay::start(&limits);
-    let ran = run(&[
-        "check",
-        &relay.url(),
-        "--conformance",
-        "--scenario",
-        "limits.message_over_limit",
-        "--scenario",
-        "limits.depth_over_limit",
-        "--scenario",
-        "limits.topics_at_limit",
-        "--format",
-        "json",
-    ]);
-    assert_eq!(ran.code(), Some(0), "{}", tail(&ran.stdout));
-    let report: Value = serde_json::from_str(&ran.stdout).expect("JSON");
-    assert_eq!(report["backend"]["limits"]["message_bytes_max"], 2_048);
-    let grade = |id: &str| {
-        let results = report["results"].as_array().expect("results");
-        results
-            .iter()
-            .find(|result| result["id"] == id)
-            .map(|result| result["grade"].clone())
-    };
-    assert_eq!(grade("limits.message_over_limit"), Some(json!("passed")));
-    assert_eq!(grade("limits.depth_over_limit"), Some(json!("passed")));
-    assert_eq!(grade("limits.topics_at_limit"), Some(json!("passed")));
-    relay.assert_alive();
-}
-
-#[test]
-fn hostile_inputs_do_our_own_relay_no_harm() {
-    let mut relay = Relay::start(&[]);
-    let arguments = [
-        "check",
-        &relay.url(),
-        "--conformance",
-        "--hostile",
-        "--scenario",
-        "robust.text",
-        "--scenario",
-        "robust.frame",
-    ];
-    let ran = run(&arguments);
-    assert_eq!(ran.code(), Some(0), "{}", ran.stdout);
-    ran.says("robust     PASSED");
-    relay.assert_alive();
-    let refused = run(&[
-        "check",
-        &relay.url(),
-        "--conformance",
-        "--scenario",
-        "robust",
-    ]);
-    assert_eq!(refused.code(), Some(64), "{refused:?}");
-    refused.says("add --hostile");
-}
-
-#[test]
-fn a_server_that_is_not_there_is_no_conformance_report() {
-    let refused = url(answering(b"HTTP/1.1 401 Unauthorized\r\n\r\n"));
-    let ran = run(&["check", &refused, "--conformance"]);
-    assert_eq!(ran.code(), Some(2), "{ran:?}");
-    ran.says("pass --token TOKEN");
-}
-
-/// A port that was free a moment ago.
-#[cfg(unix)]
-fn free_address() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("bound").to_string()
-}
-
-#[cfg(unix)]
-#[test]
-fn a_server_is_started_drained_and_started_again() {
-    let address = free_address();
-    let signal = env!("CARGO_BIN_EXE_signal");
-    let start = format!("{signal} serve --listen {address} --drain-seconds 1");
-    let scenarios = [
-        "--scenario",
-        "lifecycle.drain",
-        "--scenario",
-        "lifecycle.restart",
-    ];
-    let arguments = ["check", &address, "--conformance", "--start", &start];
-    let ran = run(&[&arguments[..], &scenarios].concat());
-    assert_eq!(ran.code(), Some(0), "{ran:?}");
-    ran.says("lifecycle  PASSED: 2 passed");
-    let deadline = Instant::now() + common::PATIENCE;
-    while std::net::TcpStream::connect(&address).is_ok() {
-        assert!(Instant::now() < deadline, "the server outlives the check");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-#[cfg(unix)]
-#[test]
-fn a_command_that_starts_no_server_is_told() {
-    let ran = run(&[
-        "check",
-        &free_address(),
-        "--conformance",
-        "--start",
-        "exit 3",
-    ]);
-    assert_eq!(ran.code(), Some(64), "{ran:?}");
-    ran.says("`exit 3` ended at once (exit status: 3)");
-    let relay = Relay::start(&[]);
-    let ran = run(&[
-        "check",
-        relay.address(),
-        "--conformance",
-        "--start",
-        "exit 3",
-    ]);
-    assert_eq!(ran.code(), Some(64), "{ran:?}");
-    ran.says("something else listens on");
 }

@@ -38,7 +38,7 @@ pub(crate) struct CheckArgs {
     #[arg(long)]
     token: Option<String>,
 
-    /// Sent as the address of the page the client runs in, such as https://your.app
+    /// Sent as the address of the page the client runs in, such as `https://your.app`
     #[arg(long, value_name = "URL")]
     origin: Option<HeaderValue>,
 

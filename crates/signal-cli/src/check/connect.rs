@@ -13,7 +13,8 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error as SocketError, protocol::WebSocketConfig};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-use crate::check::report::{Done, Problem, Recorder, Stop, Work};
+use crate::check::recorder::{Done, Recorder, Stop, Work};
+use crate::check::report::Problem;
 use crate::check::target::Target;
 use crate::check::{certificate, explain};
 use crate::show;

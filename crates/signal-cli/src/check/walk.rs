@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use crate::check::client::Client;
 use crate::check::connect::{self, Credentials};
-use crate::check::report::{Done, Pings, Problem, Recorder, Report, Stop, Work};
+use crate::check::recorder::{Done, Recorder, Stop, Work};
+use crate::check::report::{Pings, Problem, Report};
 use crate::check::target::Target;
 use crate::{check::explain, show};
 

@@ -1,10 +1,7 @@
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use clap::ValueEnum;
-
-use crate::settings::LogFormat;
 use crate::settings::setting::{Field, Setting, Unit, millis};
+use crate::settings::text::{name_of, parse_filter, parse_listen, parse_log_format};
 
 const OPEN_FILES: &str = "from the limit on open files";
 
@@ -381,54 +378,6 @@ const fn machine_limit(
     }
 }
 
-fn parse_listen(text: &str) -> Result<SocketAddr, String> {
-    let text = text.trim();
-    if let Ok(address) = text.parse() {
-        return Ok(address);
-    }
-    if let Ok(port) = text.parse() {
-        return Ok((Ipv4Addr::LOCALHOST, port).into());
-    }
-    if let Some((host, port)) = text.rsplit_once(':') {
-        if port.parse::<u64>().is_ok_and(|port| port > u16::MAX.into()) {
-            return Err(format!("{port} is no port, they end at 65535"));
-        }
-        if let Ok(port) = port.parse::<u16>() {
-            return match host {
-                "localhost" => Ok((Ipv4Addr::LOCALHOST, port).into()),
-                "" | "*" => Err(format!(
-                    "no address; write 0.0.0.0:{port} for every interface"
-                )),
-                _ => Err(format!(
-                    "{host} is no IP address; names are not looked up here"
-                )),
-            };
-        }
-    }
-    if let Ok(ip) = text.parse::<IpAddr>() {
-        let address = SocketAddr::new(ip, super::PORT);
-        return Err(format!("the port is missing; write {address}"));
-    }
-    Err("not an address with a port".to_owned())
-}
-
-fn parse_filter(text: &str) -> Result<String, String> {
-    match tracing_subscriber::EnvFilter::builder().parse(text) {
-        Ok(_) if !text.trim().is_empty() => Ok(text.trim().to_owned()),
-        _ => Err("no log filter; write error, warn, info, debug, trace or target=level".to_owned()),
-    }
-}
-
-fn parse_log_format(text: &str) -> Result<LogFormat, String> {
-    let format = LogFormat::from_str(text.trim(), true);
-    format.map_err(|_| "write text, json or auto".to_owned())
-}
-
-fn name_of(format: LogFormat) -> String {
-    let value = format.to_possible_value();
-    value.map_or_else(String::new, |value| value.get_name().to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -492,31 +441,5 @@ mod tests {
             .filter(|setting| setting.past.is_some())
             .count();
         assert_eq!(limits, fields.len());
-    }
-
-    #[test]
-    fn a_place_to_listen_is_read_in_the_usual_forms() {
-        for (text, address) in [
-            ("127.0.0.1:0", "127.0.0.1:0"),
-            ("8080", "127.0.0.1:8080"),
-            ("localhost:8080", "127.0.0.1:8080"),
-            ("[::]:4444", "[::]:4444"),
-        ] {
-            assert_eq!(
-                parse_listen(text),
-                Ok(address.parse().expect("an address")),
-                "{text}"
-            );
-        }
-        for (text, hint) in [
-            (":8080", "write 0.0.0.0:8080 for every interface"),
-            ("0.0.0.0", "write 0.0.0.0:4444"),
-            ("example.org:80", "names are not looked up"),
-            ("nonsense", "not an address with a port"),
-            ("127.0.0.1:80000", "80000 is no port, they end at 65535"),
-        ] {
-            let error = parse_listen(text).expect_err(text);
-            assert!(error.contains(hint), "{text}: {error}");
-        }
     }
 }
