@@ -16,7 +16,6 @@ fn tail(text: &str) -> &str {
 }
 
 /// A port that was free a moment ago.
-
 fn free_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("bound").to_string()

@@ -1,7 +1,10 @@
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use http::Uri;
+
+use crate::settings::PORT;
 
 /// The address of a server to check, taken apart.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -31,10 +34,7 @@ impl Target {
 
     /// Whether the server runs on this machine.
     pub(crate) fn is_loopback(&self) -> bool {
-        match self.host.parse::<std::net::IpAddr>() {
-            Ok(ip) => ip.to_canonical().is_loopback(),
-            Err(_) => self.host == "localhost" || self.host.ends_with(".localhost"),
-        }
+        is_loopback(&self.host)
     }
 
     /// The host as it stands in an address.
@@ -126,7 +126,7 @@ impl FromStr for Target {
                 "a name and password in the address are never sent; {mend}"
             ));
         }
-        let port = uri.port_u16();
+        let mut port = uri.port_u16();
         let secure = match scheme.as_deref() {
             Some("ws") => false,
             Some("wss") => true,
@@ -140,6 +140,11 @@ impl FromStr for Target {
             }
             Some(other) => {
                 return Err(format!("{other}:// is no WebSocket; write ws:// or wss://"));
+            }
+            None if port.is_none() && is_loopback(&host) => {
+                notes.push(format!("no scheme and port given: ws:// and {PORT} taken"));
+                port = Some(PORT);
+                false
             }
             None if port == Some(443) => {
                 notes.push("no scheme given: wss:// taken, because the port is 443".to_owned());
@@ -167,6 +172,13 @@ impl FromStr for Target {
             path,
             notes,
         })
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    match host.parse::<IpAddr>() {
+        Ok(ip) => ip.to_canonical().is_loopback(),
+        Err(_) => host == "localhost" || host.ends_with(".localhost"),
     }
 }
 
@@ -219,6 +231,9 @@ mod tests {
             ["https:// taken as wss://"]
         );
         assert_eq!(target("localhost:4444").to_string(), "ws://localhost:4444");
+        assert_eq!(target("localhost").to_string(), "ws://localhost:4444");
+        assert_eq!(target("ws://localhost").to_string(), "ws://localhost");
+        assert_eq!(target("example.org").to_string(), "ws://example.org");
         assert!(target("example.org:443").secure);
         assert!(
             "ftp://example.org"

@@ -56,7 +56,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
     limit(
         "message_bytes_max",
         "Longest message a peer may send",
-        "closed with 1009, on the frame's header",
+        "held for close_hold, then closed with 1009; the frame's header decides",
         Field::Number {
             unit: Unit::Bytes,
             read: |s| s.relay.core.message_bytes_max.into(),
