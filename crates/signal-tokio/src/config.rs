@@ -165,7 +165,13 @@ impl Config {
                 " bytes",
             ),
             ("headers_max", self.headers_max as u64, 8, 1_000, ""),
-            ("handshakes_max", self.handshakes_max as u64, 1, MANY, ""),
+            (
+                "handshakes_max",
+                self.handshakes_max as u64,
+                1,
+                MANY / 100,
+                "",
+            ),
             ("peers_max", self.peers_max as u64, 1, MANY, ""),
             (
                 "peers_per_ip_max",

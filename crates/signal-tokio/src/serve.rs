@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 
 use crate::shared::{Lifecycle, Shared};
 use crate::{http1, socket};
@@ -25,13 +24,8 @@ pub(crate) async fn serve(shared: &Arc<Shared>, listener: TcpListener) {
 }
 
 async fn accept_all(shared: &Arc<Shared>, listener: TcpListener) {
-    let handshakes = Arc::new(Semaphore::new(shared.config.handshakes_max));
     let mut pauses = 0_u64;
     loop {
-        // Never closed, so this waits and does not fail.
-        let Ok(handshake) = Arc::clone(&handshakes).acquire_owned().await else {
-            return;
-        };
         let (stream, remote) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) if is_of_one_connection(&error) => continue,
@@ -46,6 +40,11 @@ async fn accept_all(shared: &Arc<Shared>, listener: TcpListener) {
             }
         };
         pauses = 0;
+        // Never closed, so this waits and does not fail; meanwhile others wait in the kernel's backlog.
+        let handshakes = Arc::clone(&shared.handshakes);
+        let Ok(handshake) = handshakes.acquire_owned().await else {
+            return;
+        };
         let shared = Arc::clone(shared);
         tokio::spawn(async move {
             // Messages are small and each is written whole; waiting for more would only delay them.

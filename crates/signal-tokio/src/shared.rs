@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use signal_core::{Instant, Limits};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::authorize::Authorizer;
 use crate::config::Config;
@@ -35,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) shards: Shards,
     pub(crate) registry: Registry,
     pub(crate) counters: Counters,
+    /// Permits for connections that are in their HTTP request.
+    pub(crate) handshakes: Arc<Semaphore>,
     pub(crate) next_peer: AtomicU64,
     pub(crate) lifecycle: watch::Sender<Lifecycle>,
     /// Told whenever the last peer has left.
@@ -53,6 +55,7 @@ impl Shared {
             shards: Shards::new(config.queue_limits()),
             registry: Registry::default(),
             counters: Counters::default(),
+            handshakes: Arc::new(Semaphore::new(config.handshakes_max)),
             next_peer: AtomicU64::new(1),
             lifecycle: watch::Sender::new(Lifecycle::Serving),
             emptied: Notify::new(),
