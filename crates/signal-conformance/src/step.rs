@@ -67,7 +67,7 @@ pub enum Step {
         /// The payload.
         bytes: String,
     },
-    /// The connection must end, with nothing received before.
+    /// The connection must end, with nothing received before unless that is allowed.
     ExpectClosed {
         /// Whose.
         on: Vec<String>,
@@ -77,6 +77,9 @@ pub enum Step {
         /// How much longer than usual it may take, in milliseconds.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         within: Option<Amount>,
+        /// Whether messages may come before, which then do not matter.
+        #[serde(default, skip_serializing_if = "is_false")]
+        eventually: bool,
     },
     /// The connection must work: a fence passes.
     ExpectOpen {

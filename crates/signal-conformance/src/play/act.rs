@@ -63,13 +63,18 @@ impl Play<'_> {
                 }
                 Ok(())
             }
-            Step::ExpectClosed { on, codes, within } => {
+            Step::ExpectClosed {
+                on,
+                codes,
+                within,
+                eventually,
+            } => {
                 let within = within
                     .as_ref()
                     .map_or(Ok(0), |ms| self.values(round).amount(ms))?;
+                let within = Duration::from_millis(within);
                 for name in on {
-                    self.expect_closed(name, codes, Duration::from_millis(within))
-                        .await?;
+                    self.expect_closed(name, codes, within, *eventually).await?;
                 }
                 Ok(())
             }

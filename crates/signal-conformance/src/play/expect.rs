@@ -94,12 +94,16 @@ impl Play<'_> {
         name: &str,
         codes: &[u16],
         within: Duration,
+        eventually: bool,
     ) -> Outcome {
         let expected = match codes {
             [] => format!("{name}: closed"),
             codes => format!("{name}: closed with one of {codes:?}"),
         };
-        let event = self.next(name, within).await?;
+        let mut event = self.next(name, within).await?;
+        while eventually && event.text().is_some() {
+            event = self.next(name, within).await?;
+        }
         let (client, _) = self.client(name)?;
         client.standing = Standing::Closing;
         let right = |code| codes.is_empty() || codes.contains(&code);

@@ -196,16 +196,26 @@ impl Scenario {
             on: words(on),
             codes: codes.to_vec(),
             within: None,
+            eventually: false,
         })
     }
 
     /// Expects a close after the hold of a refused peer.
     pub(super) fn expect_refused_peer(self, on: &str, code: u16) -> Self {
-        let within = Some("2*close_hold".into());
+        self.expect_end_of_hold(on, code, false)
+    }
+
+    /// The same for a peer that may have received something before it was refused.
+    pub(super) fn expect_refused_in_the_end(self, on: &str, code: u16) -> Self {
+        self.expect_end_of_hold(on, code, true)
+    }
+
+    fn expect_end_of_hold(self, on: &str, code: u16, eventually: bool) -> Self {
         self.step(Step::ExpectClosed {
             on: words(on),
             codes: vec![code],
-            within,
+            within: Some("2*close_hold".into()),
+            eventually,
         })
     }
 

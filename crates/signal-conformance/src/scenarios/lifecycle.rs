@@ -108,6 +108,7 @@ fn ends() -> Vec<Scenario> {
             on: words("a b"),
             codes: vec![1012],
             within: Some(30_000.into()),
+            eventually: false,
         })
         .step(Step::Restart),
         lifecycle(
