@@ -29,7 +29,7 @@ use crate::{drain, http1, messages, serve, socket};
 /// - [`serve_stream`](Self::serve_stream) takes one fresh connection, for TLS or a test pipe;
 /// - [`upgrade`](Self::upgrade) and [`accept`](Self::accept) leave HTTP to another server;
 /// - [`accept_messages`](Self::accept_messages) leaves WebSocket frames to another server too;
-/// - [`router`](Self::router) is all of that for axum (feature `axum`).
+/// - `router` is all of that for axum (feature `axum`).
 #[derive(Clone, Debug)]
 pub struct Relay {
     pub(crate) shared: Arc<Shared>,

@@ -249,3 +249,40 @@ async fn whoever_answers_pings_stays() {
     }
     peer.settle().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn random_bytes_end_their_own_connection_at_most() {
+    let relay = relay(|_| {});
+    let (mut ann, mut ben) = (open(&relay).await, open(&relay).await);
+    for peer in [&mut ann, &mut ben] {
+        peer.subscribe("t").await;
+        peer.settle().await;
+    }
+    let mut random = fastrand::Rng::with_seed(1);
+    for number in 0..300 {
+        let mut bytes: Vec<u8> = (0..random.usize(1..200)).map(|_| random.u8(..)).collect();
+        // A third as it is, before any upgrade; a third behind one; a third as what looks like a frame.
+        let upgrade = if number % 3 == 0 {
+            &[]
+        } else {
+            common::UPGRADE.as_bytes()
+        };
+        if number % 3 == 2 {
+            bytes = frame(random.u8(..) & 0x8f, &bytes);
+        }
+        let mut bad = common::Wire::start(common::dial(&relay));
+        bad.send_raw(&[upgrade, &bytes].concat()).await;
+        // Some wait for the answer, some do not.
+        if random.bool() {
+            let _ = tokio::time::timeout(Duration::from_secs(1), bad.next()).await;
+        }
+    }
+    common::until(&relay, "all but two have gone", |stats| stats.peers == 2).await;
+    ann.publish("t", 1).await;
+    let answer = ann.next_answering_pings().await.expect("an answer").json();
+    assert_eq!(answer["clients"], 2);
+    assert_eq!(
+        ben.next_answering_pings().await.expect("a message").json(),
+        answer
+    );
+}
