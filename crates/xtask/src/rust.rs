@@ -78,7 +78,7 @@ pub(crate) fn msrv(_: &Tools) -> Result<(), Stop> {
         "--no-self-update",
     ];
     if run(&mut command("rustup", install)).is_err() {
-        let mend = format!("rustup {}", install[..3].join(" "));
+        let mend = format!("run rustup {}", install[..3].join(" "));
         return Err(Stop::Optional {
             what: format!("Rust {version}"),
             mend,
@@ -111,7 +111,7 @@ pub(crate) fn deny(_: &Tools) -> Result<(), Stop> {
     if output(&mut cargo(["deny", "--version"])).is_none() {
         return Err(Stop::Optional {
             what: "cargo-deny".to_owned(),
-            mend: "cargo install --locked cargo-deny".to_owned(),
+            mend: "run cargo install --locked cargo-deny".to_owned(),
         });
     }
     run(&mut cargo([

@@ -35,7 +35,7 @@ impl fmt::Display for Stop {
         match self {
             Self::Failed(reason) => f.write_str(reason),
             Self::Missing { what, mend } | Self::Optional { what, mend } => {
-                write!(f, "{what} is missing; to install: {mend}")
+                write!(f, "{what} is missing; {mend}")
             }
         }
     }

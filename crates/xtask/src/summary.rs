@@ -111,13 +111,13 @@ mod tests {
     fn missing() -> Stop {
         Stop::Missing {
             what: "Chromium".into(),
-            mend: "apt-get install chromium".into(),
+            mend: "run apt-get install chromium".into(),
         }
     }
 
     #[test]
     fn what_cannot_run_is_skipped_here_and_fails_in_ci() {
-        let reason = "Chromium is missing; to install: apt-get install chromium".to_owned();
+        let reason = "Chromium is missing; run apt-get install chromium".to_owned();
         assert_eq!(
             Verdict::of(Err(missing()), false),
             Verdict::Skipped(reason.clone())

@@ -176,7 +176,7 @@ pub(crate) fn apt_install(packages: &[&str], what: &str) -> Result<(), Stop> {
     let is_root = output(&mut command("id", ["-u"])).is_some_and(|id| id == "0");
     if !is_root || on_path(&["apt-get"]).is_none() {
         let mend = format!(
-            "sudo apt-get install {}, or your system's package of it",
+            "run sudo apt-get install {}, or install your system's package of it",
             packages.join(" ")
         );
         return Err(Stop::Missing {

@@ -67,7 +67,7 @@ impl Toolchain {
         .map_err(|stop| match stop {
             Stop::Missing { what, .. } => Stop::Missing {
                 what,
-                mend: format!("rustup target add {}", wanted.join(" ")),
+                mend: format!("run rustup target add {}", wanted.join(" ")),
             },
             Stop::Failed(_) | Stop::Optional { .. } => stop,
         })?;
