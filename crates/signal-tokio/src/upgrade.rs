@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT,
-    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+    SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
+    TRANSFER_ENCODING, UPGRADE,
 };
 use http::request::Parts;
 use http::{HeaderMap, Method, Response, StatusCode, Version};
@@ -130,6 +131,10 @@ fn check_upgrade(request: &Parts) -> Result<&HeaderValue, Answer> {
     if !has_token(headers, &UPGRADE, "websocket") {
         return Err(bad("the only upgrade here is websocket"));
     }
+    if has_body(headers) {
+        // Its bytes would be taken for frames, or, behind a proxy that thinks otherwise, for the next request.
+        return Err(bad("a WebSocket upgrade has no body"));
+    }
     let mut versions = headers.get_all(SEC_WEBSOCKET_VERSION).iter();
     if versions.next().map(HeaderValue::as_bytes) != Some(b"13") || versions.next().is_some() {
         let mut response = text(
@@ -149,6 +154,12 @@ fn check_upgrade(request: &Parts) -> Result<&HeaderValue, Answer> {
         (Some(key), None) if is_key(key.as_bytes()) => Ok(key),
         _ => Err(bad("Sec-WebSocket-Key must be 16 bytes in base64")),
     }
+}
+
+fn has_body(headers: &HeaderMap) -> bool {
+    let lengths = headers.get_all(CONTENT_LENGTH);
+    headers.contains_key(TRANSFER_ENCODING)
+        || lengths.iter().any(|length| length.as_bytes() != b"0")
 }
 
 /// Whether these are the 24 characters that 16 bytes make in base64.

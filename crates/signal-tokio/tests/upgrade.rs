@@ -137,6 +137,17 @@ async fn broken_upgrades_are_refused() {
             upgrade_with(key, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZ!==\r\n"),
         ),
         ("400", upgrade_with(key, &key.repeat(2))),
+        (
+            "400",
+            upgrade_with("Host: localhost", "Host: localhost\r\nContent-Length: 3"),
+        ),
+        (
+            "400",
+            upgrade_with(
+                "Host: localhost",
+                "Host: localhost\r\nTransfer-Encoding: chunked",
+            ),
+        ),
         ("426", upgrade_with("Version: 13", "Version: 12")),
         ("426", upgrade_with("Version: 13", "Version: 8")),
         ("426", upgrade_with("Sec-WebSocket-Version: 13\r\n", "")),
