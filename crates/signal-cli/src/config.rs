@@ -4,7 +4,9 @@ use std::fmt::Write;
 
 use clap::{Args, Subcommand};
 
-use crate::settings::{Environment, Given, Mistake, Origin, Resolved, SETTINGS, Settings, resolve};
+use crate::settings::{
+    Environment, Given, Limit, Mistake, Origin, Resolved, SETTINGS, Settings, resolve,
+};
 
 /// What to do with the settings.
 #[derive(Args, Debug)]
@@ -99,8 +101,8 @@ fn defaults(env: bool) -> String {
     let settings = Settings::default();
     SETTINGS.iter().fold(String::new(), |mut out, setting| {
         let past = setting
-            .past
-            .map(|past| format!(" Past it: {past}."))
+            .limit
+            .map(|limit| format!(" Past it: {}.", limit.past))
             .unwrap_or_default();
         let _ = writeln!(out, "# {}.{past}", setting.what);
         let value = setting.show(&settings);
@@ -128,15 +130,17 @@ fn toml_value(value: &str) -> String {
 /// The table that the README shows.
 fn markdown() -> String {
     let settings = Settings::default();
-    let mut out = "| name | default | what | past it |\n|---|---|---|---|\n".to_owned();
+    let mut out = "| name | default | what | past it | why |\n|---|---|---|---|---|\n".to_owned();
     for setting in SETTINGS {
-        let Some(past) = setting.past else { continue };
+        let Some(Limit { past, why }) = setting.limit else {
+            continue;
+        };
         let default = setting
             .default
             .map_or_else(|| setting.show(&settings), str::to_owned);
         let _ = writeln!(
             out,
-            "| `{}` | {default} | {} | {past} |",
+            "| `{}` | {default} | {} | {past} | {why} |",
             setting.name, setting.what
         );
     }

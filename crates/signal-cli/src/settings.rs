@@ -16,7 +16,7 @@ use clap::ValueEnum;
 pub(crate) use given::Given;
 pub(crate) use mistake::Mistake;
 pub(crate) use resolve::{Origin, Resolved, resolve};
-pub(crate) use setting::Setting;
+pub(crate) use setting::{Limit, Setting};
 pub(crate) use sources::Environment;
 pub(crate) use table::SETTINGS;
 pub(crate) use value::parse_time;

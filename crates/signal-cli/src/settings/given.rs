@@ -36,8 +36,8 @@ fn flag(setting: &'static Setting, defaults: &Settings) -> Arg {
         .default
         .map_or_else(|| setting.show(defaults), str::to_owned);
     let past = setting
-        .past
-        .map(|past| format!("; past it: {past}"))
+        .limit
+        .map(|limit| format!("; past it: {}", limit.past))
         .unwrap_or_default();
     let arg = Arg::new(setting.name)
         .long(setting.flag())
@@ -47,7 +47,7 @@ fn flag(setting: &'static Setting, defaults: &Settings) -> Arg {
         .value_parser(value_parser!(String))
         .allow_hyphen_values(true)
         .help(format!("{}{past} [default: {default}]", setting.what));
-    let arg = if setting.past.is_some() {
+    let arg = if setting.limit.is_some() {
         arg.help_heading("Limits")
     } else {
         arg

@@ -13,11 +13,20 @@ pub(crate) struct Setting {
     pub(crate) name: &'static str,
     /// What it does, for help and README.
     pub(crate) what: &'static str,
-    /// What happens past it, if it is a limit.
-    pub(crate) past: Option<&'static str>,
+    /// What makes it a limit, if it is one.
+    pub(crate) limit: Option<Limit>,
     /// The default in words, where it depends on the machine.
     pub(crate) default: Option<&'static str>,
     pub(crate) field: Field,
+}
+
+/// What there is to know of a limit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limit {
+    /// What happens past it.
+    pub(crate) past: &'static str,
+    /// Where the default comes from.
+    pub(crate) why: &'static str,
 }
 
 /// The place of a setting in [`Settings`].

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::settings::setting::{Field, Setting, Unit, millis};
+use crate::settings::setting::{Field, Limit, Setting, Unit, millis};
 use crate::settings::text::{name_of, parse_filter, parse_listen, parse_log_format};
 
 const OPEN_FILES: &str = "from the limit on open files";
@@ -11,7 +11,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         name: "listen",
         what: "Where to listen: an address and a port, or a port on this machine alone. 0.0.0.0:4444 is every \
                interface, 127.0.0.1:0 a port that is free",
-        past: None,
+        limit: None,
         default: None,
         field: Field::Text {
             form: "IP:PORT",
@@ -22,7 +22,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
     Setting {
         name: "threads",
         what: "Threads that serve, each with a listener of its own",
-        past: None,
+        limit: None,
         default: Some("the number of cores"),
         field: Field::Number {
             unit: Unit::Count,
@@ -33,7 +33,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
     Setting {
         name: "log",
         what: "What to log: error, warn, info, debug or trace, or a filter such as warn,signal_tokio=debug",
-        past: None,
+        limit: None,
         default: None,
         field: Field::Text {
             form: "FILTER",
@@ -44,7 +44,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
     Setting {
         name: "log_format",
         what: "How log lines look: text, json, or auto, which is text on a terminal and json elsewhere",
-        past: None,
+        limit: None,
         default: None,
         field: Field::Text {
             form: "FORMAT",
@@ -57,6 +57,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "message_bytes_max",
         "Longest message a peer may send",
         "held for close_hold, then closed with 1009; the frame's header decides",
+        "a stock client's largest message measured 1.4 KB, session descriptions with many media lines stay under 10 KB",
         Field::Number {
             unit: Unit::Bytes,
             read: |s| s.relay.core.message_bytes_max.into(),
@@ -67,6 +68,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "depth_max",
         "Deepest nesting of a message",
         "ignored, and counted as invalid",
+        "no session description comes near it; the reference closes every receiver at some 4,000 levels",
         Field::Number {
             unit: Unit::Count,
             read: |s| s.relay.core.depth_max.into(),
@@ -77,6 +79,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "topics_per_peer_max",
         "Topics a peer may be subscribed to at once",
         "further topics are skipped",
+        "a stock client has one topic for each open document",
         Field::Number {
             unit: Unit::Count,
             read: |s| s.relay.core.topics_per_peer_max.into(),
@@ -87,6 +90,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "topic_bytes_max",
         "Longest topic",
         "the topic is skipped",
+        "room names are words or hashes",
         Field::Number {
             unit: Unit::Bytes,
             read: |s| s.relay.core.topic_bytes_max.into(),
@@ -97,6 +101,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "messages_per_second",
         "Messages a peer may send each second, pings apart",
         "dropped, and a strike",
+        "two stock clients that meet and part send 17 together, then nothing",
         Field::Number {
             unit: Unit::Count,
             read: |s| s.relay.core.messages_per_second.into(),
@@ -107,6 +112,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "messages_burst",
         "Messages a peer may send at once after a pause",
         "dropped, and a strike",
+        "joining a room of 34 peers takes some 400 messages",
         Field::Number {
             unit: Unit::Count,
             read: |s| s.relay.core.messages_burst.into(),
@@ -117,6 +123,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "fan_out_per_second",
         "Deliveries each second that a peer's publishes may cause",
         "dropped, and a strike",
+        "a 64 KiB publish to 1,000 peers is not one message",
         Field::Number {
             unit: Unit::Count,
             read: |s| s.relay.core.fan_out_per_second.into(),
@@ -127,6 +134,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "fan_out_burst",
         "Deliveries a peer's publishes may cause at once after a pause",
         "dropped, and a strike",
+        "a join into a room of 34 with 20 candidates for each peer",
         Field::Number {
             unit: Unit::Count,
             read: |s| s.relay.core.fan_out_burst.into(),
@@ -137,6 +145,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "pings_per_second",
         "Ping messages a peer may send each second",
         "dropped, and a strike",
+        "a stock client pings each 15 s; own budget, so that nothing else starves its pongs",
         Field::Number {
             unit: Unit::Count,
             read: |s| s.relay.core.pings_per_second.into(),
@@ -147,6 +156,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "pings_burst",
         "Ping messages a peer may send at once after a pause",
         "dropped, and a strike",
+        "a client that was suspended catches up",
         Field::Number {
             unit: Unit::Count,
             read: |s| s.relay.core.pings_burst.into(),
@@ -157,6 +167,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "strikes_per_second",
         "Strikes that are forgiven each second",
         "they add up",
+        "who was too fast once is not marked for ever",
         Field::Number {
             unit: Unit::Count,
             read: |s| s.relay.core.strikes_per_second.into(),
@@ -167,6 +178,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "strikes_burst",
         "Strikes a peer may collect",
         "held for close_hold, then closed with 4429",
+        "two seconds past the rate of messages is an accident, more is not",
         Field::Number {
             unit: Unit::Count,
             read: |s| s.relay.core.strikes_burst.into(),
@@ -177,6 +189,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "invalid_messages_max",
         "Messages in a row that may be no JSON",
         "held for close_hold, then closed with 1007",
+        "a confused tool gets a chance, a scanner does not",
         Field::Number {
             unit: Unit::Count,
             read: |s| s.relay.core.invalid_messages_max.into(),
@@ -187,6 +200,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "ping_interval",
         "Time between two WebSocket pings to a peer",
         "closed with 4408, if nothing came since the last ping",
+        "as y-webrtc's server; under the idle timeout of common proxies, 60 s",
         Field::Number {
             unit: Unit::Millis,
             read: |s| millis(s.relay.core.ping_interval),
@@ -197,6 +211,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "close_hold",
         "How long a refused peer is held, unread and unserved, so that it cannot reconnect at once",
         "the connection ends",
+        "a stock client that is closed comes back after 4 ms, for ever",
         Field::Number {
             unit: Unit::Millis,
             read: |s| millis(s.relay.core.close_hold),
@@ -208,6 +223,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "outbound_bytes_max",
         "Bytes that may wait for one peer",
         "closed with 1013",
+        "the burst of a full room, on a slow phone",
         Field::Number {
             unit: Unit::Bytes,
             read: |s| s.relay.outbound_bytes_max as u64,
@@ -218,6 +234,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "outbound_frames_max",
         "Messages that may wait for one peer",
         "closed with 1013",
+        "small frames cost more memory than they weigh",
         Field::Number {
             unit: Unit::Count,
             read: |s| s.relay.outbound_frames_max as u64,
@@ -228,6 +245,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "write_deadline",
         "How long a peer may take nothing of what waits for it",
         "TCP reset",
+        "a phone that changes networks is back in less; a dead one should not hold 1 MiB longer",
         Field::Number {
             unit: Unit::Millis,
             read: |s| millis(s.relay.write_deadline),
@@ -238,6 +256,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "close_timeout",
         "How long a close may take",
         "TCP reset",
+        "one round trip of the slowest network, and some",
         Field::Number {
             unit: Unit::Millis,
             read: |s| millis(s.relay.close_timeout),
@@ -249,6 +268,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "handshake_timeout",
         "How long a client may take for its HTTP request",
         "HTTP 408",
+        "a request is one packet; who needs longer is holding a place",
         Field::Number {
             unit: Unit::Millis,
             read: |s| millis(s.relay.handshake_timeout),
@@ -259,6 +279,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "header_bytes_max",
         "Longest request head",
         "HTTP 431",
+        "what other servers accept; enough for cookies and a token",
         Field::Number {
             unit: Unit::Bytes,
             read: |s| s.relay.header_bytes_max as u64,
@@ -269,6 +290,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "headers_max",
         "Headers of a request",
         "HTTP 431",
+        "browsers send about 20, a proxy adds a few",
         Field::Number {
             unit: Unit::Count,
             read: |s| s.relay.headers_max as u64,
@@ -279,6 +301,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "handshakes_max",
         "Connections that may be in their HTTP request at once",
         "new ones wait in the kernel",
+        "unfinished requests must not use up the places of peers",
         Field::Number {
             unit: Unit::Count,
             read: |s| s.relay.handshakes_max as u64,
@@ -289,6 +312,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "peers_max",
         "Peers at once",
         "HTTP 503 with Retry-After",
+        "a peer is an open file; the process needs some itself",
         Field::Number {
             unit: Unit::Count,
             read: |s| s.relay.peers_max as u64,
@@ -299,6 +323,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "peers_per_ip_max",
         "Peers at once from one IPv4 address or IPv6 /64",
         "HTTP 429 with Retry-After",
+        "a school behind one address",
         Field::Number {
             unit: Unit::Count,
             read: |s| s.relay.peers_per_ip_max as u64,
@@ -309,6 +334,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "connects_per_minute_per_ip",
         "Upgrades in a minute from one IPv4 address or IPv6 /64",
         "HTTP 429 with Retry-After",
+        "such a school comes back after an outage",
         Field::Number {
             unit: Unit::Count,
             read: |s| s.relay.connects_per_minute_per_ip.into(),
@@ -319,6 +345,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "limit_private_ips",
         "Hold loopback and private addresses to the limits per address too; they are mostly proxies",
         "as these two limits",
+        "a relay behind a proxy must not take the world for one client",
         Field::Number {
             unit: Unit::Switch,
             read: |s| s.relay.limit_private_ips.into(),
@@ -329,6 +356,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "refuse_after_close",
         "How long an address is refused after one of its peers broke a limit",
         "HTTP 429 until then",
+        "a refused stock client backs off to a try each 1.3 s, a closed one does not",
         Field::Number {
             unit: Unit::Millis,
             read: |s| millis(s.relay.refuse_after_close),
@@ -339,6 +367,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "drain_seconds",
         "Over how long a shutdown spreads the closes, so that not all come back at once",
         "the process ends",
+        "a thousand clients come back at 100 a second",
         Field::Number {
             unit: Unit::Seconds,
             read: |s| s.relay.drain_seconds.into(),
@@ -351,12 +380,13 @@ const fn limit(
     name: &'static str,
     what: &'static str,
     past: &'static str,
+    why: &'static str,
     field: Field,
 ) -> Setting {
     Setting {
         name,
         what,
-        past: Some(past),
+        limit: Some(Limit { past, why }),
         default: None,
         field,
     }
@@ -367,12 +397,13 @@ const fn machine_limit(
     name: &'static str,
     what: &'static str,
     past: &'static str,
+    why: &'static str,
     field: Field,
 ) -> Setting {
     Setting {
         name,
         what,
-        past: Some(past),
+        limit: Some(Limit { past, why }),
         default: Some(OPEN_FILES),
         field,
     }
@@ -438,7 +469,7 @@ mod tests {
         }
         let limits = SETTINGS
             .iter()
-            .filter(|setting| setting.past.is_some())
+            .filter(|setting| setting.limit.is_some())
             .count();
         assert_eq!(limits, fields.len());
     }
