@@ -9,7 +9,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     vec![
         two_nodes(
             "cluster.publish",
-            "P1 P4",
+            "O6 P1 P4",
             "a publish on one node reaches the subscribers on the other, and all are counted",
         )
         .needs([CountAll])
@@ -19,7 +19,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         .expect_publish("a b", r#""data":2"#, 2),
         two_nodes(
             "cluster.order",
-            "O3",
+            "O6 O3",
             "messages of one publisher keep their order on the other node",
         )
         .needs([CountAll])
@@ -31,7 +31,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         }),
         two_nodes(
             "cluster.disconnect",
-            "S8",
+            "O6 S8",
             "a peer that leaves one node is in no later count on the other",
         )
         .needs([CountAll])

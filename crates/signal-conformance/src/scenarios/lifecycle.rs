@@ -113,7 +113,7 @@ fn ends() -> Vec<Scenario> {
         .step(Step::Restart),
         lifecycle(
             "lifecycle.restart",
-            "S8 N1",
+            "V5 S8 N1",
             "after a restart the old connections are gone, and nothing is remembered of them",
         )
         .needs([Restart])
@@ -135,7 +135,7 @@ fn hibernation() -> Vec<Scenario> {
     vec![
         hibernates(
             "lifecycle.hibernate.subscriptions",
-            "S1 P4",
+            "V4 S1 P4",
             "subscriptions outlast hibernation",
         )
         .room("a b")
@@ -144,7 +144,7 @@ fn hibernation() -> Vec<Scenario> {
         .expect_publish("a b", r#""data":1"#, 2),
         hibernates(
             "lifecycle.hibernate.unsubscribed",
-            "S1",
+            "V4 S1",
             "what was unsubscribed stays so",
         )
         .connect("a b")
@@ -157,7 +157,7 @@ fn hibernation() -> Vec<Scenario> {
         .expect("a b", r#"{"type":"publish","topic":"${t}-2","clients":2}"#),
         hibernates(
             "lifecycle.hibernate.between_any_two",
-            "S2 O1 K1",
+            "V4 S2 O1 K1",
             "hibernation between any two messages changes nothing",
         )
         .connect("a b")
@@ -179,7 +179,7 @@ fn hibernation() -> Vec<Scenario> {
         .expect_nothing("a"),
         hibernates(
             "lifecycle.hibernate.closed",
-            "S8 C1",
+            "V4 S8 C1",
             "a peer that closes after hibernation is answered, and in no later count",
         )
         .room("a b")
@@ -189,7 +189,7 @@ fn hibernation() -> Vec<Scenario> {
         .await_clients("a", 1),
         hibernates(
             "lifecycle.hibernate.topics",
-            "S1 L5",
+            "V4 S1 L5",
             "forty topics of one peer outlast hibernation",
         )
         .connect("a")
@@ -209,7 +209,7 @@ fn hibernation() -> Vec<Scenario> {
         }),
         hibernates(
             "lifecycle.hibernate.budgets",
-            "L2 L4",
+            "V4 L2 L4",
             "what was used of a budget stays used across hibernation",
         )
         .when("5*messages_per_second+5*strikes_per_second+30<messages_burst")
@@ -222,7 +222,7 @@ fn hibernation() -> Vec<Scenario> {
         .expect_refused_peer("x", 4429),
         hibernates(
             "lifecycle.hibernate.half_open",
-            "V1",
+            "V4 V1",
             "a peer that vanishes is gone within two intervals, hibernation or not",
         )
         .room("a x")
@@ -233,7 +233,7 @@ fn hibernation() -> Vec<Scenario> {
         .expect_publish("a", r#""data":1"#, 1),
         hibernates(
             "lifecycle.hibernate.grant",
-            "A1 A2",
+            "V4 A1 A2",
             "grants outlast hibernation",
         )
         .connect_granted("a", "${t}", "${t}")
