@@ -1,4 +1,5 @@
-//! Measures what an idle, subscribed connection costs the relay in process memory: `idle [CONNECTIONS]`.
+//! Measures what an idle, subscribed connection costs the relay in process memory: `idle [CONNECTIONS [BYTES_MAX]]`. Fails if it
+//! is more than `BYTES_MAX`.
 //!
 //! The relay runs in a child process, so that the client's memory is not counted. Each connection is subscribed to one topic of
 //! its own, named by a UUID, and has sent and received its first messages. Linux only: it reads `/proc`.
@@ -21,11 +22,19 @@ fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    match std::env::args().nth(1).as_deref() {
-        Some("--server") => runtime.block_on(serve()),
-        Some(count) => runtime.block_on(measure(count.parse()?)),
-        None => runtime.block_on(measure(10_000)),
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (count, bytes_max) = match arguments[..] {
+        ["--server"] => return runtime.block_on(serve()),
+        [] => (10_000, u64::MAX),
+        [count] => (count.parse()?, u64::MAX),
+        [count, bytes_max, ..] => (count.parse()?, bytes_max.parse()?),
+    };
+    let bytes = runtime.block_on(measure(count))?;
+    if bytes > bytes_max {
+        return Err(format!("{bytes} bytes per connection, more than {bytes_max}").into());
     }
+    Ok(())
 }
 
 async fn serve() -> Result<()> {
@@ -37,7 +46,8 @@ async fn serve() -> Result<()> {
     Ok(())
 }
 
-async fn measure(count: usize) -> Result<()> {
+/// Prints what it finds, and returns the resident bytes for each connection.
+async fn measure(count: usize) -> Result<u64> {
     let mut server = Command::new(std::env::current_exe()?)
         .arg("--server")
         .stdout(Stdio::piped())
@@ -50,7 +60,7 @@ async fn measure(count: usize) -> Result<()> {
     result
 }
 
-async fn open_and_measure(address: &str, pid: u32, count: usize) -> Result<()> {
+async fn open_and_measure(address: &str, pid: u32, count: usize) -> Result<u64> {
     let mut connections = Vec::new();
     for number in 0..WARM_UP {
         connections.push(subscribe(address, number).await?);
@@ -77,7 +87,7 @@ async fn open_and_measure(address: &str, pid: u32, count: usize) -> Result<()> {
         before.resident / 1024,
         after.resident / 1024
     );
-    Ok(())
+    Ok(per_connection(after.resident, before.resident))
 }
 
 /// Opens a connection that has subscribed and heard its own message.

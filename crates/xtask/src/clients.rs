@@ -31,6 +31,29 @@ pub(crate) fn conformance(_: &Tools) -> Result<(), Stop> {
     relay.check_alive()
 }
 
+/// Ten thousand idle connections, and what the relay may take of memory for each.
+pub(crate) fn idle(_: &Tools) -> Result<(), Stop> {
+    const CONNECTIONS: &str = "10000";
+    const BYTES_MAX: &str = "4096";
+    if !cfg!(target_os = "linux") {
+        return Err(Stop::Optional {
+            what: "Linux, whose /proc tells the memory of a process".to_owned(),
+            mend: "run it there".to_owned(),
+        });
+    }
+    run(&mut cargo([
+        "run",
+        "--release",
+        "--package",
+        "signal-tokio",
+        "--example",
+        "idle",
+        "--",
+        CONNECTIONS,
+        BYTES_MAX,
+    ]))
+}
+
 pub(crate) fn y_webrtc(tools: &Tools) -> Result<(), Stop> {
     tools.node_modules()?;
     run_script("y-webrtc.js", &[])
