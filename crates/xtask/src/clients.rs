@@ -2,7 +2,7 @@
 //!
 //! Each script under `acceptance/` starts, kills and restarts the relay itself, on a port of its own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::relay::Relay;
 use crate::step::{Stop, cargo, command, run};
@@ -28,7 +28,33 @@ pub(crate) fn conformance(_: &Tools) -> Result<(), Stop> {
         &signal,
         ["check", &relay.url(), "--conformance", "--hostile"],
     ))?;
-    relay.check_alive()
+    relay.check_alive()?;
+    drop(relay);
+    lifecycle(&signal)
+}
+
+/// Liveness, drain and restart, against a relay that `check` starts and ends itself. Its pings are a second apart, so that
+/// nobody waits a minute.
+fn lifecycle(signal: &Path) -> Result<(), Stop> {
+    let address = format!("127.0.0.1:{}", workspace::free_port()?);
+    let serve = format!(
+        "{} serve --listen {address} --ping-interval 1s --drain-seconds 1",
+        signal.display()
+    );
+    let url = format!("ws://{address}");
+    run(&mut command(
+        signal,
+        [
+            "check",
+            &url,
+            "--conformance",
+            "--level",
+            "lifecycle",
+            "--patient",
+            "--start",
+            &serve,
+        ],
+    ))
 }
 
 /// Ten thousand idle connections, and what the relay may take of memory for each.
