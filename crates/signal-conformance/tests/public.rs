@@ -95,7 +95,7 @@ fn path_from(variable: &str) -> Option<PathBuf> {
         return Some(path.into());
     }
     assert!(
-        std::env::var_os("CI").is_none(),
+        !std::env::var("CI").is_ok_and(|value| value == "true" || value == "1"),
         "{variable} must be set in CI"
     );
     eprintln!("skipped: {variable} is not set (`cargo xtask test` sets it)");

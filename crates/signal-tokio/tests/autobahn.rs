@@ -21,7 +21,7 @@ type Results = BTreeMap<String, String>;
 fn autobahn_cases_pass_as_recorded() {
     let Some(kosoku) = std::env::var_os("SIGNAL_KOSOKU") else {
         assert!(
-            std::env::var_os("CI").is_none(),
+            !std::env::var("CI").is_ok_and(|value| value == "true" || value == "1"),
             "SIGNAL_KOSOKU must name the kosoku program under CI"
         );
         eprintln!("skipped: SIGNAL_KOSOKU does not name the kosoku program");
