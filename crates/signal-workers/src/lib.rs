@@ -1,0 +1,41 @@
+#![doc = include_str!("../README.md")]
+// One panic would reset every room of the isolate: Workers build with `panic = "abort"`.
+#![deny(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unreachable
+)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used,
+        reason = "a test may panic"
+    )
+)]
+
+mod address;
+mod alarm;
+mod attachment;
+mod closing;
+mod event;
+mod front;
+mod host;
+mod overflow;
+mod refusal;
+mod relay;
+mod routing;
+mod runtime;
+mod settings;
+mod sockets;
+mod ticket;
+
+pub use front::{everyone, fetch, fetch_with};
+pub use refusal::Refusal;
+pub use relay::Relay;
+pub use settings::{Rooms, Settings, SettingsError};
+pub use signal_core::{Grant, Instant, Limits, TopicSet};

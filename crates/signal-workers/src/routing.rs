@@ -1,0 +1,288 @@
+//! What a request asks for, decided before the object is woken and billed.
+
+use crate::address::Address;
+use crate::refusal::{Cause, Refusal};
+use crate::settings::{ROOM_NAME_BYTES_MAX, Rooms, Settings};
+
+/// What the decision rests on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Facts<'a> {
+    pub(crate) method: &'a str,
+    /// The path of the URL as it was sent.
+    pub(crate) path: &'a str,
+    /// The query of the URL as it was sent, without its question mark.
+    pub(crate) query: Option<&'a str>,
+    /// `Upgrade`.
+    pub(crate) upgrade: Option<&'a str>,
+    /// `Origin`.
+    pub(crate) origin: Option<&'a str>,
+    /// `CF-Connecting-IP`. Cloudflare's edge sets it; no other header is believed.
+    pub(crate) connecting_ip: Option<&'a str>,
+    /// Whether `Access-Control-Request-Method` is there.
+    pub(crate) asks_for_cors: bool,
+}
+
+/// What to do with a request.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Route {
+    /// Say that all is well, as JSON.
+    Health,
+    /// Allow a page to ask.
+    Preflight,
+    /// `okay`, what y-webrtc's server answers to anything that is no upgrade.
+    Okay,
+    /// Answer with this.
+    Refuse(Refusal),
+    /// Let an object accept it, once the connect rate and the token have been judged.
+    Upgrade(Upgrade),
+}
+
+/// A connection that may come in as far as the URL and the origin say.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Upgrade {
+    /// The name of the object.
+    pub(crate) object: String,
+    /// The client, if it is held to the limits per address.
+    pub(crate) address: Option<Address>,
+}
+
+/// Decides.
+pub(crate) fn route(facts: Facts<'_>, settings: &Settings) -> Route {
+    let wants_websocket = facts
+        .upgrade
+        .is_some_and(|name| name.eq_ignore_ascii_case("websocket"));
+    if !wants_websocket {
+        return match facts.path {
+            _ if facts.method == "OPTIONS" && facts.asks_for_cors => Route::Preflight,
+            "/healthz" | "/readyz" => Route::Health,
+            _ => Route::Okay,
+        };
+    }
+    if !origin_may_connect(facts.origin, settings) {
+        return Route::Refuse(Refusal::because(Cause::Origin));
+    }
+    let address = facts
+        .connecting_ip
+        .and_then(|ip| Address::limited(ip, settings.limit_private_ips));
+    match object_name(facts, settings.rooms) {
+        Ok(object) => Route::Upgrade(Upgrade { object, address }),
+        Err(cause) => Route::Refuse(Refusal::because(cause)),
+    }
+}
+
+/// A browser always says where its page is from; who says nothing is no browser, and could say anything.
+fn origin_may_connect(origin: Option<&str>, settings: &Settings) -> bool {
+    let allowed = &settings.allowed_origins;
+    origin.is_none_or(|origin| allowed.is_empty() || allowed.iter().any(|one| one == origin))
+}
+
+fn object_name(facts: Facts<'_>, rooms: Rooms) -> Result<String, Cause> {
+    match rooms {
+        Rooms::Global => Ok("global".to_owned()),
+        Rooms::ByName => {
+            let name = room_name(facts)
+                .filter(|name| !name.is_empty())
+                .ok_or(Cause::NoRoom)?;
+            if name.len() > ROOM_NAME_BYTES_MAX {
+                return Err(Cause::RoomName);
+            }
+            Ok(format!("room/{name}"))
+        }
+        Rooms::Hashed(count) => {
+            let number = hash(facts.path) % u64::from(count.max(1));
+            Ok(format!("hashed/{number}"))
+        }
+    }
+}
+
+/// The name in the path, else in the query, character for character as the URL has it.
+fn room_name(facts: Facts<'_>) -> Option<&str> {
+    let in_path = facts.path.strip_prefix("/room/");
+    let in_query = || {
+        let mut pairs = facts
+            .query?
+            .split('&')
+            .filter_map(|pair| pair.split_once('='));
+        pairs.find(|(key, _)| *key == "room").map(|(_, name)| name)
+    };
+    in_path.or_else(in_query)
+}
+
+/// FNV-1a. The same path must find the same object for ever, so no hash of the standard library.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
+        (sum ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn get(path: &str) -> Facts<'_> {
+        Facts {
+            method: "GET",
+            path,
+            ..Facts::default()
+        }
+    }
+
+    fn upgrade(path: &str) -> Facts<'_> {
+        Facts {
+            upgrade: Some("WebSocket"),
+            ..get(path)
+        }
+    }
+
+    fn by_name() -> Settings {
+        Settings {
+            rooms: Rooms::ByName,
+            ..Settings::default()
+        }
+    }
+
+    fn object(facts: Facts<'_>, settings: &Settings) -> Result<String, u16> {
+        match route(facts, settings) {
+            Route::Upgrade(upgrade) => Ok(upgrade.object),
+            Route::Refuse(refusal) => Err(refusal.status()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_no_upgrade_never_reaches_an_object() {
+        let settings = Settings::default();
+        assert_eq!(route(get("/healthz"), &settings), Route::Health);
+        assert_eq!(route(get("/"), &settings), Route::Okay);
+        assert_eq!(route(get("/room/1"), &settings), Route::Okay);
+        assert_eq!(
+            route(
+                Facts {
+                    method: "POST",
+                    ..get("/any")
+                },
+                &settings
+            ),
+            Route::Okay
+        );
+        assert_eq!(
+            route(
+                Facts {
+                    upgrade: Some("h2c"),
+                    ..get("/")
+                },
+                &settings
+            ),
+            Route::Okay
+        );
+    }
+
+    #[test]
+    fn a_preflight_is_answered_on_every_path() {
+        let facts = Facts {
+            method: "OPTIONS",
+            asks_for_cors: true,
+            ..get("/healthz")
+        };
+        assert_eq!(route(facts, &Settings::default()), Route::Preflight);
+        let plain = Facts {
+            method: "OPTIONS",
+            ..get("/")
+        };
+        assert_eq!(route(plain, &Settings::default()), Route::Okay);
+    }
+
+    #[test]
+    fn one_object_serves_all_paths() {
+        let settings = Settings::default();
+        for path in ["/", "/room/a", "/healthz"] {
+            assert_eq!(object(upgrade(path), &settings).as_deref(), Ok("global"));
+        }
+    }
+
+    #[test]
+    fn a_room_has_the_name_in_the_path_or_in_the_query() {
+        assert_eq!(
+            object(upgrade("/room/garden"), &by_name()).as_deref(),
+            Ok("room/garden")
+        );
+        let query = |query| Facts {
+            query: Some(query),
+            ..upgrade("/")
+        };
+        assert_eq!(
+            object(query("a=1&room=garden"), &by_name()).as_deref(),
+            Ok("room/garden")
+        );
+        assert_eq!(object(query("a=1"), &by_name()), Err(404));
+        assert_eq!(object(query("room="), &by_name()), Err(404));
+        assert_eq!(object(upgrade("/"), &by_name()), Err(404));
+        assert_eq!(object(upgrade("/room/"), &by_name()), Err(404));
+    }
+
+    #[test]
+    fn a_room_with_an_endless_name_is_refused() {
+        let longest = format!("/room/{}", "x".repeat(ROOM_NAME_BYTES_MAX));
+        assert!(object(upgrade(&longest), &by_name()).is_ok());
+        assert_eq!(
+            object(upgrade(&format!("{longest}x")), &by_name()),
+            Err(414)
+        );
+    }
+
+    #[test]
+    fn hashed_paths_spread_over_all_objects_and_stay_where_they_are() {
+        let settings = Settings {
+            rooms: Rooms::Hashed(4),
+            ..Settings::default()
+        };
+        let mut seen = std::collections::BTreeSet::new();
+        for number in 0..100 {
+            seen.insert(object(upgrade(&format!("/{number}")), &settings).unwrap());
+        }
+        let all = ["hashed/0", "hashed/1", "hashed/2", "hashed/3"];
+        assert_eq!(seen.into_iter().collect::<Vec<_>>(), all);
+        // Known answers: a change would move every room of every deployment.
+        assert_eq!(object(upgrade("/"), &settings).as_deref(), Ok("hashed/2"));
+        assert_eq!(
+            object(upgrade("/garden"), &settings).as_deref(),
+            Ok("hashed/3")
+        );
+    }
+
+    #[test]
+    fn only_listed_origins_may_connect_once_there_is_a_list() {
+        let mut settings = Settings::default();
+        let from = |origin| Facts {
+            origin,
+            ..upgrade("/")
+        };
+        assert!(object(from(Some("https://evil.example")), &settings).is_ok());
+        settings.allowed_origins = vec!["https://app.example".to_owned()];
+        assert!(object(from(Some("https://app.example")), &settings).is_ok());
+        assert_eq!(
+            object(from(Some("https://evil.example")), &settings),
+            Err(403)
+        );
+        assert_eq!(object(from(Some("null")), &settings), Err(403));
+        assert!(object(from(None), &settings).is_ok(), "no browser");
+    }
+
+    #[test]
+    fn the_client_is_who_cloudflare_says() {
+        let facts = Facts {
+            connecting_ip: Some("203.0.113.7"),
+            ..upgrade("/")
+        };
+        let Route::Upgrade(upgrade) = route(facts, &Settings::default()) else {
+            panic!("an upgrade");
+        };
+        assert_eq!(
+            upgrade
+                .address
+                .map(|address| address.to_string())
+                .as_deref(),
+            Some("203.0.113.7")
+        );
+    }
+}

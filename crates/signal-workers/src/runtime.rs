@@ -1,0 +1,152 @@
+//! The calls into the runtime, each with its failure as a value. Many methods of `worker::State` unwrap instead.
+
+use signal_core::{Instant, Message};
+use worker::js_sys::{self, Reflect};
+use worker::wasm_bindgen::JsValue;
+use worker::{
+    Date, Result, ScheduledTime, SqlStorage, State, Storage, WebSocket,
+    WebSocketRequestResponsePair, web_sys,
+};
+
+use crate::address::Address;
+use crate::alarm::{Armed, Change};
+use crate::event::{Event, Events};
+use crate::settings::Settings;
+
+/// What `JSON.stringify` makes of a stock client's ping. Only this very text is answered while the object sleeps.
+const PING: &str = r#"{"type":"ping"}"#;
+/// What the tag of a socket begins with that says where it is from.
+const ADDRESS_TAG: &str = "ip:";
+
+/// One object's runtime and settings.
+#[derive(Debug)]
+pub(crate) struct Runtime {
+    state: State,
+    pub(crate) settings: Settings,
+    pub(crate) events: Events,
+}
+
+impl Runtime {
+    pub(crate) fn new(state: State, settings: Settings, events: Events) -> Self {
+        Self {
+            state,
+            settings,
+            events,
+        }
+    }
+
+    /// The time, since 1970, so that it means the same after a sleep.
+    pub(crate) fn now() -> Instant {
+        Instant::from_millis(Date::now().as_millis())
+    }
+
+    /// Has the runtime answer pings by itself.
+    pub(crate) fn answer_pings_asleep(&self) {
+        let pair = WebSocketRequestResponsePair::new(PING, Message::PONG.as_str());
+        let set = pair.and_then(|pair| self.state.as_raw().set_websocket_auto_response(&pair));
+        self.note_failure("auto_response", set.map_err(worker::Error::from));
+    }
+
+    /// Takes a socket over, so that it outlasts the object's memory.
+    pub(crate) fn accept(&self, socket: &WebSocket, address: Option<Address>) -> Result<()> {
+        let tags = address.map(|address| JsValue::from_str(&tag(address)));
+        let tags: Vec<JsValue> = tags.into_iter().collect();
+        self.state
+            .as_raw()
+            .accept_websocket_with_tags(socket.as_ref(), tags)?;
+        Ok(())
+    }
+
+    /// All sockets, closing ones too.
+    pub(crate) fn sockets(&self) -> Vec<WebSocket> {
+        let sockets = self
+            .state
+            .as_raw()
+            .get_websockets()
+            .map_err(worker::Error::from);
+        self.note_failure("get_websockets", sockets)
+            .unwrap_or_default()
+            .into_iter()
+            .map(WebSocket::from)
+            .collect()
+    }
+
+    /// How many sockets of an address are open.
+    pub(crate) fn open_sockets_of(&self, address: Address) -> usize {
+        let sockets = self
+            .state
+            .as_raw()
+            .get_websockets_with_tag(&tag(address))
+            .map_err(worker::Error::from);
+        let sockets = self
+            .note_failure("get_websockets", sockets)
+            .unwrap_or_default();
+        sockets
+            .iter()
+            .filter(|socket| socket.ready_state() == web_sys::WebSocket::OPEN)
+            .count()
+    }
+
+    /// The address that a socket was accepted with.
+    pub(crate) fn address_of(&self, socket: &WebSocket) -> Option<Address> {
+        let tags = self
+            .state
+            .as_raw()
+            .get_tags(socket.as_ref())
+            .map_err(worker::Error::from);
+        let tags = self.note_failure("get_tags", tags)?;
+        let text = tags.iter().find_map(|tag| tag.strip_prefix(ADDRESS_TAG))?;
+        Address::limited(text, true)
+    }
+
+    /// The object's database; none if its class was not declared with `new_sqlite_classes`.
+    pub(crate) fn sql(&self) -> Option<SqlStorage> {
+        // The getter throws in a class without a database.
+        let storage = self.state.as_raw().storage().ok()?;
+        Reflect::get(&storage, &JsValue::from_str("sql")).ok()?;
+        Some(self.storage()?.sql())
+    }
+
+    /// The alarm that is set.
+    pub(crate) async fn armed(&self) -> Armed {
+        let Some(storage) = self.storage() else {
+            return Armed::No;
+        };
+        match self.note_failure("get_alarm", storage.get_alarm().await) {
+            Some(Some(millis)) => Armed::At(Instant::from_millis(millis.unsigned_abs())),
+            Some(None) => Armed::No,
+            None => Armed::Unknown,
+        }
+    }
+
+    /// Sets the alarm, or takes it away. False if it did not work.
+    pub(crate) async fn arm(&self, change: Change) -> bool {
+        let Some(storage) = self.storage() else {
+            return false;
+        };
+        let result = match change {
+            Change::Set(at) => {
+                let date = js_sys::Date::new(&JsValue::from_f64(at.as_millis() as f64));
+                storage.set_alarm(ScheduledTime::new(date)).await
+            }
+            Change::Delete => storage.delete_alarm().await,
+        };
+        self.note_failure("set_alarm", result).is_some()
+    }
+
+    pub(crate) fn note_failure<T>(&self, what: &'static str, result: Result<T>) -> Option<T> {
+        result
+            .inspect_err(|error| self.events.note(&Event::failure(what, error)))
+            .ok()
+    }
+
+    fn storage(&self) -> Option<Storage> {
+        // `State::storage` unwraps this very call.
+        self.state.as_raw().storage().ok()?;
+        Some(self.state.storage())
+    }
+}
+
+fn tag(address: Address) -> String {
+    format!("{ADDRESS_TAG}{address}")
+}
