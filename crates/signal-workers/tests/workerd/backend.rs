@@ -1,0 +1,119 @@
+//! The Worker as the conformance suite sees it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use signal_conformance::{
+    Backend, BackendError, Capability, ConnectError, ConnectOptions, Connection, Declared,
+    HttpRequest, HttpResponse, Level, UrlBackend,
+};
+use signal_core::{Grant, Instant, Peer, TopicSet};
+use signal_workers::Settings;
+
+use crate::server::Workerd;
+
+/// One object of a running workerd.
+pub(crate) struct WorkerBackend {
+    server: Arc<Workerd>,
+    object: String,
+    relay: UrlBackend,
+    /// The way around the Worker, for grants of the test's making.
+    control: UrlBackend,
+}
+
+impl WorkerBackend {
+    /// The object that a path leads to.
+    pub(crate) fn new(server: &Arc<Workerd>, path: &str, object: &str) -> Self {
+        let url = |port: u16, path: &str| {
+            UrlBackend::new(&format!("ws://127.0.0.1:{port}{path}")).expect("an address")
+        };
+        Self {
+            server: Arc::clone(server),
+            object: object.to_owned(),
+            relay: url(server.relay_port, path).declare(|declared| declare(declared, object)),
+            control: url(server.control_port, "/"),
+        }
+    }
+}
+
+/// What a Durable Object claims, and can do with this file's help.
+fn declare(declared: Declared, object: &str) -> Declared {
+    let settings = Settings::default();
+    let limits = &settings.core;
+    let hold = u64::try_from(limits.close_hold.as_millis()).expect("a short hold");
+    let mut declared = declared
+        .levels([Level::Limits, Level::Lifecycle, Level::Access])
+        .capabilities([Capability::Grants, Capability::Hibernate, Capability::Restart])
+        .limit("message_bytes_max", limits.message_bytes_max.into())
+        .limit("depth_max", limits.depth_max.into())
+        .limit("topics_per_peer_max", limits.topics_per_peer_max.into())
+        .limit("topic_bytes_max", limits.topic_bytes_max.into())
+        .limit("messages_per_second", limits.messages_per_second.into())
+        .limit("messages_burst", limits.messages_burst.into())
+        .limit("fan_out_per_second", limits.fan_out_per_second.into())
+        .limit("fan_out_burst", limits.fan_out_burst.into())
+        .limit("pings_per_second", limits.pings_per_second.into())
+        .limit("pings_burst", limits.pings_burst.into())
+        .limit("strikes_per_second", limits.strikes_per_second.into())
+        .limit("strikes_burst", limits.strikes_burst.into())
+        .limit("invalid_messages_max", limits.invalid_messages_max.into())
+        .limit("outbound_bytes_max", settings.outbound_bytes_max.into())
+        .limit("close_hold", hold);
+    declared.name = format!("workerd, {object}");
+    declared
+}
+
+#[async_trait]
+impl Backend for WorkerBackend {
+    fn declared(&self) -> Declared {
+        self.relay.declared()
+    }
+
+    async fn connect(&self, mut options: ConnectOptions) -> Result<Box<dyn Connection>, ConnectError> {
+        let Some(grant) = &options.grant else {
+            return self.relay.connect(options).await;
+        };
+        let object = self.object.replace('/', "%2F");
+        options.path = Some(format!("/connect?object={object}&peer={}", peer(grant)));
+        self.control.connect(options).await
+    }
+
+    async fn advance(&self, time: Duration) -> Result<(), BackendError> {
+        tokio::time::sleep(time).await;
+        Ok(())
+    }
+
+    async fn restart(&self) -> Result<(), BackendError> {
+        self.server.restart().await;
+        Ok(())
+    }
+
+    async fn hibernate(&self) -> Result<(), BackendError> {
+        self.server.evict(&self.object).await.map_err(BackendError::new)
+    }
+
+    async fn http(&self, request: HttpRequest) -> Result<HttpResponse, BackendError> {
+        self.relay.http(request).await
+    }
+}
+
+/// The peer with this grant, as the Worker would tell the object.
+fn peer(grant: &signal_conformance::Grant) -> String {
+    let set = |topics: &[String]| {
+        topics.iter().fold(TopicSet::none(), |set, topic| match topic.strip_suffix('*') {
+            Some(start) => set.prefix(start),
+            None => set.exact(topic),
+        })
+    };
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("a clock after 1970");
+    let now = Instant::from_millis(now.as_millis() as u64);
+    let mut core = Grant::new(set(&grant.subscribe), set(&grant.publish));
+    if let Some(millis) = grant.expires_in_ms {
+        core = core.expires_at(now.saturating_add(Duration::from_millis(millis)));
+    }
+    let limits = Arc::new(Settings::default().core);
+    let bytes = Peer::new(limits, core, now).snapshot().to_bytes();
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

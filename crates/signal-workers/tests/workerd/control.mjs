@@ -1,0 +1,17 @@
+// A second service of the same process: puts objects to sleep, and connects clients with grants of the test's making.
+
+import unsafe from "workerd:unsafe";
+
+export default {
+  async fetch(request, env) {
+    const { pathname, searchParams } = new URL(request.url);
+    const stub = env.ROOMS.get(env.ROOMS.idFromName(searchParams.get("object")));
+    if (pathname === "/evict") {
+      await unsafe.evict(stub, { webSockets: "hibernate" });
+      return new Response("asleep");
+    }
+    const headers = new Headers(request.headers);
+    headers.set("x-signal-peer", searchParams.get("peer"));
+    return stub.fetch(new Request(request, { headers }));
+  },
+};

@@ -1,0 +1,185 @@
+//! The example's Worker in a workerd of its own.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const START: Duration = Duration::from_secs(30);
+const HANDLES: &str = include_str!("handles.mjs");
+const CONTROL: &str = include_str!("control.mjs");
+const CONFIG: &str = include_str!("config.capnp");
+
+/// What the tests need: the program, and the example as `cargo xtask worker build` leaves it.
+#[derive(Clone, Debug)]
+pub(crate) struct Installed {
+    workerd: PathBuf,
+    worker: PathBuf,
+}
+
+impl Installed {
+    /// What `SIGNAL_WORKERD` and `SIGNAL_WORKER` name; without them the test is skipped, but never in CI.
+    pub(crate) fn find() -> Option<Self> {
+        let found = Self {
+            workerd: std::env::var_os("SIGNAL_WORKERD")?.into(),
+            worker: std::env::var_os("SIGNAL_WORKER")?.into(),
+        };
+        Some(found)
+    }
+}
+
+/// A running workerd.
+pub(crate) struct Workerd {
+    installed: Installed,
+    folder: PathBuf,
+    pub(crate) relay_port: u16,
+    pub(crate) control_port: u16,
+    child: Mutex<Child>,
+}
+
+impl Workerd {
+    /// Starts one with these variables, in a folder of this name, and waits until it serves.
+    pub(crate) async fn start(
+        installed: &Installed,
+        name: &str,
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("workerd-{name}"));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(folder.join("disk")).expect("a folder for the test");
+        for file in ["index.js", "index_bg.wasm"] {
+            let built = installed.worker.join(file);
+            fs::copy(&built, folder.join(file)).unwrap_or_else(|error| {
+                panic!("{}: {error}; `cargo xtask worker build` makes it", built.display())
+            });
+        }
+        let (relay_port, control_port) = free_ports();
+        let mut bindings = String::new();
+        for (variable, value) in variables {
+            let _ = writeln!(bindings, "(name = \"{variable}\", text = \"{value}\"),");
+        }
+        let config = CONFIG
+            .replace("DISK", &folder.join("disk").to_string_lossy())
+            .replace("RELAY_PORT", &relay_port.to_string())
+            .replace("CONTROL_PORT", &control_port.to_string())
+            .replace("VARIABLES", &bindings);
+        for (file, text) in [("handles.mjs", HANDLES), ("control.mjs", CONTROL), ("config.capnp", &config)] {
+            fs::write(folder.join(file), text).expect("a file of the test");
+        }
+        let child = Mutex::new(spawn(installed, &folder));
+        let server = Self { installed: installed.clone(), folder, relay_port, control_port, child };
+        server.wait_until_it_serves().await;
+        server
+    }
+
+    /// Ends the process as a deploy ends an object: every socket breaks, and only what is on disk is left. Then starts it anew.
+    pub(crate) async fn restart(&self) {
+        {
+            let mut child = self.child.lock().expect("no test panics in here");
+            // It may have ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
+            *child = spawn(&self.installed, &self.folder);
+        }
+        self.wait_until_it_serves().await;
+    }
+
+    /// Puts an object to sleep: its memory is gone, its sockets stay.
+    pub(crate) async fn evict(&self, object: &str) -> Result<(), String> {
+        let path = format!("/evict?object={}", object.replace('/', "%2F"));
+        match get(self.control_port, &path, &[]).await {
+            Ok(answer) if answer.contains("asleep") => Ok(()),
+            Ok(answer) => Err(format!("the object does not sleep: {answer}")),
+            Err(error) => Err(format!("the object does not sleep: {error}")),
+        }
+    }
+
+    /// What the Worker has logged: one JSON object a line.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+
+    /// How often an object with peers has woken.
+    pub(crate) fn wakes(&self) -> usize {
+        self.log().matches(r#""event":"wake""#).count()
+    }
+
+    async fn wait_until_it_serves(&self) {
+        let serves = async {
+            while get(self.relay_port, "/healthz", &[]).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let waited = tokio::time::timeout(START, serves).await;
+        assert!(waited.is_ok(), "workerd does not serve within {START:?}: {}", self.log());
+    }
+}
+
+impl Drop for Workerd {
+    fn drop(&mut self) {
+        if let Ok(mut child) = self.child.lock() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Sends a plain request and reads the whole answer.
+pub(crate) async fn get(port: u16, path: &str, headers: &[(&str, &str)]) -> std::io::Result<String> {
+    request(port, "GET", path, headers).await
+}
+
+/// Sends a plain request and reads the whole answer.
+pub(crate) async fn request(
+    port: u16,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    let mut text = format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n");
+    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("connection")) {
+        text.push_str("Connection: close\r\n");
+    }
+    for (name, value) in headers {
+        let _ = write!(text, "{name}: {value}\r\n");
+    }
+    text.push_str("\r\n");
+    stream.write_all(text.as_bytes()).await?;
+    let mut answer = Vec::new();
+    let mut buffer = [0; 4096];
+    // After a refused upgrade the runtime keeps the connection; its answers are short and come at once.
+    while let Ok(read) = tokio::time::timeout(Duration::from_millis(500), stream.read(&mut buffer)).await {
+        match read? {
+            0 => break,
+            count => answer.extend(&buffer[..count]),
+        }
+    }
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+fn spawn(installed: &Installed, folder: &Path) -> Child {
+    let log = File::options().create(true).append(true).open(folder.join("log")).expect("a log");
+    let errors = log.try_clone().expect("a log");
+    let mut command = Command::new(&installed.workerd);
+    command
+        .args(["serve", "--experimental", "config.capnp"])
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(log)
+        .stderr(errors);
+    command.spawn().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"))
+}
+
+fn free_ports() -> (u16, u16) {
+    let listen = || TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let (one, other) = (listen(), listen());
+    let port = |listener: &TcpListener| listener.local_addr().expect("an address").port();
+    (port(&one), port(&other))
+}
