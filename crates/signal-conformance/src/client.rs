@@ -7,7 +7,9 @@ use crate::json::Value;
 use crate::log::{Direction, Log};
 use crate::{Connection, Event};
 
-const PING: &str = r#"{"type":"ping"}"#;
+/// Not the stock client's own spelling: a runtime may answer that one itself (Durable Objects do), before what was sent earlier
+/// has been handled.
+const PING: &str = r#"{"type": "ping"}"#;
 
 /// Where a client stands, as far as the runner has to do with it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -87,6 +87,8 @@ impl Level {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Capability {
+    /// Every path leads to the same topics.
+    AnyPath,
     /// [`Backend::advance`](crate::Backend::advance): time passes, at once or truly.
     Advance,
     /// [`Backend::drain`](crate::Backend::drain): the server shuts down in an orderly way.
@@ -107,6 +109,9 @@ pub enum Capability {
     RawFrames,
     /// [`Backend::restart`](crate::Backend::restart): the server ends and is started again.
     Restart,
+    /// The server judges the frames itself: it ends a connection with the right code at a malformed one, and sees in a header
+    /// that a message will be too long. A server that gets whole messages from a runtime below it cannot.
+    StrictFrames,
     /// `clients` counts the peers on all nodes.
     CountAll,
 }
@@ -116,6 +121,7 @@ impl Capability {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::AnyPath => "any_path",
             Self::Advance => "advance",
             Self::Drain => "drain",
             Self::Grants => "grants",
@@ -126,6 +132,7 @@ impl Capability {
             Self::Private => "private",
             Self::RawFrames => "raw_frames",
             Self::Restart => "restart",
+            Self::StrictFrames => "strict_frames",
             Self::CountAll => "count_all",
         }
     }
@@ -134,12 +141,14 @@ impl Capability {
     pub(crate) fn is_exclusive(self) -> bool {
         match self {
             Self::Advance | Self::Drain | Self::Hibernate | Self::Restart => true,
-            Self::Grants
+            Self::AnyPath
+            | Self::Grants
             | Self::Http
             | Self::Nodes
             | Self::Pause
             | Self::Private
             | Self::RawFrames
+            | Self::StrictFrames
             | Self::CountAll => false,
         }
     }

@@ -129,6 +129,11 @@ impl Scenario {
         self.send(on, r#"{"type":"ping"}"#)
     }
 
+    /// A ping that no runtime answers by itself, since it is not the stock client's spelling.
+    pub(super) fn judged_ping(self, on: &str) -> Self {
+        self.send(on, r#"{"type": "ping"}"#)
+    }
+
     pub(super) fn binary(self, on: &str, bytes: &str) -> Self {
         self.step(Step::SendBinary {
             on: words(on),

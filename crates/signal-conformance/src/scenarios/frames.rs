@@ -142,4 +142,5 @@ fn bad(id: &str, what: &str, codes: &[u16], send: impl FnOnce(Scenario) -> Scena
         robust(&format!("robust.frame.{id}"), requirements, &title),
         |s| send(s).expect_closed("x", codes),
     )
+    .needs([crate::Capability::StrictFrames])
 }

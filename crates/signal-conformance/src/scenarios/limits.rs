@@ -1,7 +1,7 @@
 //! Section 9: limits, as far as the backend declares them.
 
 use super::build::{publish, published, scenario};
-use crate::Capability::{Advance, Private};
+use crate::Capability::{Advance, Private, StrictFrames};
 use crate::{Level, Scenario};
 
 pub(super) fn scenarios() -> Vec<Scenario> {
@@ -41,6 +41,7 @@ fn size_and_depth() -> Vec<Scenario> {
             .expect_refused_peer("x", 1009)
             .expect_nothing("a"),
         limits("limits.header_over_limit", "L1", "the length in a frame's header decides, before the payload has come")
+            .needs([StrictFrames])
             .connect("x")
             .any_frame("x", 0x81, true, "", Some("message_bytes_max+1".into()))
             .expect_refused_peer("x", 1009),
@@ -157,7 +158,7 @@ fn budgets() -> Vec<Scenario> {
         limits("limits.pings", "K3 L2", "pings past their budget are not answered, and use up no other budget")
             .when("20<strikes_burst")
             .room("x")
-            .repeat("pings_burst+pings_per_second+10", |s| s.ping("x"))
+            .repeat("pings_burst+pings_per_second+10", |s| s.judged_ping("x"))
             .expect_some("x", "pings_burst-2", "pings_burst+pings_per_second")
             .publish("x", r#""data":1"#)
             .expect_publish("x", r#""data":1"#, 1),
@@ -253,7 +254,7 @@ fn refusal() -> Vec<Scenario> {
         .room("x")
         .repeat("invalid_messages_max+1", |s| s.send("x", "no json"))
         .publish("x", r#""data":"late""#)
-        .ping("x")
+        .judged_ping("x")
         .expect_refused_peer("x", 1007)
         .expect_nothing("a"),
     ]

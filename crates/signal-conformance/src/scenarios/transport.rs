@@ -1,7 +1,7 @@
 //! Section 2: transport, and what RFC 6455 asks of any server.
 
 use super::build::{published, stock};
-use crate::Capability::Http;
+use crate::Capability::{AnyPath, Http};
 use crate::Scenario;
 use crate::Step;
 use crate::step::Http as Request;
@@ -19,7 +19,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             "T1",
             "the upgrade is accepted on any path with any query, and all share the topics",
         )
-        .needs([Http])
+        .needs([AnyPath, Http])
         .connect_with("a", |connect| connect.path = Some("/".to_owned()))
         .connect_with("b", |connect| {
             connect.path = Some("/any/path?room=1&x=y".to_owned())

@@ -74,10 +74,12 @@ impl UrlBackend {
             .map(|url| parse(url))
             .collect::<Result<Vec<_>, _>>()?;
         let can = [
+            Capability::AnyPath,
             Capability::Http,
             Capability::Pause,
             Capability::Private,
             Capability::RawFrames,
+            Capability::StrictFrames,
         ];
         let mut declared = Declared::new(urls.join(" "))
             .levels([Level::Stock, Level::Robust])
