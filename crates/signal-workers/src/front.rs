@@ -12,6 +12,7 @@ use crate::routing::{Facts, Route, Upgrade, route};
 use crate::runtime::Runtime;
 use crate::settings::Settings;
 use crate::ticket;
+use crate::told;
 
 /// The binding of the Durable Objects.
 const OBJECTS: &str = "ROOMS";
@@ -69,7 +70,8 @@ where
         }
     };
     let admitted = match decide(&request, &settings)? {
-        Route::Health => return health(),
+        Route::Health => return json(r#"{"status":"ok"}"#),
+        Route::Limits => return json(&told::limits(&settings)),
         Route::Preflight => return preflight(),
         Route::Okay => return open(ResponseBuilder::new())?.ok("okay"),
         Route::Refuse(refusal) => Err(refusal),
@@ -180,9 +182,9 @@ async fn pass_on(
     object.fetch_with_request(request).await
 }
 
-fn health() -> Result<Response> {
+fn json(text: &str) -> Result<Response> {
     let response = open(ResponseBuilder::new())?.with_header("content-type", "application/json")?;
-    Ok(response.fixed(br#"{"status":"ok"}"#.to_vec()))
+    Ok(response.fixed(text.as_bytes().to_vec()))
 }
 
 fn preflight() -> Result<Response> {

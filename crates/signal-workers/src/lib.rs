@@ -33,6 +33,7 @@ mod runtime;
 mod settings;
 mod sockets;
 mod ticket;
+mod told;
 
 pub use front::{everyone, fetch, fetch_with};
 pub use refusal::Refusal;

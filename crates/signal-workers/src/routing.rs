@@ -27,6 +27,8 @@ pub(crate) struct Facts<'a> {
 pub(crate) enum Route {
     /// Say that all is well, as JSON.
     Health,
+    /// Tell the limits in force, as JSON, so that a tool can check them.
+    Limits,
     /// Allow a page to ask.
     Preflight,
     /// `okay`, what y-webrtc's server answers to anything that is no upgrade.
@@ -55,6 +57,7 @@ pub(crate) fn route(facts: Facts<'_>, settings: &Settings) -> Route {
         return match facts.path {
             _ if facts.method == "OPTIONS" && facts.asks_for_cors => Route::Preflight,
             "/healthz" | "/readyz" => Route::Health,
+            "/limits" => Route::Limits,
             _ => Route::Okay,
         };
     }
@@ -153,6 +156,7 @@ mod tests {
     fn what_is_no_upgrade_never_reaches_an_object() {
         let settings = Settings::default();
         assert_eq!(route(get("/healthz"), &settings), Route::Health);
+        assert_eq!(route(get("/limits"), &settings), Route::Limits);
         assert_eq!(route(get("/"), &settings), Route::Okay);
         assert_eq!(route(get("/room/1"), &settings), Route::Okay);
         assert_eq!(

@@ -24,12 +24,10 @@ pub(crate) async fn run(
 ) -> Result<Outcome, Failure> {
     let suite = choose(args)?;
     let options = args.options();
-    let told = declared::limits(target, &options.credentials).await;
+    let told = declared::ask(target, &options.credentials).await;
     let is_ours = told.is_some();
-    let limits = told
-        .unwrap_or_default()
-        .into_iter()
-        .chain(args.limits.iter().cloned());
+    let told = told.unwrap_or_default();
+    let limits = told.limits.into_iter().chain(args.limits.iter().cloned());
 
     let backend = UrlBackend::new(&target.url())
         .map_err(|error| usage(error.to_string(), "write ws:// or wss:// and a host"))?;
@@ -43,7 +41,12 @@ pub(crate) async fn run(
         .fold(backend, |backend, (name, value)| {
             backend.header(name, value)
         });
-    let backend = backend.declare(|declared| declare(declared, args, target, is_ours));
+    let backend = backend.declare(|mut declared| {
+        declared
+            .capabilities
+            .retain(|capability| !told.without.contains(capability));
+        declare(declared, args, target, is_ours)
+    });
     let backend = if args.patient {
         backend.patient()
     } else {

@@ -3,21 +3,30 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::Deserialize;
+use signal_conformance::Capability;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::check::connect::{self, Credentials};
 use crate::check::target::Target;
 
-/// Where a relay of this project tells its limits, as a JSON object of names and numbers.
+/// Where a relay of this project tells its limits, as a JSON object of names and numbers, and in `without` the capabilities that
+/// it has not.
 const PATH: &str = "/limits";
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The limits that a server tells; `None` if it tells none, as all but ours.
-pub(crate) async fn limits(
-    target: &Target,
-    credentials: &Credentials,
-) -> Option<BTreeMap<String, u64>> {
+/// What a server tells of itself.
+#[derive(Debug, Default, Deserialize, Eq, PartialEq)]
+pub(crate) struct Told {
+    #[serde(flatten)]
+    pub(crate) limits: BTreeMap<String, u64>,
+    #[serde(default)]
+    pub(crate) without: Vec<Capability>,
+}
+
+/// What a server tells; `None` if it tells nothing, as all but ours.
+pub(crate) async fn ask(target: &Target, credentials: &Credentials) -> Option<Told> {
     let answer = tokio::time::timeout(PATIENCE, get(target, credentials))
         .await
         .ok()??;
@@ -43,7 +52,7 @@ async fn get(target: &Target, credentials: &Credentials) -> Option<Vec<u8>> {
     Some(answer)
 }
 
-fn parse(answer: &[u8]) -> Option<BTreeMap<String, u64>> {
+fn parse(answer: &[u8]) -> Option<Told> {
     let end = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
     let (head, body) = (answer.get(..end)?, answer.get(end + 4..)?);
     let status = head.split(|byte| *byte == b' ').nth(1)?;
@@ -61,10 +70,16 @@ mod tests {
     fn limits_are_read_from_an_answer() {
         let answer =
             b"HTTP/1.0 200 OK\r\ncontent-type: application/json\r\n\r\n{\"depth_max\":128}";
-        assert_eq!(
-            parse(answer),
-            Some(BTreeMap::from([("depth_max".to_owned(), 128)]))
-        );
+        let told = parse(answer).expect("an object");
+        assert_eq!(told.limits, BTreeMap::from([("depth_max".to_owned(), 128)]));
+        assert_eq!(told.without, []);
+    }
+
+    #[test]
+    fn a_server_may_say_what_it_cannot_do() {
+        let told =
+            parse(b"HTTP/1.0 200 OK\r\n\r\n{\"depth_max\":128,\"without\":[\"strict_frames\"]}");
+        assert_eq!(told.expect("an object").without, [Capability::StrictFrames]);
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! The Worker as the conformance suite sees it.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,13 +38,22 @@ impl WorkerBackend {
 }
 
 /// What a Durable Object claims, and can do with this file's help.
-fn declare(declared: Declared, object: &str) -> Declared {
+fn declare(mut declared: Declared, object: &str) -> Declared {
     let settings = Settings::default();
+    // The runtime reads the frames.
+    declared.capabilities.remove(&Capability::StrictFrames);
+    if object != "global" {
+        declared.capabilities.remove(&Capability::AnyPath);
+    }
     let limits = &settings.core;
     let hold = u64::try_from(limits.close_hold.as_millis()).expect("a short hold");
     let mut declared = declared
         .levels([Level::Limits, Level::Lifecycle, Level::Access])
-        .capabilities([Capability::Grants, Capability::Hibernate, Capability::Restart])
+        .capabilities([
+            Capability::Grants,
+            Capability::Hibernate,
+            Capability::Restart,
+        ])
         .limit("message_bytes_max", limits.message_bytes_max.into())
         .limit("depth_max", limits.depth_max.into())
         .limit("topics_per_peer_max", limits.topics_per_peer_max.into())
@@ -71,7 +79,10 @@ impl Backend for WorkerBackend {
         self.relay.declared()
     }
 
-    async fn connect(&self, mut options: ConnectOptions) -> Result<Box<dyn Connection>, ConnectError> {
+    async fn connect(
+        &self,
+        mut options: ConnectOptions,
+    ) -> Result<Box<dyn Connection>, ConnectError> {
         let Some(grant) = &options.grant else {
             return self.relay.connect(options).await;
         };
@@ -91,7 +102,10 @@ impl Backend for WorkerBackend {
     }
 
     async fn hibernate(&self) -> Result<(), BackendError> {
-        self.server.evict(&self.object).await.map_err(BackendError::new)
+        self.server
+            .evict(&self.object)
+            .await
+            .map_err(BackendError::new)
     }
 
     async fn http(&self, request: HttpRequest) -> Result<HttpResponse, BackendError> {
@@ -102,12 +116,16 @@ impl Backend for WorkerBackend {
 /// The peer with this grant, as the Worker would tell the object.
 fn peer(grant: &signal_conformance::Grant) -> String {
     let set = |topics: &[String]| {
-        topics.iter().fold(TopicSet::none(), |set, topic| match topic.strip_suffix('*') {
-            Some(start) => set.prefix(start),
-            None => set.exact(topic),
+        topics.iter().fold(TopicSet::none(), |set, topic| {
+            match topic.strip_suffix('*') {
+                Some(start) => set.prefix(start),
+                None => set.exact(topic),
+            }
         })
     };
-    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("a clock after 1970");
+    let now = std::time::SystemTime::UNIX_EPOCH
+        .elapsed()
+        .expect("a clock after 1970");
     let now = Instant::from_millis(now.as_millis() as u64);
     let mut core = Grant::new(set(&grant.subscribe), set(&grant.publish));
     if let Some(millis) = grant.expires_in_ms {

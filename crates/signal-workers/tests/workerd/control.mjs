@@ -7,7 +7,12 @@ export default {
     const { pathname, searchParams } = new URL(request.url);
     const stub = env.ROOMS.get(env.ROOMS.idFromName(searchParams.get("object")));
     if (pathname === "/evict") {
-      await unsafe.evict(stub, { webSockets: "hibernate" });
+      try {
+        await unsafe.evict(stub, { webSockets: "hibernate" });
+      } catch (error) {
+        // It sleeps already.
+        if (!String(error).includes("not currently running")) throw error;
+      }
       return new Response("asleep");
     }
     const headers = new Headers(request.headers);

@@ -2,12 +2,21 @@
 //!
 //! `SIGNAL_WORKERD` names the program, `SIGNAL_WORKER` the folder with the built example; `cargo xtask test workers` installs and
 //! builds both. Without them the tests are skipped, but never in CI.
-#![expect(clippy::print_stderr, clippy::print_stdout, reason = "tells what was run and why a test is skipped")]
+#![expect(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "tells what was run and why a test is skipped"
+)]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod backend;
+mod client;
 mod conformance;
+mod faults;
+mod front;
+mod seed;
 mod server;
+mod sleep;
 
 use std::sync::Arc;
 
@@ -16,8 +25,13 @@ use server::{Installed, Workerd};
 /// Starts a workerd for a test, or says why the test is skipped.
 async fn workerd(name: &str, variables: &[(&str, &str)]) -> Option<Arc<Workerd>> {
     let Some(installed) = Installed::find() else {
-        assert!(std::env::var_os("CI").is_none(), "SIGNAL_WORKERD and SIGNAL_WORKER must be set in CI");
-        eprintln!("skipped: SIGNAL_WORKERD or SIGNAL_WORKER is not set (`cargo xtask test workers` sets them)");
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "SIGNAL_WORKERD and SIGNAL_WORKER must be set in CI"
+        );
+        eprintln!(
+            "skipped: SIGNAL_WORKERD or SIGNAL_WORKER is not set (`cargo xtask test workers` sets them)"
+        );
         return None;
     };
     Some(Arc::new(Workerd::start(&installed, name, variables).await))

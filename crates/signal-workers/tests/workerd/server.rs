@@ -56,7 +56,10 @@ impl Workerd {
         for file in ["index.js", "index_bg.wasm"] {
             let built = installed.worker.join(file);
             fs::copy(&built, folder.join(file)).unwrap_or_else(|error| {
-                panic!("{}: {error}; `cargo xtask worker build` makes it", built.display())
+                panic!(
+                    "{}: {error}; `cargo xtask worker build` makes it",
+                    built.display()
+                )
             });
         }
         let (relay_port, control_port) = free_ports();
@@ -69,11 +72,21 @@ impl Workerd {
             .replace("RELAY_PORT", &relay_port.to_string())
             .replace("CONTROL_PORT", &control_port.to_string())
             .replace("VARIABLES", &bindings);
-        for (file, text) in [("handles.mjs", HANDLES), ("control.mjs", CONTROL), ("config.capnp", &config)] {
+        for (file, text) in [
+            ("handles.mjs", HANDLES),
+            ("control.mjs", CONTROL),
+            ("config.capnp", &config),
+        ] {
             fs::write(folder.join(file), text).expect("a file of the test");
         }
         let child = Mutex::new(spawn(installed, &folder));
-        let server = Self { installed: installed.clone(), folder, relay_port, control_port, child };
+        let server = Self {
+            installed: installed.clone(),
+            folder,
+            relay_port,
+            control_port,
+            child,
+        };
         server.wait_until_it_serves().await;
         server
     }
@@ -117,7 +130,11 @@ impl Workerd {
             }
         };
         let waited = tokio::time::timeout(START, serves).await;
-        assert!(waited.is_ok(), "workerd does not serve within {START:?}: {}", self.log());
+        assert!(
+            waited.is_ok(),
+            "workerd does not serve within {START:?}: {}",
+            self.log()
+        );
     }
 }
 
@@ -131,7 +148,11 @@ impl Drop for Workerd {
 }
 
 /// Sends a plain request and reads the whole answer.
-pub(crate) async fn get(port: u16, path: &str, headers: &[(&str, &str)]) -> std::io::Result<String> {
+pub(crate) async fn get(
+    port: u16,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> std::io::Result<String> {
     request(port, "GET", path, headers).await
 }
 
@@ -144,7 +165,10 @@ pub(crate) async fn request(
 ) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
     let mut text = format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n");
-    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("connection")) {
+    if !headers
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case("connection"))
+    {
         text.push_str("Connection: close\r\n");
     }
     for (name, value) in headers {
@@ -155,7 +179,9 @@ pub(crate) async fn request(
     let mut answer = Vec::new();
     let mut buffer = [0; 4096];
     // After a refused upgrade the runtime keeps the connection; its answers are short and come at once.
-    while let Ok(read) = tokio::time::timeout(Duration::from_millis(500), stream.read(&mut buffer)).await {
+    while let Ok(read) =
+        tokio::time::timeout(Duration::from_millis(500), stream.read(&mut buffer)).await
+    {
         match read? {
             0 => break,
             count => answer.extend(&buffer[..count]),
@@ -165,7 +191,11 @@ pub(crate) async fn request(
 }
 
 fn spawn(installed: &Installed, folder: &Path) -> Child {
-    let log = File::options().create(true).append(true).open(folder.join("log")).expect("a log");
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(folder.join("log"))
+        .expect("a log");
     let errors = log.try_clone().expect("a log");
     let mut command = Command::new(&installed.workerd);
     command
@@ -174,7 +204,9 @@ fn spawn(installed: &Installed, folder: &Path) -> Child {
         .stdin(Stdio::null())
         .stdout(log)
         .stderr(errors);
-    command.spawn().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"))
+    command
+        .spawn()
+        .unwrap_or_else(|error| panic!("{command:?} does not start: {error}"))
 }
 
 fn free_ports() -> (u16, u16) {

@@ -1,0 +1,210 @@
+//! What the Worker answers itself, and whom it refuses before an object is woken.
+
+use crate::client::Client;
+use crate::server::{Workerd, get, request};
+use crate::workerd;
+
+const UPGRADE: [(&str, &str); 4] = [
+    ("Connection", "Upgrade"),
+    ("Upgrade", "websocket"),
+    ("Sec-WebSocket-Version", "13"),
+    ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn plain_requests_are_answered_without_an_object() {
+    let Some(server) = workerd("front-plain", &[]).await else {
+        return;
+    };
+    let health = get(server.relay_port, "/healthz", &[]).await.unwrap();
+    assert!(
+        health.starts_with("HTTP/1.1 200") && health.ends_with(r#"{"status":"ok"}"#),
+        "{health}"
+    );
+    let limits = get(server.relay_port, "/limits", &[]).await.unwrap();
+    assert!(limits.contains(r#""topics_per_peer_max":128"#), "{limits}");
+    for method in ["GET", "POST", "DELETE"] {
+        let okay = request(server.relay_port, method, "/any?x=1", &[])
+            .await
+            .unwrap();
+        assert!(
+            okay.starts_with("HTTP/1.1 200") && okay.ends_with("okay"),
+            "{okay}"
+        );
+        assert!(
+            okay.to_lowercase()
+                .contains("access-control-allow-origin: *"),
+            "{okay}"
+        );
+    }
+    let asks = [
+        ("Origin", "https://app.example"),
+        ("Access-Control-Request-Method", "GET"),
+    ];
+    let preflight = request(server.relay_port, "OPTIONS", "/healthz", &asks)
+        .await
+        .unwrap();
+    assert!(preflight.starts_with("HTTP/1.1 204"), "{preflight}");
+    assert_eq!(server.log(), "", "nothing of it is worth a line");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_of_other_origins_are_refused_with_403() {
+    let origins = (
+        "SIGNAL_ALLOWED_ORIGINS",
+        "https://app.example, https://two.example",
+    );
+    let Some(server) = workerd("front-origin", &[origins]).await else {
+        return;
+    };
+    for (origin, status) in [
+        ("https://app.example", 101),
+        ("https://two.example", 101),
+        ("https://evil.example", 403),
+    ] {
+        assert_eq!(
+            upgrade(&server, "/", &[("Origin", origin)]).await.0,
+            status,
+            "{origin}"
+        );
+    }
+    assert_eq!(
+        upgrade(&server, "/", &[]).await.0,
+        101,
+        "who is no browser names none"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_has_so_many_connections_and_no_more() {
+    let Some(server) = workerd("front-address", &[("SIGNAL_PEERS_PER_IP_MAX", "2")]).await else {
+        return;
+    };
+    let from = |ip: &'static str| [("CF-Connecting-IP", ip)];
+    let one = Client::connect_from(&server, "203.0.113.7").await;
+    let _two = Client::connect_from(&server, "203.0.113.7").await;
+    let (status, answer) = upgrade(&server, "/", &from("203.0.113.7")).await;
+    assert_eq!(status, 429, "{answer}");
+    assert!(
+        answer.to_lowercase().contains("retry-after: 30"),
+        "{answer}"
+    );
+    assert_eq!(
+        upgrade(&server, "/", &from("203.0.113.8")).await.0,
+        101,
+        "another address"
+    );
+    let forged = [
+        ("X-Forwarded-For", "203.0.113.9"),
+        ("CF-Connecting-IP", "203.0.113.7"),
+    ];
+    assert_eq!(
+        upgrade(&server, "/", &forged).await.0,
+        429,
+        "no other header is believed"
+    );
+
+    // The count outlasts a sleep, and one that leaves makes room.
+    server.evict("global").await.unwrap();
+    assert_eq!(upgrade(&server, "/", &from("203.0.113.7")).await.0, 429);
+    drop(one);
+    crate::client::until("room for one", || async {
+        upgrade(&server, "/", &from("203.0.113.7")).await.0 == 101
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_object_refuses_with_503() {
+    let Some(server) = workerd("front-full", &[("SIGNAL_PEERS_MAX", "1")]).await else {
+        return;
+    };
+    let mut ann = Client::connect(&server, "/").await;
+    let (status, answer) = upgrade(&server, "/", &[]).await;
+    assert_eq!(status, 503);
+    assert!(
+        answer.to_lowercase().contains("retry-after: 10"),
+        "{answer}"
+    );
+    ann.close(Some(1000)).await;
+    assert_eq!(upgrade(&server, "/", &[]).await.0, 101);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_whose_peer_broke_a_limit_is_refused_for_a_while() {
+    let variables = [
+        ("SIGNAL_CLOSE_HOLD", "0.2"),
+        ("SIGNAL_REFUSE_AFTER_CLOSE", "3"),
+    ];
+    let Some(server) = workerd("front-refused", &variables).await else {
+        return;
+    };
+    let mut eve = Client::connect_from(&server, "203.0.113.7").await;
+    for _ in 0..11 {
+        eve.send("no json").await;
+    }
+    assert_eq!(eve.closed().await.0, 1007);
+    let (status, answer) = upgrade(&server, "/", &[("CF-Connecting-IP", "203.0.113.7")]).await;
+    assert_eq!(status, 429, "{answer}");
+    assert!(answer.contains("just closed"), "{answer}");
+    assert_eq!(
+        upgrade(&server, "/", &[("CF-Connecting-IP", "203.0.113.8")])
+            .await
+            .0,
+        101
+    );
+    crate::client::until("the end of it", || async {
+        upgrade(&server, "/", &[("CF-Connecting-IP", "203.0.113.7")])
+            .await
+            .0
+            == 101
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rooms_are_apart_and_have_a_name() {
+    let Some(server) = workerd("front-rooms", &[("SIGNAL_ROOMS", "by-name")]).await else {
+        return;
+    };
+    let mut one = Client::connect(&server, "/room/one").await;
+    let mut same = Client::connect(&server, "/?room=one").await;
+    let mut two = Client::connect(&server, "/room/two").await;
+    for client in [&mut one, &mut same, &mut two] {
+        client.subscribe("garden").await;
+    }
+    one.publish("garden", "x").await;
+    assert_eq!(one.receive_publish("garden", "x").await, 2);
+    assert_eq!(same.receive_publish("garden", "x").await, 2);
+    two.receive_nothing().await;
+    assert_eq!(upgrade(&server, "/", &[]).await.0, 404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_setting_is_named_in_the_log_and_nobody_is_let_in() {
+    let Some(server) = workerd("front-settings", &[("SIGNAL_PEERS_MAX", "many")]).await else {
+        return;
+    };
+    assert_eq!(upgrade(&server, "/", &[]).await.0, 500);
+    assert!(
+        server
+            .log()
+            .contains("SIGNAL_PEERS_MAX is many, but must be"),
+        "{}",
+        server.log()
+    );
+}
+
+/// Attempts an upgrade and returns the status with the whole answer.
+async fn upgrade(server: &Workerd, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
+    let headers = [UPGRADE.as_slice(), headers].concat();
+    let answer = get(server.relay_port, path, &headers).await.unwrap();
+    let status = answer
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
+    (
+        status.unwrap_or_else(|| panic!("no status: {answer}")),
+        answer,
+    )
+}
