@@ -113,7 +113,7 @@ fn run_script(script: &str, options: &[&str]) -> Result<(), Stop> {
     run(&mut node)
 }
 
-fn built_signal() -> Result<PathBuf, Stop> {
+pub(crate) fn built_signal() -> Result<PathBuf, Stop> {
     let signal = workspace::target()
         .join("release")
         .join(format!("signal{}", std::env::consts::EXE_SUFFIX));

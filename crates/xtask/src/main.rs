@@ -11,6 +11,7 @@ mod step;
 mod summary;
 mod tools;
 mod wasm;
+mod worker;
 mod workspace;
 
 use std::process::ExitCode;
@@ -25,6 +26,8 @@ Commands:
   test [--fail-fast] [STEP...]   Install what is missing, then run all steps, or the ones named
   setup                          Only install what is missing
   steps                          List the steps
+  worker build                   Build the Cloudflare Worker and print its size
+  worker dev [ADDRESS:PORT]      Build it and serve it in workerd, on 127.0.0.1:8787
 
 Without CI=true, a step that cannot run on this machine is skipped and says what it needs.
 Chromium is looked for on the PATH, or where CHROMIUM points.
@@ -73,8 +76,13 @@ const STEPS: &[Step] = &[
         run: rust::deny,
     },
     Step {
+        name: "worker",
+        about: "the Cloudflare Worker builds, and is small",
+        run: worker::check_size,
+    },
+    Step {
         name: "tests",
-        about: "cargo test, with the Node servers and Autobahn's cases",
+        about: "cargo test, with the Node servers, Autobahn's cases and workerd",
         run: rust::tests,
     },
     Step {
@@ -96,6 +104,21 @@ const STEPS: &[Step] = &[
         name: "y-webrtc",
         about: "unchanged y-webrtc clients share a document",
         run: clients::y_webrtc,
+    },
+    Step {
+        name: "worker-suite",
+        about: "the Cloudflare Worker passes the whole suite in workerd",
+        run: worker::conformance,
+    },
+    Step {
+        name: "worker-y-webrtc",
+        about: "unchanged y-webrtc clients share a document through it",
+        run: worker::y_webrtc,
+    },
+    Step {
+        name: "worker-wrangler",
+        about: "wrangler would deploy it, and serves it",
+        run: worker::wrangler,
     },
     Step {
         name: "trystero",
@@ -121,9 +144,16 @@ fn main() -> ExitCode {
         "steps" if rest.is_empty() => {
             STEPS
                 .iter()
-                .for_each(|step| println!("{:<12} {}", step.name, step.about));
+                .for_each(|step| println!("{:<16} {}", step.name, step.about));
             ExitCode::SUCCESS
         }
+        "worker" => match worker::main(rest) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(stop) => {
+                eprintln!("{stop}");
+                ExitCode::FAILURE
+            }
+        },
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             ExitCode::SUCCESS

@@ -1,17 +1,19 @@
-//! The built `signal` binary, serving while this value lives.
+//! A relay as a process, serving while this value lives.
 
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::Child;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use crate::step::{Stop, command};
 use crate::workspace;
 
-const START_TIMEOUT: Duration = Duration::from_secs(10);
+/// wrangler builds before it serves.
+const START_TIMEOUT: Duration = Duration::from_secs(90);
 
 pub(crate) struct Relay {
     child: Child,
+    name: String,
     address: String,
 }
 
@@ -19,10 +21,23 @@ impl Relay {
     /// Starts `signal serve` on a free port and waits until it takes connections.
     pub(crate) fn start(signal: &Path) -> Result<Self, Stop> {
         let address = format!("127.0.0.1:{}", workspace::free_port()?);
-        let child = command(signal, ["serve", "--listen", &address]).spawn();
-        let child = child
-            .map_err(|error| Stop::Failed(format!("`signal serve` did not start: {error}")))?;
-        let mut relay = Self { child, address };
+        Self::run(
+            &mut command(signal, ["serve", "--listen", &address]),
+            address,
+        )
+    }
+
+    /// Runs a command that serves at this address and waits until it takes connections.
+    pub(crate) fn run(command: &mut Command, address: String) -> Result<Self, Stop> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let child = command
+            .spawn()
+            .map_err(|error| Stop::Failed(format!("`{name}` did not start: {error}")))?;
+        let mut relay = Self {
+            child,
+            name,
+            address,
+        };
         let start = Instant::now();
         while TcpStream::connect(&relay.address).is_err() {
             relay.check_alive()?;
@@ -45,9 +60,10 @@ impl Relay {
     pub(crate) fn check_alive(&mut self) -> Result<(), Stop> {
         match self.child.try_wait() {
             Ok(None) => Ok(()),
-            Ok(Some(status)) => Err(Stop::Failed(format!("`signal serve` ended with {status}"))),
+            Ok(Some(status)) => Err(Stop::Failed(format!("`{}` ended with {status}", self.name))),
             Err(error) => Err(Stop::Failed(format!(
-                "`signal serve` cannot be waited for: {error}"
+                "`{}` cannot be waited for: {error}",
+                self.name
             ))),
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::step::{Stop, cargo, command, in_ci, output, run};
 use crate::tools::Tools;
-use crate::workspace::{self, FUZZ_MANIFEST, YRS_WARP_MANIFEST};
+use crate::workspace::{self, FUZZ_MANIFEST, WORKER_MANIFEST, YRS_WARP_MANIFEST};
 
 /// The crates that other programs depend on.
 const LIBRARIES: &[&str] = &[
@@ -23,7 +23,7 @@ const PUBLISHED: &[&str] = &[
 
 pub(crate) fn fmt(_: &Tools) -> Result<(), Stop> {
     run(&mut cargo(["fmt", "--all", "--check"]))?;
-    [FUZZ_MANIFEST, YRS_WARP_MANIFEST]
+    [FUZZ_MANIFEST, YRS_WARP_MANIFEST, WORKER_MANIFEST]
         .into_iter()
         .try_for_each(|manifest| run(&mut cargo(["fmt", "--check", "--manifest-path", manifest])))
 }
@@ -131,6 +131,8 @@ pub(crate) fn tests(tools: &Tools) -> Result<(), Stop> {
         ("SIGNAL_NODE_MODULES", tools.node_modules()),
         ("SIGNAL_KOSOKU", tools.kosoku()),
         ("SIGNAL_YRS_WARP", tools.yrs_warp()),
+        ("SIGNAL_WORKER", tools.worker()),
+        ("SIGNAL_WORKERD", tools.workerd()),
     ];
     for (variable, path) in installed {
         match path {

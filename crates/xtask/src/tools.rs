@@ -5,10 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::step::{Step, Stop, cargo, command, output, run};
-use crate::{clients, wasm, workspace};
+use crate::{clients, wasm, worker, workspace};
 
 /// The Autobahn case files and their runner, from PyPI.
 const KOSOKU: &str = "kosoku==0.1.0";
+
+/// The same as in `examples/cloudflare/Cargo.toml`.
+const WASM_BINDGEN: &str = "0.2.129";
+const WORKER_BUILD: &str = "0.8.7";
 
 /// What `cargo xtask setup` does.
 pub(crate) const SETUP: &[Step] = &[
@@ -42,6 +46,11 @@ pub(crate) const SETUP: &[Step] = &[
         about: "a standard library for WebAssembly",
         run: |_| wasm::Toolchain::find().map(drop),
     },
+    Step {
+        name: "worker",
+        about: "the Cloudflare Worker, built, and its runtime",
+        run: |tools| tools.worker().map(drop),
+    },
 ];
 
 /// Each tool is looked for, and if need be installed, when it is first asked for.
@@ -51,6 +60,10 @@ pub(crate) struct Tools {
     chromium: OnceCell<Result<PathBuf, Stop>>,
     kosoku: OnceCell<Result<PathBuf, Stop>>,
     yrs_warp: OnceCell<Result<PathBuf, Stop>>,
+    worker_modules: OnceCell<Result<PathBuf, Stop>>,
+    wasm_bindgen: OnceCell<Result<PathBuf, Stop>>,
+    worker_build: OnceCell<Result<PathBuf, Stop>>,
+    worker: OnceCell<Result<PathBuf, Stop>>,
 }
 
 impl Tools {
@@ -71,10 +84,70 @@ impl Tools {
         self.kosoku.get_or_init(install_kosoku).clone()
     }
 
+    /// The Node packages that build and run the Cloudflare Worker.
+    pub(crate) fn worker_modules(&self) -> Result<PathBuf, Stop> {
+        self.worker_modules
+            .get_or_init(worker::install_modules)
+            .clone()
+    }
+
+    /// The runtime of Cloudflare Workers.
+    pub(crate) fn workerd(&self) -> Result<PathBuf, Stop> {
+        // Not `.bin/workerd`, which is a script that starts it: the process that is ended must be the one that serves.
+        let packages = self.worker_modules()?.join("@cloudflare");
+        let entries = fs::read_dir(&packages).into_iter().flatten().flatten();
+        let mut binaries = entries
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with("workerd-"))
+            .map(|entry| entry.path().join("bin/workerd"));
+        binaries.next().ok_or_else(|| Stop::Missing {
+            what: "workerd for this system".to_owned(),
+            mend: "use Linux or macOS, for which npm has it".to_owned(),
+        })
+    }
+
+    /// The program of wasm-bindgen, in the version of the Worker's crate.
+    pub(crate) fn wasm_bindgen(&self) -> Result<PathBuf, Stop> {
+        let install = || install_program("wasm-bindgen-cli", WASM_BINDGEN, "wasm-bindgen");
+        self.wasm_bindgen.get_or_init(install).clone()
+    }
+
+    /// What a deploy of the Cloudflare Worker builds with.
+    pub(crate) fn worker_build(&self) -> Result<PathBuf, Stop> {
+        let install = || install_program("worker-build", WORKER_BUILD, "worker-build");
+        self.worker_build.get_or_init(install).clone()
+    }
+
+    /// The folder of the built Cloudflare Worker.
+    pub(crate) fn worker(&self) -> Result<PathBuf, Stop> {
+        self.worker.get_or_init(|| worker::build(self)).clone()
+    }
+
     /// yrs-warp's signaling service as a server, for the conformance suite's own test.
     pub(crate) fn yrs_warp(&self) -> Result<PathBuf, Stop> {
         self.yrs_warp.get_or_init(build_yrs_warp).clone()
     }
+}
+
+/// Builds a program of crates.io, once. Unoptimised, which takes a third of the time and is fast enough.
+fn install_program(package: &str, version: &str, program: &str) -> Result<PathBuf, Stop> {
+    let root = workspace::tools().join("programs");
+    let program = root
+        .join("bin")
+        .join(format!("{program}{}", std::env::consts::EXE_SUFFIX));
+    let is_installed =
+        output(&mut command(&program, ["--version"])).is_some_and(|text| text.contains(version));
+    if !is_installed {
+        let package = format!("{package}@{version}");
+        let mut install = cargo([
+            "install", "--quiet", "--debug", "--locked", &package, "--root",
+        ]);
+        install.arg(&root);
+        run(install.env(
+            "CARGO_TARGET_DIR",
+            workspace::tools().join("programs-target"),
+        ))?;
+    }
+    Ok(program)
 }
 
 /// Runs `npm ci` in a folder, unless its packages are those of its lock file already.

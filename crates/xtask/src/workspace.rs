@@ -9,6 +9,9 @@ use crate::step::Stop;
 /// The fuzz targets: a workspace of their own, for cargo-fuzz.
 pub(crate) const FUZZ_MANIFEST: &str = "crates/signal-core/fuzz/Cargo.toml";
 
+/// The Cloudflare Worker: a workspace of its own, for another target.
+pub(crate) const WORKER_MANIFEST: &str = "examples/cloudflare/Cargo.toml";
+
 /// A relay by others: a workspace of its own, to keep its dependencies out of ours.
 pub(crate) const YRS_WARP_MANIFEST: &str = "crates/signal-conformance/peers/yrs-warp/Cargo.toml";
 
@@ -30,6 +33,21 @@ pub(crate) fn acceptance() -> PathBuf {
 /// The example page that the browser test opens.
 pub(crate) fn browser_example() -> PathBuf {
     root().join("examples/browser")
+}
+
+/// The Cloudflare Worker.
+pub(crate) fn worker_example() -> PathBuf {
+    root().join("examples/cloudflare")
+}
+
+/// The folder with the Node packages that build and run the Worker.
+pub(crate) fn worker_tools() -> PathBuf {
+    root().join("crates/xtask/worker")
+}
+
+/// The target folder of the Worker, which is not of this workspace.
+pub(crate) fn worker_target() -> PathBuf {
+    tools().join("worker")
 }
 
 /// Cargo's target folder.
