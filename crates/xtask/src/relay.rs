@@ -5,11 +5,13 @@ use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use crate::step::{Stop, command};
+use crate::step::{Stop, command, output};
 use crate::workspace;
 
 /// wrangler builds before it serves.
 const START_TIMEOUT: Duration = Duration::from_secs(90);
+
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(crate) struct Relay {
     child: Child,
@@ -65,6 +67,21 @@ impl Relay {
                 "`{}` cannot be waited for: {error}",
                 self.name
             ))),
+        }
+    }
+}
+
+impl Relay {
+    /// Asks the process to end, as one must that has children to end itself, and waits for it.
+    pub(crate) fn terminate(mut self) {
+        let pid = self.child.id().to_string();
+        let asked = output(&mut command("kill", ["-TERM", &pid]));
+        let start = Instant::now();
+        while asked.is_some() && start.elapsed() < STOP_TIMEOUT {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
         }
     }
 }

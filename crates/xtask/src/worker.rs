@@ -118,15 +118,13 @@ pub(crate) fn wrangler(tools: &Tools) -> Result<(), Stop> {
         "0",
     ]);
     let mut relay = Relay::run(&mut dev, format!("127.0.0.1:{port}"))?;
-    run(&mut command(
-        clients::built_signal()?,
-        ["check", &relay.url()],
-    ))?;
-    run(&mut command(
+    let checked = run(&mut command(
         clients::built_signal()?,
         ["check", &relay.url(), "--conformance", "--level", "stock"],
-    ))?;
-    relay.check_alive()
+    ))
+    .and_then(|()| relay.check_alive());
+    relay.terminate();
+    checked
 }
 
 fn dev(tools: &Tools, listen: &str) -> Result<(), Stop> {
@@ -154,7 +152,7 @@ fn workerd(tools: &Tools, listen: &str) -> Result<Command, Stop> {
         fs::write(folder.join("dev.capnp"), config)
     };
     prepare().map_err(|error| Stop::Failed(format!("{}: {error}", folder.display())))?;
-    let mut workerd = command(tools.workerd()?, ["serve", "--experimental", "--verbose"]);
+    let mut workerd = command(tools.workerd()?, ["serve", "--experimental"]);
     workerd.arg(folder.join("dev.capnp"));
     Ok(workerd)
 }
