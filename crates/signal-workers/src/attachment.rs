@@ -138,7 +138,7 @@ mod tests {
     fn new_tail(kept: &Kept) -> Vec<u8> {
         match &kept.tail {
             Tail::New(tail) => tail.clone(),
-            other => panic!("{other:?}"),
+            Tail::None | Tail::Same => panic!("no new tail: {:?}", kept.tail),
         }
     }
 

@@ -135,11 +135,11 @@ async fn admit<A>(
 where
     A: AsyncFnOnce(&Request, &Env) -> std::result::Result<Grant, Refusal>,
 {
-    if let Some(address) = upgrade.address {
-        if !is_within_connect_rate(env, events, address).await {
-            let refusal = Refusal::because(Cause::ConnectRate);
-            return Err(refusal.retry_after(CONNECTS_PERIOD_SECONDS));
-        }
+    if let Some(address) = upgrade.address
+        && !is_within_connect_rate(env, events, address).await
+    {
+        let refusal = Refusal::because(Cause::ConnectRate);
+        return Err(refusal.retry_after(CONNECTS_PERIOD_SECONDS));
     }
     authorize(request, env).await
 }

@@ -53,7 +53,8 @@ mod tests {
     fn what_the_worker_did_not_write_is_refused() {
         let limits = Arc::new(Limits::default());
         let good = write(&limits, Grant::open(), Instant::ZERO);
-        for bad in ["", "00", "zz", "é", &good[1..], &good.replace('0', "1")] {
+        let (changed, cut) = (good.replace('0', "1"), good.split_at(1).1);
+        for bad in ["", "00", "zz", "é", cut, &changed] {
             assert!(read(bad).is_err(), "{bad}");
         }
     }

@@ -10,6 +10,7 @@ const LIBRARIES: &[&str] = &[
     "signal-memory",
     "signal-conformance",
     "signal-tokio",
+    "signal-workers",
 ];
 
 /// The crates on crates.io.
