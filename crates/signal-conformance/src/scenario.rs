@@ -87,8 +87,6 @@ impl Level {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Capability {
-    /// Every path leads to the same topics.
-    AnyPath,
     /// [`Backend::advance`](crate::Backend::advance): time passes, at once or truly.
     Advance,
     /// [`Backend::drain`](crate::Backend::drain): the server shuts down in an orderly way.
@@ -114,6 +112,8 @@ pub enum Capability {
     StrictFrames,
     /// `clients` counts the peers on all nodes.
     CountAll,
+    /// Every path leads to the same topics.
+    AnyPath,
 }
 
 impl Capability {
@@ -121,7 +121,6 @@ impl Capability {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::AnyPath => "any_path",
             Self::Advance => "advance",
             Self::Drain => "drain",
             Self::Grants => "grants",
@@ -134,6 +133,7 @@ impl Capability {
             Self::Restart => "restart",
             Self::StrictFrames => "strict_frames",
             Self::CountAll => "count_all",
+            Self::AnyPath => "any_path",
         }
     }
 
@@ -141,15 +141,15 @@ impl Capability {
     pub(crate) fn is_exclusive(self) -> bool {
         match self {
             Self::Advance | Self::Drain | Self::Hibernate | Self::Restart => true,
-            Self::AnyPath
-            | Self::Grants
+            Self::Grants
             | Self::Http
             | Self::Nodes
             | Self::Pause
             | Self::Private
             | Self::RawFrames
             | Self::StrictFrames
-            | Self::CountAll => false,
+            | Self::CountAll
+            | Self::AnyPath => false,
         }
     }
 }
