@@ -61,8 +61,7 @@ pub(crate) struct Tools {
     kosoku: OnceCell<Result<PathBuf, Stop>>,
     yrs_warp: OnceCell<Result<PathBuf, Stop>>,
     worker_modules: OnceCell<Result<PathBuf, Stop>>,
-    wasm_bindgen: OnceCell<Result<PathBuf, Stop>>,
-    worker_build: OnceCell<Result<PathBuf, Stop>>,
+    worker_programs: OnceCell<Result<PathBuf, Stop>>,
     worker: OnceCell<Result<PathBuf, Stop>>,
 }
 
@@ -105,16 +104,11 @@ impl Tools {
         })
     }
 
-    /// The program of wasm-bindgen, in the version of the Worker's crate.
-    pub(crate) fn wasm_bindgen(&self) -> Result<PathBuf, Stop> {
-        let install = || install_program("wasm-bindgen-cli", WASM_BINDGEN, "wasm-bindgen");
-        self.wasm_bindgen.get_or_init(install).clone()
-    }
-
-    /// What a deploy of the Cloudflare Worker builds with.
-    pub(crate) fn worker_build(&self) -> Result<PathBuf, Stop> {
-        let install = || install_program("worker-build", WORKER_BUILD, "worker-build");
-        self.worker_build.get_or_init(install).clone()
+    /// The folder of `worker-build`, with which a deploy builds the Worker, and of `wasm-bindgen`, which that calls.
+    pub(crate) fn worker_programs(&self) -> Result<PathBuf, Stop> {
+        self.worker_programs
+            .get_or_init(install_worker_programs)
+            .clone()
     }
 
     /// The folder of the built Cloudflare Worker.
@@ -128,26 +122,34 @@ impl Tools {
     }
 }
 
-/// Builds a program of crates.io, once. Unoptimised, which takes a third of the time and is fast enough.
-fn install_program(package: &str, version: &str, program: &str) -> Result<PathBuf, Stop> {
+/// Builds the programs that a deploy of the Worker uses, once. Unoptimised, which takes a third of the time and is fast enough.
+fn install_worker_programs() -> Result<PathBuf, Stop> {
     let root = workspace::tools().join("programs");
-    let program = root
-        .join("bin")
-        .join(format!("{program}{}", std::env::consts::EXE_SUFFIX));
-    let is_installed =
-        output(&mut command(&program, ["--version"])).is_some_and(|text| text.contains(version));
-    if !is_installed {
-        let package = format!("{package}@{version}");
-        let mut install = cargo([
-            "install", "--quiet", "--debug", "--locked", &package, "--root",
-        ]);
-        install.arg(&root);
-        run(install.env(
-            "CARGO_TARGET_DIR",
-            workspace::tools().join("programs-target"),
-        ))?;
+    let folder = root.join("bin");
+    let is_installed = |name: &str, version: &str| {
+        let text = output(&mut command(folder.join(program(name)), ["--version"]));
+        text.is_some_and(|text| text.contains(version))
+    };
+    if is_installed("wasm-bindgen", WASM_BINDGEN) && is_installed("worker-build", WORKER_BUILD) {
+        return Ok(folder);
     }
-    Ok(program)
+    let packages = [
+        format!("wasm-bindgen-cli@{WASM_BINDGEN}"),
+        format!("worker-build@{WORKER_BUILD}"),
+    ];
+    let target = workspace::tools().join("programs-target");
+    let mut install = cargo([
+        "install", "--quiet", "--debug", "--locked", "--force", "--root",
+    ]);
+    install.arg(&root).args(&packages);
+    run(install.env("CARGO_TARGET_DIR", &target))?;
+    // Two gigabytes that nothing needs again.
+    let _ = fs::remove_dir_all(target);
+    Ok(folder)
+}
+
+fn program(name: &str) -> String {
+    format!("{name}{}", std::env::consts::EXE_SUFFIX)
 }
 
 /// Runs `npm ci` in a folder, unless its packages are those of its lock file already.

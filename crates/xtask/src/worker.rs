@@ -45,7 +45,7 @@ pub(crate) fn main(arguments: &[String]) -> Result<(), Stop> {
 pub(crate) fn build(tools: &Tools) -> Result<PathBuf, Stop> {
     let toolchain = Toolchain::find()?;
     println!("with {}", toolchain.name());
-    let mut build = command(tools.worker_build()?, ["--release"]);
+    let mut build = command(tools.worker_programs()?.join("worker-build"), ["--release"]);
     build.current_dir(workspace::worker_example());
     toolchain.equip(&mut build)?;
     equip(&mut build, tools)?;
@@ -167,15 +167,14 @@ fn wrangler_command(tools: &Tools) -> Result<Command, Stop> {
     wrangler.current_dir(workspace::worker_example());
     Toolchain::find()?.equip(&mut wrangler)?;
     equip(&mut wrangler, tools)?;
-    let worker_build = tools.worker_build()?;
     let path = wrangler
         .get_envs()
         .find(|(name, _)| *name == "PATH")
         .and_then(|(_, path)| path.map(ToOwned::to_owned))
         .or_else(|| std::env::var_os("PATH"))
         .unwrap_or_default();
-    let first = worker_build.parent().map(Path::to_owned);
-    let path = std::env::join_paths(first.into_iter().chain(std::env::split_paths(&path)))
+    let first = tools.worker_programs()?;
+    let path = std::env::join_paths(std::iter::once(first).chain(std::env::split_paths(&path)))
         .map_err(|error| Stop::Failed(format!("PATH: {error}")))?;
     wrangler.env("PATH", path);
     wrangler.envs(WRANGLER_OFFLINE.iter().copied());
@@ -186,7 +185,10 @@ fn wrangler_command(tools: &Tools) -> Result<Command, Stop> {
 fn equip(command: &mut Command, tools: &Tools) -> Result<(), Stop> {
     let modules = tools.worker_modules()?;
     command
-        .env("WASM_BINDGEN_BIN", tools.wasm_bindgen()?)
+        .env(
+            "WASM_BINDGEN_BIN",
+            tools.worker_programs()?.join("wasm-bindgen"),
+        )
         .env("ESBUILD_BIN", modules.join(".bin/esbuild"))
         .env("WASM_OPT_BIN", modules.join(".bin/wasm-opt"))
         .env("CARGO_TARGET_DIR", workspace::worker_target());
