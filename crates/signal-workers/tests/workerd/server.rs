@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -41,6 +42,7 @@ pub(crate) struct Workerd {
     pub(crate) relay_port: u16,
     pub(crate) control_port: u16,
     child: Mutex<Child>,
+    evictions: AtomicUsize,
 }
 
 impl Workerd {
@@ -86,6 +88,7 @@ impl Workerd {
             relay_port,
             control_port,
             child,
+            evictions: AtomicUsize::new(0),
         };
         server.wait_until_it_serves().await;
         server
@@ -107,10 +110,18 @@ impl Workerd {
     pub(crate) async fn evict(&self, object: &str) -> Result<(), String> {
         let path = format!("/evict?object={}", object.replace('/', "%2F"));
         match get(self.control_port, &path, &[]).await {
-            Ok(answer) if answer.contains("asleep") => Ok(()),
+            Ok(answer) if answer.contains("asleep") => {
+                self.evictions.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
             Ok(answer) => Err(format!("the object does not sleep: {answer}")),
             Err(error) => Err(format!("the object does not sleep: {error}")),
         }
+    }
+
+    /// How often an object was put to sleep.
+    pub(crate) fn evictions(&self) -> usize {
+        self.evictions.load(Ordering::Relaxed)
     }
 
     /// What the Worker has logged: one JSON object a line.
