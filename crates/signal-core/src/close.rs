@@ -66,6 +66,15 @@ impl CloseReason {
         }
     }
 
+    /// Whether the peer broke a limit or the protocol. A host that knows addresses refuses the next upgrades from this peer's for
+    /// a while, with 429 ([`protocol`](crate::protocol), C3): a stock client that is closed comes back at once.
+    pub const fn is_peers_fault(self) -> bool {
+        match self {
+            Self::Invalid | Self::TooBig | Self::RateLimited | Self::Protocol => true,
+            Self::GrantExpired | Self::TimedOut | Self::SlowConsumer | Self::Draining => false,
+        }
+    }
+
     /// The name in metrics, logs and reports.
     pub const fn name(self) -> &'static str {
         match self {

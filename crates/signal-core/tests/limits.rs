@@ -204,6 +204,16 @@ fn what_the_host_refuses_is_held_too() {
 }
 
 #[test]
+fn only_what_a_peer_broke_is_held_against_its_address() {
+    let faults: Vec<u16> = CloseReason::ALL
+        .into_iter()
+        .filter(|reason| reason.is_peers_fault())
+        .map(CloseReason::code)
+        .collect();
+    assert_eq!(faults, [1007, 1009, 4429, 1002]);
+}
+
+#[test]
 fn invalid_messages_in_a_row_are_borne_up_to_a_number() {
     let mut still = limits(|limits| limits.invalid_messages_max = 2);
     let not_json = Outcome::Ignored(Ignored::NotJson);

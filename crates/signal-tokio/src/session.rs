@@ -258,7 +258,7 @@ impl Session {
         self.ending = ending;
         if let Ending::ByRelay(reason) = ending {
             tracing::debug!(peer = %self.id, reason = reason.name(), "closing");
-            if is_the_peers_fault(reason) {
+            if reason.is_peers_fault() {
                 self.place.refuse_address();
             }
         }
@@ -280,15 +280,4 @@ impl Drop for Session {
         self.shared().registry.remove(self.id);
         self.shared().counters.count_ending(self.ending);
     }
-}
-
-/// Whether the address of a peer that was closed for this has to wait.
-fn is_the_peers_fault(reason: CloseReason) -> bool {
-    matches!(
-        reason,
-        CloseReason::Invalid
-            | CloseReason::TooBig
-            | CloseReason::RateLimited
-            | CloseReason::Protocol
-    )
 }

@@ -321,18 +321,16 @@ impl Host {
         }
     }
 
-    /// Remembers where a peer came from that broke a limit.
+    /// Remembers where a peer came from that is to be refused for a while.
     fn note_refused(&mut self, now: Instant, peer: PeerId, reason: CloseReason) {
-        let broke_a_limit = matches!(
-            reason,
-            CloseReason::Invalid | CloseReason::TooBig | CloseReason::RateLimited
-        );
+        if !reason.is_peers_fault() || self.refused.len() >= REFUSED_MAX {
+            return;
+        }
         let address = self
             .sockets
             .get(peer)
             .and_then(|socket| self.runtime.address_of(socket));
-        if let Some(address) = address.filter(|_| broke_a_limit && self.refused.len() < REFUSED_MAX)
-        {
+        if let Some(address) = address {
             let until = now.saturating_add(self.runtime.settings.refuse_after_close);
             self.refused.insert(address, until);
         }
