@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use signal_tokio::{Config, Relay};
+use signal_tokio::{Config, Relay, SentType};
 use tokio::net::TcpListener;
 
 #[tokio::main(flavor = "current_thread")]
@@ -24,7 +24,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             let stats = watched.stats();
             println!(
                 "{} peers, {} topics, {} deliveries",
-                stats.peers, stats.topics, stats.delivered
+                stats.peers,
+                stats.topics,
+                stats.sent(SentType::Publish).count
             );
         }
     });

@@ -6,6 +6,7 @@ mod authorize;
 mod axum;
 mod client;
 mod config;
+mod counters;
 mod deadlines;
 mod drain;
 mod frame;
@@ -33,8 +34,9 @@ pub use config::{Config, ConfigError};
 pub use per_core::Serving;
 pub use refusal::{Refusal, RefusalCause};
 pub use relay::Relay;
+pub use shared::Lifecycle;
 pub use signal_core::{CloseReason, Grant, Ignored, Instant, Limits, TopicSet};
-pub use stats::{Ending, Stats};
+pub use stats::{Ending, Histogram, ReceivedType, SentType, Stats, Traffic};
 pub use upgrade::Upgrade;
 
 pub use tokio_tungstenite::tungstenite;

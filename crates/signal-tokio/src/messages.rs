@@ -60,7 +60,10 @@ where
 {
     fn poll(&mut self, cx: &mut Context<'_>, timer: Pin<&mut Sleep>) -> Poll<()> {
         let now = self.session.shared().now();
-        if self.turn(cx, now).is_err() {
+        let begun = self.session.shared().counters.begin_turn();
+        let outcome = self.turn(cx, now);
+        self.session.shared().counters.end_turn(begun);
+        if outcome.is_err() {
             return Poll::Ready(());
         }
         if self.deadlines.are_over(now, &self.session) {

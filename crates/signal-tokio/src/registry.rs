@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use signal_core::PeerId;
 
-use crate::queue::Outbound;
+use crate::queue::{Load, Outbound};
 use crate::shards::PeerHasher;
+use crate::stats::Stats;
 
 const SHARDS: usize = 16;
 
@@ -35,6 +36,17 @@ impl Registry {
             queues.extend(lock(shard).values().map(Arc::clone));
         }
         queues
+    }
+
+    /// Adds up what waits in the queues, so that nobody has to count while they fill and empty.
+    pub(crate) fn fill(&self, stats: &mut Stats) {
+        for shard in &self.shards {
+            lock(shard).values().for_each(|queue| {
+                let Load { bytes, .. } = queue.load();
+                stats.queue_bytes += bytes as u64;
+                stats.queue_bytes_largest = stats.queue_bytes_largest.max(bytes as u64);
+            });
+        }
     }
 
     fn shard(&self, peer: PeerId) -> MutexGuard<'_, Queues> {

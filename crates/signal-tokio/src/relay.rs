@@ -152,14 +152,17 @@ impl Relay {
         drain::drain(&self.shared).await;
     }
 
-    /// What the relay holds and has done. Walks all topics, so ask once a second rather than once a message.
+    /// What the relay holds and has done. Looks at the queue of every peer, so ask once a second rather than once a message.
     pub fn stats(&self) -> Stats {
         let mut stats = Stats {
+            lifecycle: self.shared.lifecycle(),
             peers: self.shared.gate.peers() as u64,
+            handshakes: self.shared.handshakes_now() as u64,
             ..Stats::default()
         };
         self.shared.counters.fill(&mut stats);
         self.shared.shards.fill(&mut stats);
+        self.shared.registry.fill(&mut stats);
         stats
     }
 

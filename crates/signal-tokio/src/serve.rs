@@ -1,8 +1,8 @@
 //! Listeners.
 
 use std::io;
-
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -40,6 +40,7 @@ async fn accept_all(shared: &Arc<Shared>, listener: TcpListener) {
             }
         };
         pauses = 0;
+        shared.counters.connections.fetch_add(1, Ordering::Relaxed);
         // Never closed, so this waits and does not fail; meanwhile others wait in the kernel's backlog.
         let handshakes = Arc::clone(&shared.handshakes);
         let Ok(handshake) = handshakes.acquire_owned().await else {

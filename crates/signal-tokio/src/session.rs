@@ -9,9 +9,9 @@ use signal_core::{Alarm, CloseReason, Instant, Message, Peer, PeerId, Request};
 
 use crate::admission::{Admission, Place};
 use crate::frame::{self, FrameError, Incoming, Opcode};
-use crate::queue::{Load, Outbound};
+use crate::queue::{Load, Outbound, Pushed};
 use crate::shared::Shared;
-use crate::stats::Ending;
+use crate::stats::{Ending, ReceivedType, SentType};
 
 /// Pings of one turn that are all answered; past it only the last is, as RFC 6455, 5.5.3 allows. So a flood of six-byte pings
 /// cannot fill the flooder's own queue in one read.
@@ -97,25 +97,34 @@ impl Session {
     pub(crate) fn receive(&mut self, now: Instant, incoming: Incoming<'_>) -> ControlFlow<()> {
         match incoming {
             Incoming::Text(text) if self.shared().is_echo => {
-                self.push(&frame::encode(Opcode::Text, text.as_bytes()));
+                let echo = frame::encode(Opcode::Text, text.as_bytes());
+                self.push(SentType::Publish, &echo);
             }
             Incoming::Binary(payload) if self.shared().is_echo => {
-                self.push(&frame::encode(Opcode::Binary, payload));
+                let echo = frame::encode(Opcode::Binary, payload);
+                self.push(SentType::Publish, &echo);
             }
             Incoming::Text(text) => {
                 let request = self.peer.receive(now, text);
-                self.carry_out(now, request);
+                let what = self.carry_out(now, request);
+                self.count_received(what, text.len());
             }
             Incoming::Binary(payload) => {
                 let request = self.peer.receive_binary(now, payload);
-                self.carry_out(now, request);
+                let what = self.carry_out(now, request);
+                self.count_received(what, payload.len());
             }
             Incoming::Ping(payload) => {
+                self.count_received(ReceivedType::PingFrame, 0);
                 self.peer.pong(now);
                 self.answer_ping(payload);
             }
-            Incoming::Pong => self.peer.pong(now),
+            Incoming::Pong => {
+                self.count_received(ReceivedType::PongFrame, 0);
+                self.peer.pong(now);
+            }
             Incoming::Close(close) => {
+                self.count_received(ReceivedType::CloseFrame, 0);
                 self.finish(Ending::ByPeer, frame::encode_close(close));
             }
         }
@@ -127,6 +136,7 @@ impl Session {
 
     /// Notes that the peer has closed a connection whose close frames somebody else answers.
     pub(crate) fn closed_by_peer(&mut self) {
+        self.count_received(ReceivedType::CloseFrame, 0);
         self.leave();
         self.queue.discard();
         self.stage = Stage::Closing;
@@ -153,7 +163,7 @@ impl Session {
     pub(crate) fn turn(&mut self, now: Instant) {
         self.pongs_this_turn = 0;
         if let Some(pong) = self.late_pong.take() {
-            self.push(&pong);
+            self.push(SentType::PongFrame, &pong);
         }
         if let Some(reason) = self.queue.take_ending() {
             self.close(reason);
@@ -161,7 +171,9 @@ impl Session {
         while self.stage != Stage::Closing && self.peer.poll_timeout().is_some_and(|due| due <= now)
         {
             match self.peer.handle_timeout(now) {
-                Some(Alarm::Ping) => self.push(&Bytes::from_static(&[0x89, 0])),
+                Some(Alarm::Ping) => {
+                    self.push(SentType::PingFrame, &Bytes::from_static(&[0x89, 0]));
+                }
                 Some(Alarm::Hold(_)) => self.hold(),
                 Some(Alarm::Close(reason)) => self.close(reason),
                 None => return,
@@ -184,13 +196,19 @@ impl Session {
         }
     }
 
-    fn carry_out(&mut self, now: Instant, request: Result<Request<'_>, CloseReason>) {
+    /// Does what a message asks for, and says what that was.
+    fn carry_out(
+        &mut self,
+        now: Instant,
+        request: Result<Request<'_>, CloseReason>,
+    ) -> ReceivedType {
         let shared = self.place.shared();
-        shared.counters.received.fetch_add(1, Ordering::Relaxed);
         match request {
             Ok(Request::Publish(publish)) => {
                 let receivers = shared.shards.publish(&publish);
+                shared.counters.count_fan_out(receivers);
                 self.peer.delivered(now, receivers);
+                ReceivedType::Publish
             }
             Ok(Request::Subscribe { topics, skipped }) => {
                 for topic in &topics {
@@ -200,19 +218,32 @@ impl Session {
                     .counters
                     .topics_skipped
                     .fetch_add(skipped as u64, Ordering::Relaxed);
+                ReceivedType::Subscribe
             }
             Ok(Request::Unsubscribe { topics }) => {
                 for topic in &topics {
                     shared.shards.unsubscribe(self.id, topic);
                 }
+                ReceivedType::Unsubscribe
             }
-            Ok(Request::Ping) => self.push(&frame::encode(Opcode::Text, Message::PONG.as_bytes())),
-            Ok(Request::Ignored(why)) => shared.counters.count_ignored(why),
-            Ok(other) => tracing::error!(
-                ?other,
-                "the core asks for something this relay does not know"
-            ),
-            Err(_) => self.hold(),
+            Ok(Request::Ping) => {
+                let pong = frame::encode(Opcode::Text, Message::PONG.as_bytes());
+                self.push(SentType::Pong, &pong);
+                ReceivedType::Ping
+            }
+            Ok(Request::Ignored(why)) => {
+                shared.counters.count_ignored(why);
+                ReceivedType::Other
+            }
+            Ok(_) => {
+                // Not its content, which a peer chose.
+                tracing::error!("the core asks for something this relay does not know");
+                ReceivedType::Other
+            }
+            Err(_) => {
+                self.hold();
+                ReceivedType::Other
+            }
         }
     }
 
@@ -220,15 +251,23 @@ impl Session {
         let pong = frame::encode(Opcode::Pong, payload);
         self.pongs_this_turn += 1;
         if self.pongs_this_turn <= PONGS_PER_TURN {
-            self.push(&pong);
+            self.push(SentType::PongFrame, &pong);
         } else {
             self.late_pong = Some(pong);
         }
     }
 
-    fn push(&self, frame: &Bytes) {
-        // If it is full the next turn hears so from the queue itself.
-        let _ = self.queue.push(frame, self.shared().config.queue_limits());
+    fn push(&self, what: SentType, frame: &Bytes) {
+        let shared = self.shared();
+        match self.queue.push(frame, shared.config.queue_limits()) {
+            Pushed::Queued => shared.counters.count_sent(what, frame.len()),
+            // The next turn hears so from the queue itself.
+            Pushed::Overflowed | Pushed::Closed => {}
+        }
+    }
+
+    fn count_received(&self, what: ReceivedType, bytes: usize) {
+        self.shared().counters.count_received(what, bytes);
     }
 
     fn hold(&mut self) {
@@ -253,6 +292,8 @@ impl Session {
             return;
         }
         self.leave();
+        let counters = &self.shared().counters;
+        counters.count_sent(SentType::CloseFrame, close.len());
         self.queue.finish(close);
         self.stage = Stage::Closing;
         self.ending = ending;

@@ -8,7 +8,7 @@ use signal_core::{CloseReason, Message, PeerId, Publish, Sink, Topics};
 
 use crate::frame::{self, Opcode};
 use crate::queue::{Outbound, Pushed, QueueLimits};
-use crate::stats::Stats;
+use crate::stats::{SentType, Stats, Traffic};
 
 /// More than the cores of any machine this runs on, so that two publishes rarely meet; a shard without topics is 200 bytes.
 const SHARDS: usize = 64;
@@ -30,9 +30,10 @@ pub(crate) struct Shards {
 struct Shard {
     topics: Topics,
     members: HashMap<PeerId, Member, BuildHasherDefault<PeerHasher>>,
-    published: u64,
-    delivered: u64,
-    delivered_bytes: u64,
+    /// How many peers the topics have, each counted as often as it is subscribed.
+    subscriptions: u64,
+    /// Publishes queued for subscribers.
+    sent: Traffic,
 }
 
 /// A peer with topics in a shard.
@@ -61,6 +62,7 @@ impl Shards {
                 topics: 0,
             };
             shard.members.entry(peer).or_insert_with(new).topics += 1;
+            shard.subscriptions += 1;
         }
     }
 
@@ -69,6 +71,7 @@ impl Shards {
         if !shard.topics.unsubscribe(peer, topic) {
             return;
         }
+        shard.subscriptions -= 1;
         let Some(member) = shard.members.get_mut(&peer) else {
             return;
         };
@@ -85,29 +88,25 @@ impl Shards {
         let mut fan_out = FanOut {
             members: &shard.members,
             limits: self.limits,
-            frames: 0,
-            bytes: 0,
+            sent: Traffic::default(),
         };
         let receivers = shard.topics.publish(publish, &mut fan_out);
-        shard.delivered += fan_out.frames;
-        shard.delivered_bytes += fan_out.bytes;
-        shard.published += 1;
+        shard.sent += fan_out.sent;
         receivers
     }
 
     pub(crate) fn fill(&self, stats: &mut Stats) {
+        let mut sent = Traffic::default();
         for shard in &self.shards {
             let shard = lock(shard);
             stats.topics += shard.topics.len() as u64;
-            stats.subscriptions += shard
-                .topics
-                .iter()
-                .map(|(_, peers)| peers.len() as u64)
-                .sum::<u64>();
-            stats.published += shard.published;
-            stats.delivered += shard.delivered;
-            stats.delivered_bytes += shard.delivered_bytes;
+            stats.subscriptions += shard.subscriptions;
+            sent += shard.sent;
         }
+        let publishes = stats.sent.iter_mut();
+        publishes
+            .filter(|(what, _)| *what == SentType::Publish)
+            .for_each(|(_, traffic)| *traffic += sent);
     }
 
     fn shard(&self, topic: &str) -> MutexGuard<'_, Shard> {
@@ -124,8 +123,7 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 struct FanOut<'a> {
     members: &'a HashMap<PeerId, Member, BuildHasherDefault<PeerHasher>>,
     limits: QueueLimits,
-    frames: u64,
-    bytes: u64,
+    sent: Traffic,
 }
 
 impl Sink for FanOut<'_> {
@@ -137,8 +135,10 @@ impl Sink for FanOut<'_> {
             };
             match member.queue.push(&frame, self.limits) {
                 Pushed::Queued => {
-                    self.frames += 1;
-                    self.bytes += frame.len() as u64;
+                    self.sent += Traffic {
+                        count: 1,
+                        bytes: frame.len() as u64,
+                    };
                 }
                 // The connection hears of it from its queue.
                 Pushed::Overflowed | Pushed::Closed => {}
@@ -170,5 +170,46 @@ impl Hasher for PeerHasher {
 
     fn finish(&self) -> u64 {
         self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subscriptions_are_counted_as_the_topics_have_them() {
+        let shards = Shards::new(QueueLimits {
+            bytes_max: 1,
+            frames_max: 1,
+        });
+        let queue = Arc::new(Outbound::default());
+        fastrand::seed(7);
+        for _ in 0..2_000 {
+            let (peer, topic) = (
+                PeerId::new(fastrand::u64(..8)),
+                fastrand::u8(..).to_string(),
+            );
+            if fastrand::bool() {
+                shards.subscribe(peer, &queue, &topic);
+            } else {
+                shards.unsubscribe(peer, &topic);
+            }
+        }
+        let mut stats = Stats::default();
+        shards.fill(&mut stats);
+        let recounted: usize = shards
+            .shards
+            .iter()
+            .flat_map(|shard| {
+                let topics = lock(shard).topics.clone();
+                topics
+                    .iter()
+                    .map(|(_, peers)| peers.len())
+                    .collect::<Vec<_>>()
+            })
+            .sum();
+        assert!(recounted > 100, "{recounted} subscriptions");
+        assert_eq!(stats.subscriptions, recounted as u64);
     }
 }

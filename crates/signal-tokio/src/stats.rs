@@ -1,10 +1,11 @@
-//! What a relay counts.
+//! What a relay tells of itself.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::ops::AddAssign;
 
 use signal_core::{CloseReason, Ignored};
 
 use crate::refusal::RefusalCause;
+use crate::shared::Lifecycle;
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -38,6 +39,146 @@ impl Ending {
             Self::ByRelay(reason) => reason.name(),
         }
     }
+
+    /// The close code that the relay sent, if it sent one of its own.
+    pub const fn code(self) -> Option<u16> {
+        match self {
+            Self::ByPeer | Self::Lost | Self::WriteDeadline => None,
+            Self::ByRelay(reason) => Some(reason.code()),
+        }
+    }
+}
+
+/// What a peer sends: messages by what they ask for, and control frames.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum ReceivedType {
+    /// A subscribe that was carried out.
+    Subscribe,
+    /// An unsubscribe that was carried out.
+    Unsubscribe,
+    /// A publish that was carried out.
+    Publish,
+    /// A ping that was answered.
+    Ping,
+    /// A message without effect: [`ignored`](Stats::ignored), or the peer was refused for it.
+    Other,
+    /// A WebSocket ping.
+    PingFrame,
+    /// A WebSocket pong.
+    PongFrame,
+    /// A WebSocket close.
+    CloseFrame,
+}
+
+impl ReceivedType {
+    /// All types.
+    pub const ALL: [Self; 8] = [
+        Self::Subscribe,
+        Self::Unsubscribe,
+        Self::Publish,
+        Self::Ping,
+        Self::Other,
+        Self::PingFrame,
+        Self::PongFrame,
+        Self::CloseFrame,
+    ];
+
+    /// The name in metrics, logs and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Subscribe => "subscribe",
+            Self::Unsubscribe => "unsubscribe",
+            Self::Publish => "publish",
+            Self::Ping => "ping",
+            Self::Other => "other",
+            Self::PingFrame => "ping_frame",
+            Self::PongFrame => "pong_frame",
+            Self::CloseFrame => "close_frame",
+        }
+    }
+
+    /// Whether it is a message, and no control frame.
+    pub const fn is_message(self) -> bool {
+        match self {
+            Self::Subscribe | Self::Unsubscribe | Self::Publish | Self::Ping | Self::Other => true,
+            Self::PingFrame | Self::PongFrame | Self::CloseFrame => false,
+        }
+    }
+}
+
+/// What a relay sends.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum SentType {
+    /// A publish, to one subscriber.
+    Publish,
+    /// The answer to a ping message.
+    Pong,
+    /// A WebSocket ping.
+    PingFrame,
+    /// A WebSocket pong.
+    PongFrame,
+    /// A WebSocket close, or the answer to one.
+    CloseFrame,
+}
+
+impl SentType {
+    /// All types.
+    pub const ALL: [Self; 5] = [
+        Self::Publish,
+        Self::Pong,
+        Self::PingFrame,
+        Self::PongFrame,
+        Self::CloseFrame,
+    ];
+
+    /// The name in metrics, logs and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Publish => "publish",
+            Self::Pong => "pong",
+            Self::PingFrame => "ping_frame",
+            Self::PongFrame => "pong_frame",
+            Self::CloseFrame => "close_frame",
+        }
+    }
+}
+
+/// How much of something was received or sent.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Traffic {
+    /// Messages or frames.
+    pub count: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl AddAssign for Traffic {
+    fn add_assign(&mut self, more: Self) {
+        self.count += more.count;
+        self.bytes += more.bytes;
+    }
+}
+
+/// How often which sizes were seen.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Histogram {
+    /// The largest value of each bucket but the last, which has no bound.
+    pub bounds: &'static [u64],
+    /// How many values fell into each bucket: one more than there are bounds.
+    pub counts: Vec<u64>,
+    /// The sum of all values.
+    pub sum: u64,
+}
+
+impl Histogram {
+    /// How many values there were.
+    pub fn count(&self) -> u64 {
+        self.counts.iter().sum()
+    }
 }
 
 /// What a relay holds now and has done since its start.
@@ -46,22 +187,33 @@ impl Ending {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Stats {
+    /// How far the relay is in its life.
+    pub lifecycle: Lifecycle,
     /// Peers connected now.
     pub peers: u64,
+    /// Connections in their HTTP request now.
+    pub handshakes: u64,
     /// Topics with subscribers now.
     pub topics: u64,
     /// Subscriptions now: a peer in three topics counts three.
     pub subscriptions: u64,
+    /// Bytes that wait to be written to peers now, frame headers included.
+    pub queue_bytes: u64,
+    /// Bytes that wait for the one peer for which most does now.
+    pub queue_bytes_largest: u64,
+    /// Connections that listeners have accepted since the start, those that never asked for an upgrade included.
+    pub connections: u64,
     /// Upgrades accepted since the start.
     pub upgrades: u64,
-    /// Messages received, those without effect included.
-    pub received: u64,
-    /// Publishes carried out.
-    pub published: u64,
-    /// Messages queued for subscribers: a publish to ten counts ten.
-    pub delivered: u64,
-    /// Bytes of these messages, frame headers included.
-    pub delivered_bytes: u64,
+    /// What peers sent, by type. Bytes are those of the messages; control frames count none.
+    pub received: Vec<(ReceivedType, Traffic)>,
+    /// What was queued for peers, by type. Bytes include frame headers.
+    pub sent: Vec<(SentType, Traffic)>,
+    /// Publishes by how many subscribers they went to.
+    pub fan_out: Histogram,
+    /// Turns of connections, of which one in sixteen is timed: to read what has arrived, carry it out and write what waits. In
+    /// nanoseconds.
+    pub turns: Histogram,
     /// Topics skipped in subscribes: no grant, too long or too many.
     pub topics_skipped: u64,
     /// Messages without effect, by cause.
@@ -72,61 +224,26 @@ pub struct Stats {
     pub refusals: Vec<(RefusalCause, u64)>,
 }
 
-/// Counters that many threads add to.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    pub(crate) upgrades: AtomicU64,
-    pub(crate) received: AtomicU64,
-    pub(crate) topics_skipped: AtomicU64,
-    ignored: [AtomicU64; Ignored::ALL.len()],
-    endings: [AtomicU64; 3 + CloseReason::ALL.len()],
-    refusals: [AtomicU64; RefusalCause::ALL.len()],
-}
-
-impl Counters {
-    pub(crate) fn count_ignored(&self, why: Ignored) {
-        count(
-            &self.ignored,
-            Ignored::ALL.iter().position(|known| *known == why),
-        );
+impl Stats {
+    /// What peers sent of one type.
+    pub fn received(&self, what: ReceivedType) -> Traffic {
+        self.received
+            .iter()
+            .find(|(known, _)| *known == what)
+            .map_or_else(Traffic::default, |(_, traffic)| *traffic)
     }
 
-    pub(crate) fn count_ending(&self, ending: Ending) {
-        count(
-            &self.endings,
-            Ending::all().position(|known| known == ending),
-        );
+    /// What was queued for peers of one type.
+    pub fn sent(&self, what: SentType) -> Traffic {
+        self.sent
+            .iter()
+            .find(|(known, _)| *known == what)
+            .map_or_else(Traffic::default, |(_, traffic)| *traffic)
     }
 
-    pub(crate) fn count_refusal(&self, cause: RefusalCause) {
-        count(
-            &self.refusals,
-            RefusalCause::ALL.iter().position(|known| *known == cause),
-        );
+    /// Messages received, those without effect included.
+    pub fn messages_received(&self) -> u64 {
+        let messages = self.received.iter().filter(|(what, _)| what.is_message());
+        messages.map(|(_, traffic)| traffic.count).sum()
     }
-
-    pub(crate) fn fill(&self, stats: &mut Stats) {
-        stats.upgrades = read(&self.upgrades);
-        stats.received = read(&self.received);
-        stats.topics_skipped = read(&self.topics_skipped);
-        stats.ignored = Ignored::ALL
-            .into_iter()
-            .zip(self.ignored.iter().map(read))
-            .collect();
-        stats.endings = Ending::all().zip(self.endings.iter().map(read)).collect();
-        stats.refusals = RefusalCause::ALL
-            .into_iter()
-            .zip(self.refusals.iter().map(read))
-            .collect();
-    }
-}
-
-fn count(counters: &[AtomicU64], index: Option<usize>) {
-    if let Some(counter) = index.and_then(|index| counters.get(index)) {
-        counter.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-fn read(counter: &AtomicU64) -> u64 {
-    counter.load(Ordering::Relaxed)
 }

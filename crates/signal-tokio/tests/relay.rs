@@ -5,7 +5,7 @@ mod common;
 use std::time::Duration;
 
 use common::{open, open_tcp, relay};
-use signal_tokio::{CloseReason, Ending};
+use signal_tokio::{CloseReason, Ending, ReceivedType, SentType};
 use tokio::io::AsyncReadExt;
 
 #[tokio::test(start_paused = true)]
@@ -283,10 +283,21 @@ async fn the_numbers_add_up() {
         (2, 1, 2, 2)
     );
     assert_eq!(
-        (stats.received, stats.published, stats.delivered),
-        (5, 2, 2)
+        [
+            ReceivedType::Subscribe,
+            ReceivedType::Publish,
+            ReceivedType::PingFrame,
+            ReceivedType::Other
+        ]
+        .map(|what| stats.received(what).count),
+        [2, 2, 3, 1]
     );
-    assert_eq!(stats.delivered_bytes, 2 * (got.len() as u64 + 2));
+    let publishes = stats.sent(SentType::Publish);
+    assert_eq!(
+        (publishes.count, publishes.bytes),
+        (2, 2 * (got.len() as u64 + 2))
+    );
+    assert_eq!((stats.fan_out.count(), stats.fan_out.sum), (2, 2));
     assert!(
         stats.ignored.contains(&(signal_tokio::Ignored::NotJson, 1)),
         "{:?}",
