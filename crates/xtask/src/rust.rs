@@ -132,6 +132,8 @@ pub(crate) fn tests(tools: &Tools) -> Result<(), Stop> {
         ("SIGNAL_NODE_MODULES", tools.node_modules()),
         ("SIGNAL_KOSOKU", tools.kosoku()),
         ("SIGNAL_YRS_WARP", tools.yrs_warp()),
+        ("SIGNAL_NGINX", tools.nginx()),
+        ("SIGNAL_CADDY", tools.caddy()),
         ("SIGNAL_WORKER", tools.worker()),
         ("SIGNAL_WORKERD", tools.workerd()),
     ];

@@ -42,6 +42,11 @@ pub(crate) const SETUP: &[Step] = &[
         run: |tools| tools.yrs_warp().map(drop),
     },
     Step {
+        name: "proxies",
+        about: "nginx and Caddy",
+        run: |tools| tools.nginx().and_then(|_| tools.caddy()).map(drop),
+    },
+    Step {
         name: "wasm",
         about: "a standard library for WebAssembly",
         run: |_| wasm::Toolchain::find().map(drop),
@@ -60,6 +65,8 @@ pub(crate) struct Tools {
     chromium: OnceCell<Result<PathBuf, Stop>>,
     kosoku: OnceCell<Result<PathBuf, Stop>>,
     yrs_warp: OnceCell<Result<PathBuf, Stop>>,
+    nginx: OnceCell<Result<PathBuf, Stop>>,
+    caddy: OnceCell<Result<PathBuf, Stop>>,
     worker_modules: OnceCell<Result<PathBuf, Stop>>,
     worker_programs: OnceCell<Result<PathBuf, Stop>>,
     worker: OnceCell<Result<PathBuf, Stop>>,
@@ -81,6 +88,20 @@ impl Tools {
     /// The kosoku executable.
     pub(crate) fn kosoku(&self) -> Result<PathBuf, Stop> {
         self.kosoku.get_or_init(install_kosoku).clone()
+    }
+
+    /// The proxy of `examples/nginx`.
+    pub(crate) fn nginx(&self) -> Result<PathBuf, Stop> {
+        self.nginx
+            .get_or_init(|| find_program("nginx", "nginx"))
+            .clone()
+    }
+
+    /// The proxy of `examples/caddy`.
+    pub(crate) fn caddy(&self) -> Result<PathBuf, Stop> {
+        self.caddy
+            .get_or_init(|| find_program("caddy", "Caddy"))
+            .clone()
     }
 
     /// The Node packages that build and run the Cloudflare Worker.
@@ -268,6 +289,22 @@ pub(crate) fn apt_install(packages: &[&str], what: &str) -> Result<(), Stop> {
         packages,
     ]
     .concat())
+}
+
+/// A program whose Debian package has its name.
+fn find_program(name: &str, what: &str) -> Result<PathBuf, Stop> {
+    // Debian keeps servers where the PATH of an ordinary user does not lead.
+    let sbin = Path::new("/usr/sbin").join(name);
+    let known = || on_path(&[name]).or_else(|| sbin.is_file().then(|| sbin.clone()));
+    if let Some(path) = known() {
+        return Ok(path);
+    }
+    apt_install(&[name], what)?;
+    known().ok_or_else(|| {
+        Stop::Failed(format!(
+            "apt-get installed {name}, but it is not to be found"
+        ))
+    })
 }
 
 fn on_path(names: &[&str]) -> Option<PathBuf> {

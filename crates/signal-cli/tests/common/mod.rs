@@ -6,6 +6,8 @@
     reason = "each test file uses a part of it"
 )]
 
+pub mod certificate;
+
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -251,6 +253,16 @@ impl Peer {
                 None => return None,
             }
         }
+    }
+
+    /// Waits for as many WebSocket pings, and answers them.
+    pub async fn answer_pings(&mut self, count: usize) {
+        let mut pings = 0;
+        while pings < count {
+            let message = self.next().await.expect("a ping, not the end");
+            pings += usize::from(matches!(message, Message::Ping(_)));
+        }
+        self.0.flush().await.expect("an open connection");
     }
 
     async fn next(&mut self) -> Option<Message> {
