@@ -8,7 +8,7 @@ use signal_conformance::{
     Backend, BackendError, Capability, ConnectError, ConnectOptions, Connection, Declared,
     HttpRequest, HttpResponse, Level, UrlBackend,
 };
-use signal_core::{Grant, Instant, Peer, TopicSet};
+use signal_core::{Grant, Peer, TopicSet};
 use signal_workers::Settings;
 
 use crate::server::Workerd;
@@ -31,15 +31,15 @@ impl WorkerBackend {
         Self {
             server: Arc::clone(server),
             object: object.to_owned(),
-            relay: url(server.relay_port, path).declare(|declared| declare(declared, object)),
+            relay: url(server.relay_port, path)
+                .declare(|declared| declare(declared, object, &server.settings)),
             control: url(server.control_port, "/"),
         }
     }
 }
 
 /// What a Durable Object claims, and can do with this file's help.
-fn declare(mut declared: Declared, object: &str) -> Declared {
-    let settings = Settings::default();
+fn declare(mut declared: Declared, object: &str, settings: &Settings) -> Declared {
     // The runtime reads the frames.
     declared.capabilities.remove(&Capability::StrictFrames);
     if object != "global" {
@@ -50,6 +50,7 @@ fn declare(mut declared: Declared, object: &str) -> Declared {
     let mut declared = declared
         .levels([Level::Limits, Level::Lifecycle, Level::Access])
         .capabilities([
+            Capability::Advance,
             Capability::Grants,
             Capability::Hibernate,
             Capability::Restart,
@@ -87,13 +88,16 @@ impl Backend for WorkerBackend {
             return self.relay.connect(options).await;
         };
         let object = self.object.replace('/', "%2F");
-        options.path = Some(format!("/connect?object={object}&peer={}", peer(grant)));
+        let peer = peer(grant, &self.server);
+        options.path = Some(format!("/connect?object={object}&peer={peer}"));
         self.control.connect(options).await
     }
 
     async fn advance(&self, time: Duration) -> Result<(), BackendError> {
-        tokio::time::sleep(time).await;
-        Ok(())
+        self.server
+            .advance(&self.object, time)
+            .await
+            .map_err(BackendError::new)
     }
 
     async fn restart(&self) -> Result<(), BackendError> {
@@ -114,7 +118,7 @@ impl Backend for WorkerBackend {
 }
 
 /// The peer with this grant, as the Worker would tell the object.
-fn peer(grant: &signal_conformance::Grant) -> String {
+fn peer(grant: &signal_conformance::Grant, server: &Workerd) -> String {
     let set = |topics: &[String]| {
         topics.iter().fold(TopicSet::none(), |set, topic| {
             match topic.strip_suffix('*') {
@@ -123,15 +127,12 @@ fn peer(grant: &signal_conformance::Grant) -> String {
             }
         })
     };
-    let now = std::time::SystemTime::UNIX_EPOCH
-        .elapsed()
-        .expect("a clock after 1970");
-    let now = Instant::from_millis(now.as_millis() as u64);
+    let now = server.now();
     let mut core = Grant::new(set(&grant.subscribe), set(&grant.publish));
     if let Some(millis) = grant.expires_in_ms {
         core = core.expires_at(now.saturating_add(Duration::from_millis(millis)));
     }
-    let limits = Arc::new(Settings::default().core);
+    let limits = Arc::new(server.settings.core.clone());
     let bytes = Peer::new(limits, core, now).snapshot().to_bytes();
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
-use signal_conformance::{Amount, Capability, Report, RunOptions, Step, Suite};
+use signal_conformance::{Amount, Capability, Level, Report, RunOptions, Step, Suite};
 
 use crate::backend::WorkerBackend;
 use crate::server::Workerd;
@@ -26,6 +26,30 @@ async fn awake_an_object_for_each_room_passes_the_suite() {
         return;
     };
     run(&server, "/room/garden", "room/garden", Suite::all()).await;
+}
+
+/// Budgets so narrow that the scenarios can run which the defaults are too wide for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn narrow_limits_hold_awake_and_with_a_sleep_between_any_two_steps() {
+    let narrow = [
+        ("SIGNAL_FAN_OUT_BURST", "16"),
+        ("SIGNAL_FAN_OUT_PER_SECOND", "8"),
+        ("SIGNAL_TOPICS_PER_PEER_MAX", "9"),
+        ("SIGNAL_TOPIC_BYTES_MAX", "64"),
+        ("SIGNAL_MESSAGE_BYTES_MAX", "2048"),
+        ("SIGNAL_DEPTH_MAX", "7"),
+        ("SIGNAL_INVALID_MESSAGES_MAX", "2"),
+        ("SIGNAL_CLOSE_HOLD", "0.3"),
+    ];
+    let Some(server) = workerd("suite-narrow", &narrow).await else {
+        return;
+    };
+    run(&server, "/", "global", limits()).await;
+    run(&server, "/", "global", with_sleep(limits())).await;
+}
+
+fn limits() -> Suite {
+    Suite::all().level(Level::Limits)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -86,6 +110,7 @@ impl Night {
         let sleeps = match id {
             "limits.topics_at_limit" => 2,
             "limits.pings_apart" => 2,
+            "limits.fan_out" => 2,
             _ => usize::MAX,
         };
         Self {

@@ -1,4 +1,5 @@
-// A second service of the same process: puts objects to sleep, and connects clients with grants of the test's making.
+// A second service of the same process: puts objects to sleep, moves their clock, and connects clients with grants of the test's
+// making.
 
 import unsafe from "workerd:unsafe";
 
@@ -14,6 +15,9 @@ export default {
         if (!String(error).includes("not currently running")) throw error;
       }
       return new Response("asleep");
+    }
+    if (pathname === "/advance") {
+      return stub.fetch(request.url, { headers: { "x-test-advance": searchParams.get("ms") } });
     }
     const headers = new Headers(request.headers);
     headers.set("x-signal-peer", searchParams.get("peer"));

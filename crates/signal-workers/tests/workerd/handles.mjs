@@ -1,6 +1,8 @@
 // The Worker under test, as it is deployed, with handles for what only the runtime could do to it otherwise. A handle is a text
 // in a message that is being sent to a socket.
 
+import * as worker from "./index.js";
+
 const send = WebSocket.prototype.send;
 const bufferedAmount = Object.getOwnPropertyDescriptor(WebSocket.prototype, "bufferedAmount");
 let throwAtNext = false;
@@ -34,5 +36,64 @@ function change(socket, edit) {
   socket.serializeAttachment(bytes);
 }
 
-export * from "./index.js";
-export { default } from "./index.js";
+// The clock, which is moved on by as much as a test asks for. Alarms go with it.
+let ahead = 0;
+
+globalThis.Date = class extends Date {
+  constructor(...time) {
+    super(...(time.length === 0 ? [globalThis.Date.now()] : time));
+  }
+
+  static now() {
+    return super.now() + ahead;
+  }
+};
+
+function moveAlarms(storage) {
+  const { setAlarm, getAlarm } = storage;
+  storage.setAlarm = (at, options) => setAlarm.call(storage, Number(at) - ahead, options);
+  storage.getAlarm = async (options) => {
+    const at = await getAlarm.call(storage, options);
+    return at === null ? null : at + ahead;
+  };
+}
+
+export class Room {
+  constructor(state, env) {
+    moveAlarms(state.storage);
+    this.storage = state.storage;
+    this.room = new worker.Room(state, env);
+  }
+
+  async fetch(request) {
+    const time = request.headers.get("x-test-advance");
+    if (time === null) return this.room.fetch(request);
+    const at = await this.storage.getAlarm();
+    ahead += Number(time);
+    if (at !== null && at <= Date.now()) {
+      await this.storage.deleteAlarm();
+      await this.room.alarm();
+    } else if (at !== null) {
+      await this.storage.setAlarm(at);
+    }
+    return new Response("later");
+  }
+
+  alarm() {
+    return this.room.alarm();
+  }
+
+  webSocketMessage(socket, message) {
+    return this.room.webSocketMessage(socket, message);
+  }
+
+  webSocketClose(socket, code, reason, wasClean) {
+    return this.room.webSocketClose(socket, code, reason, wasClean);
+  }
+
+  webSocketError(socket, error) {
+    return this.room.webSocketError(socket, error);
+  }
+}
+
+export default worker.default;

@@ -6,9 +6,11 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
 
+use signal_core::Instant;
+use signal_workers::Settings;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -41,8 +43,12 @@ pub(crate) struct Workerd {
     folder: PathBuf,
     pub(crate) relay_port: u16,
     pub(crate) control_port: u16,
+    /// What the variables set.
+    pub(crate) settings: Settings,
     child: Mutex<Child>,
     evictions: AtomicUsize,
+    /// How many milliseconds its clock is ahead.
+    ahead: AtomicU64,
 }
 
 impl Workerd {
@@ -81,14 +87,21 @@ impl Workerd {
         ] {
             fs::write(folder.join(file), text).expect("a file of the test");
         }
+        let settings = Settings::from_variables(|name| {
+            let found = variables.iter().find(|(variable, _)| *variable == name)?;
+            Some(found.1.to_owned())
+        });
         let child = Mutex::new(spawn(installed, &folder));
         let server = Self {
             installed: installed.clone(),
             folder,
             relay_port,
             control_port,
+            // A test of a wrong setting looks at nothing that it would need a right one for.
+            settings: settings.unwrap_or_default(),
             child,
             evictions: AtomicUsize::new(0),
+            ahead: AtomicU64::new(0),
         };
         server.wait_until_it_serves().await;
         server
@@ -102,6 +115,7 @@ impl Workerd {
             let _ = child.kill();
             let _ = child.wait();
             *child = spawn(&self.installed, &self.folder);
+            self.ahead.store(0, Ordering::Relaxed);
         }
         self.wait_until_it_serves().await;
     }
@@ -117,6 +131,28 @@ impl Workerd {
             Ok(answer) => Err(format!("the object does not sleep: {answer}")),
             Err(error) => Err(format!("the object does not sleep: {error}")),
         }
+    }
+
+    /// Moves the clock of all objects on, and has one of them do what is due then.
+    pub(crate) async fn advance(&self, object: &str, time: Duration) -> Result<(), String> {
+        let millis = u64::try_from(time.as_millis()).map_err(|error| error.to_string())?;
+        let object = object.replace('/', "%2F");
+        let path = format!("/advance?object={object}&ms={millis}");
+        match get(self.control_port, &path, &[]).await {
+            Ok(answer) if answer.contains("later") => {
+                self.ahead.fetch_add(millis, Ordering::Relaxed);
+                Ok(())
+            }
+            Ok(answer) => Err(format!("the clock does not move: {answer}")),
+            Err(error) => Err(format!("the clock does not move: {error}")),
+        }
+    }
+
+    /// The objects' time.
+    pub(crate) fn now(&self) -> Instant {
+        let elapsed = SystemTime::UNIX_EPOCH.elapsed();
+        let millis = elapsed.expect("a clock after 1970").as_millis() as u64;
+        Instant::from_millis(millis + self.ahead.load(Ordering::Relaxed))
     }
 
     /// How often an object was put to sleep.
