@@ -29,7 +29,7 @@ impl Authorizer for Teams {
                 .get(token)
                 .ok_or_else(|| Refusal::new(StatusCode::UNAUTHORIZED, "unknown token"))?;
             let rooms = TopicSet::none().prefix(&format!("{team}/"));
-            Ok(Grant::new(rooms.clone().exact("lobby"), rooms))
+            Ok(Grant::new(rooms.clone().exact("lobby"), rooms).into())
         })
     }
 }

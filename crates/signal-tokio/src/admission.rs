@@ -1,15 +1,22 @@
 //! The right to one connection.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use http::HeaderValue;
 use signal_core::Grant;
 
+use crate::authorize::{Permit, Subject};
 use crate::gate::AddressKey;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, RefusalCause};
 use crate::shared::Shared;
 
-/// The right to one connection: the relay has room, the address is within its limits, and the authorizer gave a grant.
+/// After how long a subject with all its connections may try again: about as long as a connection that was lost without a word
+/// still counts.
+const SUBJECT_RETRY: Duration = Duration::from_secs(30);
+
+/// The right to one connection: the relay has room, the address is within its limits, and the authorizer gave a permit.
 ///
 /// [`Relay::upgrade`](crate::Relay::upgrade) and [`Relay::admit`](crate::Relay::admit) give it out,
 /// [`Relay::accept`](crate::Relay::accept) takes it. Dropping it gives the place back.
@@ -21,8 +28,21 @@ pub struct Admission {
 }
 
 impl Admission {
-    pub(crate) fn new(place: Place, grant: Grant) -> Self {
-        Self { place, grant }
+    /// The place becomes the connection's that has this permit, if its subject may have one more. Returns the subprotocol to
+    /// answer beside it.
+    pub(crate) fn new(
+        mut place: Place,
+        permit: Permit,
+    ) -> Result<(Self, Option<HeaderValue>), Refusal> {
+        let Permit {
+            grant,
+            subject,
+            protocol,
+        } = permit;
+        if let Some(subject) = subject {
+            place.count_for(subject)?;
+        }
+        Ok((Self { place, grant }, protocol))
     }
 }
 
@@ -31,19 +51,20 @@ impl Admission {
 pub(crate) struct Place {
     shared: Arc<Shared>,
     address: Option<AddressKey>,
+    subject: Option<Arc<str>>,
 }
 
 impl Place {
     /// Takes a place for a client of this address.
-    pub(crate) fn take(shared: &Arc<Shared>, remote: Option<SocketAddr>) -> Result<Self, Refusal> {
-        let ip: Option<IpAddr> = remote.map(|remote| remote.ip());
+    pub(crate) fn take(shared: &Arc<Shared>, client: Option<IpAddr>) -> Result<Self, Refusal> {
         let address = shared
             .gate
-            .enter(shared.now(), ip, &shared.config)
+            .enter(shared.now(), client, &shared.config)
             .map_err(|refused| Refusal::because(refused.cause, Some(refused.retry_after)))?;
         Ok(Self {
             shared: Arc::clone(shared),
             address,
+            subject: None,
         })
     }
 
@@ -57,11 +78,25 @@ impl Place {
             .gate
             .refuse(self.shared.now(), self.address, &self.shared.config);
     }
+
+    fn count_for(&mut self, subject: Subject) -> Result<(), Refusal> {
+        if !self.shared.subjects.enter(&subject) {
+            return Err(Refusal::because(
+                RefusalCause::PeersPerSubject,
+                Some(SUBJECT_RETRY),
+            ));
+        }
+        self.subject = Some(subject.name);
+        Ok(())
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         self.shared.gate.leave(self.address);
+        if let Some(subject) = &self.subject {
+            self.shared.subjects.leave(subject);
+        }
         if self.shared.gate.peers() == 0 {
             self.shared.emptied.notify_waiters();
         }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use signal_core::CloseReason;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::queue::Outbound;
 use crate::shared::{Lifecycle, Shared};
 
 /// How often closes are sent while draining.
@@ -36,18 +35,21 @@ pub(crate) async fn drain(shared: &Arc<Shared>) {
     let _ = lifecycle.wait_for(|now| *now == Lifecycle::Drained).await;
 }
 
-/// Closes each connection at a random moment of the drain.
+/// Closes each connection at a random moment of the drain: of as many equal slices of it as there are connections, each gets one,
+/// so that no second has more closes than another.
 async fn close_spread(shared: &Shared) {
     let start = Instant::now();
     let spread = Duration::from_secs(shared.config.drain_seconds.into());
     let mut queues = shared.registry.queues();
     fastrand::shuffle(&mut queues);
-    let mut planned: Vec<(Duration, Arc<Outbound>)> = queues
-        .into_iter()
-        .map(|queue| (spread.mul_f64(fastrand::f64()), queue))
-        .collect();
-    planned.sort_by_key(|(after, _)| *after);
-    let mut planned = planned.into_iter().peekable();
+    let slice = spread.div_f64(queues.len().max(1) as f64);
+    let mut planned = (0_u32..)
+        .zip(queues)
+        .map(|(number, queue)| {
+            let after = slice.mul_f64(f64::from(number) + fastrand::f64());
+            (after, queue)
+        })
+        .peekable();
     while let Some((after, _)) = planned.peek() {
         sleep_until(start + *after).await;
         let until = start.elapsed() + STEP;

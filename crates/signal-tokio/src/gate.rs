@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,13 +10,15 @@ use std::time::Duration;
 use signal_core::Instant;
 
 use crate::config::Config;
-use crate::refusal::RefusalCause;
+use crate::refusal::{self, RefusalCause};
 
 /// The most addresses remembered. Past it, new addresses are held to `peers_max` alone: refusing them instead would let an
 /// attacker with many addresses shut everybody out.
 const ADDRESSES_MAX: usize = 65_536;
 /// How often a full table is searched for addresses to forget.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+/// Seconds after which a client that found the relay full may try again.
+const FULL_RETRY: RangeInclusive<u64> = 10..=20;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// An address as the limits count it: an IPv4 address or an IPv6 /64, which is what one customer gets.
@@ -79,7 +82,7 @@ impl Gate {
         {
             return Err(Refused {
                 cause: RefusalCause::PeersMax,
-                retry_after: Duration::from_secs(10),
+                retry_after: refusal::between(FULL_RETRY),
             });
         }
         let key = self.limited_key(ip, config);

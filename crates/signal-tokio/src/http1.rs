@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::admission::Admission;
-use crate::refusal::RefusalCause;
+use crate::refusal::{self, RefusalCause};
 use crate::shared::Shared;
 use crate::upgrade::{self, Upgrade};
 
@@ -26,11 +27,10 @@ const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: u64 = 64 * 1024;
 
 /// The answer to a request that did not come to its end.
-const TIMED_OUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nContent-Type: text/plain\r\n\
+const TIMED_OUT: &str = "HTTP/1.1 408 Request Timeout\r\nContent-Type: text/plain\r\n\
     Connection: close\r\n\r\nthe request took too long";
-/// The answer to a request that the authorizer had no answer for.
-const NOT_JUDGED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\n\
-    Retry-After: 10\r\nConnection: close\r\n\r\nyour access could not be checked in time";
+/// Seconds after which a client that the authorizer had no answer for may try again.
+const NOT_JUDGED_RETRY: RangeInclusive<u64> = 10..=20;
 
 /// A connection that has been upgraded.
 pub(crate) struct Upgraded<Io> {
@@ -102,16 +102,25 @@ where
         Err(_elapsed) => {
             shared.counters.count_refusal(RefusalCause::BadHead);
             let answer = match admitted.progress() {
-                Progress::NoRequest => TIMED_OUT,
-                Progress::Judging => NOT_JUDGED,
+                Progress::NoRequest => TIMED_OUT.to_owned(),
+                Progress::Judging => not_judged(),
                 // It is on its way to a client that does not take it.
-                Progress::Answered => b"",
+                Progress::Answered => String::new(),
             };
-            let _ = tokio::time::timeout(LINGER, io.write_all(answer)).await;
+            let _ = tokio::time::timeout(LINGER, io.write_all(answer.as_bytes())).await;
         }
     }
     linger(io).await;
     None
+}
+
+/// The answer to a request that the authorizer had no answer for.
+fn not_judged() -> String {
+    let seconds = refusal::between(NOT_JUDGED_RETRY).as_secs();
+    format!(
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\n\
+         Retry-After: {seconds}\r\nConnection: close\r\n\r\nyour access could not be checked in time"
+    )
 }
 
 /// Closes our side and reads on for a moment: a socket closed with unread input is reset, which would throw our answer away.

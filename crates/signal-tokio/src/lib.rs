@@ -24,11 +24,12 @@ mod shards;
 mod shared;
 mod socket;
 mod stats;
+mod subjects;
 mod told;
 mod upgrade;
 
 pub use admission::Admission;
-pub use authorize::{Authorization, Authorizer, UpgradeRequest};
+pub use authorize::{Authorization, Authorizer, Permit, Subject, UpgradeRequest};
 pub use client::{Announce, Client, ClientConfig, ClientError, Event, Events, Received};
 pub use config::{Config, ConfigError};
 pub use per_core::Serving;

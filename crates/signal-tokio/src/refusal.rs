@@ -1,5 +1,11 @@
 //! Why a request is not upgraded.
+//!
+//! `Retry-After` is exact where one address or subject waits for a budget of its own: earlier is in vain, later is lost time. It is
+//! drawn at random where everybody is refused at once, because the relay is full, restarts or cannot judge: all would be told the
+//! same second, and come back in it. Browsers show the header to no page, so this is for programs and proxies; a page backs off by
+//! itself when it is refused.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -14,10 +20,14 @@ pub enum RefusalCause {
     BadHead,
     /// The [`Authorizer`](crate::Authorizer) said no.
     Unauthorized,
+    /// The page is of an origin that may not connect.
+    Origin,
     /// [`peers_max`](crate::Config::peers_max) peers are connected.
     PeersMax,
     /// [`peers_per_ip_max`](crate::Config::peers_per_ip_max) peers are connected from this address.
     PeersPerIp,
+    /// The [`Subject`](crate::Subject) has as many connections as it may have.
+    PeersPerSubject,
     /// This address connects more often than [`connects_per_minute_per_ip`](crate::Config::connects_per_minute_per_ip).
     ConnectRate,
     /// A peer from this address was closed for what it did, less than
@@ -29,12 +39,14 @@ pub enum RefusalCause {
 
 impl RefusalCause {
     /// All causes, for hosts that count them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::BadRequest,
         Self::BadHead,
         Self::Unauthorized,
+        Self::Origin,
         Self::PeersMax,
         Self::PeersPerIp,
+        Self::PeersPerSubject,
         Self::ConnectRate,
         Self::ClosedBefore,
         Self::Draining,
@@ -46,8 +58,10 @@ impl RefusalCause {
             Self::BadRequest => "bad_request",
             Self::BadHead => "bad_head",
             Self::Unauthorized => "unauthorized",
+            Self::Origin => "origin",
             Self::PeersMax => "peers_max",
             Self::PeersPerIp => "peers_per_ip",
+            Self::PeersPerSubject => "peers_per_subject",
             Self::ConnectRate => "connect_rate",
             Self::ClosedBefore => "closed_before",
             Self::Draining => "draining",
@@ -72,7 +86,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal by an authorizer. A status that is neither 4xx nor 5xx becomes 403, because anything else would not refuse.
+    /// A refusal by an authorizer. A 401 is sent with `WWW-Authenticate: Bearer`. A status that is neither 4xx nor 5xx becomes 403, because anything else would not refuse.
     pub fn new(status: StatusCode, body: impl Into<String>) -> Self {
         let refuses = status.is_client_error() || status.is_server_error();
         let status = if refuses {
@@ -121,6 +135,10 @@ impl Refusal {
             RefusalCause::BadRequest => (StatusCode::BAD_REQUEST, "this is no WebSocket upgrade"),
             RefusalCause::BadHead => (StatusCode::REQUEST_TIMEOUT, "the request took too long"),
             RefusalCause::Unauthorized => (StatusCode::FORBIDDEN, "you may not connect here"),
+            RefusalCause::Origin => (
+                StatusCode::FORBIDDEN,
+                "pages of this origin may not connect here",
+            ),
             RefusalCause::PeersMax => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "this relay is full, please try again later",
@@ -128,6 +146,10 @@ impl Refusal {
             RefusalCause::PeersPerIp => (
                 StatusCode::TOO_MANY_REQUESTS,
                 "too many connections are open from your address",
+            ),
+            RefusalCause::PeersPerSubject => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too many connections are open with your token",
             ),
             RefusalCause::ConnectRate => (
                 StatusCode::TOO_MANY_REQUESTS,
@@ -149,6 +171,11 @@ impl Refusal {
             cause,
         }
     }
+}
+
+/// A random number of seconds.
+pub(crate) fn between(seconds: RangeInclusive<u64>) -> Duration {
+    Duration::from_secs(fastrand::u64(seconds))
 }
 
 impl std::fmt::Display for Refusal {

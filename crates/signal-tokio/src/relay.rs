@@ -1,19 +1,19 @@
 //! The relay itself.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{Sink, Stream};
 use http::request::Parts;
-use signal_core::{Grant, Instant};
+use signal_core::Instant;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::admission::Admission;
-use crate::authorize::{Authorizer, Everyone};
+use crate::authorize::{Authorizer, Everyone, Permit};
 use crate::config::{Config, ConfigError};
 use crate::refusal::Refusal;
 use crate::shared::Shared;
@@ -56,7 +56,7 @@ impl Relay {
     ) -> Result<Self, ConfigError> {
         config.check()?;
         Ok(Self {
-            shared: Arc::new(Shared::new(config, Box::new(authorizer))),
+            shared: Arc::new(Shared::new(config, Arc::new(authorizer))),
         })
     }
 
@@ -69,7 +69,7 @@ impl Relay {
     #[doc(hidden)]
     pub fn echo(config: Config) -> Result<Self, ConfigError> {
         config.check()?;
-        let mut shared = Shared::new(config, Box::new(Everyone));
+        let mut shared = Shared::new(config, Arc::new(Everyone));
         shared.is_echo = true;
         Ok(Self {
             shared: Arc::new(shared),
@@ -113,15 +113,28 @@ impl Relay {
         upgrade::answer(&self.shared, request, remote).await
     }
 
-    /// Takes a place for a connection that was authorized elsewhere.
+    /// Takes a place for a connection that was authorized elsewhere. `client` is the client's own address, not that of a proxy:
+    /// the limits per address count by it.
     ///
     /// # Errors
     ///
-    /// If the relay is full or draining, or the address exceeds its limits.
-    pub fn admit(&self, grant: Grant, remote: Option<SocketAddr>) -> Result<Admission, Refusal> {
-        let place = upgrade::take_place(&self.shared, remote)
-            .inspect_err(|refusal| self.shared.counters.count_refusal(refusal.cause))?;
-        Ok(Admission::new(place, grant))
+    /// If the relay is full or draining, or the address or the subject exceeds its limits.
+    pub fn admit(
+        &self,
+        permit: impl Into<Permit>,
+        client: Option<IpAddr>,
+    ) -> Result<Admission, Refusal> {
+        let admission = upgrade::take_place(&self.shared, client)
+            .and_then(|place| Admission::new(place, permit.into()));
+        let (admission, _protocol) =
+            admission.inspect_err(|refusal| self.shared.counters.count_refusal(refusal.cause))?;
+        Ok(admission)
+    }
+
+    /// Lets somebody else judge from now on: after keys were changed, for instance. Those who are connected stay, with the
+    /// grants they have.
+    pub fn set_authorizer(&self, authorizer: impl Authorizer) {
+        self.shared.set_authorizer(Arc::new(authorizer));
     }
 
     /// Runs a connection that has been upgraded, until it ends. `read_ahead` is what the HTTP server had read beyond the request.

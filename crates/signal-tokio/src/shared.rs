@@ -1,7 +1,7 @@
 //! What all connections of a relay share.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use signal_core::{Instant, Limits};
@@ -13,6 +13,7 @@ use crate::counters::Counters;
 use crate::gate::Gate;
 use crate::registry::Registry;
 use crate::shards::Shards;
+use crate::subjects::Subjects;
 
 /// Longer than any timer need run: timers are set again when they fire.
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);
@@ -49,8 +50,9 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     /// `config.core`, as each peer holds it.
     pub(crate) limits: Arc<Limits>,
-    pub(crate) authorizer: Box<dyn Authorizer>,
+    authorizer: RwLock<Arc<dyn Authorizer>>,
     pub(crate) gate: Gate,
+    pub(crate) subjects: Subjects,
     pub(crate) shards: Shards,
     pub(crate) registry: Registry,
     pub(crate) counters: Counters,
@@ -66,11 +68,12 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(config: Config, authorizer: Box<dyn Authorizer>) -> Self {
+    pub(crate) fn new(config: Config, authorizer: Arc<dyn Authorizer>) -> Self {
         Self {
             limits: Arc::new(config.core.clone()),
-            authorizer,
+            authorizer: RwLock::new(authorizer),
             gate: Gate::default(),
+            subjects: Subjects::default(),
             shards: Shards::new(config.queue_limits()),
             registry: Registry::default(),
             counters: Counters::default(),
@@ -82,6 +85,23 @@ impl Shared {
             origin: tokio::time::Instant::now(),
             config,
         }
+    }
+
+    /// Whoever judges clients at the moment.
+    pub(crate) fn authorizer(&self) -> Arc<dyn Authorizer> {
+        // A pointer is read or replaced under this lock, and neither can panic.
+        let authorizer = self
+            .authorizer
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&authorizer)
+    }
+
+    pub(crate) fn set_authorizer(&self, authorizer: Arc<dyn Authorizer>) {
+        *self
+            .authorizer
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = authorizer;
     }
 
     /// The time, as the core counts it.

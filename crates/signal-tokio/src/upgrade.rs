@@ -1,13 +1,14 @@
 //! What one HTTP request is answered.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{
     ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
     SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
-    TRANSFER_ENCODING, UPGRADE,
+    TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE,
 };
 use http::request::Parts;
 use http::{HeaderMap, Method, Response, StatusCode, Version};
@@ -16,9 +17,12 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::admission::{Admission, Place};
 use crate::authorize::UpgradeRequest;
-use crate::refusal::{Refusal, RefusalCause};
+use crate::refusal::{self, Refusal, RefusalCause};
 use crate::shared::{Lifecycle, Shared};
 use crate::told;
+
+/// Seconds after which a client that meets a draining relay may try again: a restart takes about as long.
+const DRAINING_RETRY: RangeInclusive<u64> = 1..=5;
 
 /// The body of every answer.
 pub(crate) type Body = Full<Bytes>;
@@ -47,14 +51,15 @@ pub(crate) async fn answer(
     }
     let result = async {
         let key = check_upgrade(request)?;
-        let admission = admit(shared, request, remote)
+        let (admission, protocol) = admit(shared, request, remote)
             .await
             .map_err(Answer::Refusal)?;
-        Ok((key, admission))
+        let protocol = protocol.or_else(|| first_protocol(&request.headers));
+        Ok((switching_protocols(key, protocol), admission))
     };
     match result.await {
-        Ok((key, admission)) => Upgrade {
-            response: switching_protocols(key, &request.headers),
+        Ok((response, admission)) => Upgrade {
+            response,
             admission: Some(admission),
         },
         Err(answer) => {
@@ -82,29 +87,29 @@ async fn admit(
     shared: &Arc<Shared>,
     request: &Parts,
     remote: Option<SocketAddr>,
-) -> Result<Admission, Refusal> {
-    let place = take_place(shared, remote)?;
+) -> Result<(Admission, Option<HeaderValue>), Refusal> {
+    let client = remote.map(|remote| remote.ip());
+    let place = take_place(shared, client)?;
     let request = UpgradeRequest {
         method: &request.method,
         uri: &request.uri,
         headers: &request.headers,
         remote,
+        client,
+        now: shared.now(),
     };
-    let grant = shared.authorizer.authorize(&request).await?;
-    Ok(Admission::new(place, grant))
+    let permit = shared.authorizer().authorize(&request).await?;
+    Admission::new(place, permit)
 }
 
-pub(crate) fn take_place(
-    shared: &Arc<Shared>,
-    remote: Option<SocketAddr>,
-) -> Result<Place, Refusal> {
+pub(crate) fn take_place(shared: &Arc<Shared>, client: Option<IpAddr>) -> Result<Place, Refusal> {
     if shared.lifecycle() != Lifecycle::Serving {
         return Err(Refusal::because(
             RefusalCause::Draining,
-            Some(std::time::Duration::from_secs(1)),
+            Some(refusal::between(DRAINING_RETRY)),
         ));
     }
-    Place::take(shared, remote)
+    Place::take(shared, client)
 }
 
 /// Whether this is meant as an upgrade: what Node's HTTP server, under the reference, looks at.
@@ -183,7 +188,7 @@ fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
         .any(|word| word.trim().eq_ignore_ascii_case(token))
 }
 
-fn switching_protocols(key: &HeaderValue, headers: &HeaderMap) -> Response<Body> {
+fn switching_protocols(key: &HeaderValue, protocol: Option<HeaderValue>) -> Response<Body> {
     let mut response = Response::new(Body::default());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let to = response.headers_mut();
@@ -192,7 +197,7 @@ fn switching_protocols(key: &HeaderValue, headers: &HeaderMap) -> Response<Body>
     if let Ok(accept) = HeaderValue::try_from(derive_accept_key(key.as_bytes())) {
         to.insert(SEC_WEBSOCKET_ACCEPT, accept);
     }
-    if let Some(protocol) = first_protocol(headers) {
+    if let Some(protocol) = protocol {
         to.insert(SEC_WEBSOCKET_PROTOCOL, protocol);
     }
     response
@@ -245,6 +250,12 @@ fn bad(body: &'static str) -> Answer {
 /// The answer that tells of a refusal.
 pub(crate) fn refused(refusal: &Refusal) -> Response<Body> {
     let mut response = text(refusal.status(), refusal.body().to_owned());
+    if refusal.status() == StatusCode::UNAUTHORIZED {
+        // RFC 9110, 15.5.2: a 401 names a way to prove who one is.
+        response
+            .headers_mut()
+            .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
     if let Some(seconds) = refusal.retry_after_seconds() {
         response
             .headers_mut()

@@ -33,7 +33,7 @@ async fn closes_are_spread_over_the_drain() {
         in_each_second[(at - start).as_secs() as usize] += 1;
     }
     assert!(
-        in_each_second.iter().all(|count| *count < 30),
+        in_each_second.iter().all(|count| *count <= 11),
         "a herd: {in_each_second:?}"
     );
     assert_eq!(relay.stats().peers, 0);
@@ -56,7 +56,7 @@ async fn a_draining_relay_serves_whom_it_has_and_takes_nobody() {
     tokio::time::sleep(Duration::from_secs(5)).await;
     let (mut refused, head) = Wire::request(dial(&relay), UPGRADE).await;
     assert!(
-        head.starts_with("HTTP/1.1 503 ") && head.contains("retry-after: "),
+        head.starts_with("HTTP/1.1 503 ") && (1..=5).contains(&common::retry_after(&head)),
         "{head}"
     );
     assert!(refused.rest().await.contains("restarts"));

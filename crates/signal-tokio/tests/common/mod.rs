@@ -55,6 +55,16 @@ impl Frame {
     }
 }
 
+/// The seconds of the `Retry-After` in this head.
+pub fn retry_after(head: &str) -> u64 {
+    let line = head
+        .lines()
+        .find_map(|line| line.strip_prefix("retry-after: "));
+    line.unwrap_or_else(|| panic!("no Retry-After: {head}"))
+        .parse()
+        .expect("a number of seconds")
+}
+
 /// A masked client frame.
 pub fn frame(first_byte: u8, payload: &[u8]) -> Vec<u8> {
     let mask = [0x5a, 0x01, 0xc3, 0x7e];
