@@ -151,7 +151,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     ]
 }
 
-fn access(id: &str, requirements: &str, title: &str) -> Scenario {
+pub(super) fn access(id: &str, requirements: &str, title: &str) -> Scenario {
     scenario(Level::Access, id, requirements, title)
 }
 

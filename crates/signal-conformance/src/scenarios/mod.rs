@@ -10,6 +10,7 @@ mod frames;
 mod grammar;
 mod lifecycle;
 mod limits;
+mod look_alikes;
 mod order;
 mod ping;
 mod publish;
@@ -30,6 +31,7 @@ pub(crate) fn all() -> Vec<Scenario> {
     all.extend(limits::scenarios());
     all.extend(lifecycle::scenarios());
     all.extend(access::scenarios());
+    all.extend(look_alikes::scenarios());
     all.extend(cluster::scenarios());
     all.extend(robust::scenarios());
     all.extend(frames::scenarios());

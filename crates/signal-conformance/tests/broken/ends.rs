@@ -93,6 +93,9 @@ impl Relay {
             if faults.has(Fault::HibernationForgetsSubscriptions) {
                 peer.topics.clear();
             }
+            if faults.has(Fault::HibernationForgetsGrants) {
+                peer.grant = None;
+            }
             if faults.has(Fault::HibernationRevivesUnsubscribed) {
                 peer.topics.append(&mut peer.unsubscribed);
             }

@@ -5,6 +5,7 @@ mod backend;
 mod ends;
 mod fault;
 mod frames;
+mod grants;
 mod limits;
 mod message;
 mod relay;

@@ -49,6 +49,15 @@ impl Members {
         member.map(|(_, value)| value.as_str())
     }
 
+    /// The first value for a name, which counts for nothing.
+    pub(crate) fn first(&self, name: &str) -> Option<&str> {
+        let mut of_name = self
+            .0
+            .iter()
+            .filter(|(written, _)| is(written, name, Faults(None)));
+        of_name.next().map(|(_, value)| value.as_str())
+    }
+
     /// The message as it is sent on.
     pub(crate) fn relay(&self, clients: usize, faults: Faults) -> String {
         let mut out = Vec::new();

@@ -124,10 +124,15 @@ impl Relay {
         if self.has(Fault::InvalidUtf8Repaired) {
             return self.receive(id, &String::from_utf8_lossy(bytes));
         }
+        let grant = self.peer(id).grant.clone();
+        if self.has(Fault::BinaryNotJudged) {
+            self.peer(id).grant = None;
+        }
         match std::str::from_utf8(bytes) {
             Ok(text) => self.receive(id, text),
             Err(_) => self.receive(id, "no text"),
         }
+        self.peer(id).grant = grant;
         if self.has(Fault::BinaryAnsweredAsBinary) {
             if let Some(Event::Text(text)) = self.peers[&id].inbox.back().cloned() {
                 self.peer(id).inbox.pop_back();

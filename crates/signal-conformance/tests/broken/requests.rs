@@ -1,9 +1,10 @@
 //! What the relay does about each request.
 
 use serde_json::value::RawValue;
-use signal_conformance::{Event, Grant};
+use signal_conformance::Event;
 
-use crate::fault::{Fault, Faults};
+use crate::fault::Fault;
+use crate::grants::{may_publish, may_subscribe};
 use crate::limits::{TOPIC_BYTES_MAX, TOPICS_PER_PEER_MAX};
 use crate::message::{Members, text, topic};
 use crate::relay::{PeerId, Relay};
@@ -101,7 +102,7 @@ impl Relay {
             peer.topics.clear();
         }
         for topic in topics {
-            if !granted(&peer.grant, |grant| &grant.subscribe, &topic, faults) {
+            if !may_subscribe(peer.grant.as_ref(), &topic, members, faults) {
                 peer.ungranted += usize::from(faults.has(Fault::UngrantedTopicsCounted));
                 continue;
             }
@@ -188,13 +189,7 @@ impl Relay {
                 r#"{"type":"error","message":"subscribers is not iterable"}"#,
             );
         }
-        let may = granted(
-            &self.peers[&id].grant,
-            |grant| &grant.publish,
-            &topic,
-            faults,
-        );
-        if !may && !faults.has(Fault::GrantOfPublishIgnored) {
+        if !may_publish(self.peers[&id].grant.as_ref(), &topic, members, faults) {
             return;
         }
         let mut to = self.subscribers(&topic);
@@ -304,33 +299,4 @@ impl Relay {
             })
             .collect()
     }
-}
-
-/// Whether a grant allows a topic.
-fn granted(
-    grant: &Option<Grant>,
-    right: impl Fn(&Grant) -> &Vec<String>,
-    topic: &str,
-    faults: Faults,
-) -> bool {
-    let Some(grant) = grant else { return true };
-    let is_subscribe = std::ptr::eq(right(grant), &grant.subscribe);
-    if is_subscribe && faults.has(Fault::GrantOfSubscribeIgnored) {
-        return true;
-    }
-    let mut patterns = right(grant).clone();
-    if faults.has(Fault::GrantRightsMixed) {
-        patterns = [grant.subscribe.clone(), grant.publish.clone()].concat();
-    }
-    patterns
-        .iter()
-        .any(|pattern| match pattern.strip_suffix('*') {
-            Some(start) => {
-                topic.starts_with(start)
-                    || faults.has(Fault::GrantMatchesShorterTopics) && start.starts_with(topic)
-            }
-            None if faults.has(Fault::GrantIsPrefix) => topic.starts_with(pattern.as_str()),
-            None if faults.has(Fault::GrantCaseFolded) => topic.eq_ignore_ascii_case(pattern),
-            None => topic == pattern,
-        })
 }
