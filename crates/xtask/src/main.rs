@@ -47,7 +47,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "wasm",
-        about: "the core builds for WebAssembly, and where there is no std",
+        about: "the core and the judge of tokens build for WebAssembly, and where there is no std",
         run: wasm::build,
     },
     Step {

@@ -7,6 +7,7 @@ use crate::workspace::{self, FUZZ_MANIFEST, WORKER_MANIFEST, YRS_WARP_MANIFEST};
 /// The crates that other programs depend on.
 const LIBRARIES: &[&str] = &[
     "signal-core",
+    "signal-access",
     "signal-memory",
     "signal-conformance",
     "signal-tokio",
@@ -16,6 +17,7 @@ const LIBRARIES: &[&str] = &[
 /// The crates on crates.io.
 const PUBLISHED: &[&str] = &[
     "signal-core",
+    "signal-access",
     "signal-memory",
     "signal-conformance",
     "signal-tokio",

@@ -1,4 +1,4 @@
-//! Builds for WebAssembly: the core alone here, the Cloudflare Worker in `worker`.
+//! Builds for WebAssembly: the core and the judge of tokens here, the Cloudflare Worker in `worker`.
 //!
 //! With rustup's standard library for the target where rustup can fetch it; otherwise with Debian's compiler, and a standard
 //! library built from Debian's sources of it.
@@ -27,7 +27,12 @@ const FORCE_DEBIAN: &str = "SIGNAL_WASM_FROM_DEBIAN";
 pub(crate) fn build(_: &Tools) -> Result<(), Stop> {
     let toolchain = Toolchain::find()?;
     let target_folder = workspace::target().join("wasm");
-    let build = ["build", "--package", "signal-core", "--target"];
+    let build = [
+        "build",
+        "--package=signal-core",
+        "--package=signal-access",
+        "--target",
+    ];
     println!("with {}", toolchain.name());
     match toolchain {
         Toolchain::Rustup => {

@@ -1,0 +1,171 @@
+use alloc::boxed::Box;
+use core::fmt;
+use core::time::Duration;
+
+use signal_core::{Grant, Instant};
+use thiserror::Error;
+
+use crate::carrier::{self, Carrier, PROTOCOL_MARKER};
+use crate::claims::Claims;
+use crate::error::TokenError;
+use crate::origins::Origins;
+use crate::time::UnixTime;
+use crate::verifier::TokenVerifier;
+
+/// Who may come in to a relay. The default is everybody, to every topic.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// The pages that may connect.
+    pub origins: Origins,
+    /// The tokens that are asked for; none asks for none.
+    pub tokens: Option<TokenVerifier>,
+}
+
+impl Access {
+    /// Judges an upgrade request: its origin, then its token.
+    ///
+    /// # Errors
+    ///
+    /// Why the client may not come in. It must be told before the upgrade: a stock client that is let in and then closed comes
+    /// back at once, for ever; one that is answered with a status backs off.
+    pub fn judge(&self, request: &UpgradeParts<'_>, now: UnixTime) -> Result<Admitted, Denied> {
+        if !self.origins.allow(request.origin) {
+            return Err(Denied::Origin);
+        }
+        let offers_marker = carrier::offers_marker(request.protocols);
+        let Some(verifier) = &self.tokens else {
+            return Ok(Admitted {
+                claims: None,
+                carrier: None,
+                offers_marker,
+            });
+        };
+        let (carrier, token) = carrier::find(request)?;
+        let claims = verifier.verify(&token, now)?;
+        Ok(Admitted {
+            claims: Some(claims),
+            carrier: Some(carrier),
+            offers_marker,
+        })
+    }
+}
+
+/// What of an upgrade request says who is there, as it was sent.
+///
+/// Of a header that comes twice, an adapter joins `Sec-WebSocket-Protocol` with `, ` and answers a second `Authorization` or
+/// `Origin` with 400.
+#[derive(Clone, Copy, Default)]
+pub struct UpgradeParts<'a> {
+    /// The query of the address, without the question mark.
+    pub query: Option<&'a str>,
+    /// The header `Origin`.
+    pub origin: Option<&'a str>,
+    /// The header `Authorization`.
+    pub authorization: Option<&'a str>,
+    /// The header `Sec-WebSocket-Protocol`.
+    pub protocols: Option<&'a str>,
+}
+
+/// Says which parts there are, not what is in those that may carry a token.
+impl fmt::Debug for UpgradeParts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UpgradeParts")
+            .field("query", &self.query.map(|_| "…"))
+            .field("origin", &self.origin)
+            .field("authorization", &self.authorization.map(|_| "…"))
+            .field("protocols", &self.protocols.map(|_| "…"))
+            .finish()
+    }
+}
+
+/// A client that may come in.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Admitted {
+    /// What its token says, where one was asked for.
+    pub claims: Option<Claims>,
+    /// Where the token was.
+    pub carrier: Option<Carrier>,
+    offers_marker: bool,
+}
+
+impl Admitted {
+    /// What the client may do, with the end of its token in the host's time: `unix_now` and `now` are the same moment.
+    pub fn grant(&self, unix_now: UnixTime, now: Instant) -> Grant {
+        let Some(claims) = &self.claims else {
+            return Grant::open();
+        };
+        let left: Duration = claims.expires.saturating_since(unix_now);
+        Grant::new(claims.subscribe.clone(), claims.publish.clone())
+            .expires_at(now.saturating_add(left))
+    }
+
+    /// Whose connections are to be counted, where the token limits them.
+    pub fn subject(&self) -> Option<Subject> {
+        let claims = self.claims.as_ref()?;
+        Some(Subject {
+            name: claims.subject.as_deref()?.into(),
+            peers_max: claims.peers_max?,
+        })
+    }
+
+    /// The subprotocol to answer with: the marker, if it was offered.
+    pub fn protocol(&self) -> Option<&'static str> {
+        self.offers_marker.then_some(PROTOCOL_MARKER)
+    }
+}
+
+/// Somebody who may have only so many connections at once.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Subject {
+    /// The name in the token.
+    pub name: Box<str>,
+    /// How many connections this token allows; the one it is for included.
+    pub peers_max: u32,
+}
+
+/// Why a client may not come in.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum Denied {
+    /// Pages of its origin may not connect.
+    #[error("pages of this origin may not connect to this relay")]
+    Origin,
+    /// Its token does not let it in.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+}
+
+impl Denied {
+    /// The HTTP status that says so.
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Origin => 403,
+            // RFC 6750 3.1: invalid_request.
+            Self::Token(TokenError::Ambiguous) => 400,
+            Self::Token(_) => 401,
+        }
+    }
+
+    /// The value of `WWW-Authenticate`, which belongs to a status of 401 (RFC 6750 3).
+    pub const fn challenge(&self) -> Option<&'static str> {
+        match self {
+            Self::Origin | Self::Token(TokenError::Ambiguous) => None,
+            Self::Token(TokenError::Missing) => Some("Bearer"),
+            Self::Token(_) => Some("Bearer error=\"invalid_token\""),
+        }
+    }
+
+    /// The line that answers the request, for a person to read.
+    pub fn body(&self) -> alloc::string::String {
+        alloc::string::ToString::to_string(self)
+    }
+
+    /// The name in metrics, logs and reports: `origin`, or one of [`TokenError::NAMES`].
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Origin => "origin",
+            Self::Token(error) => error.name(),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// A client's address as limits count it: an IPv4 address, or an IPv6 /64, which is what one customer gets.
+///
+/// An IPv4 address written as IPv6 (`::ffff:203.0.113.7`) is the IPv4 address.
+///
+/// ```
+/// use signal_access::AddressKey;
+///
+/// let key = |text: &str| text.parse().map(AddressKey::new);
+/// assert_eq!(key("2001:db8:1:2::1"), key("2001:db8:1:2:ffff::9"));
+/// assert_eq!(key("::ffff:203.0.113.7"), key("203.0.113.7"));
+/// assert_ne!(key("203.0.113.8"), key("203.0.113.7"));
+/// ```
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct AddressKey(IpAddr);
+
+impl AddressKey {
+    /// The key of an address.
+    pub const fn new(ip: IpAddr) -> Self {
+        Self(match ip.to_canonical() {
+            IpAddr::V4(ip) => IpAddr::V4(ip),
+            // The one address of its network that is somebody.
+            IpAddr::V6(Ipv6Addr::LOCALHOST) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            IpAddr::V6(ip) => IpAddr::V6(network_of(ip)),
+        })
+    }
+
+    /// Whether the address is loopback, private, link-local or a cloud provider's inside (100.64.0.0/10): mostly a proxy, or a
+    /// developer's own machine.
+    pub const fn is_private(&self) -> bool {
+        match self.0 {
+            IpAddr::V4(ip) => {
+                ip.is_loopback() || ip.is_private() || ip.is_link_local() || is_carrier_shared(ip)
+            }
+            IpAddr::V6(ip) => {
+                ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local()
+            }
+        }
+    }
+}
+
+impl From<IpAddr> for AddressKey {
+    fn from(ip: IpAddr) -> Self {
+        Self::new(ip)
+    }
+}
+
+/// The IPv4 address, or the first address of the IPv6 network.
+impl fmt::Display for AddressKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+const fn network_of(ip: Ipv6Addr) -> Ipv6Addr {
+    Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)
+}
+
+const fn is_carrier_shared(ip: Ipv4Addr) -> bool {
+    let [first, second, ..] = ip.octets();
+    first == 100 && second & 0xc0 == 64
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString as _;
+
+    use super::*;
+
+    fn key(text: &str) -> AddressKey {
+        AddressKey::new(text.parse().expect("an address"))
+    }
+
+    #[test]
+    fn an_ipv6_network_of_64_bits_is_one_address() {
+        assert_eq!(key("2001:db8:1:2::1").to_string(), "2001:db8:1:2::");
+        assert_eq!(key("2001:db8:1:2:ffff::9"), key("2001:db8:1:2::1"));
+        assert_ne!(key("2001:db8:1:3::1"), key("2001:db8:1:2::1"));
+    }
+
+    #[test]
+    fn an_ipv4_address_written_as_ipv6_is_the_same() {
+        assert_eq!(key("::ffff:203.0.113.7").to_string(), "203.0.113.7");
+        assert!(key("::ffff:127.0.0.1").is_private());
+    }
+
+    #[test]
+    fn private_addresses_are_known() {
+        for private in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.0.9",
+            "169.254.0.1",
+            "100.64.0.1",
+            "100.127.255.255",
+            "::1",
+            "fd00::1",
+            "fe80::1",
+        ] {
+            assert!(key(private).is_private(), "{private}");
+        }
+        for public in [
+            "203.0.113.7",
+            "100.63.0.1",
+            "100.128.0.1",
+            "172.32.0.1",
+            "2001:db8::1",
+            "::2",
+            "fec0::1",
+        ] {
+            assert!(!key(public).is_private(), "{public}");
+        }
+    }
+}

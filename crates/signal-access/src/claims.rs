@@ -1,0 +1,251 @@
+use alloc::borrow::ToOwned;
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+
+use serde_json::{Map, Value};
+use signal_core::{TopicPattern, TopicSet};
+use thiserror::Error;
+
+use crate::object::{self, ObjectError};
+use crate::time::UnixTime;
+
+/// The longest subject, in bytes: an identifier, not a document.
+pub const SUBJECT_BYTES_MAX: usize = 256;
+
+/// The most topic patterns of one right: as many as a peer may subscribe topics by default. More is what prefixes are for.
+pub const PATTERNS_MAX: usize = 128;
+
+/// The latest time that a claim may name, in seconds: the end of the year 9999, so that a time in milliseconds is told from one
+/// in seconds.
+const LATEST: u64 = 253_402_300_799;
+
+/// What a token says of its bearer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Claims {
+    /// `sub`: who the bearer is, by a name that whoever signs has chosen.
+    pub subject: Option<String>,
+    /// `exp`: when the token, and every connection made with it, ends.
+    pub expires: UnixTime,
+    /// `nbf`: when the token begins.
+    pub not_before: Option<UnixTime>,
+    /// `aud`: for whom the token was made; empty if it does not say.
+    pub audience: Vec<String>,
+    /// `topics` and `subscribe`: what the bearer may subscribe to.
+    pub subscribe: TopicSet,
+    /// `topics` and `publish`: what the bearer may publish to.
+    pub publish: TopicSet,
+    /// `peers_max`: how many connections may be open at once for this subject.
+    pub peers_max: Option<u32>,
+}
+
+impl Claims {
+    /// Claims with an end, and without any right yet.
+    pub const fn until(expires: UnixTime) -> Self {
+        Self {
+            subject: None,
+            expires,
+            not_before: None,
+            audience: Vec::new(),
+            subscribe: TopicSet::none(),
+            publish: TopicSet::none(),
+            peers_max: None,
+        }
+    }
+
+    /// Reads the claims of a token whose signature is verified.
+    pub(crate) fn parse(json: &[u8]) -> Result<Self, ClaimError> {
+        let claims = object::parse(json).map_err(|error| match error {
+            ObjectError::Duplicate => ClaimError::Duplicate,
+            ObjectError::NotJson | ObjectError::NotObject => ClaimError::NotObject,
+        })?;
+        let expires = claims.get("exp").ok_or(ClaimError::NoExpiry)?;
+        let mut read = Self::until(time(expires).ok_or(ClaimError::Expiry)?);
+        for (name, value) in &claims {
+            read.claim(name, value)?;
+        }
+        read.check()?;
+        Ok(read)
+    }
+
+    fn claim(&mut self, name: &str, value: &Value) -> Result<(), ClaimError> {
+        match name {
+            "sub" => self.subject = Some(string(value).ok_or(ClaimError::Subject)?),
+            "nbf" => self.not_before = Some(time(value).ok_or(ClaimError::NotBefore)?),
+            "aud" => self.audience = audience(value).ok_or(ClaimError::Audience)?,
+            "topics" => {
+                add(&mut self.subscribe, value)?;
+                add(&mut self.publish, value)?;
+            }
+            "subscribe" => add(&mut self.subscribe, value)?,
+            "publish" => add(&mut self.publish, value)?,
+            "peers_max" => {
+                let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+                self.peers_max = Some(number.ok_or(ClaimError::PeersMax)?);
+            }
+            // Claims that are for others, as RFC 7519 asks.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What holds of all claims, read or about to be signed.
+    pub(crate) fn check(&self) -> Result<(), ClaimError> {
+        let subject = self.subject.as_deref();
+        if subject.is_some_and(|name| name.is_empty() || name.len() > SUBJECT_BYTES_MAX) {
+            return Err(ClaimError::Subject);
+        }
+        match (self.peers_max, subject) {
+            (Some(0), _) => return Err(ClaimError::PeersMax),
+            (Some(_), None) => return Err(ClaimError::PeersOfNobody),
+            (Some(_), Some(_)) | (None, _) => {}
+        }
+        for set in [&self.subscribe, &self.publish] {
+            if patterns(set).is_some_and(|patterns| patterns.len() > PATTERNS_MAX) {
+                return Err(ClaimError::TooManyTopics);
+            }
+        }
+        Ok(())
+    }
+
+    /// The claims as JSON, with the names in the order of the alphabet.
+    pub(crate) fn to_json(&self) -> Result<String, ClaimError> {
+        self.check()?;
+        let mut claims = Map::new();
+        let mut insert = |name: &str, value: Value| claims.insert(name.to_owned(), value);
+        insert("exp", self.expires.as_secs().into());
+        if let Some(subject) = &self.subject {
+            insert("sub", subject.as_str().into());
+        }
+        if let Some(start) = self.not_before {
+            insert("nbf", start.as_secs().into());
+        }
+        match self.audience.as_slice() {
+            [] => {}
+            [one] => {
+                insert("aud", one.as_str().into());
+            }
+            more => {
+                insert("aud", more.into());
+            }
+        }
+        if self.subscribe == self.publish {
+            insert("topics", written(&self.subscribe)?);
+        } else {
+            insert("subscribe", written(&self.subscribe)?);
+            insert("publish", written(&self.publish)?);
+        }
+        if let Some(peers) = self.peers_max {
+            insert("peers_max", peers.into());
+        }
+        Ok(Value::Object(claims).to_string())
+    }
+}
+
+fn string(value: &Value) -> Option<String> {
+    value.as_str().map(ToOwned::to_owned)
+}
+
+/// Seconds since 1970, perhaps with a fraction.
+fn time(value: &Value) -> Option<UnixTime> {
+    if let Some(seconds) = value.as_u64() {
+        return (seconds <= LATEST).then(|| UnixTime::from_secs(seconds));
+    }
+    let seconds = value.as_f64()?;
+    let is_time = seconds >= 0.0 && seconds <= LATEST as f64;
+    is_time.then(|| UnixTime::from_millis((seconds * 1_000.0) as u64))
+}
+
+fn audience(value: &Value) -> Option<Vec<String>> {
+    match value.as_array() {
+        None => string(value).map(|one| alloc::vec![one]),
+        Some(several) if several.is_empty() => None,
+        Some(several) => several.iter().map(string).collect(),
+    }
+}
+
+/// Adds the topics of a claim: `"name"` is one topic, `"start*"` all that begin so, `"*"` all.
+fn add(set: &mut TopicSet, claim: &Value) -> Result<(), ClaimError> {
+    for pattern in claim.as_array().ok_or(ClaimError::Topics)? {
+        let pattern = pattern.as_str().ok_or(ClaimError::Topics)?;
+        let so_far = core::mem::replace(set, TopicSet::none());
+        *set = match pattern.split_once('*') {
+            Some(("", "")) => TopicSet::All,
+            Some((start, "")) => so_far.prefix(start),
+            // Who writes a star in the middle means something that patterns cannot say.
+            Some(_) => return Err(ClaimError::Pattern),
+            None if pattern.is_empty() => return Err(ClaimError::Pattern),
+            None => so_far.exact(pattern),
+        };
+    }
+    Ok(())
+}
+
+fn written(set: &TopicSet) -> Result<Value, ClaimError> {
+    let Some(patterns) = patterns(set) else {
+        return Ok(alloc::vec!["*"].into());
+    };
+    let texts: Result<Vec<String>, ClaimError> = patterns.iter().map(pattern).collect();
+    texts.map(Value::from)
+}
+
+fn pattern(pattern: &TopicPattern) -> Result<String, ClaimError> {
+    let (text, end) = match pattern {
+        TopicPattern::Exact(name) => (name, ""),
+        TopicPattern::Prefix(start) => (start, "*"),
+    };
+    if text.is_empty() || text.contains('*') {
+        return Err(ClaimError::Pattern);
+    }
+    Ok([text, end].concat())
+}
+
+/// None if the set is all topics.
+fn patterns(set: &TopicSet) -> Option<&[TopicPattern]> {
+    match set {
+        TopicSet::All => None,
+        TopicSet::Matching(patterns) => Some(patterns),
+    }
+}
+
+/// Which claim makes no sense.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum ClaimError {
+    /// The claims are no JSON object.
+    #[error("its claims are no JSON object")]
+    NotObject,
+    /// A claim is made twice.
+    #[error("a claim is made twice")]
+    Duplicate,
+    /// The token does not say when it ends.
+    #[error("\"exp\", when it ends, is missing")]
+    NoExpiry,
+    /// `exp` is no time.
+    #[error("\"exp\" is no number of seconds since 1970")]
+    Expiry,
+    /// `nbf` is no time.
+    #[error("\"nbf\" is no number of seconds since 1970")]
+    NotBefore,
+    /// `sub` is no name.
+    #[error("\"sub\" is not a string of 1 to 256 bytes")]
+    Subject,
+    /// `aud` is no audience.
+    #[error("\"aud\" is neither a string nor an array of them")]
+    Audience,
+    /// Topics are not in an array of strings.
+    #[error("\"topics\", \"subscribe\" and \"publish\" must be arrays of strings")]
+    Topics,
+    /// A topic pattern is empty, or has a star that is not its end.
+    #[error("a topic is empty, or has a * that is not its end")]
+    Pattern,
+    /// There are more than [`PATTERNS_MAX`] topic patterns.
+    #[error("it has more than 128 topics for one right; use a prefix such as \"team-*\"")]
+    TooManyTopics,
+    /// `peers_max` is no number of connections.
+    #[error("\"peers_max\" is no number from 1 to 4294967295")]
+    PeersMax,
+    /// `peers_max` without `sub`: there is nobody whose connections could be counted.
+    #[error("\"peers_max\" needs \"sub\", whose connections it limits")]
+    PeersOfNobody,
+}

@@ -1,0 +1,96 @@
+use thiserror::Error;
+
+use crate::claims::ClaimError;
+
+/// Why a token is refused.
+///
+/// The text is for the person who runs the client. What it says of claims, it says only to whoever holds a signed token.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum TokenError {
+    /// There is none.
+    #[error("this relay needs a token: add ?token=… to its address, or send Authorization: Bearer")]
+    Missing,
+    /// More than one was sent, so that it is open which counts.
+    #[error("more than one token was sent; send one, in one place")]
+    Ambiguous,
+    /// It is longer than [`TOKEN_BYTES_MAX`](crate::TOKEN_BYTES_MAX).
+    #[error("the token is longer than 4096 bytes")]
+    TooLong,
+    /// It is no signed token.
+    #[error("the token cannot be read: {0}")]
+    Malformed(MalformedCause),
+    /// It is signed in another way than the relay's key is for.
+    #[error("the token is signed with an algorithm that this relay has no key for")]
+    Algorithm,
+    /// It names a key that the relay does not have.
+    #[error("the token names a key (kid) that this relay does not have")]
+    UnknownKey,
+    /// The signature is wrong.
+    #[error("the signature of the token is wrong")]
+    Signature,
+    /// It is signed, and its claims make no sense.
+    #[error("the token makes a claim that cannot be read: {0}")]
+    Claims(ClaimError),
+    /// Its time is over.
+    #[error("the token has expired")]
+    Expired,
+    /// Its time has not begun.
+    #[error("the token is not valid yet")]
+    NotYet,
+    /// It was made for another relay.
+    #[error("the token is for another audience than this relay")]
+    Audience,
+}
+
+impl TokenError {
+    /// All names, for hosts that count.
+    pub const NAMES: [&str; 11] = [
+        "missing",
+        "ambiguous",
+        "too_long",
+        "malformed",
+        "algorithm",
+        "unknown_key",
+        "signature",
+        "claims",
+        "expired",
+        "not_yet",
+        "audience",
+    ];
+
+    /// The name in metrics, logs and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Ambiguous => "ambiguous",
+            Self::TooLong => "too_long",
+            Self::Malformed(_) => "malformed",
+            Self::Algorithm => "algorithm",
+            Self::UnknownKey => "unknown_key",
+            Self::Signature => "signature",
+            Self::Claims(_) => "claims",
+            Self::Expired => "expired",
+            Self::NotYet => "not_yet",
+            Self::Audience => "audience",
+        }
+    }
+}
+
+/// Why a text is no signed token.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum MalformedCause {
+    /// It has not the form of a compact JWT.
+    #[error("it is not three parts of base64url with dots between them")]
+    Form,
+    /// Its header is no JSON object that names an algorithm.
+    #[error("its header is no JSON object with the name of an algorithm")]
+    Header,
+    /// A name stands twice in its header.
+    #[error("a name stands twice in its header")]
+    Duplicate,
+    /// Its header asks for an extension (`crit`), of which none is known here.
+    #[error("its header asks for an extension (crit)")]
+    Critical,
+}

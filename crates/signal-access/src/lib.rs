@@ -1,0 +1,63 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+// What is judged here comes from strangers; under `panic = "abort"`, as on Workers, one panic would reset every room.
+#![deny(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unreachable
+)]
+
+extern crate alloc;
+
+#[cfg(feature = "tokens")]
+mod access;
+mod address;
+#[cfg(feature = "tokens")]
+mod carrier;
+#[cfg(feature = "tokens")]
+mod claims;
+#[cfg(feature = "tokens")]
+mod error;
+#[cfg(feature = "tokens")]
+mod key;
+#[cfg(feature = "tokens")]
+mod new_key;
+#[cfg(feature = "tokens")]
+mod object;
+mod origins;
+mod percent;
+mod proxies;
+mod redact;
+#[cfg(feature = "tokens")]
+mod signer;
+#[cfg(feature = "tokens")]
+mod time;
+#[cfg(feature = "tokens")]
+mod token;
+#[cfg(feature = "tokens")]
+mod verifier;
+
+#[cfg(feature = "tokens")]
+pub use access::{Access, Admitted, Denied, Subject, UpgradeParts};
+pub use address::AddressKey;
+#[cfg(feature = "tokens")]
+pub use carrier::{Carrier, PROTOCOL_MARKER};
+#[cfg(feature = "tokens")]
+pub use claims::{ClaimError, Claims, PATTERNS_MAX, SUBJECT_BYTES_MAX};
+#[cfg(feature = "tokens")]
+pub use error::{MalformedCause, TokenError};
+#[cfg(feature = "tokens")]
+pub use key::{Algorithm, KEY_TEXT_BYTES_MAX, KeyError, KeyProblem, SECRET_BYTES_MIN};
+#[cfg(feature = "tokens")]
+pub use new_key::NewKey;
+pub use origins::{OriginError, Origins};
+pub use proxies::{ProxyError, TrustedProxies};
+pub use redact::redact;
+#[cfg(feature = "tokens")]
+pub use signer::{SignError, TokenSigner};
+#[cfg(feature = "tokens")]
+pub use time::UnixTime;
+#[cfg(feature = "tokens")]
+pub use verifier::{KEYS_MAX, LEEWAY, TOKEN_BYTES_MAX, TokenVerifier};

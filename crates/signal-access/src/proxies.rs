@@ -1,0 +1,211 @@
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
+
+use ipnet::{IpNet, Ipv4Net};
+use thiserror::Error;
+
+/// The proxies before a relay, whose word on where a client comes from is believed.
+///
+/// Anyone can write an `X-Forwarded-For` header. What a proxy of one's own appends to it is true, and stands at the right end;
+/// so the client is the right-most hop that is no proxy of one's own. Without proxies the header means nothing.
+///
+/// ```
+/// use signal_access::TrustedProxies;
+///
+/// let proxies = TrustedProxies::new(["10.0.0.0/8"])?;
+/// let (proxy, forged) = ([10, 0, 0, 1].into(), ["198.51.100.9, 203.0.113.7, 10.0.0.2"]);
+/// assert_eq!(proxies.client(proxy, forged.into_iter()).to_string(), "203.0.113.7");
+/// let stranger = [192, 0, 2, 1].into();
+/// assert_eq!(proxies.client(stranger, forged.into_iter()), stranger);
+/// # Ok::<(), signal_access::ProxyError>(())
+/// ```
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct TrustedProxies(Vec<IpNet>);
+
+impl TrustedProxies {
+    /// Proxies by network (`10.0.0.0/8`, `2001:db8::/32`) or by address.
+    ///
+    /// # Errors
+    ///
+    /// Where one is neither.
+    pub fn new<'a>(networks: impl IntoIterator<Item = &'a str>) -> Result<Self, ProxyError> {
+        let networks: Result<Vec<IpNet>, ProxyError> = networks
+            .into_iter()
+            .map(|text| network(text.trim()))
+            .collect();
+        networks.map(Self)
+    }
+
+    /// Whether there is none, so that no header is believed.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether `ip` is one of the proxies.
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        self.0.iter().any(|network| network.contains(&ip))
+    }
+
+    /// The client behind a connection from `remote`, by the values of its `X-Forwarded-For` headers in the order in which they
+    /// came. Each value may name several hops, separated by commas, each an address with or without a port.
+    ///
+    /// A hop that is no address ends the search: the last proxy before it then counts as the client.
+    pub fn client<'a>(
+        &self,
+        remote: IpAddr,
+        x_forwarded_for: impl DoubleEndedIterator<Item = &'a str>,
+    ) -> IpAddr {
+        let mut client = remote.to_canonical();
+        let hops = x_forwarded_for.rev().flat_map(|value| value.rsplit(','));
+        for hop in hops {
+            if !self.contains(client) {
+                break;
+            }
+            let Some(ip) = address(hop.trim()) else { break };
+            client = ip;
+        }
+        client
+    }
+}
+
+/// A network of proxies that is none.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[error("`{0}` is neither an address nor a network such as 10.0.0.0/8")]
+pub struct ProxyError(Box<str>);
+
+fn network(text: &str) -> Result<IpNet, ProxyError> {
+    let network = match text.parse::<IpNet>() {
+        Ok(network) => network,
+        Err(_) => IpNet::from(
+            text.parse::<IpAddr>()
+                .map_err(|_| ProxyError(text.into()))?,
+        ),
+    };
+    Ok(canonical(network))
+}
+
+/// An IPv4 network written as IPv6 (`::ffff:10.0.0.0/104`) as the IPv4 network.
+fn canonical(network: IpNet) -> IpNet {
+    let length = network.prefix_len().checked_sub(96);
+    match (network.addr().to_canonical(), network, length) {
+        (IpAddr::V4(ip), IpNet::V6(_), Some(length)) => {
+            Ipv4Net::new(ip, length).map_or(network, IpNet::V4)
+        }
+        _ => network,
+    }
+}
+
+/// An address as proxies write it: plain, in brackets, with a port.
+fn address(hop: &str) -> Option<IpAddr> {
+    let bracketed = || hop.strip_prefix('[')?.strip_suffix(']');
+    let ip = hop
+        .parse::<IpAddr>()
+        .or_else(|_| bracketed().unwrap_or_default().parse::<IpAddr>())
+        .or_else(|_| hop.parse::<SocketAddr>().map(|socket| socket.ip()));
+    ip.ok().map(|ip| ip.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+    use alloc::string::{String, ToString as _};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NETWORKS: [&str; 3] = ["10.0.0.0/8", "2001:db8:ffff::/48", "192.0.2.1"];
+
+    fn client(remote: &str, headers: &[&str]) -> String {
+        let proxies = TrustedProxies::new(NETWORKS).expect("networks");
+        let remote = remote.parse().expect("an address");
+        proxies.client(remote, headers.iter().copied()).to_string()
+    }
+
+    #[test]
+    fn a_stranger_is_not_believed() {
+        assert_eq!(client("203.0.113.7", &["198.51.100.9"]), "203.0.113.7");
+        assert_eq!(client("192.0.2.2", &["198.51.100.9"]), "192.0.2.2");
+        let none = TrustedProxies::default();
+        let remote = [127, 0, 0, 1].into();
+        assert_eq!(none.client(remote, ["198.51.100.9"].into_iter()), remote);
+    }
+
+    #[test]
+    fn the_right_most_hop_that_is_no_proxy_is_the_client() {
+        for (headers, expected) in [
+            (&[][..], "10.0.0.1"),
+            (&["203.0.113.7"], "203.0.113.7"),
+            (&["6.6.6.6, 203.0.113.7"], "203.0.113.7"),
+            (
+                &["6.6.6.6", "203.0.113.7, 10.9.9.9", "192.0.2.1"],
+                "203.0.113.7",
+            ),
+            (&["10.3.3.3, 10.2.2.2"], "10.3.3.3"),
+            (&["203.0.113.7:4711"], "203.0.113.7"),
+            (&["[2001:db8::7]:4711"], "2001:db8::7"),
+            (&["[2001:db8::7]"], "2001:db8::7"),
+            (&["::ffff:203.0.113.7 "], "203.0.113.7"),
+            (&["203.0.113.7, unknown, 10.2.2.2"], "10.2.2.2"),
+            (&["203.0.113.7, "], "10.0.0.1"),
+        ] {
+            assert_eq!(client("10.0.0.1", headers), expected, "{headers:?}");
+        }
+        assert_eq!(client("::ffff:10.0.0.1", &["203.0.113.7"]), "203.0.113.7");
+        assert_eq!(client("2001:db8:ffff::1", &["203.0.113.7"]), "203.0.113.7");
+    }
+
+    #[test]
+    fn networks_are_read_as_people_write_them() {
+        let mapped = TrustedProxies::new(["::ffff:10.0.0.0/104"]).expect("a network");
+        assert!(mapped.contains([10, 255, 0, 1].into()));
+        assert!(!mapped.contains([11, 0, 0, 1].into()));
+        for wrong in ["", "10.0.0.0/33", "proxy.example", "10.0.0.0/", "10.0.0"] {
+            let error = TrustedProxies::new([wrong]).expect_err(wrong);
+            assert_eq!(error, ProxyError(wrong.into()));
+        }
+    }
+
+    /// Written the long way round: all hops in one list, then the last one that is either a stranger or the end.
+    fn naive(remote: u8, hops: &[Option<u8>], trusted: &[bool]) -> u8 {
+        let mut chain = alloc::vec![Some(remote)];
+        chain.extend(hops.iter().rev());
+        let mut client = remote;
+        for hop in chain {
+            let Some(hop) = hop else { return client };
+            client = hop;
+            if !trusted[usize::from(hop)] {
+                return client;
+            }
+        }
+        client
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_naive_walk(
+            trusted in prop::collection::vec(any::<bool>(), 8),
+            remote in 0..8u8,
+            hops in prop::collection::vec(prop::option::weighted(0.9, 0..8u8), 0..10),
+            headers in 1..4usize,
+        ) {
+            let ip = |last: u8| format!("203.0.113.{last}");
+            let networks: Vec<String> = (0..8).filter(|last| trusted[usize::from(*last)]).map(ip).collect();
+            let proxies = TrustedProxies::new(networks.iter().map(String::as_str)).expect("addresses");
+            let texts: Vec<String> = hops.iter().map(|hop| hop.map_or("unknown".into(), ip)).collect();
+            let size = texts.len().div_ceil(headers).max(1);
+            let values: Vec<String> = texts.chunks(size).map(|some| some.join(", ")).collect();
+            let remote_ip = ip(remote).parse().expect("an address");
+            let client = proxies.client(remote_ip, values.iter().map(String::as_str));
+            prop_assert_eq!(client.to_string(), ip(naive(remote, &hops, &trusted)));
+        }
+
+        #[test]
+        fn any_header_is_survived(values in prop::collection::vec(any::<String>(), 0..4)) {
+            let proxies = TrustedProxies::new(["0.0.0.0/0", "::/0"]).expect("networks");
+            proxies.client([10, 0, 0, 1].into(), values.iter().map(String::as_str));
+        }
+    }
+}

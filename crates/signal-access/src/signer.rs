@@ -1,0 +1,125 @@
+use alloc::boxed::Box;
+use alloc::string::{String, ToString as _};
+use core::fmt;
+
+use ed25519_dalek::{Signer as _, SigningKey};
+use hmac::{Hmac, Mac as _};
+use serde_json::json;
+use sha2::Sha256;
+use thiserror::Error;
+
+use crate::claims::{ClaimError, Claims};
+use crate::key::{Algorithm, Jwk, KeyError, KeyProblem, Material};
+use crate::token::encode;
+use crate::verifier::TOKEN_BYTES_MAX;
+
+/// Signs tokens with one key: for tests and tools, and for backends in Rust.
+///
+/// ```
+/// use signal_access::{Algorithm, Claims, NewKey, TokenSigner, TokenVerifier, UnixTime};
+/// use signal_core::TopicSet;
+///
+/// let key = NewKey::from_seed(Algorithm::EdDsa, Some("2026"), [7; 32]); // from the system's randomness, that is
+/// let mut claims = Claims::until(UnixTime::from_secs(1_800_003_600));
+/// claims.subject = Some("ann".to_owned());
+/// claims.subscribe = TopicSet::none().prefix("team-7/");
+///
+/// let token = TokenSigner::new(&key.private_jwk())?.sign(&claims)?;
+/// let verifier = TokenVerifier::new(&key.public_jwk().expect("EdDSA has one"))?;
+/// assert_eq!(verifier.verify(&token, UnixTime::from_secs(1_800_000_000)), Ok(claims));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct TokenSigner {
+    id: Option<String>,
+    secret: Secret,
+}
+
+enum Secret {
+    Hs256(Hmac<Sha256>),
+    Ed25519(Box<SigningKey>),
+}
+
+impl TokenSigner {
+    /// A signer with the key of a JWK, or of a JWK Set of one.
+    ///
+    /// # Errors
+    ///
+    /// Where there is not one key, or it cannot sign.
+    pub fn new(key: &str) -> Result<Self, KeyError> {
+        let mut keys = Jwk::parse_all(key)?;
+        let (Some(key), []) = (keys.pop(), keys.as_slice()) else {
+            return Err(KeyError::NotOne(keys.len()));
+        };
+        let secret = match key.material {
+            Material::Hs256(mac) => Secret::Hs256(mac),
+            Material::Ed25519 { public: _, private } => {
+                Secret::Ed25519(private.ok_or(KeyError::Key(1, KeyProblem::NotPrivate))?)
+            }
+        };
+        Ok(Self { id: key.id, secret })
+    }
+
+    /// How the key signs.
+    pub fn algorithm(&self) -> Algorithm {
+        match self.secret {
+            Secret::Hs256(_) => Algorithm::Hs256,
+            Secret::Ed25519(_) => Algorithm::EdDsa,
+        }
+    }
+
+    /// Signs a token with these claims. Times are cut to whole seconds.
+    ///
+    /// # Errors
+    ///
+    /// Where the claims make no sense, or the token would be longer than [`TOKEN_BYTES_MAX`].
+    pub fn sign(&self, claims: &Claims) -> Result<String, SignError> {
+        let token = self.sign_json(&claims.to_json()?);
+        if token.len() > TOKEN_BYTES_MAX {
+            return Err(SignError::TooLong(token.len()));
+        }
+        Ok(token)
+    }
+
+    fn sign_json(&self, claims: &str) -> String {
+        let mut header = json!({ "alg": self.algorithm().name(), "typ": "JWT" });
+        if let (Some(id), Some(header)) = (&self.id, header.as_object_mut()) {
+            header.insert("kid".into(), id.as_str().into());
+        }
+        let signed = [
+            &encode(header.to_string().as_bytes()),
+            ".",
+            &encode(claims.as_bytes()),
+        ]
+        .concat();
+        let signature = match &self.secret {
+            Secret::Hs256(mac) => {
+                let mac = mac.clone().chain_update(&signed);
+                encode(&mac.finalize().into_bytes())
+            }
+            Secret::Ed25519(key) => encode(&key.sign(signed.as_bytes()).to_bytes()),
+        };
+        [&signed, ".", &signature].concat()
+    }
+}
+
+/// Says which key it is, never what it is.
+impl fmt::Debug for TokenSigner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenSigner")
+            .field("id", &self.id)
+            .field("algorithm", &self.algorithm())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a token cannot be signed.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum SignError {
+    /// The claims make no sense.
+    #[error("{0}")]
+    Claims(#[from] ClaimError),
+    /// The token would be longer than relays read.
+    #[error("the token would be {0} bytes long; relays read 4096 at most")]
+    TooLong(usize),
+}
