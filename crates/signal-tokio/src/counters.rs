@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use signal_core::{CloseReason, Ignored};
 
+use crate::auth_result::AuthResult;
 use crate::refusal::RefusalCause;
 use crate::stats::{Ending, Histogram, ReceivedType, SentType, Stats, Traffic};
 
@@ -52,6 +53,7 @@ pub(crate) struct Counters {
     ignored: [AtomicU64; Ignored::ALL.len()],
     endings: [AtomicU64; 3 + CloseReason::ALL.len()],
     refusals: [AtomicU64; RefusalCause::ALL.len()],
+    auth: [AtomicU64; AuthResult::ALL.len()],
 }
 
 /// One thread's share, on cache lines of its own: processors fetch them in pairs.
@@ -114,6 +116,13 @@ impl Counters {
         );
     }
 
+    pub(crate) fn count_auth(&self, result: AuthResult) {
+        count(
+            &self.auth,
+            AuthResult::ALL.iter().position(|known| *known == result),
+        );
+    }
+
     pub(crate) fn fill(&self, stats: &mut Stats) {
         stats.connections = read(&self.connections);
         stats.upgrades = read(&self.upgrades);
@@ -126,6 +135,10 @@ impl Counters {
         stats.refusals = RefusalCause::ALL
             .into_iter()
             .zip(self.refusals.iter().map(read))
+            .collect();
+        stats.auth = AuthResult::ALL
+            .into_iter()
+            .zip(self.auth.iter().map(read))
             .collect();
         stats.received = ReceivedType::ALL
             .map(|what| (what, self.sum(|stripe| &stripe.received[what as usize])))

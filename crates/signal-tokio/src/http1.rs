@@ -16,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::admission::Admission;
+use crate::auth_result::AuthResult;
 use crate::refusal::{self, RefusalCause};
 use crate::shared::Shared;
 use crate::upgrade::{self, Upgrade};
@@ -103,7 +104,10 @@ where
             shared.counters.count_refusal(RefusalCause::BadHead);
             let answer = match admitted.progress() {
                 Progress::NoRequest => TIMED_OUT.to_owned(),
-                Progress::Judging => not_judged(),
+                Progress::Judging => {
+                    shared.counters.count_auth(AuthResult::TimedOut);
+                    not_judged()
+                }
                 // It is on its way to a client that does not take it.
                 Progress::Answered => String::new(),
             };

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod admission;
+mod auth_result;
 mod authorize;
 #[cfg(feature = "axum")]
 mod axum;
@@ -13,6 +14,8 @@ mod frame;
 mod gate;
 mod http1;
 mod messages;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod per_core;
 mod queue;
 mod refusal;
@@ -29,6 +32,7 @@ mod told;
 mod upgrade;
 
 pub use admission::Admission;
+pub use auth_result::AuthResult;
 pub use authorize::{Authorization, Authorizer, Permit, Subject, UpgradeRequest};
 pub use client::{Announce, Client, ClientConfig, ClientError, Event, Events, Received};
 pub use config::{Config, ConfigError};

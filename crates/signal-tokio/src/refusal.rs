@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::auth_result::AuthResult;
+
 /// Why an upgrade was refused, for counting.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
@@ -83,6 +85,7 @@ pub struct Refusal {
     body: String,
     retry_after: Option<Duration>,
     pub(crate) cause: RefusalCause,
+    pub(crate) auth: AuthResult,
 }
 
 impl Refusal {
@@ -99,6 +102,7 @@ impl Refusal {
             body: body.into(),
             retry_after: None,
             cause: RefusalCause::Unauthorized,
+            auth: AuthResult::Refused,
         }
     }
 
@@ -106,6 +110,13 @@ impl Refusal {
     #[must_use]
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
+        self
+    }
+
+    /// The same refusal, counted as this result instead of [`AuthResult::Refused`].
+    #[must_use]
+    pub fn auth_result(mut self, result: AuthResult) -> Self {
+        self.auth = result;
         self
     }
 
@@ -169,6 +180,7 @@ impl Refusal {
             body: body.to_owned(),
             retry_after,
             cause,
+            auth: AuthResult::Refused,
         }
     }
 }

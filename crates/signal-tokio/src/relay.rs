@@ -170,7 +170,9 @@ impl Relay {
         let mut stats = Stats {
             lifecycle: self.shared.lifecycle(),
             peers: self.shared.gate.peers() as u64,
+            peers_max: self.shared.config.peers_max as u64,
             handshakes: self.shared.handshakes_now() as u64,
+            queue_bytes_max: self.shared.config.outbound_bytes_max as u64,
             ..Stats::default()
         };
         self.shared.counters.fill(&mut stats);

@@ -4,6 +4,7 @@ use std::ops::AddAssign;
 
 use signal_core::{CloseReason, Ignored};
 
+use crate::auth_result::AuthResult;
 use crate::refusal::RefusalCause;
 use crate::shared::Lifecycle;
 
@@ -191,6 +192,8 @@ pub struct Stats {
     pub lifecycle: Lifecycle,
     /// Peers connected now.
     pub peers: u64,
+    /// How many may be: [`peers_max`](crate::Config::peers_max).
+    pub peers_max: u64,
     /// Connections in their HTTP request now.
     pub handshakes: u64,
     /// Topics with subscribers now.
@@ -201,6 +204,8 @@ pub struct Stats {
     pub queue_bytes: u64,
     /// Bytes that wait for the one peer for which most does now.
     pub queue_bytes_largest: u64,
+    /// How many may wait for one peer: [`outbound_bytes_max`](crate::Config::outbound_bytes_max).
+    pub queue_bytes_max: u64,
     /// Connections that listeners have accepted since the start, those that never asked for an upgrade included.
     pub connections: u64,
     /// Upgrades accepted since the start.
@@ -222,6 +227,8 @@ pub struct Stats {
     pub endings: Vec<(Ending, u64)>,
     /// Upgrades refused, by cause.
     pub refusals: Vec<(RefusalCause, u64)>,
+    /// What the authorizer answered.
+    pub auth: Vec<(AuthResult, u64)>,
 }
 
 impl Stats {

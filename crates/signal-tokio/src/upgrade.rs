@@ -16,6 +16,7 @@ use http_body_util::Full;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::admission::{Admission, Place};
+use crate::auth_result::AuthResult;
 use crate::authorize::UpgradeRequest;
 use crate::refusal::{self, Refusal, RefusalCause};
 use crate::shared::{Lifecycle, Shared};
@@ -98,7 +99,12 @@ async fn admit(
         client,
         now: shared.now(),
     };
-    let permit = shared.authorizer().authorize(&request).await?;
+    let judged = shared.authorizer().authorize(&request).await;
+    let result = judged
+        .as_ref()
+        .map_or_else(|refusal| refusal.auth, |_permit| AuthResult::Granted);
+    shared.counters.count_auth(result);
+    let permit = judged?;
     Admission::new(place, permit)
 }
 
