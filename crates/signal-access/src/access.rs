@@ -52,8 +52,8 @@ impl Access {
 
 /// What of an upgrade request says who is there, as it was sent.
 ///
-/// Of a header that comes twice, an adapter joins `Sec-WebSocket-Protocol` with `, ` and answers a second `Authorization` or
-/// `Origin` with 400.
+/// The values of a header that comes more than once are joined with `, `, as HTTP has it (RFC 9110 5.3). Two origins are then no
+/// origin, and two tokens no token.
 #[derive(Clone, Copy, Default)]
 pub struct UpgradeParts<'a> {
     /// The query of the address, without the question mark.
