@@ -14,6 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::Instant;
 
 use crate::admission::Admission;
 use crate::auth_result::AuthResult;
@@ -41,11 +42,12 @@ pub(crate) struct Upgraded<Io> {
     pub(crate) admission: Admission,
 }
 
-/// Reads one request and answers it. `None` if the answer was no upgrade; the connection is closed then.
+/// Reads one request, until then at the latest, and answers it. `None` if the answer was no upgrade; the connection is closed then.
 pub(crate) async fn serve<Io>(
     shared: &Arc<Shared>,
     io: Io,
     remote: Option<SocketAddr>,
+    deadline: Instant,
 ) -> Option<Upgraded<Io>>
 where
     Io: AsyncRead + AsyncWrite + Unpin,
@@ -79,10 +81,10 @@ where
         .serve_connection(TokioIo::new(io), service);
     let outcome = {
         let answered = std::future::poll_fn(|cx| connection.poll_without_shutdown(cx));
-        tokio::time::timeout(config.handshake_timeout, answered).await
+        tokio::time::timeout_at(deadline, answered).await
     };
     let parts = connection.into_parts();
-    let mut io = parts.io.into_inner();
+    let io = parts.io.into_inner();
     let read_ahead = parts.read_buf;
     let admission = admitted.take();
     match outcome {
@@ -111,7 +113,8 @@ where
                 // It is on its way to a client that does not take it.
                 Progress::Answered => String::new(),
             };
-            let _ = tokio::time::timeout(LINGER, io.write_all(answer.as_bytes())).await;
+            answer_unread(io, answer.as_bytes()).await;
+            return None;
         }
     }
     linger(io).await;
@@ -125,6 +128,15 @@ fn not_judged() -> String {
         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\n\
          Retry-After: {seconds}\r\nConnection: close\r\n\r\nyour access could not be checked in time"
     )
+}
+
+/// Answers a client of which no request is read.
+pub(crate) async fn answer_unread<Io>(mut io: Io, answer: &[u8])
+where
+    Io: AsyncRead + AsyncWrite + Unpin,
+{
+    let _ = tokio::time::timeout(LINGER, io.write_all(answer)).await;
+    linger(io).await;
 }
 
 /// Closes our side and reads on for a moment: a socket closed with unread input is reset, which would throw our answer away.

@@ -28,6 +28,8 @@ mod shared;
 mod socket;
 mod stats;
 mod subjects;
+#[cfg(feature = "tls")]
+mod tls;
 mod told;
 mod upgrade;
 
@@ -44,5 +46,7 @@ pub use signal_core::{CloseReason, Grant, Ignored, Instant, Limits, TopicSet};
 pub use stats::{Ending, Histogram, ReceivedType, SentType, Stats, Traffic};
 pub use upgrade::Upgrade;
 
+#[cfg(feature = "tls")]
+pub use rustls;
 pub use tokio_tungstenite::tungstenite;
 pub use {bytes, http, signal_core};

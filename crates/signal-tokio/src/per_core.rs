@@ -5,8 +5,10 @@ use std::net::{SocketAddr, TcpListener};
 use std::thread::{self, JoinHandle};
 
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::runtime::Handle;
 
 use crate::Relay;
+use crate::serve::{self, Transport};
 
 /// Connections that may wait in the kernel to be accepted.
 const BACKLOG: i32 = 1_024;
@@ -23,12 +25,29 @@ const CAN_SHARE_PORT: bool = cfg!(any(
 pub struct Serving {
     local_address: SocketAddr,
     threads: Vec<JoinHandle<()>>,
+    runtimes: Vec<Handle>,
 }
 
 impl Serving {
     /// Where the relay listens. The port is the real one if 0 was asked for.
     pub fn local_address(&self) -> SocketAddr {
         self.local_address
+    }
+
+    /// Waits until each thread has had a turn. False if one has ended, and for ever if one hangs: a watchdog should bite then.
+    pub async fn has_turned(&self) -> bool {
+        let turns: Vec<_> = self
+            .runtimes
+            .iter()
+            .map(|runtime| runtime.spawn(async {}))
+            .collect();
+        for turn in turns {
+            // It is cancelled if the runtime of its thread is gone.
+            if turn.await.is_err() {
+                return false;
+            }
+        }
+        true
     }
 
     /// Blocks until the relay has [drained](Relay::drain) and all threads have ended.
@@ -52,23 +71,51 @@ impl Relay {
     /// If the address cannot be bound, for instance because another process, another relay included, listens there already; or
     /// if a thread cannot be started.
     pub fn serve_per_core(&self, address: SocketAddr, threads: usize) -> io::Result<Serving> {
+        self.start_threads(address, threads, &Transport::Plain)
+    }
+
+    /// Serves as [`serve_per_core`](Self::serve_per_core) does, over TLS; see [`serve_tls`](Self::serve_tls).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[cfg(feature = "tls")]
+    pub fn serve_tls_per_core(
+        &self,
+        address: SocketAddr,
+        threads: usize,
+        tls: std::sync::Arc<rustls::ServerConfig>,
+    ) -> io::Result<Serving> {
+        self.start_threads(address, threads, &Transport::Tls(tls.into()))
+    }
+
+    fn start_threads(
+        &self,
+        address: SocketAddr,
+        threads: usize,
+        transport: &Transport,
+    ) -> io::Result<Serving> {
         let listeners = bind(address, threads.max(1))?;
         let local_address = listeners[0].local_addr()?;
         let mut serving = Serving {
             local_address,
             threads: Vec::new(),
+            runtimes: Vec::new(),
         };
         for (number, listener) in listeners.into_iter().enumerate() {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
-            let relay = self.clone();
+            serving.runtimes.push(runtime.handle().clone());
+            let (relay, transport) = (self.clone(), transport.clone());
             let thread = thread::Builder::new()
                 .name(format!("signal-{number}"))
                 .spawn(move || {
                     runtime.block_on(async {
                         match tokio::net::TcpListener::from_std(listener) {
-                            Ok(listener) => relay.serve(listener).await,
+                            Ok(listener) => {
+                                serve::serve(&relay.shared, listener, transport).await;
+                            }
                             Err(error) => tracing::error!(%error, "cannot use a listener"),
                         }
                     });

@@ -20,6 +20,8 @@ pub enum RefusalCause {
     BadRequest,
     /// The request took longer than [`handshake_timeout`](crate::Config::handshake_timeout), or its head was too large.
     BadHead,
+    /// There was no TLS handshake, on a port that speaks TLS.
+    Tls,
     /// The [`Authorizer`](crate::Authorizer) said no.
     Unauthorized,
     /// The page is of an origin that may not connect.
@@ -41,9 +43,10 @@ pub enum RefusalCause {
 
 impl RefusalCause {
     /// All causes, for hosts that count them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::BadRequest,
         Self::BadHead,
+        Self::Tls,
         Self::Unauthorized,
         Self::Origin,
         Self::PeersMax,
@@ -59,6 +62,7 @@ impl RefusalCause {
         match self {
             Self::BadRequest => "bad_request",
             Self::BadHead => "bad_head",
+            Self::Tls => "tls",
             Self::Unauthorized => "unauthorized",
             Self::Origin => "origin",
             Self::PeersMax => "peers_max",
@@ -145,6 +149,7 @@ impl Refusal {
         let (status, body) = match cause {
             RefusalCause::BadRequest => (StatusCode::BAD_REQUEST, "this is no WebSocket upgrade"),
             RefusalCause::BadHead => (StatusCode::REQUEST_TIMEOUT, "the request took too long"),
+            RefusalCause::Tls => (StatusCode::BAD_REQUEST, "this port speaks TLS"),
             RefusalCause::Unauthorized => (StatusCode::FORBIDDEN, "you may not connect here"),
             RefusalCause::Origin => (
                 StatusCode::FORBIDDEN,

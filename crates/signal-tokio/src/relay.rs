@@ -16,6 +16,7 @@ use crate::admission::Admission;
 use crate::authorize::{Authorizer, Everyone, Permit};
 use crate::config::{Config, ConfigError};
 use crate::refusal::Refusal;
+use crate::serve::Transport;
 use crate::shared::Shared;
 use crate::stats::Stats;
 use crate::upgrade::{self, Upgrade};
@@ -26,7 +27,8 @@ use crate::{drain, http1, messages, serve, socket};
 /// It is fed with connections in whatever way suits the program it is part of:
 ///
 /// - [`serve`](Self::serve) takes a listener and does everything;
-/// - [`serve_stream`](Self::serve_stream) takes one fresh connection, for TLS or a test pipe;
+/// - `serve_tls` does so over TLS (feature `tls`);
+/// - [`serve_stream`](Self::serve_stream) takes one fresh connection, for a Unix socket or a test pipe;
 /// - [`upgrade`](Self::upgrade) and [`accept`](Self::accept) leave HTTP to another server;
 /// - [`accept_messages`](Self::accept_messages) leaves WebSocket frames to another server too;
 /// - `router` is all of that for axum (feature `axum`).
@@ -80,7 +82,17 @@ impl Relay {
     ///
     /// Connections are tasks of the current runtime. Dropping this future stops accepting and leaves them running.
     pub async fn serve(&self, listener: TcpListener) {
-        serve::serve(&self.shared, listener).await;
+        serve::serve(&self.shared, listener, Transport::Plain).await;
+    }
+
+    /// Serves connections from `listener` as [`serve`](Self::serve) does, over TLS: `wss://`.
+    ///
+    /// The handshake must be over, and the request there, within [`handshake_timeout`](Config::handshake_timeout). Who speaks
+    /// no TLS is told so in plain HTTP. `tls` should offer no protocol but `http/1.1`; give it a resolver to exchange
+    /// certificates while it serves.
+    #[cfg(feature = "tls")]
+    pub async fn serve_tls(&self, listener: TcpListener, tls: Arc<rustls::ServerConfig>) {
+        serve::serve(&self.shared, listener, Transport::Tls(tls.into())).await;
     }
 
     /// Serves connections from `listener` until `shutdown` completes, then drains.
@@ -101,7 +113,8 @@ impl Relay {
     where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        if let Some(upgraded) = Box::pin(http1::serve(&self.shared, io, remote)).await {
+        let deadline = self.shared.handshake_deadline();
+        if let Some(upgraded) = Box::pin(http1::serve(&self.shared, io, remote, deadline)).await {
             socket::run(upgraded.io, upgraded.read_ahead, upgraded.admission).await;
         }
     }

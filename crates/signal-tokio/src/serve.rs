@@ -1,11 +1,15 @@
 //! Listeners.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
 use crate::shared::{Lifecycle, Shared};
 use crate::{http1, socket};
@@ -13,17 +17,35 @@ use crate::{http1, socket};
 /// How long to wait after an accept that failed for want of descriptors or memory, instead of spinning.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// What a listener's connections speak.
+#[derive(Clone)]
+pub(crate) enum Transport {
+    Plain,
+    #[cfg(feature = "tls")]
+    Tls(tokio_rustls::TlsAcceptor),
+}
+
+/// A connection that has not been upgraded yet.
+pub(crate) struct Arrival {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) remote: SocketAddr,
+    /// By when it must have sent its request.
+    pub(crate) deadline: Instant,
+    /// Given back once it is upgraded or gone.
+    handshake: OwnedSemaphorePermit,
+}
+
 /// Accepts until the relay has drained: a draining relay still answers that it is.
-pub(crate) async fn serve(shared: &Arc<Shared>, listener: TcpListener) {
+pub(crate) async fn serve(shared: &Arc<Shared>, listener: TcpListener, transport: Transport) {
     let mut lifecycle = shared.lifecycle.subscribe();
-    let accept = accept_all(shared, listener);
+    let accept = accept_all(shared, listener, &transport);
     tokio::select! {
         () = accept => {}
         _ = lifecycle.wait_for(|now| *now == Lifecycle::Drained) => {}
     }
 }
 
-async fn accept_all(shared: &Arc<Shared>, listener: TcpListener) {
+async fn accept_all(shared: &Arc<Shared>, listener: TcpListener, transport: &Transport) {
     let mut pauses = 0_u64;
     loop {
         let (stream, remote) = match listener.accept().await {
@@ -46,21 +68,44 @@ async fn accept_all(shared: &Arc<Shared>, listener: TcpListener) {
         let Ok(handshake) = handshakes.acquire_owned().await else {
             return;
         };
-        let shared = Arc::clone(shared);
-        tokio::spawn(async move {
-            // Messages are small and each is written whole; waiting for more would only delay them.
-            let _ = stream.set_nodelay(true);
-            let upgraded = http1::serve(&shared, stream, Some(remote)).await;
-            drop(handshake);
-            if let Some(upgraded) = upgraded {
-                // A task of its own, so that the connection does not carry the size of the handshake all its life.
-                tokio::spawn(socket::run(
-                    upgraded.io,
-                    upgraded.read_ahead,
-                    upgraded.admission,
-                ));
+        let arrival = Arrival {
+            shared: Arc::clone(shared),
+            remote,
+            deadline: shared.handshake_deadline(),
+            handshake,
+        };
+        // Messages are small and each is written whole; waiting for more would only delay them.
+        let _ = stream.set_nodelay(true);
+        match transport {
+            Transport::Plain => drop(tokio::spawn(arrival.serve(stream))),
+            #[cfg(feature = "tls")]
+            Transport::Tls(acceptor) => {
+                drop(tokio::spawn(crate::tls::serve(
+                    acceptor.clone(),
+                    stream,
+                    arrival,
+                )));
             }
-        });
+        }
+    }
+}
+
+impl Arrival {
+    /// Answers its request and, if that is an upgrade, runs it.
+    pub(crate) async fn serve<Io>(self, io: Io)
+    where
+        Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let upgraded = http1::serve(&self.shared, io, Some(self.remote), self.deadline).await;
+        drop(self.handshake);
+        if let Some(upgraded) = upgraded {
+            // A task of its own, so that the connection does not carry the size of the handshake all its life.
+            tokio::spawn(socket::run(
+                upgraded.io,
+                upgraded.read_ahead,
+                upgraded.admission,
+            ));
+        }
     }
 }
 

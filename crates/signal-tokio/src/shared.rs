@@ -104,6 +104,11 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner) = authorizer;
     }
 
+    /// By when a client that has just connected must have sent its request.
+    pub(crate) fn handshake_deadline(&self) -> tokio::time::Instant {
+        tokio::time::Instant::now() + self.config.handshake_timeout
+    }
+
     /// The time, as the core counts it.
     pub(crate) fn now(&self) -> Instant {
         let elapsed = self.origin.elapsed().as_millis();

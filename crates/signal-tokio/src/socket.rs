@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use signal_core::Instant;
@@ -206,8 +206,14 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Socket<Io> {
             }
         }
         if !self.is_flushed {
-            ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+            let Poll::Ready(flushed) = Pin::new(&mut self.io).poll_flush(cx) else {
+                // TLS takes what the socket below does not.
+                self.deadlines.stalled(now);
+                return Poll::Pending;
+            };
+            flushed?;
             self.is_flushed = true;
+            self.deadlines.progressed();
         }
         Poll::Ready(Ok(()))
     }
@@ -273,7 +279,14 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Socket<Io> {
 
     /// Ends the connection so that the kernel forgets what it could not send.
     fn reset(&mut self) {
-        if let Some(stream) = (&self.io as &dyn Any).downcast_ref::<TcpStream>() {
+        let io = &self.io as &dyn Any;
+        let stream = io.downcast_ref::<TcpStream>();
+        #[cfg(feature = "tls")]
+        let stream = stream.or_else(|| {
+            let tls = io.downcast_ref::<tokio_rustls::server::TlsStream<TcpStream>>();
+            tls.map(|tls| tls.get_ref().0)
+        });
+        if let Some(stream) = stream {
             // A socket that is gone already needs no reset.
             let _ = stream.set_zero_linger();
         }

@@ -1,0 +1,236 @@
+//! Listeners that speak TLS.
+
+#![cfg(feature = "tls")]
+
+mod common;
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::{PATIENCE, UPGRADE, Wire, relay, until};
+use rcgen::KeyPair;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use signal_tokio::{Client, ClientConfig, Event, RefusalCause, Relay, rustls};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::{TlsAcceptor, TlsConnector, client};
+
+/// A certificate for localhost that signs itself, as both sides need it.
+struct Tls {
+    certificate: CertificateDer<'static>,
+    pem: String,
+    server: Arc<rustls::ServerConfig>,
+}
+
+impl Tls {
+    fn new() -> Self {
+        let key = KeyPair::generate().expect("a key");
+        let params = rcgen::CertificateParams::new(["localhost".to_owned()]).expect("parameters");
+        let certificate = params.self_signed(&key).expect("a certificate");
+        let private = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut server = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], private)
+            .expect("a configuration");
+        server.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Self {
+            certificate: certificate.der().clone(),
+            pem: certificate.pem(),
+            server: Arc::new(server),
+        }
+    }
+
+    /// Serves the relay on a free port.
+    async fn listen(&self, relay: &Relay) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let (relay, server) = (relay.clone(), Arc::clone(&self.server));
+        tokio::spawn(async move { relay.serve_tls(listener, server).await });
+        address
+    }
+
+    /// The client's side of a handshake.
+    async fn connect<Io>(
+        &self,
+        io: Io,
+        protocols: &[&[u8]],
+    ) -> std::io::Result<client::TlsStream<Io>>
+    where
+        Io: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(self.certificate.clone()).expect("a certificate");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+        let host = ServerName::try_from("localhost").expect("a name");
+        TlsConnector::from(Arc::new(config)).connect(host, io).await
+    }
+}
+
+fn refused(relay: &Relay, cause: RefusalCause) -> u64 {
+    let stats = relay.stats();
+    let count = stats.refusals.iter().find(|(counted, _)| *counted == cause);
+    count.map_or(0, |(_, count)| *count)
+}
+
+#[tokio::test]
+async fn peers_on_both_transports_meet() {
+    let (tls, relay) = (Tls::new(), relay(|_| {}));
+    let address = tls.listen(&relay).await;
+    let stream = TcpStream::connect(address).await.expect("it listens");
+    let stream = tls.connect(stream, &[b"http/1.1"]).await.expect("TLS");
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+    let mut ann = Wire::open(stream).await;
+    let mut bob = common::open(&relay).await;
+    ann.subscribe("room").await;
+    ann.settle().await;
+    // More than one TLS record, and more than one read.
+    let data = "x".repeat(60_000);
+    bob.publish("room", format_args!("{data:?}")).await;
+    assert_eq!(ann.next_json().await["data"], data);
+}
+
+#[tokio::test]
+async fn http_2_is_not_agreed_on() {
+    let (tls, relay) = (Tls::new(), relay(|_| {}));
+    let address = tls.listen(&relay).await;
+    let stream = TcpStream::connect(address).await.expect("it listens");
+    let error = tls.connect(stream, &[b"h2"]).await.expect_err("no h2");
+    assert!(
+        error.to_string().contains("NoApplicationProtocol"),
+        "{error}"
+    );
+    until(&relay, "a refusal", |_| {
+        refused(&relay, RefusalCause::Tls) == 1
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn plain_http_is_told_to_use_tls() {
+    let (tls, relay) = (Tls::new(), relay(|_| {}));
+    let address = tls.listen(&relay).await;
+    let stream = TcpStream::connect(address).await.expect("it listens");
+    let (mut wire, head) = Wire::request(stream, UPGRADE).await;
+    assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
+    let body = wire.rest().await;
+    assert_eq!(
+        body,
+        "this port speaks TLS: connect with wss:// or https://"
+    );
+    until(&relay, "a refusal", |_| {
+        refused(&relay, RefusalCause::Tls) == 1
+    })
+    .await;
+    until(&relay, "its place is free", |stats| stats.handshakes == 0).await;
+}
+
+#[tokio::test]
+async fn a_handshake_that_does_not_come_to_its_end_gives_its_place_back() {
+    let tls = Tls::new();
+    let relay = relay(|config| {
+        config.handshake_timeout = Duration::from_millis(200);
+        config.handshakes_max = 2;
+    });
+    let address = tls.listen(&relay).await;
+    // One says nothing, one begins as TLS does, and then nothing.
+    let mut silent = TcpStream::connect(address).await.expect("it listens");
+    let mut slow = TcpStream::connect(address).await.expect("it listens");
+    slow.write_all(&[0x16, 0x03, 0x01]).await.expect("it reads");
+    for stream in [&mut silent, &mut slow] {
+        let mut rest = Vec::new();
+        let end = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut rest));
+        // A reset is an end too.
+        let _ = end.await.expect("the relay ends it");
+    }
+    until(&relay, "two refusals", |_| {
+        refused(&relay, RefusalCause::Tls) == 2
+    })
+    .await;
+    let stream = TcpStream::connect(address).await.expect("it listens");
+    let stream = tls
+        .connect(stream, &[])
+        .await
+        .expect("there is a place again");
+    Wire::open(stream).await.settle().await;
+}
+
+/// TLS keeps what the socket below does not take, so its writes succeed where those of a plain connection would not.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_reads_nothing_is_ended_by_the_write_deadline() {
+    let tls = Tls::new();
+    let relay = relay(|config| config.write_deadline = Duration::from_secs(3));
+    let (near, far) = tokio::io::duplex(4 * 1024);
+    let (server, acceptor) = (relay.clone(), TlsAcceptor::from(Arc::clone(&tls.server)));
+    let ended = tokio::spawn(async move {
+        let stream = acceptor.accept(far).await.expect("TLS");
+        server.serve_stream(stream, None).await;
+    });
+    let mut deaf = Wire::open(tls.connect(near, &[]).await.expect("TLS")).await;
+    deaf.subscribe("room").await;
+    deaf.settle().await;
+    let mut other = common::open(&relay).await;
+    let data = "x".repeat(20_000);
+    other.publish("room", format_args!("{data:?}")).await;
+    let start = tokio::time::Instant::now();
+    let served = tokio::time::timeout(Duration::from_secs(20), ended).await;
+    served
+        .expect("before the pings could notice")
+        .expect("it ran");
+    assert!(
+        start.elapsed() >= Duration::from_secs(3),
+        "{:?}",
+        start.elapsed()
+    );
+    drop(deaf);
+}
+
+const URL: &str = "SIGNAL_TEST_WSS_URL";
+
+/// The client trusts what the system trusts. That is read from the environment, so it runs in a process of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_client_of_this_crate_connects_over_wss() {
+    let (tls, relay) = (Tls::new(), relay(|_| {}));
+    let address = tls.listen(&relay).await;
+    let name = format!("signal-tokio-{}.pem", std::process::id());
+    let roots = std::env::temp_dir().join(name);
+    std::fs::write(&roots, &tls.pem).expect("a file can be written");
+    let mut command = Command::new(std::env::current_exe().expect("this test"));
+    command
+        .args(["--exact", "a_client_in_another_process", "--nocapture"])
+        .env(URL, format!("wss://localhost:{}", address.port()))
+        .env("SSL_CERT_FILE", &roots)
+        .env_remove("SSL_CERT_DIR");
+    let output = tokio::task::spawn_blocking(move || command.output()).await;
+    std::fs::remove_file(roots).expect("it is there");
+    let output = output.expect("it ran").expect("it ran");
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+    assert_eq!(relay.stats().upgrades, 1, "{text}");
+}
+
+#[tokio::test]
+async fn a_client_in_another_process() {
+    // Does its work for the test above.
+    let Ok(url) = std::env::var(URL) else { return };
+    let (client, mut events) = Client::connect(&url, ClientConfig::default()).expect("an address");
+    client.subscribe("room").await.expect("it runs");
+    loop {
+        let next = tokio::time::timeout(PATIENCE, events.next()).await;
+        match next.expect("an event in time").expect("it runs") {
+            Event::Connected => client.publish("room", "hello").await.expect("connected"),
+            Event::Message(received) => return assert_eq!(received.topic(), "room"),
+            Event::Disconnected { cause, .. } => panic!("{cause}"),
+        }
+    }
+}
