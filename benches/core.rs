@@ -1,54 +1,37 @@
-//! What the core costs for each message, without any I/O.
+//! What the core and the relay cost for each message in wall time, without any I/O.
 
 #![allow(missing_docs, reason = "criterion's macro writes the main function")]
 
 use std::hint::black_box;
+use std::sync::Arc;
 
+use benches::pipes::Pipes;
+use benches::rooms::{
+    Counter, RECEIVERS, SIZES, TOPIC, endless_limits, publish_text, room_of, room_with_topics,
+    topics_text,
+};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use signal_core::{CloseReason, Grant, Instant, Limits, Message, PeerId, PeerSnapshot, Room, Sink};
+use signal_core::{Grant, Instant, Peer, PeerId, PeerSnapshot, Room};
 
-/// An announce, a candidate and an offer of a stock client, and one with a long session description.
-const SIZES: [usize; 4] = [110, 270, 800, 3_000];
-const ROOMS: [u64; 4] = [1, 10, 100, 1_000];
-
-/// Counts what it gets, so that nothing but the core is measured.
-#[derive(Default)]
-struct Counter {
-    deliveries: usize,
-}
-
-impl Sink for Counter {
-    fn send(&mut self, to: &[PeerId], message: &Message) {
-        self.deliveries += to.len();
-        black_box(message);
+fn decode(c: &mut Criterion) {
+    let mut group = c.benchmark_group("decode");
+    let messages = [
+        ("publish of 270 bytes", publish_text(270)),
+        ("publish of 3000 bytes", publish_text(3_000)),
+        ("subscribe", topics_text("subscribe", TOPIC)),
+        ("ping", r#"{"type":"ping"}"#.to_owned()),
+        ("half an object", r#"{"type":"publish","#.to_owned()),
+    ];
+    for (name, text) in messages {
+        let mut limits = endless_limits();
+        limits.invalid_messages_max = u32::MAX;
+        let mut peer = Peer::new(Arc::new(limits), Grant::open(), Instant::ZERO);
+        group.throughput(Throughput::Bytes(text.len() as u64));
+        group.bench_function(name, |b| {
+            b.iter(|| peer.receive(Instant::ZERO, black_box(&text)).is_ok());
+        });
     }
-
-    fn ping(&mut self, _to: PeerId) {}
-
-    fn close(&mut self, _peer: PeerId, _reason: CloseReason) {}
-}
-
-/// A room whose budgets never run out, with this many subscribers of `topic`.
-fn room_of(peers: u64) -> Room {
-    let mut limits = Limits::default();
-    limits.messages_per_second = 1_000_000;
-    limits.messages_burst = u32::MAX;
-    limits.fan_out_per_second = 1_000_000_000;
-    limits.fan_out_burst = u32::MAX;
-    let mut room = Room::new(limits);
-    for number in 0..peers {
-        let peer = PeerId::new(number);
-        room.connect(Instant::ZERO, peer, Grant::open());
-        let text = r#"{"type":"subscribe","topics":["topic"]}"#;
-        room.receive(Instant::ZERO, peer, text, &mut Counter::default());
-    }
-    room
-}
-
-fn publish_text(bytes: usize) -> String {
-    let frame = r#"{"type":"publish","topic":"topic","data":""}"#.len();
-    let data = "x".repeat(bytes - frame);
-    format!(r#"{{"type":"publish","topic":"topic","data":"{data}"}}"#)
+    group.finish();
 }
 
 fn publish(c: &mut Criterion) {
@@ -64,7 +47,7 @@ fn publish(c: &mut Criterion) {
     group.finish();
 
     let mut group = c.benchmark_group("publish of 270 bytes, by receivers");
-    for receivers in ROOMS {
+    for receivers in RECEIVERS {
         let (mut room, text) = (room_of(receivers), publish_text(270));
         group.throughput(Throughput::Elements(receivers));
         group.bench_function(BenchmarkId::from_parameter(receivers), |b| {
@@ -78,40 +61,56 @@ fn publish(c: &mut Criterion) {
 fn subscribe(c: &mut Criterion) {
     let mut room = room_of(100);
     let peer = PeerId::new(50);
+    let texts = ["unsubscribe", "subscribe"].map(|kind| topics_text(kind, TOPIC));
     c.bench_function("unsubscribe and subscribe in a room of 100", |b| {
         let mut out = Counter::default();
         b.iter(|| {
-            for kind in ["unsubscribe", "subscribe"] {
-                let text = format!(r#"{{"type":"{kind}","topics":["topic"]}}"#);
-                room.receive(Instant::ZERO, peer, &text, &mut out);
+            for text in &texts {
+                room.receive(Instant::ZERO, peer, black_box(text), &mut out);
             }
         });
     });
 }
 
 fn snapshot(c: &mut Criterion) {
-    let mut room = room_of(1);
-    for number in 0..20 {
-        let text = format!(r#"{{"type":"subscribe","topics":["{number:036}"]}}"#);
-        room.receive(
-            Instant::ZERO,
-            PeerId::new(0),
-            &text,
-            &mut Counter::default(),
-        );
-    }
     let peer = PeerId::new(0);
-    let Some(snapshot) = room.snapshot(peer) else {
-        return;
-    };
-    let bytes = snapshot.to_bytes();
+    let room = room_with_topics(21);
+    let bytes = room
+        .snapshot(peer)
+        .expect("the peer is connected")
+        .to_bytes();
     c.bench_function("snapshot of a peer with 21 topics", |b| {
         b.iter(|| room.snapshot(peer).map(|snapshot| snapshot.to_bytes()));
     });
     c.bench_function("restore of a peer with 21 topics", |b| {
-        b.iter(|| PeerSnapshot::from_bytes(black_box(&bytes)));
+        b.iter(|| {
+            let mut room = Room::new(endless_limits());
+            let snapshot = PeerSnapshot::from_bytes(black_box(&bytes)).expect("it was just taken");
+            room.restore(peer, snapshot).expect("the room is empty");
+            room
+        });
     });
 }
 
-criterion_group!(benches, publish, subscribe, snapshot);
+fn relay(c: &mut Criterion) {
+    let mut group = c.benchmark_group("relay without sockets");
+    for window in [1, 8] {
+        let mut pipes = Pipes::open(10);
+        group.throughput(Throughput::Elements(100 * window));
+        group.bench_function(
+            format!("10 peers publish to each other, {window} at once"),
+            |b| {
+                b.iter(|| pipes.exchange(window as usize, 168));
+            },
+        );
+    }
+    let mut pipes = Pipes::open(1);
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("a client comes, subscribes and goes", |b| {
+        b.iter(|| pipes.visit());
+    });
+    group.finish();
+}
+
+criterion_group!(benches, decode, publish, subscribe, snapshot, relay);
 criterion_main!(benches);

@@ -1,1 +1,4 @@
-//! The benchmarks are the targets beside this file; see `benches/README.md`.
+//! What the benchmarks beside this file share; see `benches/README.md`.
+
+pub mod pipes;
+pub mod rooms;

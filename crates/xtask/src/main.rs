@@ -4,6 +4,7 @@
 //! last counts as a failure where `CI=true`, so that nothing is skipped there unseen.
 
 mod clients;
+mod instructions;
 mod purity;
 mod relay;
 mod rust;
@@ -16,7 +17,7 @@ mod workspace;
 
 use std::process::ExitCode;
 
-use step::Step;
+use step::{Step, Stop};
 use tools::Tools;
 
 const USAGE: &str = "\
@@ -26,6 +27,7 @@ Commands:
   test [--fail-fast] [STEP...]   Install what is missing, then run all steps, or the ones named
   setup                          Only install what is missing
   steps                          List the steps
+  instructions [--accept]        Count instructions and compare them with the baseline, or write it
   worker build                   Build the Cloudflare Worker and print its size
   worker dev [ADDRESS:PORT]      Build it and serve it in workerd, on 127.0.0.1:8787
 
@@ -101,6 +103,11 @@ const STEPS: &[Step] = &[
         run: clients::idle,
     },
     Step {
+        name: "instructions",
+        about: "no benchmark takes 5 % more instructions than its baseline",
+        run: instructions::check,
+    },
+    Step {
         name: "y-webrtc",
         about: "unchanged y-webrtc clients share a document",
         run: clients::y_webrtc,
@@ -147,13 +154,8 @@ fn main() -> ExitCode {
                 .for_each(|step| println!("{:<16} {}", step.name, step.about));
             ExitCode::SUCCESS
         }
-        "worker" => match worker::main(rest) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(stop) => {
-                eprintln!("{stop}");
-                ExitCode::FAILURE
-            }
-        },
+        "instructions" => exit_code(instructions::main(rest)),
+        "worker" => exit_code(worker::main(rest)),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
             ExitCode::SUCCESS
@@ -184,6 +186,16 @@ fn test(arguments: &[String]) -> ExitCode {
 
 fn setup() -> ExitCode {
     summary::run_all(tools::SETUP.iter(), &Tools::default(), false)
+}
+
+fn exit_code(result: Result<(), Stop>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(stop) => {
+            eprintln!("{stop}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn wrong_usage(problem: &str) -> ExitCode {

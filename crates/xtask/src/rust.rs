@@ -2,7 +2,9 @@
 
 use crate::step::{Stop, cargo, command, in_ci, output, run};
 use crate::tools::Tools;
-use crate::workspace::{self, FUZZ_MANIFEST, WORKER_MANIFEST, YRS_WARP_MANIFEST};
+use crate::workspace::{
+    self, FUZZ_MANIFEST, TUNGSTENITE_MANIFEST, WORKER_MANIFEST, YRS_WARP_MANIFEST,
+};
 
 /// The crates that other programs depend on.
 const LIBRARIES: &[&str] = &[
@@ -26,9 +28,14 @@ const PUBLISHED: &[&str] = &[
 
 pub(crate) fn fmt(_: &Tools) -> Result<(), Stop> {
     run(&mut cargo(["fmt", "--all", "--check"]))?;
-    [FUZZ_MANIFEST, YRS_WARP_MANIFEST, WORKER_MANIFEST]
-        .into_iter()
-        .try_for_each(|manifest| run(&mut cargo(["fmt", "--check", "--manifest-path", manifest])))
+    [
+        FUZZ_MANIFEST,
+        TUNGSTENITE_MANIFEST,
+        YRS_WARP_MANIFEST,
+        WORKER_MANIFEST,
+    ]
+    .into_iter()
+    .try_for_each(|manifest| run(&mut cargo(["fmt", "--check", "--manifest-path", manifest])))
 }
 
 pub(crate) fn clippy(_: &Tools) -> Result<(), Stop> {

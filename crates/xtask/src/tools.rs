@@ -307,7 +307,8 @@ fn find_program(name: &str, what: &str) -> Result<PathBuf, Stop> {
     })
 }
 
-fn on_path(names: &[&str]) -> Option<PathBuf> {
+/// The first of these programs that is on the `PATH`.
+pub(crate) fn on_path(names: &[&str]) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
     let candidates = names

@@ -15,6 +15,9 @@ pub(crate) const WORKER_MANIFEST: &str = "examples/cloudflare/Cargo.toml";
 /// A relay by others: a workspace of its own, to keep its dependencies out of ours.
 pub(crate) const YRS_WARP_MANIFEST: &str = "crates/signal-conformance/peers/yrs-warp/Cargo.toml";
 
+/// A plain server of ours, to compare the relay with: a workspace of its own.
+pub(crate) const TUNGSTENITE_MANIFEST: &str = "benches/peers/tungstenite/Cargo.toml";
+
 /// The top folder of the workspace.
 pub(crate) fn root() -> PathBuf {
     // Not `env!`: the binary may have been built where the workspace no longer is.

@@ -1,0 +1,145 @@
+//! The whole relay in one thread, with pipes in memory for sockets: all its code, and nothing of the kernel's.
+
+use std::fmt;
+
+use bytes::Bytes;
+use signal_tokio::{Config, Grant, Relay};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::runtime::Runtime;
+
+use crate::rooms::{TOPIC, endless_limits, publish_text, topics_text};
+
+const PIPE_BYTES: usize = 256 * 1024;
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\
+    User-Agent: Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101\r\nAccept-Encoding: gzip, deflate\r\n\
+    Origin: http://localhost\r\n\r\n";
+
+const PONG: &[u8] = br#"{"type":"pong"}"#;
+
+/// A relay with the peers of one room.
+pub struct Pipes {
+    runtime: Runtime,
+    relay: Relay,
+    peers: Vec<DuplexStream>,
+    input: Vec<u8>,
+}
+
+impl Pipes {
+    /// A room of this many peers, who are in it already.
+    pub fn open(peers: usize) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .expect("a runtime needs nothing from the system but memory");
+        let mut config = Config::default();
+        config.core = endless_limits();
+        let relay = Relay::new(config).expect("the settings are in their ranges");
+        let mut pipes = Self {
+            runtime,
+            relay,
+            peers: Vec::new(),
+            input: vec![0; PIPE_BYTES],
+        };
+        for _ in 0..peers {
+            let (client, server) = tokio::io::duplex(PIPE_BYTES);
+            let relay = pipes.relay.clone();
+            pipes.runtime.spawn(async move {
+                let admission = relay.admit(Grant::open(), None).expect("there is room");
+                relay.accept(server, Bytes::new(), admission).await;
+            });
+            pipes.peers.push(client);
+        }
+        let subscribe = frame(&topics_text("subscribe", TOPIC));
+        let ping = frame(r#"{"type":"ping"}"#);
+        pipes.send_each(&[subscribe, ping].concat());
+        pipes.expect_each(header_bytes(PONG.len()) + PONG.len());
+        pipes
+    }
+
+    /// Each peer publishes `window` messages of `bytes` bytes at once and reads what all have published.
+    pub fn exchange(&mut self, window: usize, bytes: usize) {
+        let text = publish_text(bytes);
+        let clients = format!(r#","clients":{}"#, self.peers.len()).len();
+        let delivered = header_bytes(text.len() + clients) + text.len() + clients;
+        self.send_each(&frame(&text).repeat(window));
+        self.expect_each(delivered * window * self.peers.len());
+    }
+
+    /// A client comes, asks for an upgrade, subscribes, has its ping answered, and goes without a word.
+    pub fn visit(&mut self) {
+        let (mut client, server) = tokio::io::duplex(PIPE_BYTES);
+        let relay = self.relay.clone();
+        let visit = self
+            .runtime
+            .spawn(async move { relay.serve_stream(server, None).await });
+        let input = &mut self.input;
+        self.runtime.block_on(async {
+            client.write_all(REQUEST).await.expect("the relay reads");
+            let answer = client.read(input).await.expect("the relay answers");
+            assert!(input[..answer].starts_with(b"HTTP/1.1 101"));
+            let subscribe = frame(&topics_text("subscribe", TOPIC));
+            let ping = frame(r#"{"type":"ping"}"#);
+            client
+                .write_all(&[subscribe, ping].concat())
+                .await
+                .expect("the relay reads");
+            let pong = client.read(input).await.expect("the relay answers");
+            assert_eq!(&input[2..pong], PONG);
+            drop(client);
+            visit.await.expect("the relay does not panic");
+        });
+    }
+
+    fn send_each(&mut self, bytes: &[u8]) {
+        let peers = &mut self.peers;
+        self.runtime.block_on(async {
+            for peer in peers {
+                peer.write_all(bytes).await.expect("the relay reads");
+            }
+        });
+    }
+
+    fn expect_each(&mut self, bytes: usize) {
+        let (peers, input) = (&mut self.peers, &mut self.input);
+        self.runtime.block_on(async {
+            for peer in peers {
+                let mut left = bytes;
+                while left > 0 {
+                    let read = peer.read(input).await.expect("the relay writes");
+                    assert!(read > 0, "the relay closed a connection");
+                    left = left.checked_sub(read).expect("no more than was published");
+                }
+            }
+        });
+    }
+}
+
+impl fmt::Debug for Pipes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipes")
+            .field("peers", &self.peers.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A client's text frame, with a mask that leaves the text as it is.
+fn frame(text: &str) -> Vec<u8> {
+    let mut frame = vec![0x81];
+    match u16::try_from(text.len()).expect("the texts here are short") {
+        length @ 0..=125 => frame.push(0x80 | length as u8),
+        length => {
+            frame.push(0x80 | 126);
+            frame.extend_from_slice(&length.to_be_bytes());
+        }
+    }
+    frame.extend_from_slice(&[0; 4]);
+    frame.extend_from_slice(text.as_bytes());
+    frame
+}
+
+/// The header of a server's frame of this many bytes.
+const fn header_bytes(payload: usize) -> usize {
+    if payload <= 125 { 2 } else { 4 }
+}

@@ -1,0 +1,83 @@
+//! The core alone: rooms, and a sink that only counts.
+
+use std::hint::black_box;
+
+use signal_core::{CloseReason, Grant, Instant, Limits, Message, PeerId, Room, Sink};
+
+/// The topic of everything that is published here.
+pub const TOPIC: &str = "topic";
+
+/// Lengths of messages: an announce, a candidate and an offer of a stock client, and one with a long session description.
+pub const SIZES: [usize; 4] = [110, 270, 800, 3_000];
+
+/// Numbers of subscribers.
+pub const RECEIVERS: [u64; 4] = [1, 10, 100, 1_000];
+
+/// Counts what it gets, so that nothing but the core is measured.
+#[derive(Debug, Default)]
+pub struct Counter {
+    /// Messages, once for each receiver.
+    pub deliveries: usize,
+}
+
+impl Sink for Counter {
+    fn send(&mut self, to: &[PeerId], message: &Message) {
+        self.deliveries += to.len();
+        black_box(message);
+    }
+
+    fn ping(&mut self, _to: PeerId) {}
+
+    fn close(&mut self, _peer: PeerId, _reason: CloseReason) {}
+}
+
+/// The default limits, with budgets that never run out.
+pub fn endless_limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.messages_per_second = 1_000_000;
+    limits.messages_burst = u32::MAX;
+    limits.pings_per_second = 1_000_000;
+    limits.pings_burst = u32::MAX;
+    limits.fan_out_per_second = 1_000_000_000;
+    limits.fan_out_burst = u32::MAX;
+    limits
+}
+
+/// A room with this many subscribers of [`TOPIC`].
+pub fn room_of(peers: u64) -> Room {
+    let mut room = Room::new(endless_limits());
+    for number in 0..peers {
+        let peer = PeerId::new(number);
+        room.connect(Instant::ZERO, peer, Grant::open());
+        subscribe(&mut room, peer, TOPIC);
+    }
+    room
+}
+
+/// A room with one peer, subscribed to this many topics with names as long as a UUID.
+pub fn room_with_topics(topics: usize) -> Room {
+    let mut room = Room::new(endless_limits());
+    let peer = PeerId::new(0);
+    room.connect(Instant::ZERO, peer, Grant::open());
+    for number in 0..topics {
+        subscribe(&mut room, peer, &format!("{number:036}"));
+    }
+    room
+}
+
+/// A publish of exactly this many bytes.
+pub fn publish_text(bytes: usize) -> String {
+    let frame = r#"{"type":"publish","topic":"topic","data":""}"#.len();
+    let data = "x".repeat(bytes - frame);
+    format!(r#"{{"type":"publish","topic":"{TOPIC}","data":"{data}"}}"#)
+}
+
+/// The message with which a stock client (un)subscribes one topic.
+pub fn topics_text(kind: &str, topic: &str) -> String {
+    format!(r#"{{"type":"{kind}","topics":["{topic}"]}}"#)
+}
+
+fn subscribe(room: &mut Room, peer: PeerId, topic: &str) {
+    let text = topics_text("subscribe", topic);
+    room.receive(Instant::ZERO, peer, &text, &mut Counter::default());
+}
