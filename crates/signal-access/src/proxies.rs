@@ -1,5 +1,6 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 
 use ipnet::{IpNet, Ipv4Net};
@@ -40,6 +41,11 @@ impl TrustedProxies {
     /// Whether there is none, so that no header is believed.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The networks, each to be shown as one would write it.
+    pub fn networks(&self) -> impl Iterator<Item = impl fmt::Display + '_> + '_ {
+        self.0.iter()
     }
 
     /// Whether `ip` is one of the proxies.
@@ -160,6 +166,11 @@ mod tests {
     #[test]
     fn networks_are_read_as_people_write_them() {
         let mapped = TrustedProxies::new(["::ffff:10.0.0.0/104"]).expect("a network");
+        let shown: Vec<String> = mapped
+            .networks()
+            .map(|network| network.to_string())
+            .collect();
+        assert_eq!(shown, ["10.0.0.0/8"]);
         assert!(mapped.contains([10, 255, 0, 1].into()));
         assert!(!mapped.contains([11, 0, 0, 1].into()));
         for wrong in ["", "10.0.0.0/33", "proxy.example", "10.0.0.0/", "10.0.0"] {

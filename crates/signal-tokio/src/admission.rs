@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
+use signal_access::AddressKey;
 use signal_core::Grant;
 
 use crate::authorize::{Permit, Subject};
-use crate::gate::AddressKey;
 use crate::refusal::{Refusal, RefusalCause};
 use crate::shared::Shared;
 

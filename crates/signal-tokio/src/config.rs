@@ -1,10 +1,12 @@
 //! The settings of a relay.
 
 mod limits;
+mod proxies;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use signal_access::TrustedProxies;
 use signal_core::{LimitError, Limits};
 
 use crate::queue::QueueLimits;
@@ -71,8 +73,13 @@ pub struct Config {
     /// Upgrades in a minute from one IPv4 address or IPv6 /64, all at once or spread. Default 120: such a school comes back after
     /// an outage. Past it: 429 with `Retry-After`.
     pub connects_per_minute_per_ip: u32,
+    /// The proxies before the relay, by network or address. Default none. Of a connection from one of them, the client is the
+    /// right-most address in `X-Forwarded-For` that is no such proxy; from anywhere else the header means nothing. Written down
+    /// as a list of texts.
+    #[serde(with = "proxies")]
+    pub trusted_proxies: TrustedProxies,
     /// Whether loopback and private addresses are held to the per-address limits too. Default false: they are nearly always a
-    /// proxy, and the world behind it is not one client.
+    /// proxy that is not in `trusted_proxies`, and the world behind it is not one client.
     pub limit_private_ips: bool,
     /// How long an address gets 429 after one of its peers was closed for breaking a limit or the protocol, 0 to 1 h. Default 10 s.
     /// A stock client that is closed reconnects within 4 ms, for ever; one that is refused backs off.
@@ -103,6 +110,7 @@ impl Default for Config {
             peers_max: saturating_usize(peers_max),
             peers_per_ip_max: 100,
             connects_per_minute_per_ip: 120,
+            trusted_proxies: TrustedProxies::default(),
             limit_private_ips: false,
             refuse_after_close: Duration::from_secs(10),
             drain_seconds: 10,

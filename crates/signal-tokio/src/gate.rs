@@ -1,12 +1,13 @@
 //! Who may come in: capacity, and what each address may take of it.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use signal_access::AddressKey;
 use signal_core::Instant;
 
 use crate::config::Config;
@@ -20,21 +21,6 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// Seconds after which a client that found the relay full may try again.
 const FULL_RETRY: RangeInclusive<u64> = 10..=20;
 const MINUTE: Duration = Duration::from_secs(60);
-
-/// An address as the limits count it: an IPv4 address or an IPv6 /64, which is what one customer gets.
-///
-/// The two share one number without clashing, because no IPv6 prefix in use begins with 32 zero bits.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct AddressKey(u64);
-
-impl AddressKey {
-    fn new(ip: IpAddr) -> Self {
-        match ip.to_canonical() {
-            IpAddr::V4(ip) => Self(u32::from(ip).into()),
-            IpAddr::V6(ip) => Self((u128::from(ip) >> 64) as u64),
-        }
-    }
-}
 
 /// Counts peers, all and by address.
 #[derive(Debug, Default)]
@@ -116,14 +102,14 @@ impl Gate {
 
     /// The key of an address that is held to the per-address limits.
     fn limited_key(&self, ip: Option<IpAddr>, config: &Config) -> Option<AddressKey> {
-        let ip = ip?;
-        if config.limit_private_ips || !is_private(ip) {
-            return Some(AddressKey::new(ip));
+        let key = AddressKey::new(ip?);
+        if config.limit_private_ips || !key.is_private() {
+            return Some(key);
         }
         if !self.has_warned.swap(true, Ordering::Relaxed) {
             tracing::info!(
-                "loopback and private addresses are not held to the limits per address; \
-                 set limit_private_ips to change that"
+                "loopback and private addresses are not held to the limits per address; if a proxy has this one, name it in \
+                 trusted_proxies, and its clients are; or set limit_private_ips"
             );
         }
         None
@@ -189,32 +175,10 @@ impl Addresses {
     }
 }
 
-/// Whether the address is one that a proxy of the operator's own has.
-fn is_private(ip: IpAddr) -> bool {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => {
-            ip.is_loopback() || ip.is_private() || ip.is_link_local() || is_carrier_shared(ip)
-        }
-        IpAddr::V6(ip) => ip.is_loopback() || is_unique_local(ip) || is_unicast_link_local(ip),
-    }
-}
-
-/// 100.64.0.0/10, which cloud providers use inside.
-fn is_carrier_shared(ip: Ipv4Addr) -> bool {
-    let [first, second, ..] = ip.octets();
-    first == 100 && second & 0xc0 == 64
-}
-
-fn is_unique_local(ip: Ipv6Addr) -> bool {
-    ip.segments()[0] & 0xfe00 == 0xfc00
-}
-
-fn is_unicast_link_local(ip: Ipv6Addr) -> bool {
-    ip.segments()[0] & 0xffc0 == 0xfe80
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     fn ip(text: &str) -> Option<IpAddr> {

@@ -42,6 +42,7 @@ pub use per_core::Serving;
 pub use refusal::{Refusal, RefusalCause};
 pub use relay::Relay;
 pub use shared::Lifecycle;
+pub use signal_access::{ProxyError, TrustedProxies};
 pub use signal_core::{CloseReason, Grant, Ignored, Instant, Limits, TopicSet};
 pub use stats::{Ending, Histogram, ReceivedType, SentType, Stats, Traffic};
 pub use upgrade::Upgrade;
@@ -49,4 +50,4 @@ pub use upgrade::Upgrade;
 #[cfg(feature = "tls")]
 pub use rustls;
 pub use tokio_tungstenite::tungstenite;
-pub use {bytes, http, signal_core};
+pub use {bytes, http, signal_access, signal_core};

@@ -22,6 +22,8 @@ use crate::refusal::{self, Refusal, RefusalCause};
 use crate::shared::{Lifecycle, Shared};
 use crate::told;
 
+/// Where proxies say for whom they ask.
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Seconds after which a client that meets a draining relay may try again: a restart takes about as long.
 const DRAINING_RETRY: RangeInclusive<u64> = 1..=5;
 
@@ -89,7 +91,7 @@ async fn admit(
     request: &Parts,
     remote: Option<SocketAddr>,
 ) -> Result<(Admission, Option<HeaderValue>), Refusal> {
-    let client = remote.map(|remote| remote.ip());
+    let client = remote.map(|remote| client(shared, remote.ip(), &request.headers));
     let place = take_place(shared, client)?;
     let request = UpgradeRequest {
         method: &request.method,
@@ -106,6 +108,14 @@ async fn admit(
     shared.counters.count_auth(result);
     let permit = judged?;
     Admission::new(place, permit)
+}
+
+/// The address of the client: behind the operator's own proxies what the last of them says, else the other end of the socket.
+fn client(shared: &Shared, remote: IpAddr, headers: &HeaderMap) -> IpAddr {
+    let forwarded = headers.get_all(X_FORWARDED_FOR).iter();
+    // What is no text is no address either, so the search ends there.
+    let forwarded = forwarded.map(|value| value.to_str().unwrap_or_default());
+    shared.config.trusted_proxies.client(remote, forwarded)
 }
 
 pub(crate) fn take_place(shared: &Arc<Shared>, client: Option<IpAddr>) -> Result<Place, Refusal> {

@@ -1,7 +1,9 @@
 use std::time::Duration;
 
 use crate::settings::setting::{Field, Limit, Setting, Unit, millis};
-use crate::settings::text::{name_of, parse_filter, parse_listen, parse_log_format};
+use crate::settings::text::{
+    name_of, parse_filter, parse_listen, parse_log_format, parse_proxies, show_proxies,
+};
 
 const OPEN_FILES: &str = "from the limit on open files";
 
@@ -50,6 +52,18 @@ pub(crate) static SETTINGS: &[Setting] = &[
             form: "FORMAT",
             read: |s| name_of(s.log_format),
             write: |s, text| parse_log_format(text).map(|format| s.log_format = format),
+        },
+    },
+    Setting {
+        name: "trusted_proxies",
+        what: "Proxies before the relay, by network or address, with commas between them: behind them the client is whom \
+               X-Forwarded-For names last. From anywhere else the header means nothing",
+        limit: None,
+        default: None,
+        field: Field::Text {
+            form: "CIDR,CIDR",
+            read: |s| show_proxies(&s.relay.trusted_proxies),
+            write: |s, text| parse_proxies(text).map(|proxies| s.relay.trusted_proxies = proxies),
         },
     },
     // What one peer may send.
@@ -460,6 +474,7 @@ mod tests {
             .map(|(name, _)| name)
             .filter(|name| *name != "core")
             .collect();
+        let no_limits = ["trusted_proxies"];
         assert!(fields.len() > 25, "{debug}");
         for field in &fields {
             assert!(
@@ -471,6 +486,6 @@ mod tests {
             .iter()
             .filter(|setting| setting.limit.is_some())
             .count();
-        assert_eq!(limits, fields.len());
+        assert_eq!(limits, fields.len() - no_limits.len());
     }
 }

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use clap::ValueEnum;
+use signal_tokio::TrustedProxies;
 
 use crate::settings::{LogFormat, PORT};
 
@@ -49,6 +50,20 @@ pub(super) fn parse_log_format(text: &str) -> Result<LogFormat, String> {
     format.map_err(|_| "write text, json or auto".to_owned())
 }
 
+/// Reads networks with commas between them; nothing at all is no proxy.
+pub(super) fn parse_proxies(text: &str) -> Result<TrustedProxies, String> {
+    let networks = text.split(',').filter(|network| !network.trim().is_empty());
+    TrustedProxies::new(networks).map_err(|error| error.to_string())
+}
+
+pub(super) fn show_proxies(proxies: &TrustedProxies) -> String {
+    let networks: Vec<String> = proxies
+        .networks()
+        .map(|network| network.to_string())
+        .collect();
+    networks.join(",")
+}
+
 pub(super) fn name_of(format: LogFormat) -> String {
     let value = format.to_possible_value();
     value.map_or_else(String::new, |value| value.get_name().to_owned())
@@ -57,6 +72,15 @@ pub(super) fn name_of(format: LogFormat) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn proxies_are_networks_with_commas_between_them() {
+        let proxies = parse_proxies("10.0.0.0/8, 192.0.2.1,").expect("networks");
+        assert_eq!(show_proxies(&proxies), "10.0.0.0/8,192.0.2.1/32");
+        assert!(parse_proxies(" ").expect("none").is_empty());
+        let error = parse_proxies("10.0.0.0/8,proxy.example").expect_err("a name");
+        assert!(error.contains("`proxy.example` is neither"), "{error}");
+    }
 
     #[test]
     fn a_place_to_listen_is_read_in_the_usual_forms() {

@@ -22,7 +22,8 @@ pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 /// Checks an address and makes the upgrade request for it.
 pub(super) fn check(url: &str, config: &ClientConfig) -> Result<Request, ClientError> {
     let wrong = |cause: String| ClientError::Address {
-        url: url.to_owned(),
+        // Its text goes where logs go.
+        url: signal_access::redact(url).into_owned(),
         cause,
     };
     let mut request = url
