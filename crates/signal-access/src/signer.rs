@@ -46,10 +46,8 @@ impl TokenSigner {
     ///
     /// Where there is not one key, or it cannot sign.
     pub fn new(key: &str) -> Result<Self, KeyError> {
-        let mut keys = Jwk::parse_all(key)?;
-        let (Some(key), []) = (keys.pop(), keys.as_slice()) else {
-            return Err(KeyError::NotOne(keys.len()));
-        };
+        let keys = Jwk::parse_all(key)?;
+        let [key] = <[Jwk; 1]>::try_from(keys).map_err(|keys| KeyError::NotOne(keys.len()))?;
         let secret = match key.material {
             Material::Hs256(mac) => Secret::Hs256(mac),
             Material::Ed25519 { public: _, private } => {
