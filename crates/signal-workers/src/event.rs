@@ -5,6 +5,8 @@ use worker::{
     AnalyticsEngineDataPointBuilder, AnalyticsEngineDataset, Env, console_error, console_log,
 };
 
+use crate::refusal::Refusal;
+
 /// The binding of Analytics Engine, if there is one.
 const BINDING: &str = "EVENTS";
 
@@ -21,8 +23,12 @@ pub(crate) enum Event {
     Hold { reason: &'static str },
     /// A peer was closed.
     Close { reason: &'static str, code: u16 },
-    /// An upgrade was refused.
-    Refuse { cause: &'static str, status: u16 },
+    /// An upgrade was refused; `token` is what is wrong with its token, if that is why.
+    Refuse {
+        cause: &'static str,
+        status: u16,
+        token: Option<&'static str>,
+    },
     /// The runtime did not do what it was asked.
     Failure { what: &'static str, error: String },
 }
@@ -55,8 +61,14 @@ impl Event {
             Self::Close { reason, code } => {
                 format!(r#"{{"event":"{name}","reason":"{reason}","code":{code}}}"#)
             }
-            Self::Refuse { cause, status } => {
-                format!(r#"{{"event":"{name}","cause":"{cause}","status":{status}}}"#)
+            Self::Refuse {
+                cause,
+                status,
+                token,
+            } => {
+                let token = token.map(|token| format!(r#","token":"{token}""#));
+                let token = token.unwrap_or_default();
+                format!(r#"{{"event":"{name}","cause":"{cause}","status":{status}{token}}}"#)
             }
             Self::Failure { what, error } => {
                 let error = plain(error);
@@ -65,7 +77,7 @@ impl Event {
         }
     }
 
-    /// The detail and the number of a data point.
+    /// The detail and the number of a data point. What is wrong with a token has a name that no other cause has.
     fn point(&self) -> (&'static str, f64) {
         match self {
             Self::Wake { peers, .. } | Self::Connect { peers } | Self::Disconnect { peers, .. } => {
@@ -73,7 +85,11 @@ impl Event {
             }
             Self::Hold { reason } => (reason, 1.0),
             Self::Close { reason, code } => (reason, (*code).into()),
-            Self::Refuse { cause, status } => (cause, (*status).into()),
+            Self::Refuse {
+                cause,
+                status,
+                token,
+            } => (token.unwrap_or(cause), (*status).into()),
             Self::Failure { what, .. } => (what, 1.0),
         }
     }
@@ -119,6 +135,14 @@ impl Events {
 }
 
 impl Event {
+    pub(crate) fn refuse(refusal: &Refusal) -> Self {
+        Self::Refuse {
+            cause: refusal.cause(),
+            status: refusal.status(),
+            token: refusal.token(),
+        }
+    }
+
     pub(crate) fn failure(what: &'static str, error: &dyn std::fmt::Display) -> Self {
         Self::Failure {
             what,
@@ -129,6 +153,8 @@ impl Event {
 
 #[cfg(test)]
 mod tests {
+    use signal_access::{Denied, TokenError};
+
     use super::*;
 
     #[test]
@@ -143,6 +169,21 @@ mod tests {
         assert_eq!(
             line,
             r#"{"event":"close","reason":"slow_consumer","code":1013}"#
+        );
+    }
+
+    #[test]
+    fn a_refusal_names_what_is_wrong_with_the_token_and_nothing_of_it() {
+        let expired = Refusal::from(Denied::Token(TokenError::Expired));
+        assert_eq!(
+            Event::refuse(&expired).line(),
+            r#"{"event":"refuse","cause":"unauthorized","status":401,"token":"expired"}"#
+        );
+        assert_eq!(Event::refuse(&expired).point(), ("expired", 401.0));
+        let origin = Event::refuse(&Denied::Origin.into());
+        assert_eq!(
+            origin.line(),
+            r#"{"event":"refuse","cause":"origin","status":403}"#
         );
     }
 

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
+use signal_access::AddressKey;
 use signal_core::Grant;
 use worker::{Env, Request, Response, ResponseBuilder, Result};
 
-use crate::address::Address;
 use crate::event::{Event, Events};
+use crate::permit::Permit;
 use crate::refusal::{Cause, Refusal};
 use crate::routing::{Facts, Route, Upgrade, route};
 use crate::runtime::Runtime;
-use crate::settings::Settings;
-use crate::ticket;
-use crate::told;
+use crate::settings::{Settings, SettingsError};
+use crate::{ticket, tokens, told};
 
 /// The binding of the Durable Objects.
 const OBJECTS: &str = "ROOMS";
@@ -23,18 +23,27 @@ const CONNECTS_PERIOD_SECONDS: u64 = 60;
 
 /// Answers a request; who wants to connect and may is passed on to a Durable Object.
 ///
-/// For the Worker's `fetch` event. Everyone gets every topic; see [`fetch_with`] for tokens.
+/// For the Worker's `fetch` event. If there is a secret `TOKEN_KEYS`, everyone needs a token that one of its keys has signed, and
+/// gets what the token says; otherwise everyone gets every topic. The variable `TOKEN_AUDIENCE` is the audience that tokens must
+/// name.
 ///
 /// # Errors
 ///
 /// The runtime failed.
 pub async fn fetch(request: Request, env: Env) -> Result<Response> {
-    fetch_with(request, env, everyone).await
+    let access = match tokens::access(&env) {
+        Ok(access) => access,
+        Err(error) => return misconfigured(&Events::new(&env), &error),
+    };
+    let judge = async |request: &Request, _: &Env| tokens::judge(request, &access);
+    fetch_with(request, env, judge).await
 }
 
-/// As [`fetch`], and `authorize` decides what each client may do, after all cheaper checks have passed.
+/// As [`fetch`], but `authorize` decides what each client may do, after all cheaper checks have passed.
 ///
-/// It may await anything that a Worker may, such as another service's answer. Whom it refuses never wakes an object.
+/// It may await anything that a Worker may, such as another service's answer, and returns a [`Grant`] or a [`Permit`]. Whom it
+/// refuses never wakes an object. `TOKEN_KEYS` is not read; but what carries a token for [`fetch`] is kept from the object all the
+/// same: the parameter `token`, `Authorization` and what is offered after the subprotocol `signal-token`.
 ///
 /// ```
 /// use signal_workers::{Grant, Refusal, fetch_with};
@@ -57,17 +66,15 @@ pub async fn fetch(request: Request, env: Env) -> Result<Response> {
 /// # Errors
 ///
 /// The runtime failed.
-pub async fn fetch_with<A>(request: Request, env: Env, authorize: A) -> Result<Response>
+pub async fn fetch_with<A, P>(request: Request, env: Env, authorize: A) -> Result<Response>
 where
-    A: AsyncFnOnce(&Request, &Env) -> std::result::Result<Grant, Refusal>,
+    A: AsyncFnOnce(&Request, &Env) -> std::result::Result<P, Refusal>,
+    P: Into<Permit>,
 {
     let events = Events::new(&env);
     let settings = match Settings::from_env(&env) {
         Ok(settings) => settings,
-        Err(error) => {
-            events.note(&Event::failure("settings", &error));
-            return refuse(&Refusal::because(Cause::Settings));
-        }
+        Err(error) => return misconfigured(&events, &error),
     };
     let admitted = match decide(&request, &settings)? {
         Route::Health => return json(r#"{"status":"ok"}"#),
@@ -77,13 +84,12 @@ where
         Route::Refuse(refusal) => Err(refusal),
         Route::Upgrade(upgrade) => admit(&request, &env, &events, &upgrade, authorize)
             .await
-            .map(|grant| (upgrade, grant)),
+            .map(|permit| (upgrade, permit)),
     };
     match admitted {
-        Ok((upgrade, grant)) => pass_on(&request, &env, settings, &upgrade, grant).await,
+        Ok((upgrade, permit)) => pass_on(&request, &env, settings, &upgrade, permit).await,
         Err(refusal) => {
-            let (cause, status) = (refusal.cause(), refusal.status());
-            events.note(&Event::Refuse { cause, status });
+            events.note(&Event::refuse(&refusal));
             refuse(&refusal)
         }
     }
@@ -101,10 +107,19 @@ pub async fn everyone(_request: &Request, _env: &Env) -> std::result::Result<Gra
 /// The answer that refuses.
 pub(crate) fn refuse(refusal: &Refusal) -> Result<Response> {
     let mut response = open(ResponseBuilder::new())?.with_status(refusal.status());
+    if let Some(challenge) = refusal.challenge() {
+        response = response.with_header("www-authenticate", challenge)?;
+    }
     if let Some(seconds) = refusal.retry_after_seconds() {
         response = response.with_header("retry-after", &seconds.to_string())?;
     }
     response.ok(refusal.body())
+}
+
+/// Nobody is let in by settings that cannot be read: one of them may say who may not.
+fn misconfigured(events: &Events, error: &SettingsError) -> Result<Response> {
+    events.note(&Event::failure("settings", error));
+    refuse(&Refusal::because(Cause::Settings))
 }
 
 fn decide(request: &Request, settings: &Settings) -> Result<Route> {
@@ -125,15 +140,16 @@ fn decide(request: &Request, settings: &Settings) -> Result<Route> {
     Ok(route(facts, settings))
 }
 
-async fn admit<A>(
+async fn admit<A, P>(
     request: &Request,
     env: &Env,
     events: &Events,
     upgrade: &Upgrade,
     authorize: A,
-) -> std::result::Result<Grant, Refusal>
+) -> std::result::Result<Permit, Refusal>
 where
-    A: AsyncFnOnce(&Request, &Env) -> std::result::Result<Grant, Refusal>,
+    A: AsyncFnOnce(&Request, &Env) -> std::result::Result<P, Refusal>,
+    P: Into<Permit>,
 {
     if let Some(address) = upgrade.address
         && !is_within_connect_rate(env, events, address).await
@@ -141,10 +157,10 @@ where
         let refusal = Refusal::because(Cause::ConnectRate);
         return Err(refusal.retry_after(CONNECTS_PERIOD_SECONDS));
     }
-    authorize(request, env).await
+    authorize(request, env).await.map(Into::into)
 }
 
-async fn is_within_connect_rate(env: &Env, events: &Events, address: Address) -> bool {
+async fn is_within_connect_rate(env: &Env, events: &Events, address: AddressKey) -> bool {
     let Ok(limiter) = env.rate_limiter(CONNECTS) else {
         return true;
     };
@@ -162,19 +178,12 @@ async fn pass_on(
     env: &Env,
     settings: Settings,
     upgrade: &Upgrade,
-    grant: Grant,
+    permit: Permit,
 ) -> Result<Response> {
-    let mut request = request.clone_mut()?;
+    let mut request = tokens::cut(request)?;
     let headers = request.headers_mut()?;
     let limits = Arc::new(settings.core);
-    headers.set(
-        ticket::PEER_HEADER,
-        &ticket::write(&limits, grant, Runtime::now()),
-    )?;
-    match upgrade.address {
-        Some(address) => headers.set(ticket::ADDRESS_HEADER, &address.to_string())?,
-        None => headers.delete(ticket::ADDRESS_HEADER)?,
-    }
+    ticket::write(headers, &limits, permit, upgrade.address, Runtime::now())?;
     let object = env
         .durable_object(OBJECTS)?
         .id_from_name(&upgrade.object)?

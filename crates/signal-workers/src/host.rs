@@ -6,20 +6,19 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use signal_core::{
-    CloseReason, Instant, Outcome, Output, PeerId, PeerSnapshot, RestoreError, Room,
-};
+use signal_access::AddressKey;
+use signal_core::{CloseReason, Instant, Outcome, Output, PeerId, RestoreError, Room};
 use worker::wasm_bindgen::JsValue;
 use worker::{WebSocket, WebSocketIncomingMessage, WebSocketPair};
 
-use crate::address::Address;
 use crate::attachment::{self, Attachment, Kept, Tail};
 use crate::closing::{self, Answer, Lost};
 use crate::event::Event;
 use crate::overflow::Overflow;
 use crate::refusal::{Cause, Refusal};
-use crate::runtime::Runtime;
+use crate::runtime::{self, Runtime};
 use crate::sockets::{self, Sockets};
+use crate::ticket::{Holder, Ticket};
 
 /// How many addresses are remembered for `refuse_after_close`.
 const REFUSED_MAX: usize = 1_024;
@@ -34,7 +33,7 @@ pub(crate) struct Host {
     /// What `overflow` holds.
     tails: BTreeMap<PeerId, Vec<u8>>,
     /// Until when an address is refused for what one of its peers did.
-    refused: BTreeMap<Address, Instant>,
+    refused: BTreeMap<AddressKey, Instant>,
     next_peer: u64,
 }
 
@@ -82,21 +81,17 @@ impl Host {
     }
 
     /// Lets a peer in.
-    pub(crate) fn accept(
-        &mut self,
-        snapshot: PeerSnapshot,
-        address: Option<Address>,
-    ) -> Result<WebSocket, Rejection> {
-        self.judge(Runtime::now(), address)
+    pub(crate) fn accept(&mut self, ticket: Ticket) -> Result<WebSocket, Rejection> {
+        self.judge(Runtime::now(), &ticket.holder)
             .map_err(Rejection::Refused)?;
         let pair = WebSocketPair::new().map_err(Rejection::Failed)?;
         self.runtime
-            .accept(&pair.server, address)
+            .accept(&pair.server, &ticket.holder)
             .map_err(Rejection::Failed)?;
         let peer = PeerId::new(self.next_peer);
         self.next_peer = self.next_peer.saturating_add(1);
         // No peer has this number yet.
-        let _ = self.room.restore(peer, snapshot);
+        let _ = self.room.restore(peer, ticket.peer);
         self.sockets.insert(peer, pair.server);
         self.keep(peer);
         self.runtime.events.note(&Event::Connect {
@@ -198,20 +193,33 @@ impl Host {
         }
     }
 
-    fn judge(&mut self, now: Instant, address: Option<Address>) -> Result<(), Refusal> {
+    fn judge(&mut self, now: Instant, holder: &Holder) -> Result<(), Refusal> {
         let settings = &self.runtime.settings;
         if self.room.peers().len() >= settings.peers_max as usize {
             return Err(Refusal::because(Cause::PeersMax).retry_after(10));
         }
-        let Some(address) = address else {
+        if let Some(address) = holder.address {
+            self.judge_address(now, address)?;
+        }
+        let Some(subject) = &holder.subject else {
             return Ok(());
         };
+        if self.runtime.open_sockets_with(&subject.tag()) >= subject.peers_max as usize {
+            return Err(Refusal::because(Cause::PeersPerSubject).retry_after(30));
+        }
+        Ok(())
+    }
+
+    fn judge_address(&mut self, now: Instant, address: AddressKey) -> Result<(), Refusal> {
         self.refused.retain(|_, until| *until > now);
         if let Some(until) = self.refused.get(&address) {
             let wait = until.saturating_since(now).as_secs().saturating_add(1);
             return Err(Refusal::because(Cause::ClosedBefore).retry_after(wait));
         }
-        if self.runtime.open_sockets_of(address) >= settings.peers_per_ip_max as usize {
+        let open = self
+            .runtime
+            .open_sockets_with(&runtime::address_tag(address));
+        if open >= self.runtime.settings.peers_per_ip_max as usize {
             return Err(Refusal::because(Cause::PeersPerIp).retry_after(30));
         }
         Ok(())

@@ -18,7 +18,6 @@
     )
 )]
 
-mod address;
 mod alarm;
 mod attachment;
 mod closing;
@@ -26,17 +25,22 @@ mod event;
 mod front;
 mod host;
 mod overflow;
+mod permit;
 mod refusal;
 mod relay;
 mod routing;
 mod runtime;
 mod settings;
 mod sockets;
+mod subject;
 mod ticket;
+mod tokens;
 mod told;
 
 pub use front::{everyone, fetch, fetch_with};
+pub use permit::Permit;
 pub use refusal::Refusal;
 pub use relay::Relay;
 pub use settings::{Rooms, Settings, SettingsError};
+pub use signal_access::{Origins, Subject};
 pub use signal_core::{Grant, Instant, Limits, TopicSet};

@@ -1,5 +1,7 @@
 use std::fmt;
 
+use signal_access::Denied;
+
 /// An answer that refuses an upgrade: a status, and a line for the person who reads it.
 ///
 /// A stock client that is refused so backs off; one that is let in and then closed comes back at once, for ever.
@@ -16,10 +18,15 @@ pub struct Refusal {
     body: String,
     retry_after: Option<u64>,
     cause: &'static str,
+    /// What is wrong with the token.
+    token: Option<&'static str>,
+    challenge: Option<&'static str>,
 }
 
+const UNAUTHORIZED: &str = "unauthorized";
+
 impl Refusal {
-    /// A refusal by whoever judges tokens. A status that is neither 4xx nor 5xx becomes 403, because anything else would not
+    /// A refusal by whoever judges tokens. A 401 is sent with `WWW-Authenticate: Bearer`. A status that is neither 4xx nor 5xx becomes 403, because anything else would not
     /// refuse.
     pub fn new(status: u16, body: impl Into<String>) -> Self {
         let status = if (400..600).contains(&status) {
@@ -31,7 +38,9 @@ impl Refusal {
             status,
             body: body.into(),
             retry_after: None,
-            cause: "unauthorized",
+            cause: UNAUTHORIZED,
+            token: None,
+            challenge: (status == 401).then_some("Bearer"),
         }
     }
 
@@ -57,6 +66,16 @@ impl Refusal {
         self.cause
     }
 
+    /// What is wrong with the token, as a name for logs and counts, if that is why.
+    pub(crate) fn token(&self) -> Option<&'static str> {
+        self.token
+    }
+
+    /// The value of `WWW-Authenticate`.
+    pub(crate) fn challenge(&self) -> Option<&'static str> {
+        self.challenge
+    }
+
     /// Seconds for `Retry-After`.
     pub(crate) fn retry_after_seconds(&self) -> Option<u64> {
         self.retry_after
@@ -64,7 +83,6 @@ impl Refusal {
 
     pub(crate) fn because(cause: Cause) -> Self {
         let (status, cause, body) = match cause {
-            Cause::Origin => (403, "origin", "pages of this origin may not connect here"),
             Cause::NoRoom => (
                 404,
                 "no_room",
@@ -84,6 +102,11 @@ impl Refusal {
                 429,
                 "peers_per_ip",
                 "too many connections are open from your address",
+            ),
+            Cause::PeersPerSubject => (
+                429,
+                "peers_per_subject",
+                "as many connections as your token allows are open",
             ),
             Cause::ClosedBefore => (
                 429,
@@ -106,6 +129,26 @@ impl Refusal {
             body: body.to_owned(),
             retry_after: None,
             cause,
+            token: None,
+            challenge: None,
+        }
+    }
+}
+
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        let (cause, token) = match denied {
+            Denied::Token(error) => (UNAUTHORIZED, Some(error.name())),
+            // A later version's reason has a name, too.
+            Denied::Origin | _ => (denied.name(), None),
+        };
+        Self {
+            status: denied.status(),
+            body: denied.body(),
+            retry_after: None,
+            cause,
+            token,
+            challenge: denied.challenge(),
         }
     }
 }
@@ -113,11 +156,11 @@ impl Refusal {
 /// Why this crate refuses.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Cause {
-    Origin,
     NoRoom,
     RoomName,
     ConnectRate,
     PeersPerIp,
+    PeersPerSubject,
     ClosedBefore,
     PeersMax,
     Settings,
@@ -133,7 +176,30 @@ impl std::error::Error for Refusal {}
 
 #[cfg(test)]
 mod tests {
+    use signal_access::TokenError;
+
     use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_token_is_told() {
+        let refusal = Refusal::from(Denied::Token(TokenError::Expired));
+        assert_eq!(
+            (refusal.status(), refusal.body()),
+            (401, "the token has expired")
+        );
+        assert_eq!(
+            (refusal.cause(), refusal.token()),
+            ("unauthorized", Some("expired"))
+        );
+        assert!(
+            refusal
+                .challenge()
+                .is_some_and(|challenge| challenge.starts_with("Bearer"))
+        );
+        let refusal = Refusal::from(Denied::Origin);
+        assert_eq!((refusal.status(), refusal.cause()), (403, "origin"));
+        assert_eq!((refusal.token(), refusal.challenge()), (None, None));
+    }
 
     #[test]
     fn a_status_that_does_not_refuse_becomes_403() {

@@ -8,7 +8,6 @@ use worker::{
     WebSocketIncomingMessage,
 };
 
-use crate::address::Address;
 use crate::alarm::{self, Armed};
 use crate::event::{Event, Events};
 use crate::front;
@@ -60,16 +59,12 @@ impl Relay {
     /// The request did not come from there, or the runtime failed.
     pub async fn fetch(&self, request: Request) -> Result<Response> {
         let headers = request.headers();
-        let peer = headers.get(ticket::PEER_HEADER)?.unwrap_or_default();
-        let snapshot = ticket::read(&peer)
-            .map_err(|_| Error::from("only signal_workers::fetch may send requests here"))?;
-        let address = headers.get(ticket::ADDRESS_HEADER)?;
-        let address = address.and_then(|text| Address::limited(&text, true));
-        let client = match self.with(|host| host.accept(snapshot, address)) {
+        let ticket = ticket::read(headers)?
+            .ok_or_else(|| Error::from("only signal_workers::fetch may send requests here"))?;
+        let client = match self.with(|host| host.accept(ticket)) {
             Ok(client) => client,
             Err(Rejection::Refused(refusal)) => {
-                let (cause, status) = (refusal.cause(), refusal.status());
-                self.runtime.events.note(&Event::Refuse { cause, status });
+                self.runtime.events.note(&Event::refuse(&refusal));
                 return front::refuse(&refusal);
             }
             Err(Rejection::Failed(error)) => return Err(error),

@@ -1,6 +1,9 @@
 //! What a request asks for, decided before the object is woken and billed.
 
-use crate::address::Address;
+use std::net::IpAddr;
+
+use signal_access::{AddressKey, Denied};
+
 use crate::refusal::{Cause, Refusal};
 use crate::settings::{ROOM_NAME_BYTES_MAX, Rooms, Settings};
 
@@ -45,7 +48,7 @@ pub(crate) struct Upgrade {
     /// The name of the object.
     pub(crate) object: String,
     /// The client, if it is held to the limits per address.
-    pub(crate) address: Option<Address>,
+    pub(crate) address: Option<AddressKey>,
 }
 
 /// Decides.
@@ -61,22 +64,23 @@ pub(crate) fn route(facts: Facts<'_>, settings: &Settings) -> Route {
             _ => Route::Okay,
         };
     }
-    if !origin_may_connect(facts.origin, settings) {
-        return Route::Refuse(Refusal::because(Cause::Origin));
+    if !settings.origins.allow(facts.origin) {
+        return Route::Refuse(Denied::Origin.into());
     }
     let address = facts
         .connecting_ip
-        .and_then(|ip| Address::limited(ip, settings.limit_private_ips));
+        .and_then(|ip| limited(ip, settings.limit_private_ips));
     match object_name(facts, settings.rooms) {
         Ok(object) => Route::Upgrade(Upgrade { object, address }),
         Err(cause) => Route::Refuse(Refusal::because(cause)),
     }
 }
 
-/// A browser always says where its page is from; who says nothing is no browser, and could say anything.
-fn origin_may_connect(origin: Option<&str>, settings: &Settings) -> bool {
-    let allowed = &settings.allowed_origins;
-    origin.is_none_or(|origin| allowed.is_empty() || allowed.iter().any(|one| one == origin))
+/// The client's address. None if it is no address, or a private one that is left alone.
+fn limited(connecting_ip: &str, limit_private_ips: bool) -> Option<AddressKey> {
+    let ip: IpAddr = connecting_ip.trim().parse().ok()?;
+    let address = AddressKey::new(ip);
+    (limit_private_ips || !address.is_private()).then_some(address)
 }
 
 fn object_name(facts: Facts<'_>, rooms: Rooms) -> Result<String, Cause> {
@@ -120,6 +124,8 @@ fn hash(text: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use signal_access::Origins;
+
     use super::*;
 
     fn get(path: &str) -> Facts<'_> {
@@ -262,7 +268,7 @@ mod tests {
             ..upgrade("/")
         };
         assert!(object(from(Some("https://evil.example")), &settings).is_ok());
-        settings.allowed_origins = vec!["https://app.example".to_owned()];
+        settings.origins = Origins::new(["https://app.example"]).unwrap();
         assert!(object(from(Some("https://app.example")), &settings).is_ok());
         assert_eq!(
             object(from(Some("https://evil.example")), &settings),
@@ -288,5 +294,21 @@ mod tests {
                 .as_deref(),
             Some("203.0.113.7")
         );
+    }
+
+    #[test]
+    fn private_addresses_are_left_alone_unless_asked() {
+        let limited = |ip, all| limited(ip, all).map(|address| address.to_string());
+        assert_eq!(
+            limited("2001:db8:1:2::1", false).as_deref(),
+            Some("2001:db8:1:2::")
+        );
+        for private in ["127.0.0.1", "10.1.2.3", "::1", "fd00::1"] {
+            assert_eq!(limited(private, false), None, "{private}");
+            assert!(limited(private, true).is_some(), "{private}");
+        }
+        for text in ["", "localhost", "203.0.113.7, 10.0.0.1", "1.2.3"] {
+            assert_eq!(limited(text, true), None, "{text}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The calls into the runtime, each with its failure as a value. Many methods of `worker::State` unwrap instead.
 
+use signal_access::AddressKey;
 use signal_core::{Instant, Message};
 use worker::js_sys::{self, Reflect};
 use worker::wasm_bindgen::JsValue;
@@ -8,10 +9,11 @@ use worker::{
     WebSocketRequestResponsePair, web_sys,
 };
 
-use crate::address::Address;
 use crate::alarm::{Armed, Change};
 use crate::event::{Event, Events};
 use crate::settings::Settings;
+use crate::subject::CappedSubject;
+use crate::ticket::{self, Holder};
 
 /// What `JSON.stringify` makes of a stock client's ping. Only this very text is answered while the object sleeps.
 const PING: &str = r#"{"type":"ping"}"#;
@@ -48,9 +50,11 @@ impl Runtime {
     }
 
     /// Takes a socket over, so that it outlasts the object's memory.
-    pub(crate) fn accept(&self, socket: &WebSocket, address: Option<Address>) -> Result<()> {
-        let tags = address.map(|address| JsValue::from_str(&tag(address)));
-        let tags: Vec<JsValue> = tags.into_iter().collect();
+    pub(crate) fn accept(&self, socket: &WebSocket, holder: &Holder) -> Result<()> {
+        let address = holder.address.map(address_tag);
+        let subject = holder.subject.as_ref().map(CappedSubject::tag);
+        let tags = address.into_iter().chain(subject);
+        let tags: Vec<JsValue> = tags.map(|tag| JsValue::from_str(&tag)).collect();
         self.state
             .as_raw()
             .accept_websocket_with_tags(socket.as_ref(), tags)?;
@@ -71,12 +75,12 @@ impl Runtime {
             .collect()
     }
 
-    /// How many sockets of an address are open.
-    pub(crate) fn open_sockets_of(&self, address: Address) -> usize {
+    /// How many sockets with a tag are open.
+    pub(crate) fn open_sockets_with(&self, tag: &str) -> usize {
         let sockets = self
             .state
             .as_raw()
-            .get_websockets_with_tag(&tag(address))
+            .get_websockets_with_tag(tag)
             .map_err(worker::Error::from);
         let sockets = self
             .note_failure("get_websockets", sockets)
@@ -88,7 +92,7 @@ impl Runtime {
     }
 
     /// The address that a socket was accepted with.
-    pub(crate) fn address_of(&self, socket: &WebSocket) -> Option<Address> {
+    pub(crate) fn address_of(&self, socket: &WebSocket) -> Option<AddressKey> {
         let tags = self
             .state
             .as_raw()
@@ -96,7 +100,7 @@ impl Runtime {
             .map_err(worker::Error::from);
         let tags = self.note_failure("get_tags", tags)?;
         let text = tags.iter().find_map(|tag| tag.strip_prefix(ADDRESS_TAG))?;
-        Address::limited(text, true)
+        ticket::read_address(text)
     }
 
     /// The object's database; none if its class was not declared with `new_sqlite_classes`.
@@ -147,6 +151,7 @@ impl Runtime {
     }
 }
 
-fn tag(address: Address) -> String {
+/// The tag of an address's sockets.
+pub(crate) fn address_tag(address: AddressKey) -> String {
     format!("{ADDRESS_TAG}{address}")
 }

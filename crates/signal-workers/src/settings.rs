@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use signal_access::{KeyError, OriginError, Origins};
 use signal_core::{LimitError, Limits};
 use worker::wasm_bindgen::JsValue;
 use worker::{Env, js_sys};
@@ -8,6 +9,12 @@ use worker::{Env, js_sys};
 pub(crate) const ROOM_NAME_BYTES_MAX: usize = 256;
 /// What the runtime allows at most in one object.
 const SOCKETS_PER_OBJECT_MAX: u64 = 32_768;
+/// Names that one may think of, with the right ones. Passed over, they would let in whom they are to keep out.
+const MISNAMED: [(&str, &str); 3] = [
+    ("SIGNAL_ALLOWED_ORIGINS", "SIGNAL_ORIGINS"),
+    ("SIGNAL_TOKEN_KEYS", "TOKEN_KEYS"),
+    ("SIGNAL_TOKEN_AUDIENCE", "TOKEN_AUDIENCE"),
+];
 
 /// Which Durable Object serves a connection. Topics of different objects never meet.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -33,9 +40,9 @@ pub struct Settings {
     pub core: Limits,
     /// Which object serves a connection. Default: one for all.
     pub rooms: Rooms,
-    /// Pages that may connect, as values of `Origin` separated by commas. Default: any. Who sends no `Origin` is no browser and
-    /// is let in.
-    pub allowed_origins: Vec<String>,
+    /// Pages that may connect, as origins separated by commas: `https://app.example`, `https://*.app.example`. Default: any. Who
+    /// sends no `Origin` is no browser and is let in.
+    pub origins: Origins,
     /// Bytes that may wait for one peer. Default 1 MiB. A peer past it is closed with 1013. As good as the runtime's own count.
     pub outbound_bytes_max: u32,
     /// The most peers of one object. Default 10,000; the runtime's limit is 32,768. Past it: 503.
@@ -56,7 +63,7 @@ impl Default for Settings {
         Self {
             core,
             rooms: Rooms::default(),
-            allowed_origins: Vec::new(),
+            origins: Origins::default(),
             outbound_bytes_max: 1024 * 1024,
             peers_max: 10_000,
             peers_per_ip_max: 100,
@@ -95,6 +102,23 @@ pub enum SettingsError {
     /// A limit of the core is out of its range.
     #[error(transparent)]
     Limit(#[from] LimitError),
+    /// What is listed is no origin.
+    #[error("SIGNAL_ORIGINS cannot be used: {0}")]
+    Origins(#[from] OriginError),
+    /// The secret with the keys of tokens is no such thing. It is not shown.
+    #[error("TOKEN_KEYS cannot be used: {0}")]
+    TokenKeys(#[from] KeyError),
+    /// Tokens must name an audience, and there is no key to verify them.
+    #[error("TOKEN_AUDIENCE is set, but the secret TOKEN_KEYS is not set")]
+    AudienceWithoutKeys,
+    /// A variable that would leave the door open, because it is written otherwise.
+    #[error("{found} is not read; write {wanted}")]
+    Misnamed {
+        /// The variable that is there.
+        found: &'static str,
+        /// The one that is read.
+        wanted: &'static str,
+    },
 }
 
 impl Settings {
@@ -104,13 +128,7 @@ impl Settings {
     ///
     /// The first variable that cannot be used.
     pub fn from_env(env: &Env) -> Result<Self, SettingsError> {
-        Self::from_variables(|name| {
-            let value = js_sys::Reflect::get(env, &JsValue::from_str(name)).ok()?;
-            // A variable written without quotes in wrangler.toml is a number or a boolean.
-            let number = value.as_f64().map(|number| number.to_string());
-            let boolean = value.as_bool().map(|boolean| boolean.to_string());
-            value.as_string().or(number).or(boolean)
-        })
+        Self::from_variables(|name| variable(env, name))
     }
 
     /// Reads variables from wherever `variable` finds them. What is not set keeps its default.
@@ -121,6 +139,11 @@ impl Settings {
     pub fn from_variables(
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, SettingsError> {
+        for (found, wanted) in MISNAMED {
+            if variable(found).is_some() {
+                return Err(SettingsError::Misnamed { found, wanted });
+            }
+        }
         let from = Source { variable };
         let mut settings = Self::default();
         let core = &mut settings.core;
@@ -139,7 +162,7 @@ impl Settings {
         from.number("invalid_messages_max", &mut core.invalid_messages_max)?;
         from.seconds("close_hold", &mut core.close_hold)?;
         from.rooms(&mut settings.rooms)?;
-        from.list("allowed_origins", &mut settings.allowed_origins);
+        settings.origins = Origins::new(from.list("origins").iter().map(String::as_str))?;
         from.number("outbound_bytes_max", &mut settings.outbound_bytes_max)?;
         from.number("peers_max", &mut settings.peers_max)?;
         from.number("peers_per_ip_max", &mut settings.peers_per_ip_max)?;
@@ -181,6 +204,15 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// A variable or a secret of a Worker.
+pub(crate) fn variable(env: &Env, name: &str) -> Option<String> {
+    let value = js_sys::Reflect::get(env, &JsValue::from_str(name)).ok()?;
+    // A variable written without quotes in wrangler.toml is a number or a boolean.
+    let number = value.as_f64().map(|number| number.to_string());
+    let boolean = value.as_bool().map(|boolean| boolean.to_string());
+    value.as_string().or(number).or(boolean)
 }
 
 fn variable_name(setting: &str) -> String {
@@ -243,15 +275,13 @@ impl<F: Fn(&str) -> Option<String>> Source<F> {
         self.read("rooms", "global, by-name or hashed:N", parse, into)
     }
 
-    fn list(&self, name: &str, into: &mut Vec<String>) {
-        let Some(list) = (self.variable)(&variable_name(name)) else {
-            return;
-        };
+    fn list(&self, name: &str) -> Vec<String> {
+        let list = (self.variable)(&variable_name(name)).unwrap_or_default();
         let items = list
             .split(',')
             .map(str::trim)
             .filter(|item| !item.is_empty());
-        *into = items.map(str::to_owned).collect();
+        items.map(str::to_owned).collect()
     }
 }
 
@@ -278,21 +308,31 @@ mod tests {
             ("SIGNAL_TOPICS_PER_PEER_MAX", "16"),
             ("SIGNAL_CLOSE_HOLD", "0.5"),
             ("SIGNAL_ROOMS", "hashed:8"),
-            (
-                "SIGNAL_ALLOWED_ORIGINS",
-                "https://a.example, https://b.example,",
-            ),
+            ("SIGNAL_ORIGINS", "https://a.example, https://*.b.example,"),
             ("SIGNAL_LIMIT_PRIVATE_IPS", "true"),
         ])
         .unwrap();
         assert_eq!(settings.core.topics_per_peer_max, 16);
         assert_eq!(settings.core.close_hold, Duration::from_millis(500));
         assert_eq!(settings.rooms, Rooms::Hashed(8));
-        assert_eq!(
-            settings.allowed_origins,
-            ["https://a.example", "https://b.example"]
-        );
+        assert!(settings.origins.allow(Some("https://b.b.example")));
+        assert!(!settings.origins.allow(Some("https://c.example")));
         assert!(settings.limit_private_ips);
+    }
+
+    #[test]
+    fn a_variable_that_would_leave_the_door_open_is_not_passed_over() {
+        let error = read(&[("SIGNAL_TOKEN_KEYS", "{}")]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "SIGNAL_TOKEN_KEYS is not read; write TOKEN_KEYS"
+        );
+        let error = read(&[("SIGNAL_ORIGINS", "app.example")]).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("SIGNAL_ORIGINS cannot be used: `app.example`")
+        );
     }
 
     #[test]

@@ -1,27 +1,89 @@
 //! What the Worker tells the object about a connection it lets in.
 //!
-//! The object can only be reached through the Worker, which writes both headers itself, whatever the client sent by these
+//! The object can only be reached through the Worker, which writes these headers itself, whatever the client sent by these
 //! names.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use signal_access::AddressKey;
 use signal_core::{Grant, Instant, Limits, Peer, PeerSnapshot, RestoreError};
+use worker::{Headers, Result};
+
+use crate::permit::Permit;
+use crate::subject::CappedSubject;
 
 /// The peer as it begins, as hexadecimal digits. Its grant is in it.
-pub(crate) const PEER_HEADER: &str = "x-signal-peer";
+const PEER_HEADER: &str = "x-signal-peer";
 /// The client's address, if it is held to the limits per address.
-pub(crate) const ADDRESS_HEADER: &str = "x-signal-address";
+const ADDRESS_HEADER: &str = "x-signal-address";
+/// Who the client is, if that limits how many connections it may have.
+const SUBJECT_HEADER: &str = "x-signal-subject";
 
-/// The peer header for a connection with this grant.
-pub(crate) fn write(limits: &Arc<Limits>, grant: Grant, now: Instant) -> String {
+/// A connection that is let in, as the object reads it.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    pub(crate) peer: PeerSnapshot,
+    pub(crate) holder: Holder,
+}
+
+/// Whose connection it is, as limits count it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Holder {
+    pub(crate) address: Option<AddressKey>,
+    pub(crate) subject: Option<CappedSubject>,
+}
+
+/// Writes the headers.
+pub(crate) fn write(
+    headers: &Headers,
+    limits: &Arc<Limits>,
+    permit: Permit,
+    address: Option<AddressKey>,
+    now: Instant,
+) -> Result<()> {
+    headers.set(PEER_HEADER, &write_peer(limits, permit.grant, now))?;
+    let write = |name, text: Option<String>| match text {
+        Some(text) => headers.set(name, &text),
+        None => headers.delete(name),
+    };
+    write(ADDRESS_HEADER, address.map(|address| address.to_string()))?;
+    write(
+        SUBJECT_HEADER,
+        permit.subject.map(|subject| subject.to_string()),
+    )
+}
+
+/// Reads the headers. None if they are not from the Worker.
+pub(crate) fn read(headers: &Headers) -> Result<Option<Ticket>> {
+    let peer = headers.get(PEER_HEADER)?.unwrap_or_default();
+    let Ok(peer) = read_peer(&peer) else {
+        return Ok(None);
+    };
+    let address = headers.get(ADDRESS_HEADER)?;
+    let subject = headers.get(SUBJECT_HEADER)?;
+    Ok(Some(Ticket {
+        peer,
+        holder: Holder {
+            address: address.as_deref().and_then(read_address),
+            subject: subject.as_deref().and_then(CappedSubject::read),
+        },
+    }))
+}
+
+/// Reads an address as it is written in headers and tags.
+pub(crate) fn read_address(text: &str) -> Option<AddressKey> {
+    text.parse().ok().map(|ip: IpAddr| AddressKey::new(ip))
+}
+
+fn write_peer(limits: &Arc<Limits>, grant: Grant, now: Instant) -> String {
     let bytes = Peer::new(Arc::clone(limits), grant, now)
         .snapshot()
         .to_bytes();
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Reads the peer header.
-pub(crate) fn read(text: &str) -> Result<PeerSnapshot, RestoreError> {
+fn read_peer(text: &str) -> std::result::Result<PeerSnapshot, RestoreError> {
     let digits: Option<Vec<u8>> = text
         .chars()
         .map(|digit| Some(digit.to_digit(16)? as u8))
@@ -46,16 +108,19 @@ mod tests {
         let topics = || TopicSet::none().exact("ö").prefix("team/");
         let grant = Grant::new(topics(), topics()).expires_at(Instant::from_millis(9));
         let sent = Peer::new(Arc::clone(&limits), grant.clone(), Instant::ZERO).snapshot();
-        assert_eq!(read(&write(&limits, grant, Instant::ZERO)), Ok(sent));
+        assert_eq!(
+            read_peer(&write_peer(&limits, grant, Instant::ZERO)),
+            Ok(sent)
+        );
     }
 
     #[test]
     fn what_the_worker_did_not_write_is_refused() {
         let limits = Arc::new(Limits::default());
-        let good = write(&limits, Grant::open(), Instant::ZERO);
+        let good = write_peer(&limits, Grant::open(), Instant::ZERO);
         let (changed, cut) = (good.replace('0', "1"), good.split_at(1).1);
         for bad in ["", "00", "zz", "é", cut, &changed] {
-            assert!(read(bad).is_err(), "{bad}");
+            assert!(read_peer(bad).is_err(), "{bad}");
         }
     }
 }

@@ -38,6 +38,11 @@ impl Client {
         Self { connection }
     }
 
+    /// Connects with a token in the query.
+    pub(crate) async fn connect_with_token(server: &Workerd, token: &str) -> Self {
+        Self::connect(server, &format!("/?token={token}")).await
+    }
+
     /// Connects with a grant.
     pub(crate) async fn connect_with(backend: &impl Backend, grant: Grant) -> Self {
         let mut options = ConnectOptions::default();

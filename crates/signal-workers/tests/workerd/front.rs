@@ -50,10 +50,7 @@ async fn plain_requests_are_answered_without_an_object() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_of_other_origins_are_refused_with_403() {
-    let origins = (
-        "SIGNAL_ALLOWED_ORIGINS",
-        "https://app.example, https://two.example",
-    );
+    let origins = ("SIGNAL_ORIGINS", "https://app.example, https://two.example");
     let Some(server) = workerd("front-origin", &[origins]).await else {
         return;
     };
@@ -196,7 +193,11 @@ async fn a_wrong_setting_is_named_in_the_log_and_nobody_is_let_in() {
 }
 
 /// Attempts an upgrade and returns the status with the whole answer.
-async fn upgrade(server: &Workerd, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
+pub(crate) async fn upgrade(
+    server: &Workerd,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> (u16, String) {
     let headers = [UPGRADE.as_slice(), headers].concat();
     let answer = get(server.relay_port, path, &headers).await.unwrap();
     let status = answer

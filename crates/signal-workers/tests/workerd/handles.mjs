@@ -66,6 +66,7 @@ export class Room {
   }
 
   async fetch(request) {
+    if (request.headers.has("x-test-tell")) return Response.json({ url: request.url, headers: [...request.headers] });
     const time = request.headers.get("x-test-advance");
     if (time === null) return this.room.fetch(request);
     const at = await this.storage.getAlarm();

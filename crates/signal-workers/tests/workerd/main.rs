@@ -21,6 +21,7 @@ mod front;
 mod seed;
 mod server;
 mod sleep;
+mod tokens;
 
 use std::sync::Arc;
 

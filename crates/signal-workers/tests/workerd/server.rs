@@ -73,7 +73,8 @@ impl Workerd {
         let (relay_port, control_port) = free_ports();
         let mut bindings = String::new();
         for (variable, value) in variables {
-            let _ = writeln!(bindings, "(name = \"{variable}\", text = \"{value}\"),");
+            // Rust writes the quotes and escapes of a text as the configuration's language does.
+            let _ = writeln!(bindings, "(name = {variable:?}, text = {value:?}),");
         }
         let config = CONFIG
             .replace("DISK", &folder.join("disk").to_string_lossy())

@@ -1,0 +1,139 @@
+//! Tokens: the relay's keys, and the judging of a request by them.
+
+use signal_access::{
+    Access, Origins, PROTOCOL_MARKER, TokenVerifier, UnixTime, UpgradeParts, redact,
+};
+use worker::wasm_bindgen::JsCast;
+use worker::{Env, Request, web_sys};
+
+use crate::permit::Permit;
+use crate::refusal::Refusal;
+use crate::runtime::Runtime;
+use crate::settings::{SettingsError, variable};
+
+/// The secret with the keys: a JWK, or a JWK Set of up to four.
+const KEYS: &str = "TOKEN_KEYS";
+/// The variable with the audience that tokens must name.
+const AUDIENCE: &str = "TOKEN_AUDIENCE";
+
+/// Who may come in: if there are keys, whoever has a token. Origins are judged before, by the route.
+pub(crate) fn access(env: &Env) -> Result<Access, SettingsError> {
+    Ok(Access {
+        origins: Origins::default(),
+        tokens: verifier(variable(env, KEYS), variable(env, AUDIENCE))?,
+    })
+}
+
+fn verifier(
+    keys: Option<String>,
+    audience: Option<String>,
+) -> Result<Option<TokenVerifier>, SettingsError> {
+    let audience = audience.filter(|audience| !audience.is_empty());
+    let Some(keys) = keys else {
+        return match audience {
+            Some(_) => Err(SettingsError::AudienceWithoutKeys),
+            None => Ok(None),
+        };
+    };
+    let verifier = TokenVerifier::new(&keys)?;
+    Ok(Some(match audience {
+        Some(audience) => verifier.with_audience(audience),
+        None => verifier,
+    }))
+}
+
+/// Judges a request that wants to connect.
+pub(crate) fn judge(request: &Request, access: &Access) -> Result<Permit, Refusal> {
+    let header = |name| request.headers().get(name).ok().flatten();
+    let url = request.url().ok();
+    let (origin, authorization) = (header("origin"), header("authorization"));
+    let protocols = header("sec-websocket-protocol");
+    let parts = UpgradeParts {
+        query: url.as_ref().and_then(|url| url.query()),
+        origin: origin.as_deref(),
+        authorization: authorization.as_deref(),
+        protocols: protocols.as_deref(),
+    };
+    let now = Runtime::now();
+    let unix_now = UnixTime::from_millis(now.as_millis());
+    let admitted = access.judge(&parts, unix_now)?;
+    let permit = Permit::from(admitted.grant(unix_now, now));
+    Ok(match admitted.subject() {
+        Some(subject) => permit.subject(subject),
+        None => permit,
+    })
+}
+
+/// The request without its token: the object has no use for one, and what it never gets it cannot tell.
+pub(crate) fn cut(request: &Request) -> worker::Result<Request> {
+    let request = request.inner();
+    // As a dictionary, a request has all that makes another like it.
+    let alike: &web_sys::RequestInit = request.unchecked_ref();
+    let cut = web_sys::Request::new_with_str_and_init(&redact(&request.url()), alike)?;
+    let mut cut = Request::from(cut).clone_mut()?;
+    let headers = cut.headers_mut()?;
+    headers.delete("authorization")?;
+    let protocols = headers.get("sec-websocket-protocol")?.unwrap_or_default();
+    if offers_marker(&protocols) {
+        headers.set("sec-websocket-protocol", PROTOCOL_MARKER)?;
+    }
+    Ok(cut)
+}
+
+fn offers_marker(protocols: &str) -> bool {
+    let mut names = protocols.split(',').map(str::trim);
+    names.any(|name| name == PROTOCOL_MARKER)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str =
+        r#"{"kty":"oct","alg":"HS256","k":"dGhpcyBrZXkgaXMgZm9yIHRlc3RzIGFuZCBkb2NzIG9ubHk"}"#;
+
+    fn read(keys: Option<&str>, audience: Option<&str>) -> Result<Option<String>, String> {
+        let verifier = verifier(keys.map(str::to_owned), audience.map(str::to_owned));
+        let verifier = verifier.map_err(|error| error.to_string())?;
+        Ok(verifier.map(|verifier| verifier.audience().unwrap_or("any").to_owned()))
+    }
+
+    #[test]
+    fn without_keys_no_token_is_asked_for() {
+        assert_eq!(read(None, None), Ok(None));
+        assert_eq!(read(None, Some("")), Ok(None));
+    }
+
+    #[test]
+    fn keys_may_have_an_audience() {
+        assert_eq!(read(Some(KEY), None), Ok(Some("any".to_owned())));
+        assert_eq!(read(Some(KEY), Some("me")), Ok(Some("me".to_owned())));
+    }
+
+    #[test]
+    fn keys_that_cannot_be_used_let_nobody_in_and_are_not_told() {
+        for wrong in [
+            "",
+            "secret",
+            "{}",
+            r#"{"kty":"oct","alg":"HS256","k":"c2VjcmV0"}"#,
+        ] {
+            let error = read(Some(wrong), None).unwrap_err();
+            assert!(error.starts_with("TOKEN_KEYS cannot be used: "), "{error}");
+            assert!(
+                !error.contains("secret") && !error.contains("c2Vj"),
+                "{error}"
+            );
+        }
+        let error = read(None, Some("me")).unwrap_err();
+        assert!(error.contains("TOKEN_KEYS is not set"), "{error}");
+    }
+
+    #[test]
+    fn the_marker_is_found_wherever_it_stands() {
+        assert!(offers_marker("signal-token, a.b.c"));
+        assert!(offers_marker("chat,signal-token,a.b.c"));
+        assert!(!offers_marker("chat, signal-token-2"));
+        assert!(!offers_marker(""));
+    }
+}

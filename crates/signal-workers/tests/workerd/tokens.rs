@@ -1,0 +1,291 @@
+//! Tokens, judged before an object is woken.
+
+use std::time::Duration;
+
+use signal_access::{Claims, TokenSigner, UnixTime};
+use signal_core::TopicSet;
+
+use crate::client::{Client, until};
+use crate::front::upgrade;
+use crate::server::Workerd;
+use crate::workerd;
+
+/// Known to everybody who reads this.
+const SECRET: &str = r#"{"kty":"oct","alg":"HS256","kid":"a","k":"dGhpcyBrZXkgaXMgZm9yIHRlc3RzIGFuZCBkb2NzIG9ubHk"}"#;
+/// The first key of RFC 8032 7.1, and its public half.
+const PRIVATE: &str = r#"{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","kid":"b","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}"#;
+const PUBLIC: &str = r#"{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","kid":"b","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_comes_in_without_a_token() {
+    let Some(server) = workerd("token-none", &[("TOKEN_KEYS", SECRET)]).await else {
+        return;
+    };
+    let (status, answer) = upgrade(&server, "/", &[]).await;
+    assert_eq!(status, 401, "{answer}");
+    let lower = answer.to_lowercase();
+    for header in ["www-authenticate: bearer", "access-control-allow-origin: *"] {
+        assert!(lower.contains(header), "{header}: {answer}");
+    }
+    assert!(
+        answer.ends_with(
+            "this relay needs a token: add ?token=… to its address, or send Authorization: Bearer"
+        ),
+        "{answer}"
+    );
+
+    let (status, answer) = upgrade(&server, "/?token=nonsense", &[]).await;
+    assert_eq!(status, 401, "{answer}");
+    let lines: Vec<_> = server.log().lines().map(str::to_owned).collect();
+    assert_eq!(
+        lines,
+        [
+            r#"{"event":"refuse","cause":"unauthorized","status":401,"token":"missing"}"#,
+            r#"{"event":"refuse","cause":"unauthorized","status":401,"token":"malformed"}"#,
+        ],
+        "and no object was woken"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_of_either_key_opens_the_door_and_is_seen_no_further() {
+    let keys = format!(r#"{{"keys":[{SECRET},{PUBLIC}]}}"#);
+    let Some(server) = workerd("token-carriers", &[("TOKEN_KEYS", &keys)]).await else {
+        return;
+    };
+    for key in [SECRET, PRIVATE] {
+        let token = sign(key, &claims(&server, 60));
+        let query = format!("/?a=1&t%6Fken={token}&b=2");
+        let (bearer, offered) = (format!("Bearer {token}"), format!("signal-token, {token}"));
+        let carriers: [(&str, &[(&str, &str)]); 3] = [
+            (&query, &[]),
+            ("/", &[("Authorization", &bearer)]),
+            ("/", &[("Sec-WebSocket-Protocol", &offered)]),
+        ];
+        for (path, headers) in carriers {
+            let (status, answer) = upgrade(&server, path, headers).await;
+            assert_eq!(status, 101, "{path} {answer}");
+            assert!(!answer.contains(&token), "{answer}");
+            let is_marked = answer
+                .to_lowercase()
+                .contains("sec-websocket-protocol: signal-token\r\n");
+            assert_eq!(
+                is_marked,
+                !headers.is_empty() && headers[0].0.starts_with("Sec"),
+                "{answer}"
+            );
+
+            let (_, told) =
+                upgrade(&server, path, &[headers, &[("X-Test-Tell", "1")]].concat()).await;
+            assert!(
+                told.contains("x-signal-peer"),
+                "the object was reached: {told}"
+            );
+            let (_, _, signature) = parts(&token);
+            assert!(!told.contains(signature), "{told}");
+        }
+        let twice = [
+            ("Authorization", bearer.as_str()),
+            ("Authorization", bearer.as_str()),
+        ];
+        assert_eq!(upgrade(&server, "/", &twice).await.0, 401);
+        assert_eq!(upgrade(&server, &query, &twice[..1]).await.0, 400);
+        let (header, body, signature) = parts(&token);
+        for part in [header, body, signature] {
+            assert!(!server.log().contains(part), "{}", server.log());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_gives_what_it_says_and_no_more() {
+    let Some(server) = workerd("token-grant", &[("TOKEN_KEYS", SECRET)]).await else {
+        return;
+    };
+    let mut only = claims(&server, 60);
+    only.subscribe = TopicSet::none().exact("garden").prefix("team-");
+    only.publish = TopicSet::none().exact("garden");
+    let mut ann = Client::connect_with_token(&server, &sign(SECRET, &only)).await;
+    let mut bob = Client::connect_with_token(&server, &sign(SECRET, &claims(&server, 60))).await;
+    for topic in ["garden", "team-1", "kitchen"] {
+        ann.subscribe(topic).await;
+        bob.subscribe(topic).await;
+    }
+    server.evict("global").await.unwrap();
+    for (topic, clients) in [("kitchen", 1), ("team-1", 2), ("garden", 2)] {
+        bob.publish(topic, "x").await;
+        assert_eq!(bob.receive_publish(topic, "x").await, clients);
+    }
+    for topic in ["team-1", "garden"] {
+        assert_eq!(ann.receive_publish(topic, "x").await, 2);
+        ann.publish(topic, "y").await;
+    }
+    assert_eq!(bob.receive_publish("garden", "y").await, 2);
+    assert_eq!(ann.receive_publish("garden", "y").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subject_has_as_many_connections_as_its_token_allows() {
+    let Some(server) = workerd("token-subject", &[("TOKEN_KEYS", SECRET)]).await else {
+        return;
+    };
+    let token = |name: &str, peers_max| {
+        let mut claims = claims(&server, 60);
+        claims.subject = Some(name.to_owned());
+        claims.peers_max = Some(peers_max);
+        sign(SECRET, &claims)
+    };
+    let name = "ann ❤ ".repeat(20);
+    let path = format!("/?token={}", token(&name, 2));
+    let one = Client::connect(&server, &path).await;
+    let _two = Client::connect(&server, &path).await;
+    let (status, answer) = upgrade(&server, &path, &[]).await;
+    assert_eq!(status, 429, "{answer}");
+    assert!(
+        answer.to_lowercase().contains("retry-after: 30"),
+        "{answer}"
+    );
+    assert!(
+        server
+            .log()
+            .contains(r#"{"event":"refuse","cause":"peers_per_subject","status":429}"#)
+    );
+    assert!(!server.log().contains("ann"), "{}", server.log());
+
+    // The count outlasts a sleep. It is of the subject, whatever its tokens allow, and of nobody else.
+    server.evict("global").await.unwrap();
+    assert_eq!(upgrade(&server, &path, &[]).await.0, 429);
+    let wider = format!("/?token={}", token(&name, 3));
+    let third = Client::connect(&server, &wider).await;
+    assert_eq!(upgrade(&server, &wider, &[]).await.0, 429);
+    let other = format!("/?token={}", token("bob", 1));
+    assert_eq!(upgrade(&server, &other, &[]).await.0, 101);
+
+    drop((one, third));
+    until("room for one", || async {
+        upgrade(&server, &path, &[]).await.0 == 101
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_ends_by_the_alarm_though_the_object_sleeps() {
+    let Some(server) = workerd("token-end", &[("TOKEN_KEYS", SECRET)]).await else {
+        return;
+    };
+    let mut soon = claims(&server, 0);
+    soon.expires = now(&server).saturating_add(Duration::from_secs(3));
+    let soon = sign(SECRET, &soon);
+    let mut ann = Client::connect_with_token(&server, &soon).await;
+    let mut bob = Client::connect_with_token(&server, &sign(SECRET, &claims(&server, 60))).await;
+    ann.subscribe("garden").await;
+    bob.subscribe("garden").await;
+    let wakes = server.wakes();
+
+    server.evict("global").await.unwrap();
+
+    let (code, reason) = ann.closed().await;
+    assert_eq!(
+        (code, reason.as_str()),
+        (4401, "the access token has expired")
+    );
+    assert_eq!(
+        server.wakes(),
+        wakes + 1,
+        "only the alarm woke it: {}",
+        server.log()
+    );
+    assert!(
+        server
+            .log()
+            .contains(r#"{"event":"close","reason":"grant_expired","code":4401}"#)
+    );
+    bob.publish("garden", "alone").await;
+    assert_eq!(bob.receive_publish("garden", "alone").await, 1);
+
+    // A stock client comes back at once, and is told so before the upgrade.
+    let (status, answer) = upgrade(&server, &format!("/?token={soon}"), &[]).await;
+    assert_eq!(status, 401);
+    assert!(answer.ends_with("the token has expired"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_audience_is_asked_for_if_the_relay_has_one() {
+    let variables = [("TOKEN_KEYS", SECRET), ("TOKEN_AUDIENCE", "garden.example")];
+    let Some(server) = workerd("token-audience", &variables).await else {
+        return;
+    };
+    for (audience, status) in [("garden.example", 101), ("kitchen.example", 401)] {
+        let mut claims = claims(&server, 60);
+        claims.audience = vec![audience.to_owned()];
+        let path = format!("/?token={}", sign(SECRET, &claims));
+        assert_eq!(upgrade(&server, &path, &[]).await.0, status, "{audience}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_that_cannot_be_read_let_nobody_in_and_stay_secret() {
+    let broken = r#"{"kty":"oct","alg":"HS256","k":"aHVzaA"}"#;
+    let Some(server) = workerd("token-broken", &[("TOKEN_KEYS", broken)]).await else {
+        return;
+    };
+    assert_eq!(upgrade(&server, "/", &[]).await.0, 500);
+    let log = server.log();
+    assert!(log.contains("TOKEN_KEYS cannot be used"), "{log}");
+    assert!(!log.contains("aHVzaA") && !log.contains("hush"), "{log}");
+}
+
+/// The longest token there may be, all of whose topics the object must know after a sleep.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_with_a_hundred_topics_outlasts_sleep() {
+    let Some(server) = workerd("token-long", &[("TOKEN_KEYS", SECRET)]).await else {
+        return;
+    };
+    let topics: Vec<String> = (0..100).map(|number| format!("{number:0>24}")).collect();
+    let set = || {
+        topics
+            .iter()
+            .fold(TopicSet::none(), |set, topic| set.exact(topic))
+    };
+    let mut claims = claims(&server, 60);
+    (claims.subscribe, claims.publish) = (set(), set());
+    let token = sign(SECRET, &claims);
+    assert!(
+        (3_000..=signal_access::TOKEN_BYTES_MAX).contains(&token.len()),
+        "{}",
+        token.len()
+    );
+    let mut ann = Client::connect_with_token(&server, &token).await;
+    for topic in &topics {
+        ann.send(&format!(r#"{{"type":"subscribe","topics":["{topic}"]}}"#))
+            .await;
+    }
+    ann.settle().await;
+    server.evict("global").await.unwrap();
+    for topic in &topics {
+        ann.publish(topic, "x").await;
+        assert_eq!(ann.receive_publish(topic, "x").await, 1);
+    }
+}
+
+/// Claims to everything, for so many seconds.
+fn claims(server: &Workerd, seconds: u64) -> Claims {
+    let mut claims = Claims::until(now(server).saturating_add(Duration::from_secs(seconds)));
+    (claims.subscribe, claims.publish) = (TopicSet::All, TopicSet::All);
+    claims
+}
+
+fn now(server: &Workerd) -> UnixTime {
+    UnixTime::from_millis(server.now().as_millis())
+}
+
+fn sign(key: &str, claims: &Claims) -> String {
+    TokenSigner::new(key).unwrap().sign(claims).unwrap()
+}
+
+/// Header, claims and signature.
+fn parts(token: &str) -> (&str, &str, &str) {
+    let (header, rest) = token.split_once('.').unwrap();
+    let (claims, signature) = rest.split_once('.').unwrap();
+    (header, claims, signature)
+}
