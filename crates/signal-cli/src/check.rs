@@ -1,7 +1,7 @@
 //! `signal check`: is that server right?
 
 mod args;
-mod certificate;
+pub(crate) mod certificate;
 mod client;
 mod conformance;
 mod connect;

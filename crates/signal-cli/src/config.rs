@@ -1,9 +1,11 @@
 //! `signal config`: what would `serve` use, and is it right?
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
+use crate::serve::tls::Tls;
 use crate::settings::{
     Environment, Given, Limit, Mistake, Origin, Resolved, SETTINGS, Settings, resolve,
 };
@@ -47,7 +49,7 @@ impl ConfigArgs {
     /// The mistakes in the settings.
     pub(crate) fn run(&self) -> Result<String, Vec<Mistake>> {
         match &self.command {
-            ConfigCommand::Check { given } => Ok(summary(&resolve(given, &Environment::read())?)),
+            ConfigCommand::Check { given } => check(given),
             ConfigCommand::Print { markdown: true, .. } => Ok(markdown()),
             ConfigCommand::Print {
                 defaults: true,
@@ -59,6 +61,13 @@ impl ConfigArgs {
             }
         }
     }
+}
+
+/// The settings, and the files that they name.
+fn check(given: &Given) -> Result<String, Vec<Mistake>> {
+    let resolved = Arc::new(resolve(given, &Environment::read())?);
+    Tls::load(&resolved).map_err(|mistake| vec![mistake])?;
+    Ok(summary(&resolved))
 }
 
 fn summary(resolved: &Resolved) -> String {

@@ -3,15 +3,24 @@
 pub(crate) mod descriptors;
 mod greeting;
 mod log;
+#[cfg_attr(not(unix), path = "serve/notify_none.rs")]
+mod notify;
+mod pem;
 mod port;
+mod reload;
 mod shutdown;
+pub(crate) mod tls;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use signal_tokio::Relay;
 
 use crate::failure::Failure;
 use crate::serve::descriptors::Descriptors;
+use crate::serve::reload::Reload;
+use crate::serve::shutdown::{Ending, Shutdown};
+use crate::serve::tls::Tls;
 use crate::settings::{Environment, Given, Resolved, resolve};
 
 /// Serves until Ctrl-C or SIGTERM, then drains.
@@ -22,20 +31,28 @@ use crate::settings::{Environment, Given, Resolved, resolve};
 pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
     // First, because the default of `peers_max` follows from it.
     let descriptors = Descriptors::raise();
-    let resolved = resolve(given, &Environment::read()).map_err(Failure::Settings)?;
+    let resolved = Arc::new(resolve(given, &Environment::read()).map_err(Failure::Settings)?);
     let settings = &resolved.settings;
+    let tls = Tls::load(&resolved).map_err(|mistake| Failure::Settings(vec![mistake]))?;
     log::start(settings);
 
     let relay = Relay::new(settings.relay.clone())
         .map_err(|error| Failure::other(error, "correct the setting"))?;
-    let serving = relay
-        .serve_per_core(settings.listen, settings.threads)
-        .map_err(|error| port::explain(&resolved, &error))?;
+    let reload = Reload { tls };
+    let shutdown = Shutdown::listen(&reload)?;
+    let (listen, threads) = (settings.listen, settings.threads);
+    let serving = match &reload.tls {
+        Some(tls) => relay.serve_tls_per_core(listen, threads, tls.server_config()?),
+        None => relay.serve_per_core(listen, threads),
+    };
+    let serving = serving.map_err(|error| port::explain(&resolved, &error))?;
     greeting::greet(&resolved, serving.local_address(), &descriptors);
     warn_of_few_descriptors(&resolved, &descriptors);
+    if let Some(tls) = &reload.tls {
+        tls.tell_validity();
+    }
 
-    let ending = shutdown::wait_and_drain(&relay)?;
-    if ending == shutdown::Ending::AtOnce {
+    if shutdown.wait_and_drain(&relay, &serving, &reload) == Ending::AtOnce {
         return Ok(ExitCode::FAILURE);
     }
     serving.join();

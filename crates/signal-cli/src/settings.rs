@@ -10,6 +10,7 @@ mod text;
 mod value;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 
@@ -29,6 +30,9 @@ pub(crate) const PORT: u16 = 4444;
 pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     pub(crate) threads: usize,
+    /// The certificate of `wss://`; both files or none.
+    pub(crate) tls_cert: Option<PathBuf>,
+    pub(crate) tls_key: Option<PathBuf>,
     pub(crate) log: String,
     pub(crate) log_format: LogFormat,
     pub(crate) relay: signal_tokio::Config,
@@ -48,6 +52,8 @@ impl Default for Settings {
         Self {
             listen: (IpAddr::V4(Ipv4Addr::LOCALHOST), PORT).into(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
+            tls_cert: None,
+            tls_key: None,
             log: "info".to_owned(),
             log_format: LogFormat::Auto,
             relay: signal_tokio::Config::default(),

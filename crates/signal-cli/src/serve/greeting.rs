@@ -11,7 +11,7 @@ const DIM: Style = Style::new().dimmed();
 
 /// Says where the relay listens and how an app finds it: to a person, or in the log.
 pub(crate) fn greet(resolved: &Resolved, address: SocketAddr, descriptors: &Descriptors) {
-    let url = url(address);
+    let url = url(resolved, address);
     let app = format!("new WebrtcProvider('my-room', doc, {{ signaling: ['{url}'] }})");
     let peers_max = resolved.settings.relay.peers_max;
     let peers = match (descriptors.limit, resolved.origin("peers_max")) {
@@ -45,12 +45,17 @@ pub(crate) fn greet(resolved: &Resolved, address: SocketAddr, descriptors: &Desc
 }
 
 /// The address for an app on this machine.
-fn url(address: SocketAddr) -> String {
+fn url(resolved: &Resolved, address: SocketAddr) -> String {
+    let scheme = if resolved.settings.tls_cert.is_some() {
+        "wss"
+    } else {
+        "ws"
+    };
     let ip = address.ip();
     if ip.is_loopback() || ip.is_unspecified() {
-        format!("ws://localhost:{}", address.port())
+        format!("{scheme}://localhost:{}", address.port())
     } else {
-        format!("ws://{address}")
+        format!("{scheme}://{address}")
     }
 }
 

@@ -1,9 +1,11 @@
 use std::io;
 
-use signal_tokio::Relay;
+use signal_tokio::{Relay, Serving};
+use tokio::runtime::Runtime;
 
 use crate::failure::Failure;
-use crate::serve::log;
+use crate::serve::reload::Reload;
+use crate::serve::{log, notify};
 
 /// How it came to the end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -14,18 +16,75 @@ pub(crate) enum Ending {
     AtOnce,
 }
 
-/// Waits for Ctrl-C or SIGTERM and drains the relay; a second one ends it at once.
-pub(crate) fn wait_and_drain(relay: &Relay) -> Result<Ending, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let ending = runtime.and_then(|runtime| runtime.block_on(drain_on_signal(relay)));
-    ending.map_err(|error| Failure::other(error, "this should not happen, please report it"))
+/// What is done when somebody sends a signal.
+#[derive(Debug)]
+pub(crate) struct Shutdown {
+    runtime: Runtime,
+    signals: Signals,
+    hangups: Hangups,
 }
 
-async fn drain_on_signal(relay: &Relay) -> io::Result<Ending> {
-    let mut signals = Signals::new()?;
-    let signal = signals.next().await;
+impl Shutdown {
+    /// Hears signals from now on. Before anybody is told that the relay listens, or theirs might come too early and end it
+    /// without a drain.
+    pub(crate) fn listen(reload: &Reload) -> Result<Self, Failure> {
+        let listen = || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            let guard = runtime.enter();
+            let (signals, hangups) = (Signals::new()?, Hangups::new(reload)?);
+            drop(guard);
+            Ok(Self {
+                runtime,
+                signals,
+                hangups,
+            })
+        };
+        listen().map_err(|error: io::Error| {
+            Failure::other(error, "this should not happen, please report it")
+        })
+    }
+
+    /// Waits for Ctrl-C or SIGTERM and drains the relay; a second one ends it at once. Until then, SIGHUP reloads.
+    pub(crate) fn wait_and_drain(
+        self,
+        relay: &Relay,
+        serving: &Serving,
+        reload: &Reload,
+    ) -> Ending {
+        let Self {
+            runtime,
+            signals,
+            hangups,
+        } = self;
+        runtime.block_on(async {
+            tokio::select! {
+                ending = drain_on_signal(signals, hangups, relay, reload) => ending,
+                never = notify::keep_telling(relay, serving) => match never {},
+            }
+        })
+    }
+}
+
+async fn drain_on_signal(
+    mut signals: Signals,
+    mut hangups: Hangups,
+    relay: &Relay,
+    reload: &Reload,
+) -> Ending {
+    notify::ready(relay);
+    let signal = loop {
+        tokio::select! {
+            signal = signals.next() => break signal,
+            () = hangups.next() => {
+                notify::reloading();
+                reload.run();
+                notify::ready(relay);
+            }
+        }
+    };
+    notify::stopping(relay);
     let seconds = relay.config().drain_seconds;
     let peers = relay.stats().peers;
     if log::is_terminal() && peers > 0 {
@@ -34,17 +93,17 @@ async fn drain_on_signal(relay: &Relay) -> io::Result<Ending> {
         );
     }
     tracing::info!(signal, peers, "ending");
-    let ending = tokio::select! {
+    tokio::select! {
         () = relay.drain() => Ending::Drained,
         signal = signals.next() => {
             tracing::warn!(signal, peers = relay.stats().peers, "ending at once");
             Ending::AtOnce
         }
-    };
-    Ok(ending)
+    }
 }
 
 #[cfg(unix)]
+#[derive(Debug)]
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
@@ -68,7 +127,46 @@ impl Signals {
     }
 }
 
+/// SIGHUP, which asks to read files again.
+#[cfg(unix)]
+#[derive(Debug)]
+struct Hangups(Option<tokio::signal::unix::Signal>);
+
+#[cfg(unix)]
+impl Hangups {
+    /// A relay on a terminal that has nothing to reload ends when the terminal does, as programs do.
+    fn new(reload: &Reload) -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let is_heard = !reload.is_empty() || !log::is_terminal();
+        let hangups = is_heard.then(|| signal(SignalKind::hangup()));
+        hangups.transpose().map(Self)
+    }
+
+    async fn next(&mut self) {
+        match &mut self.0 {
+            Some(hangups) => drop(hangups.recv().await),
+            None => std::future::pending().await,
+        }
+    }
+}
+
 #[cfg(not(unix))]
+#[derive(Debug)]
+struct Hangups;
+
+#[cfg(not(unix))]
+impl Hangups {
+    fn new(_: &Reload) -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        std::future::pending().await
+    }
+}
+
+#[cfg(not(unix))]
+#[derive(Debug)]
 struct Signals;
 
 #[cfg(not(unix))]

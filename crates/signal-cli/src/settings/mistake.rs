@@ -1,7 +1,7 @@
 use std::fmt;
 
 use crate::settings::resolve::Origin;
-use crate::settings::{SETTINGS, Setting};
+use crate::settings::{Resolved, SETTINGS, Setting};
 use crate::show;
 
 /// Something wrong in the settings: what, where it was written, and what to write instead.
@@ -25,6 +25,23 @@ impl Mistake {
         Self {
             what: format!("{} = {}", setting.name, show::quoted(text, 80)),
             origin: origin.clone(),
+            problem: problem.into(),
+            mend: mend.into(),
+        }
+    }
+
+    /// A value that was read well, and does not serve.
+    pub(crate) fn of(
+        resolved: &Resolved,
+        name: &str,
+        problem: impl Into<String>,
+        mend: impl Into<String>,
+    ) -> Self {
+        let setting = SETTINGS.iter().find(|setting| setting.name == name);
+        let value = setting.map_or_else(String::new, |setting| setting.show(&resolved.settings));
+        Self {
+            what: format!("{name} = {}", show::quoted(&value, 200)),
+            origin: resolved.origin(name).clone(),
             problem: problem.into(),
             mend: mend.into(),
         }

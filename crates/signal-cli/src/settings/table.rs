@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use crate::settings::setting::{Field, Limit, Setting, Unit, millis};
 use crate::settings::text::{
-    name_of, parse_filter, parse_listen, parse_log_format, parse_proxies, show_proxies,
+    name_of, parse_filter, parse_listen, parse_log_format, parse_path, parse_proxies, show_path,
+    show_proxies,
 };
 
 const OPEN_FILES: &str = "from the limit on open files";
@@ -30,6 +31,34 @@ pub(crate) static SETTINGS: &[Setting] = &[
             unit: Unit::Count,
             read: |s| s.threads as u64,
             write: |s, n| s.threads = n.try_into().unwrap_or(usize::MAX),
+        },
+    },
+    Setting {
+        name: "tls_cert",
+        what: "PEM file with the certificate for wss://, first the server's own, then its issuers'; read again on SIGHUP",
+        limit: None,
+        default: Some("none"),
+        field: Field::Text {
+            form: "FILE",
+            read: |s| show_path(s.tls_cert.as_deref()),
+            write: |s, text| {
+                s.tls_cert = parse_path(text);
+                Ok(())
+            },
+        },
+    },
+    Setting {
+        name: "tls_key",
+        what: "PEM file with the private key of tls_cert, without a passphrase; read again on SIGHUP",
+        limit: None,
+        default: Some("none"),
+        field: Field::Text {
+            form: "FILE",
+            read: |s| show_path(s.tls_key.as_deref()),
+            write: |s, text| {
+                s.tls_key = parse_path(text);
+                Ok(())
+            },
         },
     },
     Setting {

@@ -1,6 +1,7 @@
 //! The settings that are no numbers.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use signal_tokio::TrustedProxies;
@@ -36,6 +37,16 @@ pub(super) fn parse_listen(text: &str) -> Result<SocketAddr, String> {
         return Err(format!("the port is missing; write {address}"));
     }
     Err("not an address with a port".to_owned())
+}
+
+/// Nothing names no file.
+pub(super) fn parse_path(text: &str) -> Option<PathBuf> {
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.into())
+}
+
+pub(super) fn show_path(path: Option<&Path>) -> String {
+    path.map_or_else(String::new, |path| path.display().to_string())
 }
 
 pub(super) fn parse_filter(text: &str) -> Result<String, String> {

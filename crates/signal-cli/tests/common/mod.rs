@@ -8,8 +8,9 @@
 
 pub mod certificate;
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
@@ -86,7 +87,8 @@ pub struct Relay {
     child: Child,
     /// What it logged first: where it listens.
     pub listening: Value,
-    log: BufReader<ChildStderr>,
+    /// The lines after it.
+    log: Receiver<String>,
 }
 
 impl Relay {
@@ -103,9 +105,14 @@ impl Relay {
             .stderr(Stdio::piped())
             .spawn()
             .expect("it starts");
-        let mut log = BufReader::new(child.stderr.take().expect("piped"));
-        let mut line = String::new();
-        log.read_line(&mut line).expect("a line of the log");
+        let lines = BufReader::new(child.stderr.take().expect("piped")).lines();
+        let (sender, log) = channel();
+        std::thread::spawn(move || {
+            lines
+                .map_while(Result::ok)
+                .try_for_each(|line| sender.send(line))
+        });
+        let line = log.recv_timeout(PATIENCE).expect("a line of the log");
         let listening =
             serde_json::from_str(&line).unwrap_or_else(|_| panic!("no log line: {line:?}"));
         Self {
@@ -153,13 +160,30 @@ impl Relay {
             .expect("a number")
     }
 
+    /// Waits for a line of the log.
+    #[track_caller]
+    pub fn until_logged(&self, needle: &str) -> Value {
+        let mut before = Vec::new();
+        while let Ok(line) = self.log.recv_timeout(PATIENCE) {
+            if line.contains(needle) {
+                return serde_json::from_str(&line).expect("a line of the log is JSON");
+            }
+            before.push(line);
+        }
+        panic!("{needle:?} was not logged, but:\n{}", before.join("\n"))
+    }
+
     #[cfg(unix)]
     pub fn terminate(&self) {
+        self.signal(rustix::process::Signal::TERM);
+    }
+
+    #[cfg(unix)]
+    pub fn signal(&self, signal: rustix::process::Signal) {
         let id = i32::try_from(self.child.id())
             .ok()
             .and_then(rustix::process::Pid::from_raw);
-        rustix::process::kill_process(id.expect("an id"), rustix::process::Signal::TERM)
-            .expect("the process lives");
+        rustix::process::kill_process(id.expect("an id"), signal).expect("the process lives");
     }
 
     #[track_caller]
@@ -187,7 +211,10 @@ impl Relay {
 
     fn rest_of_log(&mut self) -> String {
         let mut log = String::new();
-        let _ = self.log.read_to_string(&mut log);
+        while let Ok(line) = self.log.recv_timeout(PATIENCE) {
+            log += &line;
+            log.push('\n');
+        }
         log
     }
 }
