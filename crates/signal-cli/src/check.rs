@@ -14,10 +14,10 @@ mod server;
 mod target;
 mod walk;
 
-pub(crate) use args::CheckArgs;
+pub(crate) use args::{CheckArgs, header, timeout};
+pub(crate) use target::Target;
 
 use crate::check::server::Server;
-use crate::check::target::Target;
 use crate::failure::Failure;
 
 /// The exit code for a command line that makes no sense: 2 means that the server is broken.

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::bench::BenchArgs;
 use crate::check::CheckArgs;
 use crate::config::ConfigArgs;
 use crate::settings::Given;
@@ -35,6 +36,14 @@ pub(crate) enum Command {
     ///
     /// Exit code: 0 working, 1 degraded (it works, but slowly or not quite right), 2 broken, 64 wrong usage.
     Check(Box<CheckArgs>),
+    /// Put a server under load, any server, and measure it
+    ///
+    /// Opens rooms full of connections, publishes in them, and checks each delivery: did it come, once, in order, and when? A relay
+    /// drops what exceeds its rates, so start it with higher ones; the report says which the load needs.
+    ///
+    /// Exit code: 0 all is well; 1 a delivery was lost, doubled or out of order, a --fail-if was true, or the load could not be
+    /// run; 2 wrong usage.
+    Bench(Box<BenchArgs>),
     /// Check or print the settings that `serve` would use
     Config(ConfigArgs),
     /// Print a script that completes commands and flags

@@ -1,5 +1,6 @@
 //! The `signal` command. What it does stands in the README and in `signal --help`.
 
+mod bench;
 mod check;
 mod cli;
 mod config;
@@ -45,6 +46,12 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
             let outcome = check::run(args)?;
             print(&outcome.text);
             Ok(ExitCode::from(outcome.exit_code))
+        }
+        Command::Bench(args) => {
+            serve::descriptors::Descriptors::raise();
+            let outcome = bench::run(args)?;
+            print(&outcome.text);
+            Ok(outcome.exit_code)
         }
         Command::Config(args) => {
             serve::descriptors::Descriptors::raise();

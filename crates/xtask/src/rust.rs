@@ -14,6 +14,7 @@ const LIBRARIES: &[&str] = &[
     "signal-conformance",
     "signal-tokio",
     "signal-workers",
+    "signal-bench",
 ];
 
 /// The crates on crates.io.
@@ -23,6 +24,7 @@ const PUBLISHED: &[&str] = &[
     "signal-memory",
     "signal-conformance",
     "signal-tokio",
+    "signal-bench",
     "signal-cli",
 ];
 

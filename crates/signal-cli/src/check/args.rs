@@ -117,7 +117,7 @@ impl CheckArgs {
     }
 }
 
-fn timeout(text: &str) -> Result<Duration, String> {
+pub(crate) fn timeout(text: &str) -> Result<Duration, String> {
     let time = parse_time(text)?;
     if time.is_zero() {
         return Err("it must be longer than nothing".to_owned());
@@ -125,7 +125,7 @@ fn timeout(text: &str) -> Result<Duration, String> {
     Ok(time)
 }
 
-fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+pub(crate) fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     let (name, value) = text.split_once(':').ok_or("write it as 'Name: value'")?;
     let name = name
         .trim()

@@ -14,7 +14,7 @@ pub(crate) struct Target {
     pub(crate) host: String,
     pub(crate) port: u16,
     /// Path and query, as sent.
-    path: String,
+    pub(crate) path: String,
     /// What was assumed or changed to understand the address.
     pub(crate) notes: Vec<String>,
 }
@@ -52,6 +52,13 @@ impl Target {
             secure: !self.secure,
             ..self.clone()
         }
+    }
+
+    /// Host and port, as a `Host` header has them.
+    pub(crate) fn authority(&self) -> String {
+        let origin = self.origin();
+        let start = origin.find("://").map_or(0, |at| at + 3);
+        origin[start..].to_owned()
     }
 
     fn origin(&self) -> String {

@@ -1,0 +1,69 @@
+//! What the scenarios do, on the connections of one thread.
+
+mod fanout;
+
+use std::ops::Range;
+
+pub(crate) use fanout::Fanout;
+
+use crate::error::BenchError;
+use crate::explain;
+use crate::links::Links;
+use crate::stage::Stage;
+use crate::tally::Tally;
+
+/// What a scenario may use in each of its steps.
+#[derive(Debug)]
+pub(crate) struct Step<'a> {
+    pub(crate) links: &'a mut Links,
+    pub(crate) tally: &'a mut Tally,
+    pub(crate) stage: Stage,
+    /// Nanoseconds since the run began.
+    pub(crate) now: u64,
+}
+
+/// How a connection ended that the scenario did not end.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Ended {
+    /// By a close frame, with its code and reason.
+    Closed(Option<u16>, String),
+    /// Without one.
+    Cut(String),
+}
+
+/// A scenario on one thread: it is told what happens, and sends what it wants.
+pub(crate) trait Driver {
+    /// How many connections are open before the load begins, numbered from 0.
+    fn connections(&self) -> usize;
+
+    /// A connection is upgraded.
+    fn opened(&mut self, step: &mut Step<'_>, id: usize);
+
+    /// A message came in.
+    fn message(&mut self, step: &mut Step<'_>, id: usize, payload: &[u8]);
+
+    /// All that came was read; now is the time to send. Returns when to be asked again if nothing comes.
+    fn turn(&mut self, step: &mut Step<'_>) -> Result<Option<u64>, BenchError>;
+
+    /// A connection ended.
+    fn ended(&mut self, step: &mut Step<'_>, id: usize, how: &Ended) -> Result<(), BenchError> {
+        Err(explain::ended(step.links, id, how))
+    }
+
+    /// Writes off what was sent before a time.
+    fn expire(&mut self, before: u64);
+
+    /// Whether nothing is on its way.
+    fn is_drained(&self) -> bool;
+
+    /// Measuring begins, or ends: counts what was done since the last time.
+    fn settle(&mut self, tally: &mut Tally);
+
+    /// All is over: the verdict.
+    fn finish(&mut self, tally: &mut Tally);
+}
+
+/// A thread's share of so many things.
+pub(crate) fn share(all: usize, thread: usize, threads: usize) -> Range<usize> {
+    all * thread / threads..all * (thread + 1) / threads
+}

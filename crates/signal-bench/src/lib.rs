@@ -1,0 +1,61 @@
+//! A load generator for [y-webrtc](https://github.com/yjs/y-webrtc) signaling servers, of this project or any other, that checks
+//! every delivery.
+//!
+//! It opens rooms full of subscribed connections, publishes in them, and looks at each delivery: did it come, once, in order, and
+//! how long did it take? It knows what it costs itself, and with the server's process what that costs the server.
+//!
+//! ```no_run
+//! use signal_bench::{Plan, Scenario, Server, run};
+//!
+//! let server = Server::at("127.0.0.1:4444".parse()?);
+//! let mut plan = Plan::new(Scenario::Fanout);
+//! plan.rooms = 20;
+//! plan.window = 8;
+//! let report = run(&server, &plan, &mut |_| {})?;
+//! println!("{:.0} deliveries/s, p99 {:.2} ms", report.deliveries_per_second, report.latency.p99_ms);
+//! assert!(report.is_sound(), "{:?}", report.faults);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # How it works
+//!
+//! Each thread is a loop around an epoll (or kqueue): it reads every socket that has something, judges what came, and only then
+//! writes, once for each connection, whatever that has to send. Messages are encoded and masked before the run; sending one is a
+//! copy. Deliveries are not parsed: each message carries a marker of twenty characters, which says whose it is and which of
+//! theirs, and is found by its place. So a delivery costs the generator far less than the server, mostly the `read`.
+//!
+//! # What is not here
+//!
+//! A relay drops what exceeds its rates, so a load needs a server whose rates were raised; [`Report::rates`] says how far. Only
+//! what the server lets through the socket is measured: clocks on other machines, browsers and WebRTC are not.
+
+mod connection;
+mod driver;
+mod error;
+mod explain;
+mod flows;
+mod frame;
+mod links;
+mod marker;
+mod opening;
+mod plan;
+mod process;
+mod progress;
+mod report;
+mod run;
+mod server;
+mod snapshot;
+mod stage;
+mod tally;
+mod template;
+mod threshold;
+mod worker;
+
+pub use error::BenchError;
+pub use flows::Faults;
+pub use plan::{Plan, Scenario};
+pub use progress::{Phase, Progress};
+pub use report::{Bar, Generator, Latency, ProcessReport, Rates, Report};
+pub use run::run;
+pub use server::Server;
+pub use threshold::{Metric, Threshold};

@@ -1,0 +1,256 @@
+use std::io;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::driver::{Driver, Fanout};
+use crate::error::BenchError;
+use crate::opening;
+use crate::plan::{Plan, Scenario};
+use crate::process::{Process, own_cpu, own_starvation};
+use crate::progress::{Phase, Progress};
+use crate::report::Report;
+use crate::server::Server;
+use crate::snapshot::{Measured, Snapshot};
+use crate::stage::{Shared, Stage};
+use crate::tally::Tally;
+use crate::template::Topics;
+use crate::worker::{Seat, Worker};
+
+/// How often progress is told.
+const TICK: Duration = Duration::from_millis(100);
+/// How long a server gets to give back what the opening of connections took, before its memory is measured.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// Puts a server under load, and tells how it went.
+///
+/// Blocks until all is over: the opening of the connections, warm-up, duration, and the wait for what is still on its way.
+/// `observer` is called ten times a second meanwhile.
+///
+/// # Errors
+///
+/// If the plan makes no sense, the server cannot be reached, or it refuses, closes or breaks a connection. What the server lost,
+/// doubled or reordered is in the report.
+pub fn run(
+    server: &Server,
+    plan: &Plan,
+    observer: &mut dyn FnMut(&Progress),
+) -> Result<Report, BenchError> {
+    plan.check()?;
+    let process = plan.pid.map(Process::new).transpose()?;
+    let mut threads = Threads::new(server, plan);
+    let measured = threads
+        .start()
+        .and_then(|()| threads.follow(process, observer));
+    let tally = threads.end(measured.as_ref().err());
+    let tally = tally?;
+    Ok(Report::new(server, plan, &measured?, &tally))
+}
+
+/// The threads of a run, and the one that coordinates them.
+struct Threads<'a> {
+    server: &'a Server,
+    plan: &'a Plan,
+    shared: Arc<Shared>,
+    handles: Vec<JoinHandle<Option<Tally>>>,
+    /// How many connections are opened before memory is measured for the first time, and in all.
+    first: usize,
+    all: usize,
+}
+
+impl<'a> Threads<'a> {
+    fn new(server: &'a Server, plan: &'a Plan) -> Self {
+        Self {
+            server,
+            plan,
+            shared: Arc::new(Shared::new(plan.threads)),
+            handles: Vec::new(),
+            first: 0,
+            all: 0,
+        }
+    }
+
+    fn start(&mut self) -> Result<(), BenchError> {
+        // Other runs, at the same time or before, have other topics.
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let run = now.unwrap_or_default().as_micros() as u32;
+        let topics = Topics::new(run);
+        let mask = (run ^ 0x5EED_BEAC).to_be_bytes();
+        let origin = Instant::now();
+        for thread in 0..self.plan.threads {
+            let seat = Seat {
+                thread,
+                mask,
+                first_connection: self.all,
+                origin,
+            };
+            match self.plan.scenario {
+                Scenario::Fanout => {
+                    self.spawn(seat, Fanout::new(self.plan, thread, topics.clone(), mask)?)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn spawn<D: Driver + Send + 'static>(
+        &mut self,
+        seat: Seat,
+        driver: D,
+    ) -> Result<(), BenchError> {
+        let connections = driver.connections();
+        self.first += opening::first(connections);
+        self.all += connections;
+        let name = format!("bench-{}", seat.thread);
+        let shared = Arc::clone(&self.shared);
+        let handle = Worker::new(self.server, self.plan, seat, shared, driver)
+            .and_then(|worker| thread::Builder::new().name(name).spawn(|| worker.run()));
+        self.handles
+            .push(handle.map_err(|error| no_thread(&error))?);
+        Ok(())
+    }
+
+    /// Leads the threads through the stages, and measures at their borders.
+    fn follow(
+        &self,
+        process: Option<Process>,
+        observer: &mut dyn FnMut(&Progress),
+    ) -> Result<Measured, BenchError> {
+        self.open(self.first, observer)?;
+        let idle_before = self.settled(process, observer)?;
+        self.shared.advance(Stage::Open);
+        self.open(self.all, observer)?;
+        let idle_after = self.settled(process, observer)?;
+        self.shared.advance(Stage::WarmUp);
+        self.load(Phase::WarmUp, self.plan.warmup, observer)?;
+        self.shared.advance(Stage::Measure);
+        let before = self.snapshot(process);
+        self.load(Phase::Measure, self.plan.duration, observer)?;
+        let after = self.snapshot(process);
+        self.shared.advance(Stage::Drain);
+        while !self.handles.iter().all(JoinHandle::is_finished) {
+            self.tell(Phase::Drain, Duration::ZERO, observer);
+            thread::sleep(TICK / 10);
+        }
+        Ok(Measured {
+            idle_before,
+            idle_after,
+            opened_between: self.all - self.first,
+            before,
+            after,
+        })
+    }
+
+    /// Waits until so many connections are ready.
+    fn open(&self, count: usize, observer: &mut dyn FnMut(&Progress)) -> Result<(), BenchError> {
+        let started = Instant::now();
+        while self.shared.ready() < count {
+            self.check()?;
+            self.tell(Phase::Open, started.elapsed(), observer);
+            thread::sleep(TICK / 10);
+        }
+        Ok(())
+    }
+
+    /// The memory of the server when it has calmed down.
+    fn settled(
+        &self,
+        process: Option<Process>,
+        observer: &mut dyn FnMut(&Progress),
+    ) -> Result<Option<u64>, BenchError> {
+        let Some(process) = process else {
+            return Ok(None);
+        };
+        self.load(Phase::Settle, SETTLE, observer)?;
+        Ok(Some(process.usage().memory))
+    }
+
+    fn load(
+        &self,
+        phase: Phase,
+        time: Duration,
+        observer: &mut dyn FnMut(&Progress),
+    ) -> Result<(), BenchError> {
+        let started = Instant::now();
+        loop {
+            self.check()?;
+            let elapsed = started.elapsed();
+            self.tell(phase, elapsed, observer);
+            let Some(left) = time.checked_sub(elapsed).filter(|left| !left.is_zero()) else {
+                return Ok(());
+            };
+            thread::sleep(left.min(TICK));
+        }
+    }
+
+    fn check(&self) -> Result<(), BenchError> {
+        // The cause is known to `end`.
+        if self.shared.is_stopped() || self.handles.iter().any(JoinHandle::is_finished) {
+            return Err(stopped());
+        }
+        Ok(())
+    }
+
+    fn tell(&self, phase: Phase, elapsed: Duration, observer: &mut dyn FnMut(&Progress)) {
+        let (publishes, deliveries) = self.shared.messages();
+        observer(&Progress {
+            phase,
+            elapsed,
+            ready: self.shared.ready(),
+            connections: self.all,
+            publishes,
+            deliveries,
+        });
+    }
+
+    fn snapshot(&self, process: Option<Process>) -> Snapshot {
+        let (publishes, deliveries) = self.shared.messages();
+        Snapshot {
+            at: Instant::now(),
+            publishes,
+            deliveries,
+            own_cpu: own_cpu(),
+            own_starvation: own_starvation(),
+            server: process.map(Process::usage),
+        }
+    }
+
+    /// Ends all threads and adds up what they counted.
+    fn end(self, error: Option<&BenchError>) -> Result<Tally, BenchError> {
+        if let Some(error) = error {
+            // Kept only if no thread gave a reason before.
+            self.shared.fail(error.clone());
+        }
+        let mut sum = Tally::new();
+        let mut is_complete = true;
+        for handle in self.handles {
+            match handle.join() {
+                Ok(Some(tally)) => sum.add(&tally),
+                Ok(None) => is_complete = false,
+                Err(_) => self.shared.fail(BenchError::new(
+                    "a thread of the load panicked",
+                    "this is a bug of the load generator, please report it",
+                )),
+            }
+        }
+        match self.shared.failure() {
+            Some(failure) => Err(failure),
+            None if is_complete => Ok(sum),
+            None => Err(stopped()),
+        }
+    }
+}
+
+fn no_thread(error: &io::Error) -> BenchError {
+    BenchError::new(
+        format!("a thread of the load did not start: {error}"),
+        "check the limits on files and threads (ulimit -n, ulimit -u)",
+    )
+}
+
+fn stopped() -> BenchError {
+    BenchError::new(
+        "the load ended early",
+        "this should not happen, please report it",
+    )
+}

@@ -1,0 +1,28 @@
+use std::time::{Duration, Instant};
+
+use crate::process::Usage;
+
+/// All counters at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) at: Instant,
+    pub(crate) publishes: u64,
+    pub(crate) deliveries: u64,
+    pub(crate) own_cpu: Duration,
+    pub(crate) own_starvation: Duration,
+    pub(crate) server: Option<Usage>,
+}
+
+/// The moments between which things are measured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Measured {
+    /// The server's memory with the first connections, and with all.
+    pub(crate) idle_before: Option<u64>,
+    pub(crate) idle_after: Option<u64>,
+    /// How many connections were opened between these two.
+    pub(crate) opened_between: usize,
+    /// Where measuring began.
+    pub(crate) before: Snapshot,
+    /// Where it ended.
+    pub(crate) after: Snapshot,
+}

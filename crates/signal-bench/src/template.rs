@@ -1,0 +1,161 @@
+//! Publishes encoded and masked beforehand; sending one is a copy and a few bytes changed in it.
+
+use crate::error::BenchError;
+use crate::frame;
+use crate::marker::{self, Marker};
+
+/// Characters like those of a session description, escapes included, so that a server that parses strings has to.
+const FILLER: &str =
+    r"a=candidate:842163049 1 udp 2113937151 192.0.2.17 54321 typ host generation 0\r\n";
+
+/// One message to a room, ready to be sent but for its room and marker.
+#[derive(Clone, Debug)]
+pub(crate) struct Template {
+    frame: Vec<u8>,
+    mask: [u8; 4],
+    /// Where in the frame the payload begins: the phase of the mask.
+    payload_at: usize,
+    room_at: usize,
+    marker_at: usize,
+}
+
+impl Template {
+    /// A publish of `len` bytes of JSON.
+    ///
+    /// # Errors
+    ///
+    /// If not even an empty one is that short.
+    pub(crate) fn new(topics: &Topics, mask: [u8; 4], len: usize) -> Result<Self, BenchError> {
+        let topic = topics.of(0);
+        let marker = [b'a'; marker::LEN];
+        let head = format!(r#"{{"type":"publish","topic":"{topic}","data":{{"signal":""#);
+        let tail = r#""}}"#;
+        let fixed = head.len() + marker.len() + tail.len();
+        let Some(filler) = len.checked_sub(fixed) else {
+            let what = format!("a message of {len} bytes has no room for its marker");
+            return Err(BenchError::new(
+                what,
+                format!("use at least {fixed} bytes: --bytes {fixed}"),
+            ));
+        };
+        let mut payload = Vec::with_capacity(len);
+        payload.extend_from_slice(head.as_bytes());
+        payload.extend_from_slice(&marker);
+        payload.extend(FILLER.bytes().cycle().take(filler));
+        // Half an escape would be no JSON.
+        if payload.last() == Some(&b'\\') {
+            payload.pop();
+            payload.push(b'.');
+        }
+        payload.extend_from_slice(tail.as_bytes());
+        let mut encoded = Vec::new();
+        frame::encode(&mut encoded, frame::TEXT, mask, &payload);
+        let payload_at = frame::header_len(len);
+        let topic_at = head.len() - r#"","data":{"signal":""#.len() - topic.len();
+        Ok(Self {
+            frame: encoded,
+            mask,
+            payload_at,
+            room_at: payload_at + topic_at + topic.len() - ROOM_DIGITS,
+            marker_at: payload_at + head.len(),
+        })
+    }
+
+    /// Appends the message with its room and marker.
+    #[inline]
+    pub(crate) fn write(&self, out: &mut Vec<u8>, room: usize, marker: Marker) {
+        let start = out.len();
+        out.extend_from_slice(&self.frame);
+        self.patch(out, start, self.room_at, &room_digits(room));
+        self.patch(out, start, self.marker_at, &marker.encode());
+    }
+
+    #[inline]
+    fn patch(&self, out: &mut [u8], start: usize, at: usize, bytes: &[u8]) {
+        for (index, byte) in bytes.iter().enumerate() {
+            out[start + at + index] = byte ^ self.mask[(at + index - self.payload_at) % 4];
+        }
+    }
+}
+
+const ROOM_DIGITS: usize = 6;
+
+/// More rooms do not fit into the digits of a topic.
+pub(crate) const ROOMS_MAX: usize = 1_000_000;
+
+fn room_digits(room: usize) -> [u8; ROOM_DIGITS] {
+    let mut rest = room;
+    let mut digits = [b'0'; ROOM_DIGITS];
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    digits
+}
+
+/// The topics of one run: all equally long, and nobody else's.
+#[derive(Clone, Debug)]
+pub(crate) struct Topics {
+    run: u32,
+}
+
+impl Topics {
+    pub(crate) fn new(run: u32) -> Self {
+        Self { run }
+    }
+
+    pub(crate) fn of(&self, room: usize) -> String {
+        let digits = room_digits(room);
+        let digits = digits.map(char::from).iter().collect::<String>();
+        format!("bench-{:08x}-{digits}", self.run)
+    }
+
+    /// `{"type":"subscribe","topics":[…]}`, or the same with `unsubscribe`.
+    pub(crate) fn request(&self, kind: &str, room: usize) -> String {
+        format!(r#"{{"type":"{kind}","topics":["{}"]}}"#, self.of(room))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(out: &[u8], len: usize) -> String {
+        let at = frame::header_len(len);
+        let mask: [u8; 4] = out[at - 4..at].try_into().unwrap();
+        let key = mask.iter().cycle();
+        let bytes = out[at..].iter().zip(key).map(|(byte, key)| byte ^ key);
+        String::from_utf8(bytes.collect()).unwrap()
+    }
+
+    #[test]
+    fn a_publish_has_its_length_topic_and_marker() {
+        let topics = Topics::new(0xAB);
+        // Long enough to cut the filler everywhere, its escapes included.
+        for len in 120..400 {
+            let template = Template::new(&topics, [7, 99, 3, 255], len).unwrap();
+            let marker = Marker {
+                flow: 3,
+                sequence: 1_000,
+            };
+            let mut out = b"before".to_vec();
+            template.write(&mut out, 123, marker);
+            let text = text(&out[6..], len);
+            assert_eq!(text.len(), len);
+            let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(json["type"], "publish");
+            assert_eq!(json["topic"], topics.of(123));
+            let signal = json["data"]["signal"].as_str().unwrap();
+            assert_eq!(&signal.as_bytes()[..marker::LEN], marker.encode());
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_too_short_says_how_long_it_must_be() {
+        let topics = Topics::new(1);
+        let error = Template::new(&topics, [0; 4], 20).unwrap_err();
+        let least = error.mend.rsplit(' ').next().unwrap().parse().unwrap();
+        assert!(Template::new(&topics, [0; 4], least).is_ok());
+        assert!(Template::new(&topics, [0; 4], least - 1).is_err());
+    }
+}

@@ -1,0 +1,97 @@
+//! Every scenario against the relay of this project, which loses nothing.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{RealRelay, load, small};
+use signal_bench::{Plan, Report, Scenario, Server};
+use signal_tokio::Config;
+
+fn sound(plan: &Plan) -> Report {
+    let relay = RealRelay::start();
+    let report = load(relay.address, plan);
+    assert!(report.is_sound(), "{report:#?}");
+    report
+}
+
+#[test]
+fn messages_circulate_in_rooms() {
+    let report = sound(&small(Scenario::Fanout));
+    assert_eq!(report.connections, 12);
+    // Each message goes to all four; the first and the last may be counted on one side only.
+    assert!(report.deliveries.abs_diff(report.publishes * 4) <= 12 * 4);
+    assert!(report.latency.p50_ms <= report.latency.p99_ms);
+    let bars = report.latency.histogram.iter().map(|bar| bar.deliveries);
+    assert!(bars.sum::<u64>() > 0);
+}
+
+#[test]
+fn a_window_many_senders_and_threads_lose_nothing() {
+    let mut plan = small(Scenario::Fanout);
+    plan.window = 7;
+    plan.publishers = 3;
+    plan.threads = 2;
+    plan.bytes = 3_000;
+    sound(&plan);
+}
+
+#[test]
+fn a_server_that_drops_what_exceeds_its_rates_is_explained() {
+    let mut config = Config::default();
+    config.core.messages_burst = 10;
+    let relay = RealRelay::with(config);
+    let mut plan = small(Scenario::Fanout);
+    plan.timeout = Duration::from_millis(300);
+    let outcome = signal_bench::run(&Server::at(relay.address), &plan, &mut |_| {});
+    // Dropped first, closed with 4429 later: both say which settings to raise.
+    let said = match outcome {
+        Ok(report) => {
+            assert!(report.faults.undelivered > 0, "{report:#?}");
+            report.warnings.join(" ")
+        }
+        Err(error) => error.mend,
+    };
+    assert!(said.contains("--messages-per-second"), "{said}");
+}
+
+#[test]
+fn a_server_that_is_full_is_explained() {
+    let mut config = Config::default();
+    config.peers_max = 5;
+    let relay = RealRelay::with(config);
+    let plan = small(Scenario::Fanout);
+    let error = signal_bench::run(&Server::at(relay.address), &plan, &mut |_| {}).unwrap_err();
+    assert!(error.what.contains("503"), "{error:?}");
+    assert!(error.mend.contains("--peers-max"), "{error:?}");
+}
+
+#[test]
+fn a_port_on_which_nothing_listens_is_an_error() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = free.local_addr().expect("an address");
+    drop(free);
+    let plan = small(Scenario::Fanout);
+    let error = signal_bench::run(&Server::at(address), &plan, &mut |_| {}).unwrap_err();
+    assert!(error.mend.contains("running"), "{error:?}");
+}
+
+#[test]
+fn a_plan_out_of_range_says_the_range() {
+    let mut plan = small(Scenario::Fanout);
+    plan.publishers = 5;
+    let error = plan.check().unwrap_err();
+    assert_eq!(error.what, "publishers is 5");
+    assert_eq!(error.mend, "write a number from 1 to 4");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_process_of_the_server_is_measured() {
+    let mut plan = small(Scenario::Fanout);
+    plan.pid = Some(std::process::id());
+    let report = sound(&plan);
+    let process = report.process.expect("it was measured");
+    assert!(process.memory_idle > 0);
+    assert!(process.cpu_us_per_delivery > 0.0);
+}

@@ -1,0 +1,176 @@
+use std::time::Duration;
+
+use clap::Args;
+use http::header::{HeaderName, HeaderValue};
+use signal_bench::{Plan, Scenario, Threshold};
+
+use crate::check::{Target, header, timeout};
+use crate::settings::parse_time;
+
+const LOAD: &str = "Load";
+const REPORT: &str = "Report";
+const ACCESS: &str = "Access";
+
+/// Which load, on what, and what to tell of it.
+#[derive(Args, Debug)]
+pub(crate) struct BenchArgs {
+    /// The server, such as ws://localhost:4444
+    pub(crate) url: Target,
+
+    /// What to do: fanout (messages circulate in rooms as fast as they are delivered)
+    #[arg(long, value_name = "NAME", default_value = "fanout", help_heading = LOAD)]
+    scenario: Scenario,
+
+    /// How many rooms [default: 100]
+    #[arg(long, value_name = "N", help_heading = LOAD)]
+    rooms: Option<usize>,
+
+    /// How many members each room has, each on a connection of its own [default: 10]
+    #[arg(long, value_name = "N", help_heading = LOAD)]
+    members: Option<usize>,
+
+    /// How many members of each room publish, in turn [default: 1]
+    #[arg(long, value_name = "N", help_heading = LOAD)]
+    publishers: Option<usize>,
+
+    /// How many messages of each room are on their way at once [default: 1]
+    #[arg(long, value_name = "N", help_heading = LOAD)]
+    window: Option<usize>,
+
+    /// The length of a message as it is sent, in bytes of JSON [default: 168]
+    #[arg(long, value_name = "N", help_heading = LOAD)]
+    bytes: Option<usize>,
+
+    /// How long the load runs before anything is measured
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_time, help_heading = LOAD)]
+    warmup: Duration,
+
+    /// How long to measure
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = timeout, help_heading = LOAD)]
+    duration: Duration,
+
+    /// How long a delivery may take before it counts as lost
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = timeout, help_heading = LOAD)]
+    timeout: Duration,
+
+    /// How many threads generate the load; more only if the report says so
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = LOAD)]
+    threads: usize,
+
+    /// What sizes and counts are drawn from: the same seed, the same load
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = LOAD)]
+    seed: u64,
+
+    /// The server's process on this machine: measures its processor time and memory, children included
+    #[arg(long, value_name = "PID", help_heading = REPORT)]
+    pid: Option<u32>,
+
+    /// Report as JSON
+    #[arg(long, conflicts_with = "csv", help_heading = REPORT)]
+    json: bool,
+
+    /// Report as a line of CSV under a header
+    #[arg(long, help_heading = REPORT)]
+    csv: bool,
+
+    /// Fail if this is true, such as 'p99>50ms'; may be repeated
+    ///
+    /// The numbers are p50, p99, p99.9 and max (ms), lost, deliveries_per_second, and with --pid cpu_per_delivery (us) and
+    /// memory_per_connection (B, KiB).
+    #[arg(long, value_name = "CONDITION", help_heading = REPORT)]
+    pub(crate) fail_if: Vec<Threshold>,
+
+    /// Show no progress
+    #[arg(long, short, help_heading = REPORT)]
+    pub(crate) quiet: bool,
+
+    /// Sent as ?token=… in the address, as browsers do; never shown
+    #[arg(long, help_heading = ACCESS)]
+    token: Option<String>,
+
+    /// Sent as the address of the page the client runs in, such as `https://your.app`
+    #[arg(long, value_name = "URL", help_heading = ACCESS)]
+    origin: Option<HeaderValue>,
+
+    /// A header to send with each upgrade; may be repeated
+    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header, help_heading = ACCESS)]
+    headers: Vec<(HeaderName, HeaderValue)>,
+
+    /// Needed for a server that is not on this machine
+    #[arg(long, help_heading = ACCESS)]
+    pub(crate) i_own_this_server: bool,
+}
+
+/// How to write the report.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Format {
+    Text,
+    Json,
+    Csv,
+}
+
+impl BenchArgs {
+    /// The server with the token in its address.
+    pub(crate) fn target(&self) -> Target {
+        match &self.token {
+            Some(token) => self.url.clone().with_token(token),
+            None => self.url.clone(),
+        }
+    }
+
+    pub(crate) fn format(&self) -> Format {
+        match (self.json, self.csv) {
+            (true, _) => Format::Json,
+            (_, true) => Format::Csv,
+            (false, false) => Format::Text,
+        }
+    }
+
+    /// The load, or what is wrong with it and what to write instead.
+    pub(crate) fn plan(&self) -> Result<Plan, (String, String)> {
+        let mut plan = Plan::new(self.scenario);
+        let numbers = [
+            (&mut plan.rooms, self.rooms),
+            (&mut plan.members, self.members),
+            (&mut plan.publishers, self.publishers),
+            (&mut plan.window, self.window),
+            (&mut plan.bytes, self.bytes),
+        ];
+        for (number, given) in numbers {
+            *number = given.unwrap_or(*number);
+        }
+        plan.warmup = self.warmup;
+        plan.duration = self.duration;
+        plan.timeout = self.timeout;
+        plan.threads = self.threads;
+        plan.seed = self.seed;
+        plan.pid = self.pid;
+        if let Some(threshold) = self.fail_if.iter().find(|one| one.needs_process()) {
+            if plan.pid.is_none() {
+                return Err((
+                    format!("--fail-if '{threshold}' needs the server's process"),
+                    "add --pid".to_owned(),
+                ));
+            }
+        }
+        plan.check().map_err(|error| (error.what, error.mend))?;
+        Ok(plan)
+    }
+
+    /// What every upgrade says.
+    pub(crate) fn headers(&self) -> Vec<(String, String)> {
+        let origin = self
+            .origin
+            .iter()
+            .map(|origin| (http::header::ORIGIN, origin.clone()));
+        self.headers
+            .iter()
+            .cloned()
+            .chain(origin)
+            .map(|(name, value)| {
+                let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+                (name.to_string(), value)
+            })
+            .collect()
+    }
+}
