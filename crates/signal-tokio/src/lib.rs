@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "tokens")]
+mod access;
 mod admission;
 mod auth_result;
 mod authorize;
@@ -19,6 +21,8 @@ pub mod metrics;
 mod per_core;
 mod queue;
 mod refusal;
+#[cfg(feature = "tokens")]
+mod refused_tokens;
 mod registry;
 mod relay;
 mod serve;
@@ -33,6 +37,8 @@ mod tls;
 mod told;
 mod upgrade;
 
+#[cfg(feature = "tokens")]
+pub use access::AccessAuthorizer;
 pub use admission::Admission;
 pub use auth_result::AuthResult;
 pub use authorize::{Authorization, Authorizer, Permit, Subject, UpgradeRequest};

@@ -8,7 +8,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 
 use crate::auth_result::AuthResult;
 
@@ -88,12 +88,14 @@ pub struct Refusal {
     status: StatusCode,
     body: String,
     retry_after: Option<Duration>,
+    challenge: Option<HeaderValue>,
     pub(crate) cause: RefusalCause,
     pub(crate) auth: AuthResult,
 }
 
 impl Refusal {
-    /// A refusal by an authorizer. A 401 is sent with `WWW-Authenticate: Bearer`. A status that is neither 4xx nor 5xx becomes 403, because anything else would not refuse.
+    /// A refusal by an authorizer. A 401 is sent with `WWW-Authenticate: Bearer`, unless it has another
+    /// [`challenge`](Self::challenge). A status that is neither 4xx nor 5xx becomes 403, because anything else would not refuse.
     pub fn new(status: StatusCode, body: impl Into<String>) -> Self {
         let refuses = status.is_client_error() || status.is_server_error();
         let status = if refuses {
@@ -105,6 +107,9 @@ impl Refusal {
             status,
             body: body.into(),
             retry_after: None,
+            // RFC 9110, 15.5.2: a 401 names a way to prove who one is.
+            challenge: (status == StatusCode::UNAUTHORIZED)
+                .then(|| HeaderValue::from_static("Bearer")),
             cause: RefusalCause::Unauthorized,
             auth: AuthResult::Refused,
         }
@@ -114,6 +119,13 @@ impl Refusal {
     #[must_use]
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
+        self
+    }
+
+    /// The same refusal with this in `WWW-Authenticate`.
+    #[must_use]
+    pub fn challenge(mut self, challenge: HeaderValue) -> Self {
+        self.challenge = Some(challenge);
         self
     }
 
@@ -137,6 +149,11 @@ impl Refusal {
     /// Why, for counting.
     pub fn cause(&self) -> RefusalCause {
         self.cause
+    }
+
+    /// What goes into `WWW-Authenticate`.
+    pub(crate) fn challenge_value(&self) -> Option<&HeaderValue> {
+        self.challenge.as_ref()
     }
 
     /// Seconds for `Retry-After`.
@@ -184,6 +201,7 @@ impl Refusal {
             status,
             body: body.to_owned(),
             retry_after,
+            challenge: None,
             cause,
             auth: AuthResult::Refused,
         }

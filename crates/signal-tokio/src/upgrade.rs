@@ -24,6 +24,8 @@ use crate::told;
 
 /// Where proxies say for whom they ask.
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// The subprotocol that announces a token as the next one.
+const TOKEN_MARKER: &str = "signal-token";
 /// Seconds after which a client that meets a draining relay may try again: a restart takes about as long.
 const DRAINING_RETRY: RangeInclusive<u64> = 1..=5;
 
@@ -57,7 +59,7 @@ pub(crate) async fn answer(
         let (admission, protocol) = admit(shared, request, remote)
             .await
             .map_err(Answer::Refusal)?;
-        let protocol = protocol.or_else(|| first_protocol(&request.headers));
+        let protocol = protocol.or_else(|| choose_protocol(&request.headers));
         Ok((switching_protocols(key, protocol), admission))
     };
     match result.await {
@@ -219,9 +221,12 @@ fn switching_protocols(key: &HeaderValue, protocol: Option<HeaderValue>) -> Resp
     response
 }
 
-/// The first subprotocol offered. The relay has none of its own, but a browser that offered some fails the connection unless
-/// one is chosen; y-webrtc's server chooses the first.
-fn first_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
+/// The subprotocol to answer. The relay has none of its own, but a browser that offered some fails the connection unless one is
+/// chosen; y-webrtc's server chooses the first. Beside the marker of a token is a token, which is not to be repeated.
+fn choose_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
+    if has_token(headers, &SEC_WEBSOCKET_PROTOCOL, TOKEN_MARKER) {
+        return Some(HeaderValue::from_static(TOKEN_MARKER));
+    }
     let offered = headers.get(SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?;
     let first = offered.split(',').next()?.trim();
     if first.is_empty() {
@@ -266,11 +271,10 @@ fn bad(body: &'static str) -> Answer {
 /// The answer that tells of a refusal.
 pub(crate) fn refused(refusal: &Refusal) -> Response<Body> {
     let mut response = text(refusal.status(), refusal.body().to_owned());
-    if refusal.status() == StatusCode::UNAUTHORIZED {
-        // RFC 9110, 15.5.2: a 401 names a way to prove who one is.
+    if let Some(challenge) = refusal.challenge_value() {
         response
             .headers_mut()
-            .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            .insert(WWW_AUTHENTICATE, challenge.clone());
     }
     if let Some(seconds) = refusal.retry_after_seconds() {
         response

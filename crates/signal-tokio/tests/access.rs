@@ -1,0 +1,501 @@
+//! Signed tokens and origins, from the request to the end of the connection.
+
+#![cfg(feature = "tokens")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use common::{UPGRADE, Wire, dial};
+use serde::Deserialize;
+use serde_json::Value;
+use signal_tokio::signal_access::{
+    Access, Algorithm, Claims, NewKey, Origins, TokenSigner, TokenVerifier, UnixTime,
+};
+use signal_tokio::{
+    AccessAuthorizer, AuthResult, Config, Ignored, RefusalCause, Relay, TopicSet, UpgradeRequest,
+};
+use tokio::io::DuplexStream;
+use tokio::time::Instant;
+
+/// When the tests begin, in seconds since 1970: 2027.
+const START: u64 = 1_800_000_000;
+
+/// A clock that moves with the time of the test.
+fn clock(start: u64) -> impl Fn() -> UnixTime + Send + Sync + 'static {
+    let origin = Instant::now();
+    move || UnixTime::from_secs(start).saturating_add(origin.elapsed())
+}
+
+struct Keys {
+    signer: TokenSigner,
+    access: Access,
+}
+
+/// A key, and the access of a relay that has it.
+fn keys(seed: u8) -> Keys {
+    let key = NewKey::from_seed(Algorithm::EdDsa, None, [seed; 32]);
+    let public = key.public_jwk().expect("a key pair");
+    Keys {
+        signer: TokenSigner::new(&key.private_jwk()).expect("a key"),
+        access: Access {
+            tokens: Some(TokenVerifier::new(&public).expect("a key")),
+            ..Access::default()
+        },
+    }
+}
+
+impl Keys {
+    fn relay(&self) -> Relay {
+        let authorizer = AccessAuthorizer::with_clock(self.access.clone(), clock(START));
+        Relay::with_authorizer(Config::default(), authorizer).expect("valid settings")
+    }
+
+    /// A token for every topic that ends so many seconds after [`START`].
+    fn token(&self, seconds: u64) -> String {
+        self.sign(Claims::until(UnixTime::from_secs(START + seconds)))
+    }
+
+    fn sign(&self, mut claims: Claims) -> String {
+        claims.subscribe = TopicSet::All;
+        claims.publish = TopicSet::All;
+        self.signer.sign(&claims).expect("claims")
+    }
+}
+
+/// The upgrade request with this query, and these headers more.
+fn request<'a>(query: &str, headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let mut lines = String::from("\r\n");
+    for (name, value) in headers {
+        lines += &format!("{name}: {value}\r\n");
+    }
+    let request = UPGRADE.replacen("GET /", &format!("GET /{query}"), 1);
+    request.trim_end().to_owned() + &lines + "\r\n"
+}
+
+async fn ask(relay: &Relay, token: &str) -> (Wire<DuplexStream>, String) {
+    Wire::request(dial(relay), &request(&format!("?token={token}"), [])).await
+}
+
+fn status(head: &str) -> &str {
+    &head["HTTP/1.1 ".len()..][..3]
+}
+
+fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
+    head.lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_ends_with_its_token_and_the_token_opens_no_other() {
+    let keys = keys(1);
+    let relay = keys.relay();
+    let token = keys.token(60);
+    let (mut ann, head) = ask(&relay, &token).await;
+    assert_eq!(status(&head), "101");
+    let (mut ben, _) = ask(&relay, &keys.token(3_600)).await;
+    for peer in [&mut ann, &mut ben] {
+        peer.subscribe("t").await;
+        peer.settle().await;
+    }
+    tokio::time::sleep(Duration::from_secs(58)).await;
+    ben.publish("t", 1).await;
+    let before = async {
+        loop {
+            let frame = ann.next_answering_pings().await.expect("a message");
+            if frame.first_byte == common::TEXT {
+                return frame.json();
+            }
+        }
+    };
+    assert_eq!(before.await["clients"], 2, "still there after 58 s");
+
+    let start = Instant::now();
+    let close = ann.next_answering_pings().await.expect("a close");
+    assert_eq!(close.close_code(), 4401);
+    let held = relay.config().core.close_hold;
+    let waited = start.elapsed();
+    let expected = Duration::from_secs(2) + held;
+    assert!(
+        waited >= expected && waited < expected + Duration::from_secs(1),
+        "closed after {waited:?}"
+    );
+    common::until(&relay, "ann has gone", |stats| stats.peers == 1).await;
+    assert_eq!(relay.stats().subscriptions, 1);
+
+    let (mut again, head) = ask(&relay, &token).await;
+    assert_eq!(status(&head), "401");
+    let challenge = header(&head, "www-authenticate");
+    assert_eq!(challenge, Some(r#"Bearer error="invalid_token""#));
+    assert_eq!(again.rest().await, "the token has expired");
+}
+
+/// The clock jumps back, so that a second verification would find the token valid: for a minute there is none.
+#[tokio::test(start_paused = true)]
+async fn a_refused_token_is_not_verified_again_for_a_minute() {
+    let keys = keys(1);
+    let origin = Instant::now();
+    let clock = move || match origin.elapsed().as_secs() {
+        0 => UnixTime::from_secs(START + 100),
+        _ => UnixTime::from_secs(START),
+    };
+    let authorizer = AccessAuthorizer::with_clock(keys.access.clone(), clock);
+    let relay = Relay::with_authorizer(Config::default(), authorizer).expect("valid settings");
+    let token = keys.token(50);
+    let (_, first) = ask(&relay, &token).await;
+    assert_eq!(status(&first), "401");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let without_date = |head: &str| -> Vec<String> {
+        let lines = head.lines().filter(|line| !line.starts_with("date: "));
+        lines.map(str::to_owned).collect()
+    };
+    for _ in 0..50 {
+        let (mut wire, head) = ask(&relay, &token).await;
+        assert_eq!(without_date(&head), without_date(&first), "the same answer");
+        assert_eq!(wire.rest().await, "the token has expired");
+    }
+    let (_other, head) = ask(&relay, &keys.token(51)).await;
+    assert_eq!(status(&head), "101", "another token is another matter");
+    let expired = (AuthResult::Expired, 51);
+    assert!(
+        relay.stats().auth.contains(&expired),
+        "{:?}",
+        relay.stats().auth
+    );
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let (_wire, head) = ask(&relay, &token).await;
+    assert_eq!(status(&head), "101", "verified again");
+}
+
+/// What an address may do comes first, so that it can have only so many tokens verified.
+#[tokio::test(start_paused = true)]
+async fn the_rate_of_connects_is_judged_before_the_token() {
+    let keys = keys(1);
+    let relay = keys.relay();
+    let knock = async |token: &str| {
+        let (client, server) = tokio::io::duplex(4_096);
+        let remote: SocketAddr = ([203, 0, 113, 7], 1_000).into();
+        let serving = relay.clone();
+        tokio::spawn(async move { serving.serve_stream(server, Some(remote)).await });
+        let request = request(&format!("?token={token}"), []);
+        let (_, head) = Wire::request(client, &request).await;
+        status(&head).to_owned()
+    };
+    let rate = relay.config().connects_per_minute_per_ip;
+    for number in 0..rate {
+        assert_eq!(knock(&format!("broken{number}")).await, "401");
+    }
+    assert_eq!(
+        knock(&keys.token(60)).await,
+        "429",
+        "a good one is not even read"
+    );
+    let malformed = (AuthResult::Malformed, u64::from(rate));
+    assert!(
+        relay.stats().auth.contains(&malformed),
+        "{:?}",
+        relay.stats().auth
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_are_replaced_while_peers_stay_and_refusals_are_forgotten() {
+    let (old, new) = (keys(1), keys(2));
+    let relay = old.relay();
+    let (mut ann, _) = ask(&relay, &old.token(3_600)).await;
+    let (_, head) = ask(&relay, &new.token(3_600)).await;
+    assert_eq!(status(&head), "401", "the key is not known yet");
+    let replacement = AccessAuthorizer::with_clock(new.access.clone(), clock(START));
+    relay.set_authorizer(replacement);
+    let (_ben, head) = ask(&relay, &new.token(3_600)).await;
+    assert_eq!(status(&head), "101", "the same token from the same address");
+    let (_, head) = ask(&relay, &old.token(3_600)).await;
+    assert_eq!(status(&head), "401");
+    ann.settle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_caps_the_connections_of_its_subject() {
+    let keys = keys(1);
+    let relay = keys.relay();
+    let mut claims = Claims::until(UnixTime::from_secs(START + 60));
+    claims.subject = Some("ann".to_owned());
+    claims.peers_max = Some(2);
+    let token = keys.sign(claims);
+    let (_first, _) = ask(&relay, &token).await;
+    let (_second, head) = ask(&relay, &token).await;
+    assert_eq!(status(&head), "101");
+    let (_, head) = ask(&relay, &token).await;
+    assert_eq!(status(&head), "429");
+    assert_eq!(common::retry_after(&head), 30);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_of_other_origins_are_refused_with_a_cause_of_their_own() {
+    let access = Access {
+        origins: Origins::new(["https://app.example.org"]).expect("an origin"),
+        ..Access::default()
+    };
+    let relay = Relay::with_authorizer(Config::default(), AccessAuthorizer::new(access));
+    let relay = relay.expect("valid settings");
+    for (origin, expected) in [
+        ("https://app.example.org", "101"),
+        ("https://evil.example", "403"),
+    ] {
+        let request = request("", [("Origin", origin)]);
+        let (_wire, head) = Wire::request(dial(&relay), &request).await;
+        assert_eq!(status(&head), expected, "{origin}");
+        assert_eq!(header(&head, "www-authenticate"), None);
+    }
+    let refusals = relay.stats().refusals;
+    assert!(
+        refusals.contains(&(RefusalCause::Origin, 1)),
+        "{refusals:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_header_that_comes_twice_lets_nobody_in() {
+    let keys = keys(1);
+    let mut access = keys.access.clone();
+    access.origins = Origins::new(["https://a.example"]).expect("an origin");
+    let authorizer = AccessAuthorizer::with_clock(access, clock(START));
+    let relay = Relay::with_authorizer(Config::default(), authorizer).expect("valid settings");
+    let (good, origin) = (format!("Bearer {}", keys.token(60)), "https://a.example");
+    for (headers, expected) in [
+        (
+            [
+                ("Authorization", good.as_str()),
+                ("Authorization", &good),
+                ("Origin", origin),
+            ],
+            "401",
+        ),
+        (
+            [
+                ("Authorization", &good),
+                ("Authorization", "Basic YTpi"),
+                ("Origin", origin),
+            ],
+            "401",
+        ),
+        (
+            [
+                ("Authorization", &good),
+                ("Origin", origin),
+                ("Origin", origin),
+            ],
+            "403",
+        ),
+        (
+            [
+                ("Authorization", &good),
+                ("Origin", "https://\u{fc}.example"),
+                ("X-A", "b"),
+            ],
+            "403",
+        ),
+        (
+            [("Authorization", &good), ("Origin", origin), ("X-A", "b")],
+            "101",
+        ),
+    ] {
+        let (_wire, head) = Wire::request(dial(&relay), &request("", headers)).await;
+        assert_eq!(status(&head), expected, "{headers:?}");
+    }
+}
+
+/// Whatever the order in which somebody writes it, and whether or not the relay asks for tokens.
+#[tokio::test(start_paused = true)]
+async fn a_token_beside_its_marker_is_never_sent_back() {
+    let keys = keys(1);
+    let token = keys.token(60);
+    let open = common::relay(|_| {});
+    for (relay, offered) in [
+        (&keys.relay(), format!("signal-token, {token}")),
+        (&open, format!("signal-token, {token}")),
+        (&open, format!("{token}, signal-token")),
+        (&open, format!("{token},chat,signal-token")),
+    ] {
+        let request = request("", [("Sec-WebSocket-Protocol", offered.as_str())]);
+        let (_wire, head) = Wire::request(dial(relay), &request).await;
+        assert_eq!(status(&head), "101", "{offered}");
+        let chosen = header(&head, "sec-websocket-protocol");
+        assert_eq!(chosen, Some("signal-token"), "{offered}");
+        assert!(!head.contains(&token), "{head}");
+    }
+}
+
+#[test]
+fn an_authorizer_prints_no_key() {
+    let key = NewKey::from_seed(Algorithm::Hs256, None, [7; 32]).private_jwk();
+    let access = Access {
+        tokens: Some(TokenVerifier::new(&key).expect("a key")),
+        ..Access::default()
+    };
+    let printed = format!("{:?}", AccessAuthorizer::new(access));
+    let parsed: Value = serde_json::from_str(&key).expect("JSON");
+    let secret = parsed["k"].as_str().expect("a secret");
+    assert!(
+        !printed.contains(secret) && !printed.contains("7, 7"),
+        "{printed}"
+    );
+}
+
+#[derive(Deserialize)]
+struct Vectors {
+    relays: BTreeMap<String, Policy>,
+    rows: Vec<Row>,
+}
+
+#[derive(Deserialize)]
+struct Policy {
+    keys: Option<Value>,
+    audience: Option<String>,
+    origins: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    name: String,
+    relay: String,
+    now: Option<u64>,
+    query: Option<String>,
+    headers: Vec<(String, String)>,
+    expected: Expected,
+}
+
+#[derive(Deserialize)]
+struct Expected {
+    status: u16,
+    error: Option<String>,
+    challenge: Option<String>,
+    protocol: Option<String>,
+    #[serde(default)]
+    may_subscribe: Vec<String>,
+    #[serde(default)]
+    may_not_subscribe: Vec<String>,
+    #[serde(default)]
+    may_publish: Vec<String>,
+    #[serde(default)]
+    may_not_publish: Vec<String>,
+}
+
+/// The vectors that `signal-access` and the Worker are held to as well.
+#[tokio::test(start_paused = true)]
+async fn the_shared_vectors_are_judged_as_written() {
+    let text = include_str!("../../signal-access/vectors/tokens.json");
+    let vectors: Vectors = serde_json::from_str(text).expect("the form of the file");
+    assert!(vectors.rows.len() > 100);
+    for row in &vectors.rows {
+        check(row, &vectors.relays[&row.relay]).await;
+    }
+}
+
+async fn check(row: &Row, policy: &Policy) {
+    let (name, expected) = (&row.name, &row.expected);
+    let relay = start(policy, row.now.unwrap_or(START));
+    let query = row.query.as_ref().map(|query| format!("?{query}"));
+    let headers = row.headers.iter();
+    let headers = headers.map(|(name, value)| (name.as_str(), value.as_str()));
+    let request = request(query.as_deref().unwrap_or_default(), headers);
+    let (mut peer, head) = Wire::request(dial(&relay), &request).await;
+    assert_eq!(status(&head), expected.status.to_string(), "{name}");
+    let challenge = header(&head, "www-authenticate");
+    assert_eq!(challenge, expected.challenge.as_deref(), "{name}");
+    if expected.status != 101 {
+        let error = expected.error.as_deref().unwrap_or_default();
+        let result = (AuthResult::from_name(error), 1);
+        let auth = relay.stats().auth;
+        assert!(auth.contains(&result), "{name}: {auth:?}");
+        return;
+    }
+    if let Some(protocol) = &expected.protocol {
+        let chosen = header(&head, "sec-websocket-protocol");
+        assert_eq!(chosen, Some(protocol.as_str()), "{name}");
+    }
+    let mut subscriptions = 0;
+    for (topics, is_allowed) in [
+        (&expected.may_subscribe, true),
+        (&expected.may_not_subscribe, false),
+    ] {
+        for topic in topics {
+            let message = serde_json::json!({"type": "subscribe", "topics": [topic]});
+            peer.send(&message.to_string()).await;
+            peer.settle().await;
+            subscriptions += u64::from(is_allowed);
+            assert_eq!(
+                relay.stats().subscriptions,
+                subscriptions,
+                "{name}: {topic}"
+            );
+        }
+    }
+    let message = serde_json::json!({"type": "unsubscribe", "topics": expected.may_subscribe});
+    peer.send(&message.to_string()).await;
+    let mut ignored = 0;
+    for (topics, is_allowed) in [
+        (&expected.may_publish, true),
+        (&expected.may_not_publish, false),
+    ] {
+        for topic in topics {
+            let message = serde_json::json!({"type": "publish", "topic": topic});
+            peer.send(&message.to_string()).await;
+            peer.settle().await;
+            ignored += u64::from(!is_allowed);
+            let not_granted = (Ignored::NotGranted, ignored);
+            assert!(
+                relay.stats().ignored.contains(&not_granted),
+                "{name}: {topic}"
+            );
+        }
+    }
+}
+
+fn start(policy: &Policy, now: u64) -> Relay {
+    let tokens = policy.keys.as_ref().map(|keys| {
+        let verifier = TokenVerifier::new(&keys.to_string()).expect("keys");
+        match &policy.audience {
+            Some(audience) => verifier.with_audience(audience),
+            None => verifier,
+        }
+    });
+    let access = Access {
+        origins: Origins::new(policy.origins.iter().map(String::as_str)).expect("origins"),
+        tokens,
+    };
+    // Some rows carry tokens that are too long.
+    let config = common::config(|config| config.header_bytes_max = 64 * 1024);
+    let authorizer = AccessAuthorizer::with_clock(access, clock(now));
+    Relay::with_authorizer(config, authorizer).expect("valid settings")
+}
+
+/// A closure decides by what a token says, as an application may.
+#[tokio::test(start_paused = true)]
+async fn an_application_may_judge_by_the_claims_itself() {
+    let keys = keys(1);
+    let verifier = keys.access.tokens.clone().expect("a key");
+    let now = clock(START);
+    let judge = move |request: &UpgradeRequest<'_>| {
+        let token = request
+            .uri
+            .query()
+            .and_then(|query| query.strip_prefix("token="));
+        let claims = verifier.verify(token.unwrap_or_default(), now());
+        claims
+            .map(|claims| signal_tokio::Grant::new(claims.subscribe, TopicSet::none()))
+            .map_err(|error| {
+                let status = signal_tokio::http::StatusCode::UNAUTHORIZED;
+                signal_tokio::Refusal::new(status, error.to_string())
+            })
+    };
+    let relay = Relay::with_authorizer(Config::default(), judge).expect("valid settings");
+    let (mut ann, head) = ask(&relay, &keys.token(60)).await;
+    assert_eq!(status(&head), "101");
+    ann.publish("t", 1).await;
+    ann.settle().await;
+    let not_granted = (Ignored::NotGranted, 1);
+    assert!(relay.stats().ignored.contains(&not_granted));
+}
