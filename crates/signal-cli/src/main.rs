@@ -1,5 +1,6 @@
 //! The `signal` command. What it does stands in the README and in `signal --help`.
 
+mod admin;
 mod bench;
 mod check;
 mod cli;

@@ -11,11 +11,13 @@ mod reload;
 mod shutdown;
 pub(crate) mod tls;
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use signal_tokio::Relay;
 
+use crate::admin;
 use crate::failure::Failure;
 use crate::serve::descriptors::Descriptors;
 use crate::serve::reload::Reload;
@@ -45,8 +47,11 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
         Some(tls) => relay.serve_tls_per_core(listen, threads, tls.server_config()?),
         None => relay.serve_per_core(listen, threads),
     };
-    let serving = serving.map_err(|error| port::explain(&resolved, &error))?;
-    greeting::greet(&resolved, serving.local_address(), &descriptors);
+    let serving = serving
+        .map_err(|error| port::explain("listen", listen, resolved.origin("listen"), &error))?;
+    let admin = start_admin(&resolved, &relay)?;
+    greeting::greet(&resolved, serving.local_address(), admin, &descriptors);
+    admin.into_iter().for_each(admin::warn_if_open);
     warn_of_few_descriptors(&resolved, &descriptors);
     if let Some(tls) = &reload.tls {
         tls.tell_validity();
@@ -57,6 +62,15 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
     }
     serving.join();
     Ok(ExitCode::SUCCESS)
+}
+
+/// Serves the admin address, if one is set.
+fn start_admin(resolved: &Resolved, relay: &Relay) -> Result<Option<SocketAddr>, Failure> {
+    const NAME: &str = "admin_listen";
+    admin::start(resolved, relay).map_err(|error| match resolved.settings.admin_listen {
+        Some(address) => port::explain(NAME, address, resolved.origin(NAME), &error),
+        None => Failure::other(error, "this should not happen, please report it"),
+    })
 }
 
 fn warn_of_few_descriptors(resolved: &Resolved, descriptors: &Descriptors) {

@@ -24,11 +24,15 @@ pub(crate) use value::parse_time;
 
 /// The port of y-webrtc's own server.
 pub(crate) const PORT: u16 = 4444;
+/// The port in examples of `admin_listen`.
+pub(crate) const ADMIN_PORT: u16 = 9090;
 
 /// Everything `serve` needs to know.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
+    /// Where metrics and the page for people are served, if anywhere.
+    pub(crate) admin_listen: Option<SocketAddr>,
     pub(crate) threads: usize,
     /// The certificate of `wss://`; both files or none.
     pub(crate) tls_cert: Option<PathBuf>,
@@ -51,6 +55,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             listen: (IpAddr::V4(Ipv4Addr::LOCALHOST), PORT).into(),
+            admin_listen: None,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             tls_cert: None,
             tls_key: None,

@@ -103,13 +103,32 @@ pub(crate) fn build_page(_: &Tools) -> Result<(), Stop> {
     run(command(npm(), ["run", "build"]).current_dir(&folder))
 }
 
+/// The page at the admin address, in the same browser.
+pub(crate) fn status_page(tools: &Tools) -> Result<(), Stop> {
+    tools.node_modules()?;
+    let chromium = tools.chromium()?;
+    let admin = format!("127.0.0.1:{}", workspace::free_port()?);
+    let url = format!("http://{admin}");
+    run_script_serving(
+        "status.js",
+        &["--chromium", &chromium.to_string_lossy(), "--admin", &url],
+        &["--admin-listen", &admin],
+    )
+}
+
 fn run_script(script: &str, options: &[&str]) -> Result<(), Stop> {
+    run_script_serving(script, options, &[])
+}
+
+/// Runs a script against a relay with these settings.
+fn run_script_serving(script: &str, options: &[&str], settings: &[&str]) -> Result<(), Stop> {
     let signal = built_signal()?;
     let address = format!("127.0.0.1:{}", workspace::free_port()?);
     let mut node = command("node", [workspace::acceptance().join(script)]);
     node.args(options);
     node.args(["--url", &format!("ws://{address}"), "--"]);
     node.arg(signal).args(["serve", "--listen", &address]);
+    node.args(settings);
     run(&mut node)
 }
 

@@ -137,6 +137,11 @@ const STEPS: &[Step] = &[
         about: "two tabs in Chromium share a text",
         run: clients::browser,
     },
+    Step {
+        name: "status-page",
+        about: "the page at the admin address, in Chromium",
+        run: clients::status_page,
+    },
 ];
 
 fn main() -> ExitCode {

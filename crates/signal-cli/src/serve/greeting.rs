@@ -10,7 +10,12 @@ const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 
 /// Says where the relay listens and how an app finds it: to a person, or in the log.
-pub(crate) fn greet(resolved: &Resolved, address: SocketAddr, descriptors: &Descriptors) {
+pub(crate) fn greet(
+    resolved: &Resolved,
+    address: SocketAddr,
+    admin: Option<SocketAddr>,
+    descriptors: &Descriptors,
+) {
     let url = url(resolved, address);
     let app = format!("new WebrtcProvider('my-room', doc, {{ signaling: ['{url}'] }})");
     let peers_max = resolved.settings.relay.peers_max;
@@ -27,12 +32,16 @@ pub(crate) fn greet(resolved: &Resolved, address: SocketAddr, descriptors: &Desc
             url,
             app,
             peers_max,
+            admin = admin.map(tracing::field::display),
             open_files = descriptors.limit,
             open_files_before = descriptors.raised_from,
             "listening, {reach}"
         );
         return;
     }
+    let status = admin.map_or_else(String::new, |admin| {
+        format!("{DIM}numbers{DIM:#}      http://{admin}\n  ")
+    });
     let version = env!("CARGO_PKG_VERSION");
     anstream::eprintln!(
         "\n  {BOLD}signal {version}{BOLD:#}, a signaling relay for y-webrtc apps\n\n  \
@@ -40,6 +49,7 @@ pub(crate) fn greet(resolved: &Resolved, address: SocketAddr, descriptors: &Desc
          {DIM}in your app{DIM:#}  {app}\n  \
          {DIM}check it{DIM:#}     signal check {url}\n  \
          {DIM}peers{DIM:#}        up to {peers}\n  \
+         {status}\
          {DIM}to end{DIM:#}       Ctrl-C\n"
     );
 }

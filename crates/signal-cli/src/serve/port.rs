@@ -4,22 +4,26 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::failure::Failure;
-use crate::settings::Resolved;
+use crate::settings::Origin;
 
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "there are forty kinds, few of which concern us"
 )]
-pub(crate) fn explain(resolved: &Resolved, error: &io::Error) -> Failure {
-    let address = resolved.settings.listen;
-    let origin = resolved.origin("listen");
+pub(crate) fn explain(
+    setting: &str,
+    address: SocketAddr,
+    origin: &Origin,
+    error: &io::Error,
+) -> Failure {
+    let flag = setting.replace('_', "-");
     let (what, mend) = match error.kind() {
         io::ErrorKind::AddrInUse => {
             let owner = owner(address.port()).map(|owner| format!(" by {owner}"));
             let free = SocketAddr::new(address.ip(), 0);
             (
                 format!("{address} is taken{}", owner.unwrap_or_default()),
-                format!("end that program, or listen elsewhere: --listen {free} takes a free port"),
+                format!("end that program, or listen elsewhere: --{flag} {free} takes a free port"),
             )
         }
         io::ErrorKind::PermissionDenied => (
@@ -37,10 +41,10 @@ pub(crate) fn explain(resolved: &Resolved, error: &io::Error) -> Failure {
         ),
         _ => (
             format!("cannot listen on {address}: {error}"),
-            "try another --listen".to_owned(),
+            format!("try another --{flag}"),
         ),
     };
-    Failure::other(format!("{what} (listen: {origin})"), mend)
+    Failure::other(format!("{what} ({setting}: {origin})"), mend)
 }
 
 /// The program that listens on a port, as far as this user may know.

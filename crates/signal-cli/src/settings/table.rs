@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use crate::settings::setting::{Field, Limit, Setting, Unit, millis};
 use crate::settings::text::{
-    name_of, parse_filter, parse_listen, parse_log_format, parse_path, parse_proxies, show_path,
-    show_proxies,
+    name_of, parse_admin_listen, parse_filter, parse_listen, parse_log_format, parse_path,
+    parse_proxies, show_admin_listen, show_path, show_proxies,
 };
 
 const OPEN_FILES: &str = "from the limit on open files";
@@ -20,6 +20,18 @@ pub(crate) static SETTINGS: &[Setting] = &[
             form: "IP:PORT",
             read: |s| s.listen.to_string(),
             write: |s, text| parse_listen(text).map(|listen| s.listen = listen),
+        },
+    },
+    Setting {
+        name: "admin_listen",
+        what: "Where to serve metrics, health and a page with live numbers, as 127.0.0.1:9090; anybody who reaches it can \
+               read it. off serves none",
+        limit: None,
+        default: None,
+        field: Field::Text {
+            form: "IP:PORT",
+            read: |s| show_admin_listen(s.admin_listen),
+            write: |s, text| parse_admin_listen(text).map(|listen| s.admin_listen = listen),
         },
     },
     Setting {

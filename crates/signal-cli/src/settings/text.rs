@@ -6,9 +6,26 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use signal_tokio::TrustedProxies;
 
-use crate::settings::{LogFormat, PORT};
+use crate::settings::{ADMIN_PORT, LogFormat, PORT};
+
+const OFF: &str = "off";
 
 pub(super) fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+    parse_address(text, PORT)
+}
+
+pub(super) fn parse_admin_listen(text: &str) -> Result<Option<SocketAddr>, String> {
+    if text.trim().eq_ignore_ascii_case(OFF) {
+        return Ok(None);
+    }
+    parse_address(text, ADMIN_PORT).map(Some)
+}
+
+pub(super) fn show_admin_listen(address: Option<SocketAddr>) -> String {
+    address.map_or(OFF.to_owned(), |address| address.to_string())
+}
+
+fn parse_address(text: &str, usual_port: u16) -> Result<SocketAddr, String> {
     let text = text.trim();
     if let Ok(address) = text.parse() {
         return Ok(address);
@@ -33,7 +50,7 @@ pub(super) fn parse_listen(text: &str) -> Result<SocketAddr, String> {
         }
     }
     if let Ok(ip) = text.parse::<IpAddr>() {
-        let address = SocketAddr::new(ip, PORT);
+        let address = SocketAddr::new(ip, usual_port);
         return Err(format!("the port is missing; write {address}"));
     }
     Err("not an address with a port".to_owned())

@@ -1,0 +1,106 @@
+//! `--admin-listen`: metrics, health and a page for people, apart from what clients reach.
+//!
+//! ```text
+//!  GET /             a page with live numbers
+//!      /status.json  what the page shows
+//!      /metrics      OpenMetrics text
+//!      /healthz      the process turns
+//!      /readyz       the relay takes new peers
+//! ```
+//!
+//! A thread and a runtime of its own, so that nothing here can slow down a peer.
+
+mod answer;
+mod history;
+mod page;
+mod process;
+mod server;
+mod status;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use signal_tokio::Relay;
+
+use crate::admin::history::History;
+use crate::settings::{Resolved, SETTINGS, Settings};
+
+/// All that an answer is made of.
+#[derive(Debug)]
+struct Admin {
+    relay: Relay,
+    started: Instant,
+    /// Whether only this machine can reach it, so that no name but `localhost` leads here.
+    is_local: bool,
+    limits: Vec<ShownLimit>,
+    history: Mutex<History>,
+}
+
+/// A limit in force, as the page shows it.
+#[derive(Debug, serde::Serialize)]
+struct ShownLimit {
+    name: &'static str,
+    value: String,
+    what: &'static str,
+    past: &'static str,
+}
+
+/// Serves the admin address, if one is set, until the process ends. Returns the address with its real port.
+///
+/// # Errors
+///
+/// If it cannot be listened on.
+pub(crate) fn start(resolved: &Resolved, relay: &Relay) -> io::Result<Option<SocketAddr>> {
+    let Some(address) = resolved.settings.admin_listen else {
+        return Ok(None);
+    };
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let admin = Arc::new(Admin {
+        relay: relay.clone(),
+        started: Instant::now(),
+        is_local: address.ip().is_loopback(),
+        limits: limits(&resolved.settings),
+        history: Mutex::default(),
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    std::thread::Builder::new()
+        .name("signal-admin".to_owned())
+        .spawn(move || runtime.block_on(server::serve(admin, listener)))?;
+    Ok(Some(address))
+}
+
+/// Warns of an admin address that the world may reach.
+pub(crate) fn warn_if_open(address: SocketAddr) {
+    if !address.ip().is_loopback() {
+        tracing::warn!(
+            %address,
+            "the admin address can be reached from other machines and asks for no password: let a firewall guard it, or use \
+             127.0.0.1"
+        );
+    }
+}
+
+impl Admin {
+    fn history(&self) -> MutexGuard<'_, History> {
+        // No code that runs under this lock can panic half-way through a change.
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn limits(settings: &Settings) -> Vec<ShownLimit> {
+    let limits = SETTINGS.iter().filter_map(|setting| {
+        Some(ShownLimit {
+            name: setting.name,
+            value: setting.show(settings),
+            what: setting.what,
+            past: setting.limit?.past,
+        })
+    });
+    limits.collect()
+}

@@ -1,0 +1,156 @@
+//! What a request to the admin address is answered.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderName, HeaderValue,
+    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use signal_tokio::metrics;
+use signal_tokio::metrics::prometheus_client::registry::Registry;
+
+use crate::admin::process::ProcessCollector;
+use crate::admin::{Admin, page, status};
+
+type Answer = Response<Full<Bytes>>;
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const PATHS: &str = "/ /status.json /metrics /healthz /readyz";
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
+pub(super) async fn answer(admin: &Admin, request: &Parts) -> Answer {
+    let mut answer = if admin.is_local && !names_this_machine(request) {
+        text(
+            StatusCode::MISDIRECTED_REQUEST,
+            "this address answers only to localhost and to IP addresses",
+        )
+    } else if matches!(request.method, Method::GET | Method::HEAD) {
+        read(admin, request.uri.path()).await
+    } else {
+        let mut answer = text(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "nothing can be changed here",
+        );
+        let allowed = HeaderValue::from_static("GET, HEAD");
+        answer.headers_mut().insert(ALLOW, allowed);
+        answer
+    };
+    for (name, value) in [
+        (CACHE_CONTROL, "no-store"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (REFERRER_POLICY, "no-referrer"),
+        (RESOURCE_POLICY, "same-origin"),
+    ] {
+        let headers = answer.headers_mut();
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    answer
+}
+
+async fn read(admin: &Admin, path: &str) -> Answer {
+    match path {
+        "/" => {
+            let mut answer = body(StatusCode::OK, "text/html; charset=utf-8", page::HTML);
+            let headers = answer.headers_mut();
+            headers.insert(CONTENT_SECURITY_POLICY, page::POLICY.clone());
+            answer
+        }
+        "/status.json" => body(StatusCode::OK, "application/json", status::json(admin)),
+        "/metrics" => body(StatusCode::OK, metrics::CONTENT_TYPE, all_metrics(admin)),
+        "/healthz" | "/readyz" => relays_own(admin, path).await,
+        _ => text(StatusCode::NOT_FOUND, format!("there is {PATHS}")),
+    }
+}
+
+/// What the relay's own address answers to this path, whatever the headers of the request are.
+async fn relays_own(admin: &Admin, path: &str) -> Answer {
+    let request = Request::get(path).body(());
+    match request {
+        Ok(request) => {
+            admin
+                .relay
+                .upgrade(&request.into_parts().0, None)
+                .await
+                .response
+        }
+        Err(_) => text(StatusCode::BAD_REQUEST, "no path"),
+    }
+}
+
+fn all_metrics(admin: &Admin) -> String {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(admin.relay.collector()));
+    registry.register_collector(Box::new(ProcessCollector));
+    metrics::to_text(&registry)
+}
+
+/// Whether the `Host` is an address or `localhost`. A page of somebody else can have its own name lead to this machine (DNS
+/// rebinding) and would then be allowed to read what we answer, but it cannot change the name.
+fn names_this_machine(request: &Parts) -> bool {
+    let mut hosts = request.headers.get_all(HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else {
+        return false;
+    };
+    let Ok(host) = host.to_str() else {
+        return false;
+    };
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let bare = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'));
+    name.eq_ignore_ascii_case("localhost") || bare.unwrap_or(name).parse::<IpAddr>().is_ok()
+}
+
+fn text(status: StatusCode, text: impl Into<Bytes>) -> Answer {
+    body(status, TEXT, text)
+}
+
+fn body(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_that_nobody_else_can_own_are_ours() {
+        let is_ours = |host: &str| {
+            let request = Request::get("/").header(HOST, host).body(());
+            names_this_machine(&request.expect("a request").into_parts().0)
+        };
+        for ours in [
+            "localhost",
+            "LocalHost:9090",
+            "127.0.0.1:9090",
+            "[::1]:9090",
+            "[::1]",
+            "192.168.0.7",
+        ] {
+            assert!(is_ours(ours), "{ours}");
+        }
+        for other in [
+            "evil.example",
+            "evil.example:9090",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example:9090",
+            "localhost@evil.example",
+            "",
+        ] {
+            assert!(!is_ours(other), "{other}");
+        }
+        let none = Request::get("/").body(()).expect("a request");
+        assert!(!names_this_machine(&none.into_parts().0), "no host");
+    }
+}
