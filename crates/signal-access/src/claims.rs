@@ -3,11 +3,12 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use serde_json::{Map, Value};
-use signal_core::{TopicPattern, TopicSet};
+use signal_core::TopicSet;
 use thiserror::Error;
 
 use crate::object::{self, ObjectError};
 use crate::time::UnixTime;
+use crate::topics::{read_into, write_topics};
 
 /// The longest subject, in bytes: an identifier, not a document.
 pub const SUBJECT_BYTES_MAX: usize = 256;
@@ -74,11 +75,12 @@ impl Claims {
             "nbf" => self.not_before = Some(time(value).ok_or(ClaimError::NotBefore)?),
             "aud" => self.audience = audience(value).ok_or(ClaimError::Audience)?,
             "topics" => {
-                add(&mut self.subscribe, value)?;
-                add(&mut self.publish, value)?;
+                let both = topics(value)?;
+                read_into(&mut self.subscribe, both.iter().copied())?;
+                read_into(&mut self.publish, both)?;
             }
-            "subscribe" => add(&mut self.subscribe, value)?,
-            "publish" => add(&mut self.publish, value)?,
+            "subscribe" => read_into(&mut self.subscribe, topics(value)?)?,
+            "publish" => read_into(&mut self.publish, topics(value)?)?,
             "peers_max" => {
                 let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
                 self.peers_max = Some(number.ok_or(ClaimError::PeersMax)?);
@@ -101,7 +103,11 @@ impl Claims {
             (Some(_), Some(_)) | (None, _) => {}
         }
         for set in [&self.subscribe, &self.publish] {
-            if patterns(set).is_some_and(|patterns| patterns.len() > PATTERNS_MAX) {
+            let is_too_long = match set {
+                TopicSet::All => false,
+                TopicSet::Matching(patterns) => patterns.len() > PATTERNS_MAX,
+            };
+            if is_too_long {
                 return Err(ClaimError::TooManyTopics);
             }
         }
@@ -130,10 +136,10 @@ impl Claims {
             }
         }
         if self.subscribe == self.publish {
-            insert("topics", written(&self.subscribe)?);
+            insert("topics", write_topics(&self.subscribe)?.into());
         } else {
-            insert("subscribe", written(&self.subscribe)?);
-            insert("publish", written(&self.publish)?);
+            insert("subscribe", write_topics(&self.subscribe)?.into());
+            insert("publish", write_topics(&self.publish)?.into());
         }
         if let Some(peers) = self.peers_max {
             insert("peers_max", peers.into());
@@ -164,48 +170,13 @@ fn audience(value: &Value) -> Option<Vec<String>> {
     }
 }
 
-/// Adds the topics of a claim: `"name"` is one topic, `"start*"` all that begin so, `"*"` all.
-fn add(set: &mut TopicSet, claim: &Value) -> Result<(), ClaimError> {
-    for pattern in claim.as_array().ok_or(ClaimError::Topics)? {
-        let pattern = pattern.as_str().ok_or(ClaimError::Topics)?;
-        let so_far = core::mem::replace(set, TopicSet::none());
-        *set = match pattern.split_once('*') {
-            Some(("", "")) => TopicSet::All,
-            Some((start, "")) => so_far.prefix(start),
-            // Who writes a star in the middle means something that patterns cannot say.
-            Some(_) => return Err(ClaimError::Pattern),
-            None if pattern.is_empty() => return Err(ClaimError::Pattern),
-            None => so_far.exact(pattern),
-        };
-    }
-    Ok(())
-}
-
-fn written(set: &TopicSet) -> Result<Value, ClaimError> {
-    let Some(patterns) = patterns(set) else {
-        return Ok(alloc::vec!["*"].into());
-    };
-    let texts: Result<Vec<String>, ClaimError> = patterns.iter().map(pattern).collect();
-    texts.map(Value::from)
-}
-
-fn pattern(pattern: &TopicPattern) -> Result<String, ClaimError> {
-    let (text, end) = match pattern {
-        TopicPattern::Exact(name) => (name, ""),
-        TopicPattern::Prefix(start) => (start, "*"),
-    };
-    if text.is_empty() || text.contains('*') {
-        return Err(ClaimError::Pattern);
-    }
-    Ok([text, end].concat())
-}
-
-/// None if the set is all topics.
-fn patterns(set: &TopicSet) -> Option<&[TopicPattern]> {
-    match set {
-        TopicSet::All => None,
-        TopicSet::Matching(patterns) => Some(patterns),
-    }
+/// The topics of a claim: an array of patterns.
+fn topics(claim: &Value) -> Result<Vec<&str>, ClaimError> {
+    let patterns = claim.as_array().ok_or(ClaimError::Topics)?;
+    patterns
+        .iter()
+        .map(|pattern| pattern.as_str().ok_or(ClaimError::Topics))
+        .collect()
 }
 
 /// Which claim makes no sense.

@@ -37,6 +37,8 @@ mod time;
 #[cfg(feature = "tokens")]
 mod token;
 #[cfg(feature = "tokens")]
+mod topics;
+#[cfg(feature = "tokens")]
 mod verifier;
 
 #[cfg(feature = "tokens")]
@@ -59,5 +61,7 @@ pub use redact::redact;
 pub use signer::{SignError, TokenSigner};
 #[cfg(feature = "tokens")]
 pub use time::UnixTime;
+#[cfg(feature = "tokens")]
+pub use topics::{read_topics, write_topics};
 #[cfg(feature = "tokens")]
 pub use verifier::{KEYS_MAX, LEEWAY, TOKEN_BYTES_MAX, TokenVerifier};

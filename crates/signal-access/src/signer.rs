@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::claims::{ClaimError, Claims};
 use crate::key::{Algorithm, Jwk, KeyError, KeyProblem, Material};
+use crate::new_key::NewKey;
 use crate::token::encode;
 use crate::verifier::TOKEN_BYTES_MAX;
 
@@ -62,6 +63,16 @@ impl TokenSigner {
         match self.secret {
             Secret::Hs256(_) => Algorithm::Hs256,
             Secret::Ed25519(_) => Algorithm::EdDsa,
+        }
+    }
+
+    /// The half of the key that only verifies, as a JWK. HS256 has none: its one key does both.
+    pub fn public_jwk(&self) -> Option<String> {
+        match &self.secret {
+            Secret::Hs256(_) => None,
+            Secret::Ed25519(key) => {
+                NewKey::from_seed(Algorithm::EdDsa, self.id.as_deref(), key.to_bytes()).public_jwk()
+            }
         }
     }
 

@@ -101,6 +101,18 @@ impl TokenVerifier {
     ///
     /// Why it is refused. The signature is judged before anything that it signs.
     pub fn verify(&self, token: &str, now: UnixTime) -> Result<Claims, TokenError> {
+        let claims = self.read(token)?;
+        self.judge(&claims, now)?;
+        Ok(claims)
+    }
+
+    /// Verifies only the signature of a token and returns what it claims, though it may be expired or for somebody else: to
+    /// tell a person what is wrong with it, not to let anybody in.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be read.
+    pub fn read(&self, token: &str) -> Result<Claims, TokenError> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(TokenError::TooLong);
         }
@@ -109,9 +121,7 @@ impl TokenVerifier {
         if !candidates.iter().any(|key| key.has_signed(&token)) {
             return Err(TokenError::Signature);
         }
-        let claims = Claims::parse(&token.claims()?).map_err(TokenError::Claims)?;
-        self.judge(&claims, now)?;
-        Ok(claims)
+        Claims::parse(&token.claims()?).map_err(TokenError::Claims)
     }
 
     /// The keys that may have signed a token with this header.

@@ -8,6 +8,7 @@ use crate::bench::BenchArgs;
 use crate::check::CheckArgs;
 use crate::config::ConfigArgs;
 use crate::settings::Given;
+use crate::token::TokenArgs;
 
 /// A signaling relay for y-webrtc apps, and a check for any such server.
 ///
@@ -46,6 +47,8 @@ pub(crate) enum Command {
     Bench(Box<BenchArgs>),
     /// Check or print the settings that `serve` would use
     Config(ConfigArgs),
+    /// Make keys, sign tokens, and tell what a token allows
+    Token(TokenArgs),
     /// Print a script that completes commands and flags
     Completions {
         /// Where to complete

@@ -9,6 +9,7 @@ mod failure;
 mod serve;
 mod settings;
 mod show;
+mod token;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -58,6 +59,11 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
             serve::descriptors::Descriptors::raise();
             print(&args.run().map_err(Failure::Settings)?);
             Ok(ExitCode::SUCCESS)
+        }
+        Command::Token(args) => {
+            let (text, exit_code) = args.run()?;
+            print(&text);
+            Ok(exit_code)
         }
         Command::Completions { shell } => {
             let mut script = Vec::new();

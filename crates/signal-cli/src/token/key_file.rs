@@ -1,0 +1,60 @@
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use signal_access::{KeyError, KeyProblem, TokenSigner, TokenVerifier};
+
+use crate::failure::Failure;
+use crate::token::usage;
+
+/// The file with the key.
+#[derive(Args, Debug)]
+pub(crate) struct KeyFile {
+    /// The file with the key: a JWK, or a JWK Set, as `signal token key` prints it
+    #[arg(long = "key-file", value_name = "FILE", env = "SIGNAL_TOKEN_KEY_FILE")]
+    path: PathBuf,
+}
+
+impl KeyFile {
+    pub(crate) fn signer(&self) -> Result<TokenSigner, Failure> {
+        TokenSigner::new(&read(&self.path)?).map_err(|error| explain(&self.path, &error))
+    }
+
+    pub(crate) fn verifier(&self) -> Result<TokenVerifier, Failure> {
+        TokenVerifier::new(&read(&self.path)?).map_err(|error| explain(&self.path, &error))
+    }
+}
+
+pub(crate) fn read(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| {
+        usage(
+            format!("the key file {} cannot be read: {error}", path.display()),
+            format!(
+                "check the path and who may read it; a new key is made by: signal token key --out {}",
+                path.display()
+            ),
+        )
+    })
+}
+
+pub(crate) fn explain(path: &Path, error: &KeyError) -> Failure {
+    usage(
+        format!("the key file {} cannot be used: {error}", path.display()),
+        mend(error),
+    )
+}
+
+/// What to do about a key that cannot be used.
+pub(crate) fn mend(error: &KeyError) -> &'static str {
+    match error {
+        KeyError::TooMany(_) => "take out keys whose tokens have all expired",
+        KeyError::SameId => "give each key a kid of its own",
+        KeyError::NotOne(_) => "name a file with the one key that is to sign",
+        KeyError::Key(_, KeyProblem::NotPrivate) => {
+            "sign with the private key; the public one is for the relay"
+        }
+        KeyError::Key(_, KeyProblem::Short) => "make a longer secret: signal token key",
+        KeyError::TooLong | KeyError::NotJwk | KeyError::NoKeys | KeyError::Key(..) | _ => {
+            "write it as `signal token key` does"
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! `signal token` as people use it.
+
+mod common;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use common::{Ran, run, run_command, signal};
+
+/// A folder that is gone at the end of the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("signal-token-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a folder can be made");
+        Self(path)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.join(name).to_str().expect("UTF-8").to_owned()
+    }
+
+    /// A new key in a file.
+    fn key(&self, name: &str, arguments: &[&str]) -> String {
+        let path = self.path(name);
+        let ran = run(&[&["token", "key", "--out", &path], arguments].concat());
+        assert_eq!(ran.code(), Some(0), "{ran:?}");
+        assert!(ran.stdout.is_empty(), "{ran:?}");
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn mint(key: &str, arguments: &[&str]) -> String {
+    let ran = run(&[&["token", "mint", "--key-file", key], arguments].concat());
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    assert_eq!(ran.stdout.lines().count(), 1, "{ran:?}");
+    ran.stdout.trim().to_owned()
+}
+
+/// Checks a token that comes by standard input.
+fn check(key: &str, token: &str, arguments: &[&str]) -> Ran {
+    let mut command = signal(&[&["token", "check", "-", "--key-file", key], arguments].concat());
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin.write_all(token.as_bytes()).expect("it reads");
+    drop(stdin);
+    let output = child.wait_with_output().expect("it ends");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    let ran = Ran {
+        status: output.status,
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+    };
+    let shows =
+        |part: &str| part.len() > 20 && (ran.stdout.contains(part) || ran.stderr.contains(part));
+    assert!(
+        !token.trim().split('.').any(shows),
+        "the token is shown: {ran:?}"
+    );
+    ran
+}
+
+#[test]
+fn a_token_is_minted_and_explained_with_either_algorithm() {
+    let folder = Folder::new("explained");
+    for algorithm in ["HS256", "eddsa"] {
+        let key = folder.key(algorithm, &["--algorithm", algorithm, "--id", "2026"]);
+        let rights = [
+            "--topics",
+            "garden,team-7/*",
+            "--publish",
+            "mail",
+            "--subject",
+            "ann",
+        ];
+        let token = mint(
+            &key,
+            &[&rights[..], &["--expires", "8h", "--peers-max", "2"]].concat(),
+        );
+        let ran = check(&key, &format!(" {token}\n"), &[]);
+        assert_eq!(ran.code(), Some(0), "{ran:?}");
+        for line in [
+            "✅ VALID: a relay with this key lets its bearer in for another 7 h 59 min",
+            "subject     \"ann\"",
+            "subscribe   \"garden\", all that begin with \"team-7/\"",
+            "publish     \"garden\", all that begin with \"team-7/\", \"mail\"",
+            " UTC (in 7 h 59 min)",
+            "at once     2 connections",
+        ] {
+            ran.says(line);
+        }
+        let by_argument = run(&["token", "check", &token, "--key-file", &key]);
+        assert_eq!(by_argument.stdout, ran.stdout);
+    }
+}
+
+#[test]
+fn the_public_half_verifies_and_does_not_sign() {
+    let folder = Folder::new("public");
+    let key = folder.key("private.jwk", &[]);
+    let public = folder.path("public.jwk");
+    let ran = run(&["token", "key", "--public", &key]);
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    assert!(!ran.stdout.contains("\"d\""), "{ran:?}");
+    std::fs::write(&public, &ran.stdout).expect("a file can be written");
+
+    let token = mint(&key, &["--topics", "*", "--expires", "1h"]);
+    let ran = check(&public, &token, &[]);
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    ran.says("topics      every topic");
+
+    let ran = run(&["token", "mint", "--key-file", &public, "--expires", "1h"]);
+    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    ran.says("it is a public key, which cannot sign");
+    ran.says("the public one is for the relay");
+
+    let shared = folder.key("shared.jwk", &["--algorithm", "HS256"]);
+    let ran = run(&["token", "key", "--public", &shared]);
+    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    ran.says("holds an HS256 key, which has no public half");
+}
+
+#[test]
+fn each_refusal_says_why_and_what_to_do() {
+    let folder = Folder::new("refusals");
+    let key = folder.key("key.jwk", &["--algorithm", "HS256", "--id", "2026"]);
+    let other = folder.key("other.jwk", &["--algorithm", "HS256", "--id", "2026"]);
+    let named = folder.key("named.jwk", &["--algorithm", "HS256", "--id", "2027"]);
+    let edwards = folder.key("edwards.jwk", &["--id", "2026"]);
+    let token = |key: &str, more: &[&str]| {
+        mint(key, &[&["--topics", "*", "--expires", "1h"], more].concat())
+    };
+    let good = token(&key, &[]);
+    let expired = include_str!("../../signal-access/vectors/tokens.json");
+    let expired: serde_json::Value = serde_json::from_str(expired).expect("JSON");
+    let row = expired["rows"]
+        .as_array()
+        .and_then(|rows| rows.iter().find(|row| row["name"] == "expired in 2001"));
+    let row = row.expect("a row");
+    let old = row["query"]
+        .as_str()
+        .and_then(|query| query.strip_prefix("token="))
+        .expect("a token");
+    let old_key = folder.path("old.jwk");
+    std::fs::write(&old_key, expired["relays"]["hs256"]["keys"].to_string()).expect("a file");
+    for (key, token, arguments, why, mend) in [
+        (
+            &key,
+            "open-sesame",
+            &[][..],
+            "it is not three parts of base64url",
+            "pass the whole token",
+        ),
+        (
+            &key,
+            "",
+            &[],
+            "it is not three parts of base64url",
+            "pass the whole token",
+        ),
+        (
+            &key,
+            &good[..good.len() - 2],
+            &[],
+            "the token cannot be read",
+            "pass the whole token",
+        ),
+        (
+            &key,
+            &token(&other, &[]),
+            &[],
+            "the signature of the token is wrong",
+            "signed with another",
+        ),
+        (
+            &key,
+            &token(&named, &[]),
+            &[],
+            "names a key (kid)",
+            "add the key that signed it",
+        ),
+        (
+            &key,
+            &token(&edwards, &[]),
+            &[],
+            "signed with an algorithm",
+            "the key of the relay",
+        ),
+        (
+            &key,
+            &token(&key, &["--not-before", "30m"]),
+            &[],
+            "not valid yet",
+            "from        ",
+        ),
+        (
+            &key,
+            &token(&key, &["--audience", "relay"]),
+            &[],
+            "another audience",
+            "audience    \"relay\"",
+        ),
+        (
+            &key,
+            &good,
+            &["--audience", "relay"],
+            "another audience",
+            "token_audience",
+        ),
+        (
+            &key,
+            &"x".repeat(5_000),
+            &[],
+            "longer than 4096 bytes",
+            "name fewer topics",
+        ),
+        (
+            &old_key,
+            old,
+            &[],
+            "the token has expired",
+            "until       2001-09-09 01:46:40 UTC (",
+        ),
+    ] {
+        let ran = check(key, token, arguments);
+        assert_eq!(ran.code(), Some(1), "{ran:?}");
+        ran.says("❌ REFUSED: ");
+        ran.says(why);
+        ran.says(mend);
+    }
+    let ran = check(
+        &key,
+        &token(&key, &["--audience", "relay"]),
+        &["--audience", "relay"],
+    );
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+}
+
+#[test]
+fn a_key_that_cannot_be_used_is_told_without_showing_it() {
+    let folder = Folder::new("keys");
+    let write = |name: &str, text: &str| {
+        let path = folder.path(name);
+        std::fs::write(&path, text).expect("a file can be written");
+        path
+    };
+    let missing = folder.path("missing.jwk");
+    for (path, why) in [
+        (missing, "cannot be read"),
+        (
+            write("text.jwk", "hunter2-hunter2-hunter2"),
+            "no JSON object",
+        ),
+        (
+            write(
+                "short.jwk",
+                r#"{"kty":"oct","alg":"HS256","k":"aHVudGVyMg"}"#,
+            ),
+            "shorter than 32 bytes",
+        ),
+        (
+            write("none.jwk", r#"{"kty":"oct","k":"aHVudGVyMg"}"#),
+            "its \"alg\" is neither",
+        ),
+        (
+            write("twice.jwk", r#"{"kty":"oct","kty":"oct","k":"aHVudGVyMg"}"#),
+            "a name stands twice",
+        ),
+    ] {
+        let ran = run(&["token", "check", "a.b.c", "--key-file", &path]);
+        assert_eq!(ran.code(), Some(2), "{ran:?}");
+        ran.says(why);
+        ran.says(&path);
+        assert!(
+            !ran.stderr.contains("hunter2") && !ran.stderr.contains("aHVudGVyMg"),
+            "{ran:?}"
+        );
+    }
+}
+
+#[test]
+fn claims_that_make_no_sense_are_not_signed() {
+    let folder = Folder::new("claims");
+    let key = folder.key("key.jwk", &[]);
+    for (arguments, why) in [
+        (
+            &["--topics", "team-*-notes", "--expires", "1h"][..],
+            "a * that is not its end",
+        ),
+        (&["--topics", "", "--expires", "1h"], "a topic is empty"),
+        (&["--topics", "*"], "--expires"),
+        (&["--topics", "*", "--expires", "soon"], "such as 8h"),
+        (&["--topics", "*", "--expires", "0s"], "a second at least"),
+        (
+            &["--topics", "*", "--expires", "1h", "--peers-max", "2"],
+            "--subject",
+        ),
+        (
+            &[
+                "--topics",
+                "*",
+                "--expires",
+                "1h",
+                "--subject",
+                "ann",
+                "--peers-max",
+                "0",
+            ],
+            "\"peers_max\" is no number",
+        ),
+    ] {
+        let ran = run(&[&["token", "mint", "--key-file", &key], arguments].concat());
+        assert_eq!(ran.code(), Some(2), "{ran:?}");
+        ran.says(why);
+        assert!(ran.stdout.is_empty(), "{ran:?}");
+    }
+    let ran = run(&["token", "mint", "--key-file", &key, "--expires", "1h"]);
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    ran.says("allows no topic at all");
+}
+
+#[test]
+fn a_key_is_never_overwritten_and_is_only_for_its_owner() {
+    let folder = Folder::new("files");
+    let key = folder.key("key.jwk", &[]);
+    let before = std::fs::read_to_string(&key).expect("a key");
+    let ran = run(&["token", "key", "--out", &key]);
+    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    ran.says("name a file that does not exist yet");
+    assert_eq!(std::fs::read_to_string(&key).expect("a key"), before);
+    only_for_its_owner(Path::new(&key));
+    let printed = [run(&["token", "key"]).stdout, run(&["token", "key"]).stdout];
+    assert_ne!(printed[0], printed[1], "keys are random");
+}
+
+#[cfg(unix)]
+fn only_for_its_owner(path: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = std::fs::metadata(path)
+        .expect("a file")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o077, 0, "{mode:o}");
+}
+
+#[cfg(not(unix))]
+fn only_for_its_owner(_: &Path) {}
+
+#[test]
+fn the_key_file_may_come_from_the_environment() {
+    let folder = Folder::new("environment");
+    let key = folder.key("key.jwk", &[]);
+    let ran = run_command(
+        signal(&["token", "mint", "--topics", "*", "--expires", "1d"])
+            .env("SIGNAL_TOKEN_KEY_FILE", &key),
+    );
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    assert_eq!(check(&key, &ran.stdout, &[]).code(), Some(0));
+}
