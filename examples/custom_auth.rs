@@ -1,16 +1,22 @@
 //! A relay that asks who may come in: `cargo run -p examples --example custom_auth`.
 //!
-//! Here a user may subscribe and publish to the rooms of their team, and listen in the lobby. In a page:
-//! `new WebrtcProvider('team-7/notes', doc, { signaling: ['ws://localhost:4444/?token=ann'] })`.
+//! Here a user may subscribe and publish to the rooms of their team, listen in the lobby, and have ten connections at once. In a
+//! page: `new WebrtcProvider('team-7/notes', doc, { signaling: ['ws://localhost:4444/?token=ann'] })`.
+//!
+//! For signed tokens none of this is needed: `AccessAuthorizer` (feature `tokens`) reads them.
 
 use std::collections::HashMap;
 
 use signal_tokio::http::StatusCode;
 use signal_tokio::{
-    Authorization, Authorizer, Config, Grant, Refusal, Relay, TopicSet, UpgradeRequest,
+    Authorization, Authorizer, Config, Grant, Permit, Refusal, Relay, Subject, TopicSet,
+    UpgradeRequest,
 };
 use tokio::net::TcpListener;
 use tokio::sync::RwLock;
+
+/// Connections that each user may have at once; the next is answered with 429.
+const PEERS_MAX: u32 = 10;
 
 /// Which team a token belongs to. A real one would ask a database or check a signature.
 struct Teams {
@@ -29,7 +35,8 @@ impl Authorizer for Teams {
                 .get(token)
                 .ok_or_else(|| Refusal::new(StatusCode::UNAUTHORIZED, "unknown token"))?;
             let rooms = TopicSet::none().prefix(&format!("{team}/"));
-            Ok(Grant::new(rooms.clone().exact("lobby"), rooms).into())
+            let grant = Grant::new(rooms.clone().exact("lobby"), rooms);
+            Ok(Permit::from(grant).subject(Subject::new(token, PEERS_MAX)))
         })
     }
 }
