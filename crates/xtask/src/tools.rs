@@ -47,6 +47,16 @@ pub(crate) const SETUP: &[Step] = &[
         run: |tools| tools.nginx().and_then(|_| tools.caddy()).map(drop),
     },
     Step {
+        name: "systemd",
+        about: "what judges a systemd unit, and strace",
+        run: |tools| {
+            tools
+                .systemd_analyze()
+                .and_then(|_| tools.strace())
+                .map(drop)
+        },
+    },
+    Step {
         name: "wasm",
         about: "a standard library for WebAssembly",
         run: |_| wasm::Toolchain::find().map(drop),
@@ -67,6 +77,8 @@ pub(crate) struct Tools {
     yrs_warp: OnceCell<Result<PathBuf, Stop>>,
     nginx: OnceCell<Result<PathBuf, Stop>>,
     caddy: OnceCell<Result<PathBuf, Stop>>,
+    strace: OnceCell<Result<PathBuf, Stop>>,
+    systemd_analyze: OnceCell<Result<PathBuf, Stop>>,
     worker_modules: OnceCell<Result<PathBuf, Stop>>,
     worker_programs: OnceCell<Result<PathBuf, Stop>>,
     worker: OnceCell<Result<PathBuf, Stop>>,
@@ -100,7 +112,21 @@ impl Tools {
     /// The proxy of `examples/caddy`.
     pub(crate) fn caddy(&self) -> Result<PathBuf, Stop> {
         self.caddy
-            .get_or_init(|| find_program("caddy", "Caddy"))
+            .get_or_init(|| find_program("caddy", "caddy"))
+            .clone()
+    }
+
+    /// Shows which system calls a program makes.
+    pub(crate) fn strace(&self) -> Result<PathBuf, Stop> {
+        self.strace
+            .get_or_init(|| find_program("strace", "strace"))
+            .clone()
+    }
+
+    /// Judges the unit of `examples/systemd`; systemd itself need not run.
+    pub(crate) fn systemd_analyze(&self) -> Result<PathBuf, Stop> {
+        self.systemd_analyze
+            .get_or_init(|| find_program("systemd-analyze", "systemd"))
             .clone()
     }
 
@@ -291,20 +317,16 @@ pub(crate) fn apt_install(packages: &[&str], what: &str) -> Result<(), Stop> {
     .concat())
 }
 
-/// A program whose Debian package has its name.
-fn find_program(name: &str, what: &str) -> Result<PathBuf, Stop> {
+/// A program of a Debian package.
+fn find_program(name: &str, package: &str) -> Result<PathBuf, Stop> {
     // Debian keeps servers where the PATH of an ordinary user does not lead.
     let sbin = Path::new("/usr/sbin").join(name);
     let known = || on_path(&[name]).or_else(|| sbin.is_file().then(|| sbin.clone()));
     if let Some(path) = known() {
         return Ok(path);
     }
-    apt_install(&[name], what)?;
-    known().ok_or_else(|| {
-        Stop::Failed(format!(
-            "apt-get installed {name}, but it is not to be found"
-        ))
-    })
+    apt_install(&[package], name)?;
+    known().ok_or_else(|| Stop::Failed(format!("{package} is installed, and {name} is not there")))
 }
 
 /// The first of these programs that is on the `PATH`.

@@ -24,8 +24,15 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The command, in an environment of its own.
 pub fn signal(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_signal"));
-    command.args(arguments).stdin(Stdio::null());
+    let mut command = clean(env!("CARGO_BIN_EXE_signal"));
+    command.args(arguments);
+    command
+}
+
+/// Any command, with nothing in its environment that concerns ours.
+pub fn clean(program: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
         if name.starts_with("SIGNAL_") || ["PORT", "NO_COLOR", "CLICOLOR_FORCE"].contains(&&*name) {
@@ -33,6 +40,16 @@ pub fn signal(arguments: &[&str]) -> Command {
         }
     }
     command
+}
+
+/// A program that `cargo xtask test` installs and names by a variable. Without it a test skips itself, except in CI.
+pub fn program(variable: &str) -> Option<std::path::PathBuf> {
+    let program = std::env::var_os(variable).map(Into::into);
+    if program.is_none() {
+        assert!(std::env::var_os("CI").is_none(), "{variable} is not set");
+        eprintln!("skipped: {variable} names no program");
+    }
+    program
 }
 
 /// Runs the command to its end.
@@ -148,16 +165,17 @@ impl Relay {
 
     #[cfg(target_os = "linux")]
     fn status(&self, name: &str) -> u64 {
+        self.status_of(name).parse().expect("a number")
+    }
+
+    /// The first word of a line of `/proc/PID/status`.
+    #[cfg(target_os = "linux")]
+    pub fn status_of(&self, name: &str) -> String {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
         let status = status.expect("the process lives");
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix(name))
-            .expect("the line");
-        line.trim()
-            .trim_end_matches(" kB")
-            .parse()
-            .expect("a number")
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let word = line.and_then(|line| line.split_whitespace().next());
+        word.expect("the line").to_owned()
     }
 
     /// Waits for a line of the log.

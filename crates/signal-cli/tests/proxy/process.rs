@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::common::PATIENCE;
 use crate::common::certificate::Certificate;
+use crate::common::{PATIENCE, program};
 
 const NGINX: &str = include_str!("../../../../examples/nginx/signal.conf");
 const CADDY: &str = include_str!("../../../../examples/caddy/Caddyfile");
@@ -159,16 +159,6 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-/// Where the proxy is, unless it was not installed; CI insists on it.
-fn program(variable: &str) -> Option<PathBuf> {
-    let program = std::env::var_os(variable).map(PathBuf::from);
-    if program.is_none() {
-        assert!(std::env::var_os("CI").is_none(), "{variable} is not set");
-        eprintln!("skipped: {variable} names no proxy");
-    }
-    program
 }
 
 /// Replaces what must differ in a test; each piece must stand in the example.
