@@ -18,10 +18,13 @@ mod client;
 mod conformance;
 mod faults;
 mod front;
+#[path = "../../../signal-access/vectors/live.rs"]
+mod live;
 mod seed;
 mod server;
 mod sleep;
 mod tokens;
+mod vectors;
 
 use std::sync::Arc;
 

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use signal_core::Instant;
@@ -48,7 +48,7 @@ pub(crate) struct Workerd {
     child: Mutex<Child>,
     evictions: AtomicUsize,
     /// How many milliseconds its clock is ahead.
-    ahead: AtomicU64,
+    ahead: AtomicI64,
 }
 
 impl Workerd {
@@ -102,7 +102,7 @@ impl Workerd {
             settings: settings.unwrap_or_default(),
             child,
             evictions: AtomicUsize::new(0),
-            ahead: AtomicU64::new(0),
+            ahead: AtomicI64::new(0),
         };
         server.wait_until_it_serves().await;
         server
@@ -136,7 +136,18 @@ impl Workerd {
 
     /// Moves the clock of all objects on, and has one of them do what is due then.
     pub(crate) async fn advance(&self, object: &str, time: Duration) -> Result<(), String> {
-        let millis = u64::try_from(time.as_millis()).map_err(|error| error.to_string())?;
+        let millis = i64::try_from(time.as_millis()).map_err(|error| error.to_string())?;
+        self.move_clock(object, millis).await
+    }
+
+    /// Sets the clock of all objects to a time since 1970, which may be in the past.
+    pub(crate) async fn set_time(&self, time: Duration) -> Result<(), String> {
+        let now = self.now().as_millis() as i64;
+        let time = i64::try_from(time.as_millis()).map_err(|error| error.to_string())?;
+        self.move_clock("global", time - now).await
+    }
+
+    async fn move_clock(&self, object: &str, millis: i64) -> Result<(), String> {
         let object = object.replace('/', "%2F");
         let path = format!("/advance?object={object}&ms={millis}");
         match get(self.control_port, &path, &[]).await {
@@ -152,8 +163,9 @@ impl Workerd {
     /// The objects' time.
     pub(crate) fn now(&self) -> Instant {
         let elapsed = SystemTime::UNIX_EPOCH.elapsed();
-        let millis = elapsed.expect("a clock after 1970").as_millis() as u64;
-        Instant::from_millis(millis + self.ahead.load(Ordering::Relaxed))
+        let millis = elapsed.expect("a clock after 1970").as_millis() as i64;
+        let now = millis + self.ahead.load(Ordering::Relaxed);
+        Instant::from_millis(now.unsigned_abs())
     }
 
     /// How often an object was put to sleep.
