@@ -24,8 +24,8 @@ pub(crate) use value::parse_time;
 
 /// The port of y-webrtc's own server.
 pub(crate) const PORT: u16 = 4444;
-/// The port in examples of `admin_listen`.
-pub(crate) const ADMIN_PORT: u16 = 9090;
+/// The port in examples of `admin_listen`. Not 9090, which is that of Prometheus itself.
+pub(crate) const ADMIN_PORT: u16 = 9444;
 
 /// Everything `serve` needs to know.
 #[derive(Clone, Debug)]

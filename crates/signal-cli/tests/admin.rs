@@ -119,7 +119,7 @@ fn nothing_can_be_changed_and_no_other_name_leads_here() {
     assert_eq!((head.status, head.body.as_str()), (200, ""));
     assert_eq!(get(&address, "/etc/passwd").status, 404);
     assert_eq!(ask(&address, "GET", "/metrics", "localhost").status, 200);
-    for host in ["evil.example", "localhost.evil.example:9090", ""] {
+    for host in ["evil.example", "localhost.evil.example:9444", ""] {
         assert_eq!(ask(&address, "GET", "/metrics", host).status, 421, "{host}");
     }
 }
@@ -181,5 +181,5 @@ fn it_is_off_unless_asked_for_and_says_what_is_wrong() {
     ran.says("--admin-listen 127.0.0.1:0 takes a free port");
     let ran = run(&["serve", "--admin-listen", "127.0.0.1"]);
     assert_eq!(ran.code(), Some(2));
-    ran.says("the port is missing; write 127.0.0.1:9090");
+    ran.says("the port is missing; write 127.0.0.1:9444");
 }

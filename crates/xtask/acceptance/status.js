@@ -9,7 +9,7 @@ import { assert, assertEqual, check, onFinish, run, until } from './lib/checks.j
 import { relayFromArguments } from './lib/relay.js'
 
 const { relay, options } = relayFromArguments({
-  // Where the command serves its admin address, such as http://127.0.0.1:9090.
+  // Where the command serves its admin address, such as http://127.0.0.1:9444.
   admin: { type: 'string' },
   chromium: { type: 'string', default: '/usr/bin/chromium' },
   // Where pictures of the page are put, to look at; none without it.

@@ -116,6 +116,29 @@ pub(crate) fn status_page(tools: &Tools) -> Result<(), Stop> {
     )
 }
 
+/// A real Prometheus with the example's configuration, and the queries of its dashboard and alerts.
+pub(crate) fn prometheus(tools: &Tools) -> Result<(), Stop> {
+    tools.node_modules()?;
+    let prometheus = tools.prometheus()?;
+    let promtool = prometheus.with_file_name(format!("promtool{}", std::env::consts::EXE_SUFFIX));
+    let python = tools.openmetrics_parser()?;
+    let admin = format!("127.0.0.1:{}", workspace::free_port()?);
+    run_script_serving(
+        "prometheus.js",
+        &[
+            "--prometheus",
+            &prometheus.to_string_lossy(),
+            "--promtool",
+            &promtool.to_string_lossy(),
+            "--python",
+            &python.to_string_lossy(),
+            "--admin",
+            &format!("http://{admin}"),
+        ],
+        &["--admin-listen", &admin],
+    )
+}
+
 fn run_script(script: &str, options: &[&str]) -> Result<(), Stop> {
     run_script_serving(script, options, &[])
 }

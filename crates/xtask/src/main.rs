@@ -133,6 +133,11 @@ const STEPS: &[Step] = &[
         run: clients::trystero,
     },
     Step {
+        name: "prometheus",
+        about: "Prometheus scrapes a loaded relay; dashboard and alerts have data",
+        run: clients::prometheus,
+    },
+    Step {
         name: "browser",
         about: "two tabs in Chromium share a text",
         run: clients::browser,

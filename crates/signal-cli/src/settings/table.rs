@@ -24,7 +24,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "admin_listen",
-        what: "Where to serve metrics, health and a page with live numbers, as 127.0.0.1:9090; anybody who reaches it can \
+        what: "Where to serve metrics, health and a page with live numbers, as 127.0.0.1:9444; anybody who reaches it can \
                read it. off serves none",
         limit: None,
         default: None,
