@@ -2,6 +2,7 @@ use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
+use core::fmt;
 use core::net::Ipv6Addr;
 
 use thiserror::Error;
@@ -41,6 +42,11 @@ impl Origins {
             .map(|text| Pattern::new(text.trim()))
             .collect();
         patterns.map(Self)
+    }
+
+    /// The origins, each as `scheme://host`, with a port where that is not the default one.
+    pub fn patterns(&self) -> impl Iterator<Item = impl fmt::Display> {
+        self.0.iter()
     }
 
     /// Whether all origins may connect.
@@ -97,6 +103,21 @@ impl Pattern {
         }
         let below = origin.host.strip_suffix(&ours.host);
         below.is_some_and(|labels| labels.len() > 1 && labels.ends_with('.'))
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let below = if self.is_below { "*." } else { "" };
+        let Origin { scheme, host, port } = &self.origin;
+        write!(f, "{scheme}://{below}")?;
+        // Only addresses of IPv6 have colons.
+        if host.contains(':') {
+            write!(f, "[{host}]")?;
+        } else {
+            f.write_str(host)?;
+        }
+        port.map_or(Ok(()), |port| write!(f, ":{port}"))
     }
 }
 
@@ -200,6 +221,22 @@ mod tests {
         ] {
             assert!(allows(list, origin), "{list} {origin}");
         }
+    }
+
+    #[test]
+    fn origins_are_shown_as_they_can_be_written() {
+        let written = [
+            "https://app.example",
+            "http://[::1]:8000",
+            "https://*.example.org",
+        ];
+        let origins = Origins::new(["HTTPS://app.example:443", written[1], written[2]]);
+        let shown: Vec<String> = origins
+            .expect("origins")
+            .patterns()
+            .map(|one| one.to_string())
+            .collect();
+        assert_eq!(shown, written);
     }
 
     #[test]

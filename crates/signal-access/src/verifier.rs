@@ -90,6 +90,11 @@ impl TokenVerifier {
         self
     }
 
+    /// How many keys there are.
+    pub fn key_count(&self) -> usize {
+        self.keys.len()
+    }
+
     /// The audience that tokens must name.
     pub fn audience(&self) -> Option<&str> {
         self.audience.as_deref()
