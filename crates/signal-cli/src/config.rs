@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
+use crate::serve::access;
 use crate::serve::tls::Tls;
 use crate::settings::{
     Environment, Given, Limit, Mistake, Origin, Resolved, SETTINGS, Settings, resolve,
@@ -66,7 +67,12 @@ impl ConfigArgs {
 /// The settings, and the files that they name.
 fn check(given: &Given) -> Result<String, Vec<Mistake>> {
     let resolved = Arc::new(resolve(given, &Environment::read())?);
-    Tls::load(&resolved).map_err(|mistake| vec![mistake])?;
+    let tls = Tls::load(&resolved).err();
+    let access = access::load(&resolved).err();
+    let mistakes: Vec<Mistake> = tls.into_iter().chain(access).collect();
+    if !mistakes.is_empty() {
+        return Err(mistakes);
+    }
     Ok(summary(&resolved))
 }
 

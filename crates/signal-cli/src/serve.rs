@@ -1,5 +1,6 @@
 //! `signal serve`: a relay until somebody ends it.
 
+pub(crate) mod access;
 pub(crate) mod descriptors;
 mod greeting;
 mod log;
@@ -19,6 +20,7 @@ use signal_tokio::Relay;
 
 use crate::admin;
 use crate::failure::Failure;
+use crate::serve::access::Keys;
 use crate::serve::descriptors::Descriptors;
 use crate::serve::reload::Reload;
 use crate::serve::shutdown::{Ending, Shutdown};
@@ -36,11 +38,14 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
     let resolved = Arc::new(resolve(given, &Environment::read()).map_err(Failure::Settings)?);
     let settings = &resolved.settings;
     let tls = Tls::load(&resolved).map_err(|mistake| Failure::Settings(vec![mistake]))?;
+    let access = access::load(&resolved).map_err(|mistake| Failure::Settings(vec![mistake]))?;
     log::start(settings);
 
     let relay = Relay::new(settings.relay.clone())
         .map_err(|error| Failure::other(error, "correct the setting"))?;
-    let reload = Reload { tls };
+    access::set(&relay, access);
+    let keys = Keys::new(&resolved, &relay);
+    let reload = Reload { tls, keys };
     let shutdown = Shutdown::listen(&reload)?;
     let (listen, threads) = (settings.listen, settings.threads);
     let serving = match &reload.tls {
@@ -53,6 +58,7 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
     greeting::greet(&resolved, serving.local_address(), admin, &descriptors);
     admin.into_iter().for_each(admin::warn_if_open);
     warn_of_few_descriptors(&resolved, &descriptors);
+    access::warn_of_plain_tokens(&resolved);
     if let Some(tls) = &reload.tls {
         tls.tell_validity();
     }

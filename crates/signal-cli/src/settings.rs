@@ -13,6 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use signal_access::Origins;
 
 pub(crate) use given::Given;
 pub(crate) use mistake::Mistake;
@@ -37,6 +38,10 @@ pub(crate) struct Settings {
     /// The certificate of `wss://`; both files or none.
     pub(crate) tls_cert: Option<PathBuf>,
     pub(crate) tls_key: Option<PathBuf>,
+    /// The keys of tokens; without, nobody is asked for one.
+    pub(crate) token_key_file: Option<PathBuf>,
+    pub(crate) token_audience: Option<String>,
+    pub(crate) origins: Origins,
     pub(crate) log: String,
     pub(crate) log_format: LogFormat,
     pub(crate) relay: signal_tokio::Config,
@@ -59,6 +64,9 @@ impl Default for Settings {
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             tls_cert: None,
             tls_key: None,
+            token_key_file: None,
+            token_audience: None,
+            origins: Origins::default(),
             log: "info".to_owned(),
             log_format: LogFormat::Auto,
             relay: signal_tokio::Config::default(),

@@ -2,7 +2,7 @@
 
 mod check;
 mod key;
-mod key_file;
+pub(crate) mod key_file;
 mod mint;
 
 use std::process::ExitCode;

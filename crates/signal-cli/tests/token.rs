@@ -3,47 +3,11 @@
 mod common;
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 
+use common::folder::{Folder, mint};
 use common::{Ran, run, run_command, signal};
-
-/// A folder that is gone at the end of the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("signal-token-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("a folder can be made");
-        Self(path)
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.join(name).to_str().expect("UTF-8").to_owned()
-    }
-
-    /// A new key in a file.
-    fn key(&self, name: &str, arguments: &[&str]) -> String {
-        let path = self.path(name);
-        let ran = run(&[&["token", "key", "--out", &path], arguments].concat());
-        assert_eq!(ran.code(), Some(0), "{ran:?}");
-        assert!(ran.stdout.is_empty(), "{ran:?}");
-        path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn mint(key: &str, arguments: &[&str]) -> String {
-    let ran = run(&[&["token", "mint", "--key-file", key], arguments].concat());
-    assert_eq!(ran.code(), Some(0), "{ran:?}");
-    assert_eq!(ran.stdout.lines().count(), 1, "{ran:?}");
-    ran.stdout.trim().to_owned()
-}
 
 /// Checks a token that comes by standard input.
 fn check(key: &str, token: &str, arguments: &[&str]) -> Ran {
@@ -154,8 +118,7 @@ fn each_refusal_says_why_and_what_to_do() {
         .as_str()
         .and_then(|query| query.strip_prefix("token="))
         .expect("a token");
-    let old_key = folder.path("old.jwk");
-    std::fs::write(&old_key, expired["relays"]["hs256"]["keys"].to_string()).expect("a file");
+    let old_key = folder.write("old.jwk", &expired["relays"]["hs256"]["keys"].to_string());
     for (key, token, arguments, why, mend) in [
         (
             &key,

@@ -17,7 +17,12 @@ pub(crate) fn greet(
     descriptors: &Descriptors,
 ) {
     let url = url(resolved, address);
-    let app = format!("new WebrtcProvider('my-room', doc, {{ signaling: ['{url}'] }})");
+    // Only what stands in the address reaches the relay from a stock client.
+    let (token, check) = match resolved.settings.token_key_file {
+        Some(_) => ("/?token=…", " --token-file FILE"),
+        None => ("", ""),
+    };
+    let app = format!("new WebrtcProvider('my-room', doc, {{ signaling: ['{url}{token}'] }})");
     let peers_max = resolved.settings.relay.peers_max;
     let peers = match (descriptors.limit, resolved.origin("peers_max")) {
         (Some(files), Origin::Machine(_)) => {
@@ -47,7 +52,7 @@ pub(crate) fn greet(
         "\n  {BOLD}signal {version}{BOLD:#}, a signaling relay for y-webrtc apps\n\n  \
          {DIM}listening{DIM:#}    {BOLD}{url}{BOLD:#}  {DIM}{reach}{DIM:#}\n  \
          {DIM}in your app{DIM:#}  {app}\n  \
-         {DIM}check it{DIM:#}     signal check {url}\n  \
+         {DIM}check it{DIM:#}     signal check {url}{check}\n  \
          {DIM}peers{DIM:#}        up to {peers}\n  \
          {status}\
          {DIM}to end{DIM:#}       Ctrl-C\n"

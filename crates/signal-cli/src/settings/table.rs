@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use crate::settings::setting::{Field, Limit, Setting, Unit, millis};
 use crate::settings::text::{
-    name_of, parse_admin_listen, parse_filter, parse_listen, parse_log_format, parse_path,
-    parse_proxies, show_admin_listen, show_path, show_proxies,
+    name_of, parse_admin_listen, parse_filter, parse_listen, parse_log_format, parse_origins,
+    parse_path, parse_proxies, show_admin_listen, show_origins, show_path, show_proxies,
 };
 
 const OPEN_FILES: &str = "from the limit on open files";
@@ -71,6 +71,48 @@ pub(crate) static SETTINGS: &[Setting] = &[
                 s.tls_key = parse_path(text);
                 Ok(())
             },
+        },
+    },
+    Setting {
+        name: "token_key_file",
+        what: "File with the keys, a JWK or a JWK Set, by which every client must show a signed token; `signal token key` \
+               makes one. Read again on SIGHUP",
+        limit: None,
+        default: Some("none: tokens are not asked for"),
+        field: Field::Text {
+            form: "FILE",
+            read: |s| show_path(s.token_key_file.as_deref()),
+            write: |s, text| {
+                s.token_key_file = parse_path(text);
+                Ok(())
+            },
+        },
+    },
+    Setting {
+        name: "token_audience",
+        what: "Name of this relay, which each token must have as its aud; without a name, tokens must have none",
+        limit: None,
+        default: Some("none"),
+        field: Field::Text {
+            form: "NAME",
+            read: |s| s.token_audience.clone().unwrap_or_default(),
+            write: |s, text| {
+                let name = text.trim();
+                s.token_audience = (!name.is_empty()).then(|| name.to_owned());
+                Ok(())
+            },
+        },
+    },
+    Setting {
+        name: "origins",
+        what: "Web pages that may connect, by origin, with commas between them: https://app.example.org, \
+               https://*.example.org. Clients that are no browsers are let through",
+        limit: None,
+        default: Some("all"),
+        field: Field::Text {
+            form: "ORIGIN,ORIGIN",
+            read: |s| show_origins(&s.origins),
+            write: |s, text| parse_origins(text).map(|origins| s.origins = origins),
         },
     },
     Setting {

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use signal_access::Origins;
 use signal_tokio::TrustedProxies;
 
 use crate::settings::{ADMIN_PORT, LogFormat, PORT};
@@ -92,6 +93,17 @@ pub(super) fn show_proxies(proxies: &TrustedProxies) -> String {
     networks.join(",")
 }
 
+/// Reads origins with commas between them; nothing at all is every origin.
+pub(super) fn parse_origins(text: &str) -> Result<Origins, String> {
+    let origins = text.split(',').filter(|origin| !origin.trim().is_empty());
+    Origins::new(origins).map_err(|error| error.to_string())
+}
+
+pub(super) fn show_origins(origins: &Origins) -> String {
+    let origins: Vec<String> = origins.patterns().map(|one| one.to_string()).collect();
+    origins.join(",")
+}
+
 pub(super) fn name_of(format: LogFormat) -> String {
     let value = format.to_possible_value();
     value.map_or_else(String::new, |value| value.get_name().to_owned())
@@ -100,6 +112,22 @@ pub(super) fn name_of(format: LogFormat) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn origins_have_commas_between_them() {
+        let origins =
+            parse_origins("https://App.example.org:443, https://*.example.org,").expect("origins");
+        assert_eq!(
+            show_origins(&origins),
+            "https://app.example.org,https://*.example.org"
+        );
+        assert!(parse_origins(" ").expect("all").is_empty());
+        let error = parse_origins("app.example.org").expect_err("no scheme");
+        assert!(
+            error.contains("`app.example.org` is no origin such as"),
+            "{error}"
+        );
+    }
 
     #[test]
     fn proxies_are_networks_with_commas_between_them() {

@@ -7,6 +7,7 @@
 )]
 
 pub mod certificate;
+pub mod folder;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};

@@ -1,0 +1,114 @@
+//! Who may come in: keys and origins, read and exchanged while connections go on.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use signal_access::{Access, TokenVerifier};
+use signal_tokio::{AccessAuthorizer, Relay};
+
+use crate::settings::{Mistake, Resolved};
+use crate::token::key_file;
+
+const KEY_FILE: &str = "token_key_file";
+const AUDIENCE: &str = "token_audience";
+
+/// Reads what the settings say of access, with the key file.
+///
+/// # Errors
+///
+/// The key file cannot be used; the mistake says why, and nothing of what is in it.
+pub(crate) fn load(resolved: &Resolved) -> Result<Access, Mistake> {
+    let settings = &resolved.settings;
+    let tokens = match (&settings.token_key_file, &settings.token_audience) {
+        (Some(path), audience) => Some(read(resolved, path, audience.as_deref())?),
+        (None, None) => None,
+        (None, Some(_)) => {
+            let mend = "name a file with keys too, by --token-key-file, or name no audience";
+            return Err(Mistake::of(
+                resolved,
+                AUDIENCE,
+                "without keys no token is looked at",
+                mend,
+            ));
+        }
+    };
+    Ok(Access {
+        origins: settings.origins.clone(),
+        tokens,
+    })
+}
+
+fn read(
+    resolved: &Resolved,
+    path: &Path,
+    audience: Option<&str>,
+) -> Result<TokenVerifier, Mistake> {
+    let text = fs::read_to_string(path).map_err(|error| {
+        let mend = "check the path, and that the user the relay runs as may read it; `signal token key --out FILE` \
+                    makes a key";
+        Mistake::of(resolved, KEY_FILE, format!("cannot be read: {error}"), mend)
+    })?;
+    let verifier = TokenVerifier::new(&text).map_err(|error| {
+        let problem = format!("cannot be used: {error}");
+        Mistake::of(resolved, KEY_FILE, problem, key_file::mend(&error))
+    })?;
+    Ok(match audience {
+        Some(audience) => verifier.with_audience(audience),
+        None => verifier,
+    })
+}
+
+/// Lets the relay judge by this from now on.
+pub(crate) fn set(relay: &Relay, access: Access) {
+    if access.tokens.is_some() || !access.origins.is_empty() {
+        relay.set_authorizer(AccessAuthorizer::new(access));
+    }
+}
+
+/// The keys that a relay judges by, which can be read again.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    resolved: Arc<Resolved>,
+    relay: Relay,
+}
+
+impl Keys {
+    /// Those of the key file, if the settings name one.
+    pub(crate) fn new(resolved: &Arc<Resolved>, relay: &Relay) -> Option<Self> {
+        resolved.settings.token_key_file.as_ref()?;
+        Some(Self {
+            resolved: Arc::clone(resolved),
+            relay: relay.clone(),
+        })
+    }
+
+    /// Reads the keys again. Connections go on with the rights they have, new ones are judged by the new keys.
+    ///
+    /// # Errors
+    ///
+    /// They cannot be used: the old ones stay.
+    pub(crate) fn reload(&self) -> Result<(), Mistake> {
+        let access = load(&self.resolved)?;
+        let keys = access.tokens.as_ref().map_or(0, TokenVerifier::key_count);
+        set(&self.relay, access);
+        tracing::info!(keys, "the keys of tokens were read again");
+        Ok(())
+    }
+}
+
+/// Warns if tokens come over the network where anybody on the way can read and use them.
+pub(crate) fn warn_of_plain_tokens(resolved: &Resolved) {
+    let settings = &resolved.settings;
+    let is_secret = settings.tls_cert.is_some()
+        || settings.listen.ip().is_loopback()
+        // The proxy that was named ends TLS.
+        || !settings.relay.trusted_proxies.is_empty();
+    if settings.token_key_file.is_some() && !is_secret {
+        tracing::warn!(
+            listen = %settings.listen,
+            "tokens come over ws:// unencrypted, and whoever reads one can use it; set tls_cert and tls_key, or listen on \
+             127.0.0.1 behind a proxy that ends TLS, or name that proxy in trusted_proxies"
+        );
+    }
+}

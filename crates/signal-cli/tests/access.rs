@@ -1,0 +1,302 @@
+//! `signal serve` with tokens and origins.
+
+mod common;
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use common::folder::{Folder, mint};
+use common::{PATIENCE, Peer, Relay, run};
+use serde_json::{Value, json};
+
+const VECTORS: &str = include_str!("../../signal-access/vectors/tokens.json");
+
+/// What the relay answered to an upgrade request.
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.head
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+}
+
+/// Asks for an upgrade as no client of a library would: whatever the query and the headers are.
+fn ask(relay: &Relay, query: Option<&str>, headers: &[(&str, &str)]) -> Answer {
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    let more: String = headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .collect();
+    let request = format!(
+        "GET /{query} HTTP/1.1\r\nHost: relay\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n{more}\r\n"
+    );
+    let mut socket = TcpStream::connect(relay.address()).expect("it listens");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    socket.write_all(request.as_bytes()).expect("it reads");
+    let mut read = Vec::new();
+    let head_ends = loop {
+        let end = read.windows(4).position(|window| window == b"\r\n\r\n");
+        if let Some(end) = end {
+            break end;
+        }
+        let mut some = [0; 1024];
+        let length = socket.read(&mut some).expect("an answer in time");
+        assert!(
+            length > 0,
+            "the connection ended: {:?}",
+            String::from_utf8_lossy(&read)
+        );
+        read.extend_from_slice(&some[..length]);
+    };
+    let text = String::from_utf8(read).expect("UTF-8");
+    let (head, body) = text.split_at(head_ends + 4);
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
+    Answer {
+        status: status.expect("a status"),
+        head: head.to_owned(),
+        body: body.to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn without_a_token_nobody_comes_in_and_with_one_two_peers_meet() {
+    let folder = Folder::new("meet");
+    for algorithm in ["HS256", "EdDSA"] {
+        let key = folder.key(algorithm, &["--algorithm", algorithm]);
+        let relay = Relay::start(&["--token-key-file", &key]);
+        assert!(
+            relay.listening["app"]
+                .as_str()
+                .is_some_and(|app| app.contains("/?token=…"))
+        );
+
+        let refused = ask(&relay, None, &[]);
+        assert_eq!(refused.status, 401);
+        assert_eq!(refused.header("www-authenticate"), Some("Bearer"));
+        assert!(
+            refused.body.starts_with("this relay needs a token"),
+            "{refused:?}"
+        );
+
+        let token = mint(&key, &["--topics", "team-*", "--expires", "1h"]);
+        let bearer = format!("Bearer {token}");
+        let protocols = format!("signal-token, {token}");
+        assert_eq!(ask(&relay, None, &[("Authorization", &bearer)]).status, 101);
+        let by_protocol = ask(&relay, None, &[("Sec-WebSocket-Protocol", &protocols)]);
+        assert_eq!(by_protocol.status, 101);
+        assert_eq!(
+            by_protocol.header("sec-websocket-protocol"),
+            Some("signal-token")
+        );
+        assert!(
+            !by_protocol.head.contains(&token),
+            "only the marker comes back"
+        );
+
+        let url = format!("{}/?token={token}", relay.url());
+        let (mut ann, mut ben) = (Peer::connect(&url).await, Peer::connect(&url).await);
+        ben.subscribe("team-7").await;
+        ben.subscribe("garden").await;
+        ann.publish("garden", json!("not heard")).await;
+        ann.publish("team-7", json!("heard")).await;
+        assert_eq!(ben.receive().await["data"], "heard");
+    }
+}
+
+/// The rows that hold at any time; those that need another clock are for the crates.
+#[test]
+fn every_shared_vector_is_answered_as_written() {
+    let folder = Folder::new("vectors");
+    let vectors: Value = serde_json::from_str(VECTORS).expect("JSON");
+    let mut asked = 0;
+    for (name, settings) in vectors["relays"].as_object().expect("relays") {
+        let relay = start(&folder, name, settings);
+        let rows = vectors["rows"].as_array().expect("rows").iter();
+        for row in rows.filter(|row| row["relay"] == *name && row["now"].is_null()) {
+            let headers: Vec<(&str, &str)> = row["headers"]
+                .as_array()
+                .expect("headers")
+                .iter()
+                .filter_map(|header| Some((header[0].as_str()?, header[1].as_str()?)))
+                .collect();
+            let answer = ask(&relay, row["query"].as_str(), &headers);
+            let expected = &row["expected"];
+            assert_eq!(
+                expected["status"], answer.status,
+                "{}: {answer:?}",
+                row["name"]
+            );
+            for (name, header) in [
+                ("challenge", "www-authenticate"),
+                ("protocol", "sec-websocket-protocol"),
+            ] {
+                // What subprotocol is answered is said of the marker alone.
+                let said = answer
+                    .header(header)
+                    .filter(|value| *name != *"protocol" || *value == "signal-token");
+                assert_eq!(expected[name].as_str(), said, "{}: {answer:?}", row["name"]);
+            }
+            asked += 1;
+        }
+    }
+    assert!(asked > 150, "{asked} rows");
+}
+
+fn start(folder: &Folder, name: &str, settings: &Value) -> Relay {
+    let mut arguments = Vec::new();
+    if !settings["keys"].is_null() {
+        let path = folder.write(name, &settings["keys"].to_string());
+        arguments.extend(["--token-key-file".to_owned(), path]);
+    }
+    if let Some(audience) = settings["audience"].as_str() {
+        arguments.extend(["--token-audience".to_owned(), audience.to_owned()]);
+    }
+    let origins = settings["origins"].as_array().expect("origins").iter();
+    let origins: Vec<&str> = origins.filter_map(Value::as_str).collect();
+    if !origins.is_empty() {
+        arguments.extend(["--origins".to_owned(), origins.join(",")]);
+    }
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    Relay::start(&arguments)
+}
+
+#[test]
+fn what_cannot_be_used_is_told_at_the_start() {
+    let folder = Folder::new("mistakes");
+    let weak = folder.write(
+        "weak.jwk",
+        r#"{"kty":"oct","alg":"HS256","k":"aHVudGVyMg"}"#,
+    );
+    let missing = folder.path("missing.jwk");
+    for command in ["serve", "config check"] {
+        let words: Vec<&str> = command.split(' ').collect();
+        for (arguments, problem, mend) in [
+            (
+                ["--token-key-file", &missing],
+                "cannot be read",
+                "signal token key --out FILE",
+            ),
+            (
+                ["--token-key-file", &weak],
+                "shorter than 32 bytes",
+                "make a longer secret",
+            ),
+            (
+                ["--token-audience", "relay"],
+                "without keys no token is looked at",
+                "--token-key-file",
+            ),
+            (
+                ["--origins", "app.example"],
+                "`app.example` is no origin",
+                "--origins",
+            ),
+        ] {
+            let ran = run(&[&words[..], &arguments].concat());
+            assert_eq!(ran.code(), Some(2), "{ran:?}");
+            ran.says(problem);
+            ran.says(mend);
+            ran.says(&format!("(flag {})", arguments[0]));
+            assert!(!ran.stderr.contains("aHVudGVyMg"), "{ran:?}");
+        }
+    }
+}
+
+#[test]
+fn config_print_names_the_file_and_nothing_in_it() {
+    let folder = Folder::new("print");
+    let key = folder.key("key.jwk", &["--algorithm", "HS256"]);
+    let text = std::fs::read_to_string(&key).expect("a key");
+    let secret: Value = serde_json::from_str(&text).expect("JSON");
+    let arguments = [
+        "config",
+        "print",
+        "--token-key-file",
+        &key,
+        "--origins",
+        "https://App.example:443",
+    ];
+    let ran = run(&arguments);
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    ran.says(&format!("token_key_file = {key:?}"));
+    ran.says("origins = \"https://app.example\"");
+    assert!(
+        !ran.stdout.contains(secret["k"].as_str().expect("a secret")),
+        "{ran:?}"
+    );
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn sighup_takes_the_new_keys_and_drops_nobody() {
+    use rustix::process::Signal;
+
+    let folder = Folder::new("rotation");
+    let (key, next) = (folder.key("key.jwk", &[]), folder.key("next.jwk", &[]));
+    let in_use = folder.write("in-use.jwk", &std::fs::read_to_string(&key).expect("a key"));
+    let mut relay = Relay::start(&["--token-key-file", &in_use]);
+    let query = |key: &str| format!("token={}", mint(key, &["--topics", "*", "--expires", "1h"]));
+    let mut ann = Peer::connect(&format!("{}/?{}", relay.url(), query(&key))).await;
+    assert_eq!(ask(&relay, Some(&query(&next)), &[]).status, 401);
+
+    // As if an editor were half done.
+    folder.write("in-use.jwk", "{");
+    relay.signal(Signal::HUP);
+    let line = relay.until_logged("the old keys of tokens stay in use");
+    assert_eq!(line["level"], "ERROR");
+    assert_eq!(ask(&relay, Some(&query(&key)), &[]).status, 101);
+
+    folder.write(
+        "in-use.jwk",
+        &std::fs::read_to_string(&next).expect("a key"),
+    );
+    relay.signal(Signal::HUP);
+    relay.until_logged("the keys of tokens were read again");
+    assert_eq!(ask(&relay, Some(&query(&next)), &[]).status, 101);
+    assert_eq!(ask(&relay, Some(&query(&key)), &[]).status, 401);
+    ann.ping().await;
+    relay.assert_alive();
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_token_stands_in_no_log() {
+    let folder = Folder::new("log");
+    let key = folder.key("key.jwk", &[]);
+    let relay = Relay::start(&["--token-key-file", &key, "--log", "trace"]);
+    let token = mint(
+        &key,
+        &["--topics", "*", "--expires", "1h", "--subject", "ann"],
+    );
+    let (_, secret) = token.rsplit_once('.').expect("three parts");
+    let forged = token.replace(secret, &secret.chars().rev().collect::<String>());
+    for token in [&token, &forged] {
+        let (query, bearer) = (format!("token={token}"), format!("Bearer {token}"));
+        let protocols = format!("signal-token, {token}");
+        ask(&relay, Some(&query), &[]);
+        ask(&relay, None, &[("Authorization", &bearer)]);
+        ask(&relay, None, &[("Sec-WebSocket-Protocol", &protocols)]);
+        ask(&relay, Some(&query), &[("Authorization", &bearer)]);
+    }
+    Peer::connect(&format!("{}/?token={token}", relay.url()))
+        .await
+        .ping()
+        .await;
+    relay.terminate();
+    let (_, log) = relay.wait();
+    assert!(log.contains("drained"), "the whole log: {log}");
+    for part in token.split('.').chain(forged.split('.')) {
+        assert!(!log.contains(part), "{log}");
+    }
+}
