@@ -9,6 +9,7 @@ mod declared;
 mod explain;
 mod format;
 mod recorder;
+mod refusals;
 mod report;
 mod server;
 mod target;

@@ -1,6 +1,7 @@
 //! `signal token`: keys and tokens, for backends that have none yet and for whoever looks for what is wrong with one.
 
 mod check;
+mod given;
 mod key;
 pub(crate) mod key_file;
 mod mint;
@@ -10,6 +11,8 @@ use std::time::SystemTime;
 
 use clap::{Args, Subcommand};
 use signal_access::UnixTime;
+
+pub(crate) use given::TokenFlags;
 
 use crate::failure::Failure;
 

@@ -211,7 +211,7 @@ fn each_http_status_has_its_cause() {
         (
             b"HTTP/1.1 401 Unauthorized\r\n\r\n",
             "HTTP 401",
-            "pass --token TOKEN",
+            "pass --token-file FILE",
         ),
         (
             b"HTTP/1.1 403 Forbidden\r\nContent-Length: 11\r\n\r\nwrong \x1b[31m!",

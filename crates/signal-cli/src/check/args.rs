@@ -8,6 +8,7 @@ use crate::check::format::Format;
 use crate::check::target::Target;
 use crate::check::walk::Options;
 use crate::settings::parse_time;
+use crate::token::TokenFlags;
 
 const CONFORMANCE: &str = "Conformance";
 
@@ -34,9 +35,8 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=3_600))]
     pings: u16,
 
-    /// Sent as ?token=… in the address, as browsers do; never shown
-    #[arg(long)]
-    token: Option<String>,
+    #[command(flatten)]
+    token: TokenFlags,
 
     /// Sent as the address of the page the client runs in, such as `https://your.app`
     #[arg(long, value_name = "URL")]
@@ -93,7 +93,7 @@ impl CheckArgs {
     /// The server with the token in its address.
     pub(crate) fn target(&self) -> Option<Target> {
         let target = self.url.clone()?;
-        Some(match &self.token {
+        Some(match self.token.in_address() {
             Some(token) => target.with_token(token),
             None => target,
         })
@@ -107,7 +107,12 @@ impl CheckArgs {
     pub(crate) fn options(&self) -> Options {
         Options {
             credentials: Credentials {
-                headers: self.headers.clone(),
+                headers: self
+                    .headers
+                    .iter()
+                    .cloned()
+                    .chain(self.token.header())
+                    .collect(),
                 origin: self.origin.clone(),
             },
             timeout: self.timeout,

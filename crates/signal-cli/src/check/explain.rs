@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::Response;
 use http::header::{HeaderValue, LOCATION, RETRY_AFTER};
 
+use crate::check::refusals;
 use crate::check::report::Problem;
 use crate::check::target::Target;
 use crate::show;
@@ -118,7 +119,11 @@ pub(crate) fn refused(target: &Target, response: &Response<Option<Vec<u8>>>) -> 
         let other = target.other_scheme();
         format!("if the server has TLS on this port, try {other}")
     };
-    let mend = match status.as_u16() {
+    let body = response.body().as_deref().unwrap_or_default();
+    let body = String::from_utf8_lossy(body);
+    let body = body.trim();
+    let general = || {
+        match status.as_u16() {
         200..=299 => "this is a web server that did not upgrade: check the path, and that a proxy \
                       in between passes the `Upgrade` and `Connection` headers on"
             .to_owned(),
@@ -135,11 +140,11 @@ pub(crate) fn refused(target: &Target, response: &Response<Option<Vec<u8>>>) -> 
         400 => "a proxy may have dropped the `Upgrade` headers, or the path is not that of a \
                 WebSocket"
             .to_owned(),
-        401 => "the server asks for credentials: pass --token TOKEN, or --header \
-                'Authorization: Bearer …'"
+        401 => "the server asks for credentials: pass --token-file FILE, perhaps with --token-in header, \
+                or --header 'Authorization: …'"
             .to_owned(),
         403 => "the server does not let this client in: pass the page's address as --origin \
-                https://your.app, or a --token TOKEN that it accepts"
+                https://your.app, or a token that it accepts as --token-file FILE"
             .to_owned(),
         404 | 405 => "there is no WebSocket at this path: check the path of the address".to_owned(),
         408 | 504 => {
@@ -148,23 +153,22 @@ pub(crate) fn refused(target: &Target, response: &Response<Option<Vec<u8>>>) -> 
         426 => "the server did not see the `Upgrade` header: make the proxy in between pass \
                 `Upgrade` and `Connection` on, with HTTP/1.1"
             .to_owned(),
-        429 => format!("too many connections from your address: wait and try again{wait}"),
-        431 => "the request is too large: fewer or shorter --header and --token".to_owned(),
+        429 => format!("the server limits who may connect how often: wait and try again{wait}"),
+        431 => "the request is too large: fewer or shorter --header, or a shorter token".to_owned(),
         502 => "the proxy does not reach the relay: is it running, and is its port right in the \
                 proxy's settings?"
             .to_owned(),
         503 => format!("the relay is full or restarts: try again, or look at its /readyz{wait}"),
         500..=599 => "look into the server's log".to_owned(),
         _ => "check the address".to_owned(),
+    }
     };
-    let body = response.body().as_deref().unwrap_or_default();
-    let body = String::from_utf8_lossy(body);
-    let body = body.trim();
+    let mend = refusals::mend(body).map_or_else(general, str::to_owned);
     let is_page = body.starts_with('<');
     let said = if body.is_empty() || is_page {
         String::new()
     } else {
-        format!(", {}", show::quoted(body, 80))
+        format!(", {}", show::quoted(body, 120))
     };
     Problem::new(
         format!("the upgrade was answered with HTTP {status}{said}"),

@@ -79,25 +79,11 @@ impl Target {
 /// The address for people and logs: no token, and no slash that says nothing.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (path, query) = match self.path.split_once('?') {
-            Some((path, query)) => (path, Some(query)),
-            None => (self.path.as_str(), None),
+        let path = match self.path.as_str() {
+            "/" => "",
+            path => path,
         };
-        let path = if path == "/" && query.is_none() {
-            ""
-        } else {
-            path
-        };
-        write!(f, "{}{path}", self.origin())?;
-        let Some(query) = query else { return Ok(()) };
-        for (index, pair) in query.split('&').enumerate() {
-            let separator = if index == 0 { '?' } else { '&' };
-            match pair.split_once('=') {
-                Some(("token", _)) => write!(f, "{separator}token=***")?,
-                _ => write!(f, "{separator}{pair}")?,
-            }
-        }
-        Ok(())
+        write!(f, "{}{}", self.origin(), signal_access::redact(path))
     }
 }
 

@@ -1,19 +1,16 @@
 use std::fmt::Write as _;
-use std::io::Read as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use clap::Args;
-use signal_access::{
-    Claims, MalformedCause, TOKEN_BYTES_MAX, TokenError, TokenVerifier, UnixTime, write_topics,
-};
+use signal_access::{Claims, MalformedCause, TokenError, TokenVerifier, UnixTime, write_topics};
 use signal_core::TopicSet;
 
 use crate::failure::Failure;
 use crate::show;
 use crate::token::key_file::KeyFile;
-use crate::token::usage;
+use crate::token::{given, usage};
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -57,16 +54,12 @@ impl TokenCheckArgs {
         if self.token != "-" {
             return Ok(self.token.clone());
         }
-        let mut token = String::new();
-        let limit = 4 * TOKEN_BYTES_MAX as u64;
-        let read = std::io::stdin().take(limit).read_to_string(&mut token);
-        read.map_err(|error| {
+        given::from_stdin().map_err(|error| {
             usage(
                 format!("standard input cannot be read: {error}"),
                 "pass a token: signal token check - < token.txt",
             )
-        })?;
-        Ok(token)
+        })
     }
 }
 
