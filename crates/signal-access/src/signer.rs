@@ -58,6 +58,11 @@ impl TokenSigner {
         Ok(Self { id: key.id, secret })
     }
 
+    /// The name of the key, its `kid`.
+    pub fn key_id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
     /// How the key signs.
     pub fn algorithm(&self) -> Algorithm {
         match self.secret {
@@ -100,14 +105,19 @@ impl TokenSigner {
             &encode(claims.as_bytes()),
         ]
         .concat();
-        let signature = match &self.secret {
+        [&signed, ".", &self.signature(&signed)].concat()
+    }
+
+    /// Signs any text, and returns the signature as it stands in a token. For test suites, which also make tokens that
+    /// [`sign`](Self::sign) would not.
+    pub fn signature(&self, text: &str) -> String {
+        match &self.secret {
             Secret::Hs256(mac) => {
-                let mac = mac.clone().chain_update(&signed);
+                let mac = mac.clone().chain_update(text);
                 encode(&mac.finalize().into_bytes())
             }
-            Secret::Ed25519(key) => encode(&key.sign(signed.as_bytes()).to_bytes()),
-        };
-        [&signed, ".", &signature].concat()
+            Secret::Ed25519(key) => encode(&key.sign(text.as_bytes()).to_bytes()),
+        }
     }
 }
 

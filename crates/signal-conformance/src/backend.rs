@@ -1,13 +1,13 @@
 //! What the suite runs against.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::{Capability, Grant, Level, Scenario};
+use crate::{Capability, Grant, Issuer, Level, Scenario};
 
 /// A server under test, or whatever stands for one.
 ///
@@ -32,6 +32,13 @@ pub trait Backend: Send + Sync {
     /// The backend cannot be brought into a state to begin from.
     async fn begin(&self, _scenario: &Scenario) -> Result<(), BackendError> {
         Ok(())
+    }
+
+    /// The server's time in milliseconds since 1970, which the times in tokens count from. A backend with a virtual clock tells
+    /// that one.
+    fn unix_now(&self) -> u64 {
+        let elapsed = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Lets time pass; connections that are not paused answer pings meanwhile.
@@ -86,6 +93,11 @@ pub trait Backend: Send + Sync {
 /// Pings of the server are answered by the connection itself unless it is paused. Dropping it may end it in any way.
 #[async_trait]
 pub trait Connection: Send {
+    /// The subprotocol that the server selected ([`Capability::Http`] or [`Capability::Tokens`]).
+    fn protocol(&self) -> Option<&str> {
+        None
+    }
+
     /// Sends a text message.
     async fn send_text(&mut self, text: &str);
 
@@ -162,12 +174,19 @@ pub struct ConnectOptions {
     pub client: String,
     /// Path and query instead of the backend's own, whose query is added ([`Capability::Http`]).
     pub path: Option<String>,
-    /// Subprotocols to offer; it is an error if the server does not select the first ([`Capability::Http`]).
+    /// Added to the query ([`Capability::Tokens`]).
+    pub query: Option<String>,
+    /// Headers to send besides those of an upgrade ([`Capability::Tokens`]).
+    pub headers: Vec<(String, String)>,
+    /// Subprotocols to offer ([`Capability::Http`] or [`Capability::Tokens`]).
     pub protocols: Vec<String>,
-    /// The `Origin` header to send ([`Capability::Http`]).
+    /// The `Origin` header to send ([`Capability::Http`] or [`Capability::Origins`]).
     pub origin: Option<String>,
     /// The grant of the peer, everything if there is none ([`Capability::Grants`]).
     pub grant: Option<Grant>,
+    /// Whether the scenario brings its own token, or none: the backend adds nothing to let the client in
+    /// ([`Capability::Tokens`]).
+    pub bare: bool,
     /// Which node of the service, from 0 ([`Capability::Nodes`]).
     pub node: usize,
 }
@@ -184,6 +203,12 @@ pub struct Declared {
     pub capabilities: BTreeSet<Capability>,
     /// The limits in force by the names of `signal-core`'s `Limits`; sizes in bytes, times in milliseconds.
     pub limits: BTreeMap<String, u64>,
+    /// Who signs tokens for it, if it asks for them.
+    #[serde(skip)]
+    pub issuer: Option<Issuer>,
+    /// An origin whose pages it lets in, if it refuses those of others: `scheme://host` or `scheme://host:port`.
+    #[serde(skip)]
+    pub origin: Option<String>,
 }
 
 impl Declared {
@@ -209,6 +234,24 @@ impl Declared {
     #[must_use]
     pub fn capabilities(mut self, capabilities: impl IntoIterator<Item = Capability>) -> Self {
         self.capabilities.extend(capabilities);
+        self
+    }
+
+    /// Asks for tokens, which this issuer signs. A server with the public half of an Ed25519 key, or with an audience, is held to
+    /// more.
+    #[must_use]
+    pub fn issuer(mut self, issuer: Issuer) -> Self {
+        self.capabilities.extend(issuer.capabilities());
+        self.issuer = Some(issuer);
+        self
+    }
+
+    /// Lets in pages of this origin and no other, so not those of any.
+    #[must_use]
+    pub fn origin(mut self, origin: impl Into<String>) -> Self {
+        self.capabilities.insert(Capability::Origins);
+        self.capabilities.remove(&Capability::AnyOrigin);
+        self.origin = Some(origin.into());
         self
     }
 
@@ -238,6 +281,8 @@ pub struct HttpRequest {
 pub struct HttpResponse {
     /// The status.
     pub status: u16,
+    /// The headers.
+    pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -246,7 +291,26 @@ impl HttpResponse {
     /// Makes an answer.
     #[must_use]
     pub fn new(status: u16, body: Vec<u8>) -> Self {
-        Self { status, body }
+        Self {
+            status,
+            headers: Vec::new(),
+            body,
+        }
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// The value of the first header of this name.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        let (_, value) = headers.find(|(found, _)| found.eq_ignore_ascii_case(name))?;
+        Some(value)
     }
 }
 
@@ -255,11 +319,8 @@ impl HttpResponse {
 #[non_exhaustive]
 pub enum ConnectError {
     /// The server answered the upgrade with another status.
-    #[error("refused with HTTP status {status}")]
-    Refused {
-        /// The status.
-        status: u16,
-    },
+    #[error("refused with HTTP status {}", .0.status)]
+    Refused(HttpResponse),
     /// There was no such answer.
     #[error("cannot connect: {0}")]
     Failed(String),

@@ -6,6 +6,8 @@
 
 mod backend;
 mod client;
+mod connect;
+mod issuer;
 mod json;
 mod log;
 mod play;
@@ -15,6 +17,7 @@ mod scenarios;
 pub mod step;
 mod suite;
 pub mod template;
+mod token;
 #[cfg(feature = "url")]
 mod url;
 
@@ -22,6 +25,7 @@ pub use backend::{
     Backend, BackendError, ConnectError, ConnectOptions, Connection, Declared, Event, HttpRequest,
     HttpResponse,
 };
+pub use issuer::Issuer;
 pub use log::{Direction, LogEntry};
 pub use report::{Grade, Report};
 pub use scenario::{Capability, Level, Scenario};

@@ -16,7 +16,7 @@ pub struct Scenario {
     pub title: String,
     /// The level it belongs to.
     pub level: Level,
-    /// The requirements of `PROTOCOL.md` it checks, such as `P1`.
+    /// The requirements it checks: of `PROTOCOL.md`, such as `P1`, or of `ACCESS.md`, such as `U1`.
     pub requirements: Vec<String>,
     /// What a backend must be able to do for it to be run at all.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -114,6 +114,17 @@ pub enum Capability {
     CountAll,
     /// Every path leads to the same topics.
     AnyPath,
+    /// Pages of any origin may connect.
+    AnyOrigin,
+    /// Tokens are asked for, which [`Declared::issuer`](crate::Declared::issuer) signs; what a client brings to the upgrade is
+    /// looked at.
+    Tokens,
+    /// The tokens must name the issuer's audience.
+    Audience,
+    /// The issuer's key has a public half, which is all the server needs.
+    PublicKey,
+    /// Only pages of [`Declared::origin`](crate::Declared::origin) may connect.
+    Origins,
 }
 
 impl Capability {
@@ -134,6 +145,11 @@ impl Capability {
             Self::StrictFrames => "strict_frames",
             Self::CountAll => "count_all",
             Self::AnyPath => "any_path",
+            Self::AnyOrigin => "any_origin",
+            Self::Tokens => "tokens",
+            Self::Audience => "audience",
+            Self::PublicKey => "public_key",
+            Self::Origins => "origins",
         }
     }
 
@@ -149,7 +165,12 @@ impl Capability {
             | Self::RawFrames
             | Self::StrictFrames
             | Self::CountAll
-            | Self::AnyPath => false,
+            | Self::AnyPath
+            | Self::AnyOrigin
+            | Self::Tokens
+            | Self::Audience
+            | Self::PublicKey
+            | Self::Origins => false,
         }
     }
 }

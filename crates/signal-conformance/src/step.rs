@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Amount;
+pub use crate::connect::{Connect, Grant};
+pub use crate::token::{Token, TokenKey};
 
 /// One step. Clients have names; a step on several clients is taken on each in turn.
 ///
@@ -19,9 +21,17 @@ pub enum Step {
     /// Opens a connection for each client.
     Connect(Connect),
     /// Attempts a connection, which must be refused before the upgrade.
+    ///
+    /// If there is a token in it, no part of the answer may hold it.
     ExpectRefused {
         /// The HTTP statuses that will do.
         status: Vec<u16>,
+        /// How the answer's `WWW-Authenticate` must begin, if that matters.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        challenge: Option<String>,
+        /// How to connect; `on` is empty.
+        #[serde(flatten)]
+        connect: Connect,
     },
     /// Sends a text message.
     Send {
@@ -172,43 +182,6 @@ pub enum Step {
     },
 }
 
-/// How clients connect.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[serde(default)]
-#[non_exhaustive]
-pub struct Connect {
-    /// Who.
-    pub on: Vec<String>,
-    /// Path and query instead of the backend's own, whose query is added.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub path: Option<String>,
-    /// Subprotocols offered; the server must then select the first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub protocols: Vec<String>,
-    /// The `Origin` header.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub origin: Option<String>,
-    /// The grant; none allows everything.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub grant: Option<Grant>,
-    /// The node of the service, from 0.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub node: usize,
-}
-
-/// What a client may do: names of topics (templates), with a `*` at the end for all that begin so.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[serde(default)]
-pub struct Grant {
-    /// Topics it may subscribe to.
-    pub subscribe: Vec<String>,
-    /// Topics it may publish to.
-    pub publish: Vec<String>,
-    /// When the grant ends, in milliseconds from the connect.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub expires_in_ms: Option<u64>,
-}
-
 /// One WebSocket frame as a client sends it. The mask, if any, is four zero bytes.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -272,12 +245,4 @@ pub struct Http {
 )]
 pub(crate) fn is_false(value: &bool) -> bool {
     !value
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde asks for a reference"
-)]
-fn is_zero(value: &usize) -> bool {
-    *value == 0
 }

@@ -1,5 +1,6 @@
 //! The suite: a choice of scenarios, and how they are run.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
@@ -207,6 +208,7 @@ fn obstacle(scenario: &Scenario, declared: &Declared) -> Option<String> {
         topic: "",
         round: 0,
         limits: &declared.limits,
+        words: Cow::default(),
     };
     let unmet = scenario
         .when

@@ -8,10 +8,18 @@
 //! | `${repeat:[:400}` | a text, so many times |
 //! | `${pad_to:65536}` | as many `x` as make the whole that long; at most one, and not inside another |
 //! | `${hex:c1ff}` | bytes |
+//! | `${now}` | the server's time in seconds since 1970, also in sums |
+//! | `${alg}`, `${other_alg}` | the algorithm of the key for tokens, and the other one of `HS256` and `EdDSA` |
+//! | `${kid}` | `,"kid":"…"` if that key has a name, otherwise nothing |
+//! | `${aud}`, `${audience}` | `,"aud":"…"` if the server asks for an audience, otherwise nothing; that audience |
+//! | `${header}`, `${claims}`, `${signature}` | parts of a [`Token`](crate::step::Token), in its `text` |
+//! | `${token}` | the token of a [`Connect`](crate::step::Connect), in its query, headers and subprotocols |
+//! | `${origin}`, `${origin_host}` | an origin that the server lets in, and its host and port |
 //!
 //! Names of limits are those of the backend's [`Declared::limits`](crate::Declared::limits); a scenario with a name that
 //! is not declared there is skipped.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -61,9 +69,37 @@ pub(crate) struct Values<'a> {
     pub(crate) topic: &'a str,
     pub(crate) round: u64,
     pub(crate) limits: &'a BTreeMap<String, u64>,
+    /// What stands for a text, by name; see [`WORDS`].
+    pub(crate) words: Cow<'a, BTreeMap<String, String>>,
 }
 
+/// Names that are no limits.
+const WORDS: &[&str] = &[
+    "t",
+    "n",
+    "now",
+    "alg",
+    "other_alg",
+    "kid",
+    "aud",
+    "audience",
+    "header",
+    "claims",
+    "signature",
+    "token",
+    "origin",
+    "origin_host",
+];
+
 impl Values<'_> {
+    /// The same with further words.
+    pub(crate) fn with<const N: usize>(&self, words: [(&str, String); N]) -> Self {
+        let mut more = self.clone();
+        let words = words.map(|(name, word)| (name.to_owned(), word));
+        more.words.to_mut().extend(words);
+        more
+    }
+
     /// Fills in a template.
     pub(crate) fn bytes(&self, template: &str) -> Result<Vec<u8>, TemplateError> {
         let mut out = Vec::with_capacity(template.len() + 32);
@@ -79,6 +115,9 @@ impl Values<'_> {
             rest = &after[end + 1..];
             match placeholder.split_once(':') {
                 None if placeholder == "t" => out.extend_from_slice(self.topic.as_bytes()),
+                None if self.words.contains_key(placeholder) => {
+                    out.extend_from_slice(self.words[placeholder].as_bytes());
+                }
                 None => out.extend_from_slice(self.number(placeholder)?.to_string().as_bytes()),
                 Some(("hex", digits)) => out.extend(unhex(digits)?),
                 Some(("pad_to", length)) => padding = Some((out.len(), self.number(length)?)),
@@ -166,7 +205,8 @@ impl Values<'_> {
         if let Ok(number) = factor.parse() {
             return Ok(number);
         }
-        let limit = self.limits.get(factor).copied();
+        let word = self.words.get(factor).and_then(|word| word.parse().ok());
+        let limit = word.or_else(|| self.limits.get(factor).copied());
         limit.ok_or_else(|| TemplateError::UnknownName(factor.to_owned()))
     }
 }
@@ -186,8 +226,9 @@ pub(crate) fn limits_in(text: &str) -> BTreeSet<String> {
             None => placeholder,
         };
         let words = expression.split(['+', '-', '*', '/']).map(str::trim);
-        let names =
-            words.filter(|word| !matches!(*word, "" | "n" | "t") && word.parse::<u64>().is_err());
+        let names = words.filter(|word| {
+            !word.is_empty() && !WORDS.contains(word) && word.parse::<u64>().is_err()
+        });
         limits.extend(names.map(str::to_owned));
     }
     limits
@@ -218,6 +259,7 @@ mod tests {
             topic: "room",
             round: 7,
             limits: &limits,
+            words: Cow::Owned(BTreeMap::from([("now".to_owned(), "1000".to_owned())])),
         }
         .text(template)
     }
@@ -230,6 +272,7 @@ mod tests {
         );
         assert_eq!(fill("${2*message_bytes_max+n-1}").unwrap(), "134");
         assert_eq!(fill("${message_bytes_max/3+1}").unwrap(), "22");
+        assert_eq!(fill("${now}, ${now-60}").unwrap(), "1000, 940");
         assert_eq!(fill("${repeat:[:3}${hex:6869}").unwrap(), "[[[hi");
     }
 

@@ -130,10 +130,11 @@ async fn an_upgrade_that_is_refused_tells_its_status() {
     };
     let backend = UrlBackend::new(&url).expect("an address");
     let (refused, ()) = tokio::join!(backend.connect(ConnectOptions::default()), refuse);
-    assert!(matches!(
-        refused,
-        Err(ConnectError::Refused { status: 429 })
-    ));
+    let Err(ConnectError::Refused(answer)) = refused else {
+        panic!("not refused")
+    };
+    assert_eq!(answer.status, 429);
+    assert_eq!(answer.value("Content-Length"), Some("0"));
 }
 
 #[cfg(feature = "tls")]

@@ -4,14 +4,24 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use signal_access::{
+    Access, Admitted, Algorithm, NewKey, Origins, TokenVerifier, UnixTime, UpgradeParts,
+};
 use signal_conformance::{
     Backend, BackendError, Capability, ConnectError, ConnectOptions, Connection, Declared, Event,
-    Grade, Level, RunOptions, Scenario, Suite,
+    Grade, HttpResponse, Issuer, Level, RunOptions, Scenario, Suite,
 };
-use signal_core::{Grant, Limits, PeerId, TopicSet};
+use signal_core::{Limits, PeerId};
 use signal_memory::{Config, PeerOptions, RoomId, World};
 
 const ROOM: RoomId = RoomId(0);
+
+/// The only pages that may connect.
+const ORIGIN: &str = "https://app.example:8443";
+/// For whom tokens must be made.
+const AUDIENCE: &str = "relay.example";
+/// What the world's clock shows on the relay's wall when it begins.
+const STARTED: UnixTime = UnixTime::from_secs(1_800_000_000);
 
 #[tokio::test]
 async fn a_room_in_a_world_passes_every_level_it_declares() {
@@ -31,6 +41,34 @@ async fn a_room_in_a_world_passes_every_level_it_declares() {
         let tally = levels[&level];
         assert!(tally.passed >= 2 * tally.skipped, "{level:?}: {tally:?}");
     }
+    let access = levels[&Level::Access];
+    assert_eq!(access.skipped, 0, "{}", report.to_text());
+}
+
+/// Keys for HS256 have no public half, and relays need not have an audience.
+#[tokio::test]
+async fn a_room_behind_a_door_with_a_secret_passes_the_level_access() {
+    let mut backend = Memory::new();
+    backend.door = Door::new(Algorithm::Hs256, None);
+    let report = Suite::all()
+        .level(Level::Access)
+        .run(&backend, &RunOptions::default())
+        .await;
+    assert!(report.passed(), "{}", report.to_text());
+    let skipped: Vec<_> = report
+        .summary()
+        .into_iter()
+        .filter(|(_, grade)| grade != "passed")
+        .map(|(id, _)| id)
+        .collect();
+    assert_eq!(
+        skipped,
+        [
+            "access.token.audience_look_alike",
+            "access.token.audiences",
+            "access.token.public_key_as_secret",
+        ]
+    );
 }
 
 /// Some scenarios need budgets that one burst exceeds.
@@ -61,11 +99,63 @@ async fn a_room_with_small_budgets_passes_the_level_limits() {
 struct Memory {
     limits: Limits,
     world: Arc<Mutex<World>>,
+    door: Door,
 }
 
 struct MemoryConnection {
     world: Arc<Mutex<World>>,
     peer: PeerId,
+    protocol: Option<String>,
+}
+
+/// Judges upgrades before there is a peer, as every adapter does.
+struct Door {
+    access: Access,
+    issuer: Issuer,
+}
+
+impl Door {
+    fn new(algorithm: Algorithm, audience: Option<&str>) -> Self {
+        let key = NewKey::from_seed(algorithm, Some("test"), [7; 32]);
+        let private = key.private_jwk();
+        let mut issuer = Issuer::new(&private).expect("a key that signs");
+        // The relay has the public half, where there is one.
+        let mut verifier = TokenVerifier::new(&key.public_jwk().unwrap_or(private)).expect("a key");
+        if let Some(audience) = audience {
+            issuer = issuer.with_audience(audience);
+            verifier = verifier.with_audience(audience);
+        }
+        let access = Access {
+            origins: Origins::new([ORIGIN]).expect("an origin"),
+            tokens: Some(verifier),
+        };
+        Self { access, issuer }
+    }
+
+    fn judge(&self, options: &ConnectOptions, now: UnixTime) -> Result<Admitted, HttpResponse> {
+        let headers = options.headers.iter();
+        let authorization: Vec<&str> = headers
+            .filter(|(name, _)| name.eq_ignore_ascii_case("authorization"))
+            .map(|(_, value)| value.as_str())
+            .collect();
+        if authorization.len() > 1 {
+            return Err(HttpResponse::new(400, b"Authorization came twice".to_vec()));
+        }
+        let protocols = options.protocols.join(", ");
+        let parts = UpgradeParts {
+            query: options.query.as_deref(),
+            origin: options.origin.as_deref(),
+            authorization: authorization.first().copied(),
+            protocols: (!protocols.is_empty()).then_some(&protocols),
+        };
+        self.access.judge(&parts, now).map_err(|denied| {
+            let answer = HttpResponse::new(denied.status(), denied.body().into_bytes());
+            match denied.challenge() {
+                Some(challenge) => answer.header("WWW-Authenticate", challenge),
+                None => answer,
+            }
+        })
+    }
 }
 
 impl Memory {
@@ -77,7 +167,12 @@ impl Memory {
         let mut limits = Limits::default();
         change(&mut limits);
         let world = Arc::new(Mutex::new(new_world(1, &limits)));
-        Self { limits, world }
+        let door = Door::new(Algorithm::EdDsa, Some(AUDIENCE));
+        Self {
+            limits,
+            world,
+            door,
+        }
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
@@ -140,6 +235,7 @@ impl Backend for Memory {
                 Capability::Private,
                 Capability::Restart,
             ]);
+        let declared = declared.issuer(self.door.issuer.clone()).origin(ORIGIN);
         limits
             .into_iter()
             .fold(declared, |declared, (name, value)| {
@@ -147,26 +243,39 @@ impl Backend for Memory {
             })
     }
 
-    async fn connect(&self, options: ConnectOptions) -> Result<Box<dyn Connection>, ConnectError> {
+    async fn connect(
+        &self,
+        mut options: ConnectOptions,
+    ) -> Result<Box<dyn Connection>, ConnectError> {
         let mut world = self.world();
         if world.is_draining(ROOM) {
-            return Err(ConnectError::Refused { status: 503 });
+            return Err(ConnectError::Refused(HttpResponse::new(503, Vec::new())));
         }
-        let mut grant = Grant::open();
-        if let Some(asked) = &options.grant {
-            grant = Grant::new(topic_set(&asked.subscribe), topic_set(&asked.publish));
-            if let Some(millis) = asked.expires_in_ms {
-                let end = world
-                    .clock(ROOM)
-                    .saturating_add(Duration::from_millis(millis));
-                grant = grant.expires_at(end);
-            }
+        let unix_now = unix_time(&world);
+        if !options.bare {
+            let token = self
+                .door
+                .issuer
+                .token(options.grant.as_ref(), unix_now.as_millis());
+            options
+                .headers
+                .push(("Authorization".to_owned(), format!("Bearer {token}")));
         }
+        let admitted = self
+            .door
+            .judge(&options, unix_now)
+            .map_err(ConnectError::Refused)?;
+        let grant = admitted.grant(unix_now, world.clock(ROOM));
         let peer = world.connect_with(PeerOptions::new().grant(grant));
         Ok(Box::new(MemoryConnection {
             world: Arc::clone(&self.world),
             peer,
+            protocol: admitted.protocol().map(str::to_owned),
         }))
+    }
+
+    fn unix_now(&self) -> u64 {
+        unix_time(&self.world()).as_millis()
     }
 
     async fn begin(&self, scenario: &Scenario) -> Result<(), BackendError> {
@@ -199,14 +308,9 @@ impl Backend for Memory {
     }
 }
 
-/// Names; a `*` at the end stands for all that begin so.
-fn topic_set(names: &[String]) -> TopicSet {
-    names
-        .iter()
-        .fold(TopicSet::none(), |set, name| match name.strip_suffix('*') {
-            Some(start) => set.prefix(start),
-            None => set.exact(name),
-        })
+/// The relay's clock on the wall. Rooms have clocks of their own beside it.
+fn unix_time(world: &World) -> UnixTime {
+    STARTED.saturating_add(Duration::from_millis(world.now().as_millis()))
 }
 
 impl MemoryConnection {
@@ -243,6 +347,10 @@ fn run_until_event(world: &mut World, peer: PeerId, patience: Duration) -> Optio
 
 #[async_trait]
 impl Connection for MemoryConnection {
+    fn protocol(&self) -> Option<&str> {
+        self.protocol.as_deref()
+    }
+
     async fn send_text(&mut self, text: &str) {
         self.world().send(self.peer, text);
     }

@@ -2,22 +2,24 @@
 
 use std::time::Duration;
 
-use super::{Outcome, Play, problem};
-use crate::client::{Client, Standing};
-use crate::step::{Connect, Frame};
+use super::{Outcome, Play};
+use crate::Step;
+use crate::client::Standing;
+use crate::step::Frame;
 use crate::template::{TemplateError, Values};
-use crate::{ConnectOptions, Grant, Step};
-
-/// Pings a client may send as fences: few, since servers may have a budget for pings. Further fences are publishes, which a
-/// client with a grant may not be allowed to make, so it has more.
-const PINGS: u64 = 2;
-const PINGS_WITH_GRANT: u64 = 4;
 
 impl Play<'_> {
     pub(super) async fn step(&mut self, step: &Step, round: u64) -> Outcome {
         match step {
             Step::Connect(connect) => self.connect(connect).await,
-            Step::ExpectRefused { status } => self.expect_refused(status).await,
+            Step::ExpectRefused {
+                status,
+                challenge,
+                connect,
+            } => {
+                self.expect_refused(connect, status, challenge.as_deref())
+                    .await
+            }
             Step::Send { on, text, race } => {
                 let text = self.values(round).text(text)?;
                 for name in on {
@@ -192,53 +194,6 @@ impl Play<'_> {
             Step::Http(http) => self.http(http).await,
             Step::Repeat { .. } => unreachable!("`steps` unrolls them"),
         }
-    }
-
-    async fn connect(&mut self, connect: &Connect) -> Outcome {
-        let values = self.values(0);
-        let fill = |topics: &[String]| {
-            topics
-                .iter()
-                .map(|topic| values.text(topic))
-                .collect::<Result<Vec<_>, _>>()
-        };
-        let grant = match &connect.grant {
-            Some(grant) => Some(Grant {
-                subscribe: fill(&grant.subscribe)?,
-                publish: fill(&grant.publish)?,
-                expires_in_ms: grant.expires_in_ms,
-            }),
-            None => None,
-        };
-        for name in &connect.on {
-            let options = ConnectOptions {
-                client: name.clone(),
-                path: connect.path.clone(),
-                protocols: connect.protocols.clone(),
-                origin: connect.origin.clone(),
-                grant: grant.clone(),
-                node: connect.node,
-            };
-            self.note(name, "connect");
-            let connecting = tokio::time::timeout(self.patience, self.backend.connect(options));
-            let connection = match connecting.await {
-                Ok(Ok(connection)) => connection,
-                Ok(Err(error)) => {
-                    return Err(problem(format!("{name}: a connection"), error.to_string()));
-                }
-                Err(_) => return Err(problem(format!("{name}: a connection"), "no answer")),
-            };
-            let pings = if connect.grant.is_some() {
-                PINGS_WITH_GRANT
-            } else {
-                PINGS
-            };
-            self.clients.insert(
-                name.clone(),
-                Client::new(name, connection, &self.topic, pings),
-            );
-        }
-        Ok(())
     }
 
     async fn send_raw(&mut self, on: &[String], bytes: &[u8]) -> Outcome {

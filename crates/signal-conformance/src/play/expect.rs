@@ -8,7 +8,7 @@ use crate::client::{Fence, Standing, describe, hex};
 use crate::json::Value;
 use crate::log::shorten;
 use crate::step::{Expect, Http};
-use crate::{ConnectError, ConnectOptions, Event, HttpRequest};
+use crate::{Event, HttpRequest};
 
 /// The pause between the rounds of an `await`.
 const AWAIT_PAUSE: Duration = Duration::from_millis(20);
@@ -180,15 +180,6 @@ impl Play<'_> {
                 ))
             }
             _ => Ok(()),
-        }
-    }
-
-    pub(super) async fn expect_refused(&mut self, statuses: &[u16]) -> Outcome {
-        let expected = format!("a refusal with HTTP status {statuses:?}");
-        match self.backend.connect(ConnectOptions::default()).await {
-            Err(ConnectError::Refused { status }) if statuses.contains(&status) => Ok(()),
-            Err(error) => Err(problem(expected, error.to_string())),
-            Ok(_) => Err(problem(expected, "a connection")),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Plays one scenario: keeps its clients and its place. What the steps do is in `act` and `expect`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -9,9 +10,10 @@ use crate::client::{Client, Fence, Standing, describe};
 use crate::log::{Direction, Log, shorten};
 use crate::report::Failure;
 use crate::template::{TemplateError, Values};
-use crate::{Backend, BackendError, Event, Scenario, Step};
+use crate::{Backend, BackendError, Event, Issuer, Scenario, Step};
 
 mod act;
+mod connect;
 mod expect;
 
 /// What went wrong, without the place.
@@ -45,6 +47,8 @@ impl From<BackendError> for Problem {
 pub(crate) struct Play<'a> {
     backend: &'a dyn Backend,
     limits: BTreeMap<String, u64>,
+    words: BTreeMap<String, String>,
+    issuer: Option<Issuer>,
     topic: String,
     patience: Duration,
     clients: BTreeMap<String, Client>,
@@ -57,9 +61,12 @@ pub(crate) struct Play<'a> {
 
 impl<'a> Play<'a> {
     pub(crate) fn new(backend: &'a dyn Backend, topic: String, patience: Duration) -> Self {
+        let declared = backend.declared();
         Self {
             backend,
-            limits: backend.declared().limits,
+            words: connect::words(&declared),
+            limits: declared.limits,
+            issuer: declared.issuer,
             topic,
             patience,
             clients: BTreeMap::new(),
@@ -200,6 +207,7 @@ impl<'a> Play<'a> {
             topic: &self.topic,
             round,
             limits: &self.limits,
+            words: Cow::Borrowed(&self.words),
         }
     }
 }

@@ -73,6 +73,22 @@ impl Scenario {
         self.step(Step::Connect(connect))
     }
 
+    /// Expects an upgrade to be refused with one of these statuses, and perhaps a challenge.
+    pub(super) fn expect_refused(
+        self,
+        status: &[u16],
+        challenge: Option<&str>,
+        change: impl FnOnce(&mut Connect),
+    ) -> Self {
+        let mut connect = Connect::default();
+        change(&mut connect);
+        self.step(Step::ExpectRefused {
+            status: status.to_vec(),
+            challenge: challenge.map(str::to_owned),
+            connect,
+        })
+    }
+
     /// Connects with rights to subscribe and to publish.
     pub(super) fn connect_granted(self, on: &str, subscribe: &str, publish: &str) -> Self {
         let grant = Grant {

@@ -103,7 +103,7 @@ fn ends() -> Vec<Scenario> {
         .needs([Drain, Restart])
         .room("a b")
         .step(Step::Drain)
-        .step(Step::ExpectRefused { status: vec![503] })
+        .expect_refused(&[503], None, |_| {})
         .step(Step::ExpectClosed {
             on: words("a b"),
             codes: vec![1012],

@@ -4,6 +4,7 @@ use crate::Scenario;
 
 mod access;
 mod build;
+mod carriers;
 mod closing;
 mod cluster;
 mod frames;
@@ -12,10 +13,12 @@ mod lifecycle;
 mod limits;
 mod look_alikes;
 mod order;
+mod origins;
 mod ping;
 mod publish;
 mod robust;
 mod subscribe;
+mod tokens;
 mod transport;
 
 /// All scenarios, level by level.
@@ -32,6 +35,9 @@ pub(crate) fn all() -> Vec<Scenario> {
     all.extend(lifecycle::scenarios());
     all.extend(access::scenarios());
     all.extend(look_alikes::scenarios());
+    all.extend(carriers::scenarios());
+    all.extend(tokens::scenarios());
+    all.extend(origins::scenarios());
     all.extend(cluster::scenarios());
     all.extend(robust::scenarios());
     all.extend(frames::scenarios());

@@ -1,7 +1,7 @@
 //! Section 2: transport, and what RFC 6455 asks of any server.
 
 use super::build::{published, stock};
-use crate::Capability::{AnyPath, Http};
+use crate::Capability::{AnyOrigin, AnyPath, Http};
 use crate::Scenario;
 use crate::Step;
 use crate::step::Http as Request;
@@ -32,7 +32,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             "T3",
             "a page of any origin may connect",
         )
-        .needs([Http])
+        .needs([AnyOrigin, Http])
         .connect_with("a", |connect| {
             connect.origin = Some("https://app.example".to_owned())
         })

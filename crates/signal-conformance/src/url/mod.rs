@@ -13,12 +13,12 @@ use tokio_tungstenite::tungstenite::Error as WebSocketError;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::http::header::{HeaderName, HeaderValue};
-use tokio_tungstenite::tungstenite::http::{Uri, uri::PathAndQuery};
+use tokio_tungstenite::tungstenite::http::{Response, Uri, uri::PathAndQuery};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use crate::{
-    Backend, BackendError, Capability, ConnectError, ConnectOptions, Connection, Declared,
-    HttpRequest, HttpResponse, Level,
+    Backend, BackendError, Capability, ConnectError, ConnectOptions, Connection, Declared, Grant,
+    HttpRequest, HttpResponse, Issuer, Level,
 };
 
 mod http;
@@ -74,6 +74,7 @@ impl UrlBackend {
             .map(|url| parse(url))
             .collect::<Result<Vec<_>, _>>()?;
         let can = [
+            Capability::AnyOrigin,
             Capability::AnyPath,
             Capability::Http,
             Capability::Pause,
@@ -109,6 +110,23 @@ impl UrlBackend {
     pub fn patient(mut self) -> Self {
         self.declared.capabilities.insert(Capability::Advance);
         self
+    }
+
+    /// Says that the server asks for tokens, and who signs them: each connection brings one, and the level `access` is claimed.
+    #[must_use]
+    pub fn issuer(self, issuer: Issuer) -> Self {
+        self.declare(|declared| {
+            declared
+                .levels([Level::Access])
+                .capabilities([Capability::Grants])
+                .issuer(issuer)
+        })
+    }
+
+    /// Says that the server lets in pages of this origin and no other: the level `access` is claimed.
+    #[must_use]
+    pub fn only_origin(self, origin: &str) -> Self {
+        self.declare(|declared| declared.levels([Level::Access]).origin(origin))
     }
 
     /// Sends a header with each upgrade, such as `Origin` or `Authorization`.
@@ -150,18 +168,36 @@ impl UrlBackend {
         return Err("this build has no TLS; the feature `tls` adds it".to_owned());
     }
 
+    /// Adds a right token, if the server asks for one.
+    fn with_token(&self, path: &str, grant: Option<&Grant>) -> String {
+        let issuer = self.declared.issuer.as_ref();
+        let token = issuer.map(|issuer| issuer.token(grant, self.unix_now()));
+        with_query(path, token.map(|token| format!("token={token}")).as_deref())
+    }
+
     fn request(&self, node: &Uri, options: &ConnectOptions) -> Result<Request, String> {
         let mut uri = node.clone().into_parts();
-        if let Some(path) = &options.path {
-            let path = with_query(path, node).parse::<PathAndQuery>();
-            uri.path_and_query = Some(path.map_err(|error| error.to_string())?);
+        let own = node.path_and_query().map_or("/", PathAndQuery::as_str);
+        let mut path = match &options.path {
+            Some(path) => with_query(path, node.query()),
+            None => own.to_owned(),
+        };
+        path = with_query(&path, options.query.as_deref());
+        if !options.bare {
+            path = self.with_token(&path, options.grant.as_ref());
         }
+        let path = path.parse::<PathAndQuery>();
+        uri.path_and_query = Some(path.map_err(|error| error.to_string())?);
         let uri = Uri::from_parts(uri).map_err(|error| error.to_string())?;
         let mut request = uri
             .into_client_request()
             .map_err(|error| error.to_string())?;
         let headers = request.headers_mut();
         headers.extend(self.headers.iter().cloned());
+        for (name, value) in &options.headers {
+            let name: HeaderName = name.parse().map_err(|_| "no header name")?;
+            headers.append(name, value.parse().map_err(|_| "no header value")?);
+        }
         if let Some(origin) = &options.origin {
             headers.insert(
                 "origin",
@@ -201,17 +237,10 @@ impl Backend for UrlBackend {
         match tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await {
             Ok((socket, response)) => {
                 let selected = response.headers().get("sec-websocket-protocol");
-                let first = options.protocols.first();
-                if selected.map(HeaderValue::as_bytes) != first.map(String::as_bytes) {
-                    return Err(ConnectError::Failed(format!(
-                        "subprotocol {selected:?} instead of {first:?}"
-                    )));
-                }
-                Ok(Box::new(socket::Socket::start(socket)))
+                let selected = selected.map(text);
+                Ok(Box::new(socket::Socket::start(socket, selected)))
             }
-            Err(WebSocketError::Http(response)) => Err(ConnectError::Refused {
-                status: response.status().as_u16(),
-            }),
+            Err(WebSocketError::Http(response)) => Err(ConnectError::Refused(told(*response))),
             Err(error) => Err(ConnectError::Failed(error.to_string())),
         }
     }
@@ -228,8 +257,9 @@ impl Backend for UrlBackend {
                 .path_and_query()
                 .map_or("/", PathAndQuery::as_str)
                 .to_owned(),
-            path => with_query(path, node),
+            path => with_query(path, node.query()),
         };
+        request.path = self.with_token(&request.path, None);
         let own = self
             .headers
             .iter()
@@ -243,9 +273,23 @@ impl Backend for UrlBackend {
     }
 }
 
-/// Adds the query of the backend's own address, which may hold a token.
-fn with_query(path: &str, node: &Uri) -> String {
-    match node.query() {
+/// What a server answered instead of the upgrade, as far as it came with the head.
+fn told(response: Response<Option<Vec<u8>>>) -> HttpResponse {
+    let (head, body) = response.into_parts();
+    let answer = HttpResponse::new(head.status.as_u16(), body.unwrap_or_default());
+    let headers = head.headers.iter();
+    headers.fold(answer, |answer, (name, value)| {
+        answer.header(name.as_str(), text(value))
+    })
+}
+
+fn text(value: &HeaderValue) -> String {
+    String::from_utf8_lossy(value.as_bytes()).into_owned()
+}
+
+/// Adds to the query of a path, such as that of the backend's own address, which may hold a token.
+fn with_query(path: &str, query: Option<&str>) -> String {
+    match query {
         Some(query) if path.contains('?') => format!("{path}&{query}"),
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),

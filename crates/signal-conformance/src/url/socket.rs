@@ -34,10 +34,11 @@ pub(super) struct Socket {
     commands: mpsc::UnboundedSender<Command>,
     events: mpsc::UnboundedReceiver<Event>,
     end: Option<Event>,
+    protocol: Option<String>,
 }
 
 impl Socket {
-    pub(super) fn start(socket: WebSocket) -> Self {
+    pub(super) fn start(socket: WebSocket, protocol: Option<String>) -> Self {
         let (commands, inbox) = mpsc::unbounded_channel();
         let (outbox, events) = mpsc::unbounded_channel();
         tokio::spawn(run(socket, inbox, outbox));
@@ -45,6 +46,7 @@ impl Socket {
             commands,
             events,
             end: None,
+            protocol,
         }
     }
 
@@ -56,6 +58,10 @@ impl Socket {
 
 #[async_trait]
 impl Connection for Socket {
+    fn protocol(&self) -> Option<&str> {
+        self.protocol.as_deref()
+    }
+
     async fn send_text(&mut self, text: &str) {
         self.command(Command::Send(Message::text(text)));
     }

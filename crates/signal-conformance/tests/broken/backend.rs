@@ -6,9 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use signal_conformance::{
     Backend, BackendError, Capability, ConnectError, ConnectOptions, Connection, Declared, Event,
-    Level, Scenario,
+    HttpResponse, Level, Scenario,
 };
 
+use crate::door;
 use crate::fault::{Fault, Faults};
 use crate::limits::Limits;
 use crate::relay::{PeerId, Relay};
@@ -57,7 +58,12 @@ impl Backend for RelayBackend {
                 Capability::Private,
                 Capability::Restart,
             ]);
+        let declared = declared.issuer(door::issuer()).origin(door::ORIGIN);
         with_limits(declared, self.limits)
+    }
+
+    fn unix_now(&self) -> u64 {
+        self.relay().unix_now()
     }
 
     async fn begin(&self, _scenario: &Scenario) -> Result<(), BackendError> {
@@ -67,14 +73,17 @@ impl Backend for RelayBackend {
 
     async fn connect(&self, options: ConnectOptions) -> Result<Box<dyn Connection>, ConnectError> {
         if self.relay().draining {
-            return Err(ConnectError::Refused { status: 503 });
+            return Err(ConnectError::Refused(HttpResponse::new(503, Vec::new())));
         }
+        let now = self.unix_now();
+        let visitor = door::judge(&options, now, self.faults).map_err(ConnectError::Refused)?;
         let id = self
             .relay()
-            .connect(&options.client, options.node, options.grant);
+            .connect(&options.client, options.node, visitor.grant);
         Ok(Box::new(Client {
             relay: self.relay.clone(),
             id,
+            protocol: visitor.protocol,
         }))
     }
 
@@ -135,6 +144,7 @@ pub(crate) fn with_limits(declared: Declared, limits: Limits) -> Declared {
 struct Client {
     relay: Arc<Mutex<Relay>>,
     id: PeerId,
+    protocol: Option<String>,
 }
 
 impl Client {
@@ -145,6 +155,10 @@ impl Client {
 
 #[async_trait]
 impl Connection for Client {
+    fn protocol(&self) -> Option<&str> {
+        self.protocol.as_deref()
+    }
+
     async fn send_text(&mut self, text: &str) {
         self.relay().receive(self.id, text);
     }

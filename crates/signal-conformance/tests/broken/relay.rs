@@ -66,6 +66,11 @@ impl Relay {
         }
     }
 
+    /// Its time in milliseconds since 1970.
+    pub(crate) fn unix_now(&self) -> u64 {
+        1_800_000_000_000 + self.now
+    }
+
     pub(crate) fn has(&self, fault: Fault) -> bool {
         self.faults.has(fault)
     }

@@ -1,0 +1,67 @@
+//! Pages that may connect, and those that may not.
+
+use super::access::access;
+use crate::{Capability, Scenario};
+
+pub(super) fn scenarios() -> Vec<Scenario> {
+    vec![
+        access(
+            "access.origin.allowed",
+            "U13",
+            "a page of an origin on the list may connect",
+        )
+        .needs([Capability::Origins])
+        .from("a", "${origin}")
+        .subscribe("a", "${t}")
+        .publish("a", r#""data":1"#)
+        .expect_publish("a", r#""data":1"#, 1),
+        refused(
+            "access.origin.other",
+            "U13",
+            "a page of another origin is refused",
+            &["https://elsewhere.example", "http://localhost", "null"],
+        ),
+        refused(
+            "access.origin.look_alikes",
+            "U13",
+            "an origin that only looks like one on the list is refused",
+            &[
+                "ftp://${origin_host}",
+                "${origin}.elsewhere.example",
+                "${origin}1",
+                "${origin}@elsewhere.example",
+                "${origin}/",
+                "${origin} https://elsewhere.example",
+                "https://elsewhere.example ${origin}",
+                "https://elsewhere.example/${origin}",
+                "https://elsewhere-${origin_host}",
+                "${origin_host}",
+            ],
+        ),
+        access(
+            "access.origin.none",
+            "U13",
+            "a client that names no origin is no page, and is let in",
+        )
+        .needs([Capability::Origins])
+        .connect("a")
+        .expect_open("a"),
+    ]
+}
+
+/// Pages of each of these origins are refused.
+fn refused(id: &str, requirements: &str, title: &str, origins: &[&str]) -> Scenario {
+    let scenario = access(id, requirements, title).needs([Capability::Origins]);
+    origins.iter().fold(scenario, |s, origin| {
+        s.expect_refused(&[403], None, |connect| {
+            connect.origin = Some((*origin).to_owned());
+        })
+    })
+}
+
+impl Scenario {
+    /// Connects from a page of an origin.
+    fn from(self, on: &str, origin: &str) -> Self {
+        self.connect_with(on, |connect| connect.origin = Some(origin.to_owned()))
+    }
+}

@@ -1,0 +1,115 @@
+//! What the relay reads in a token.
+
+use signal_conformance::Grant;
+
+use crate::door::AUDIENCE;
+use crate::fault::{Fault, Faults};
+use crate::message::Members;
+
+/// The claims of a token, and how they are misread.
+pub(crate) struct Claims<'a>(pub(crate) &'a Members, pub(crate) Faults);
+
+const KNOWN: [&str; 7] = ["sub", "exp", "nbf", "aud", "topics", "subscribe", "publish"];
+
+impl Claims<'_> {
+    /// The rights they give at this time, in milliseconds since 1970.
+    pub(crate) fn grant(&self, now: u64) -> Option<Grant> {
+        let ends = self.end(now)?;
+        if !self.has_begun(now)? || !self.is_for_us()? || !self.is_known() {
+            return None;
+        }
+        let both = self.topics("topics")?;
+        let mut rights = [self.topics("subscribe")?, self.topics("publish")?];
+        if self.1.has(Fault::RightsOfTokenIgnored) {
+            rights = Default::default();
+        }
+        let [mut subscribe, mut publish] = rights;
+        subscribe.extend(both.clone());
+        if !self.1.has(Fault::TopicsGiveOneRight) {
+            publish.extend(both);
+        }
+        if subscribe.is_empty() && publish.is_empty() && self.1.has(Fault::NoTopicsAreAll) {
+            subscribe.push("*".to_owned());
+        }
+        Some(Grant {
+            subscribe,
+            publish,
+            expires_in_ms: ends,
+        })
+    }
+
+    fn value(&self, name: &str) -> Option<&str> {
+        self.0.value(name, self.1)
+    }
+
+    /// How long it is valid; none at all if it is not.
+    fn end(&self, now: u64) -> Option<Option<u64>> {
+        let Some(end) = self.value("exp").and_then(|raw| raw.parse::<u64>().ok()) else {
+            return self.1.has(Fault::TokenWithoutExpiryTaken).then_some(None);
+        };
+        let left = (end * 1_000).checked_sub(now).filter(|left| *left > 0);
+        match left {
+            Some(_) if self.1.has(Fault::TokenExpiryForgotten) => Some(None),
+            Some(left) => Some(Some(left)),
+            None => self.1.has(Fault::TokenExpiryIgnored).then_some(None),
+        }
+    }
+
+    fn has_begun(&self, now: u64) -> Option<bool> {
+        let Some(start) = self.value("nbf") else {
+            return Some(true);
+        };
+        if self.1.has(Fault::TokenStartIgnored) {
+            return Some(true);
+        }
+        let start = start.parse::<u64>().ok()?;
+        Some(start * 1_000 <= now && !self.1.has(Fault::TokenStartRefused))
+    }
+
+    fn is_for_us(&self) -> Option<bool> {
+        let ours = |named: &String| {
+            *named == AUDIENCE || self.1.has(Fault::AudienceContained) && named.contains(AUDIENCE)
+        };
+        if self.1.has(Fault::AudienceIgnored) {
+            return Some(true);
+        }
+        let Some(raw) = self.value("aud") else {
+            return Some(self.1.has(Fault::AudienceOptional));
+        };
+        if let Ok(one) = serde_json::from_str::<String>(raw) {
+            return Some(ours(&one));
+        }
+        let several: Vec<String> = serde_json::from_str(raw).ok()?;
+        Some(several.iter().any(ours) && !self.1.has(Fault::AudiencesRefused))
+    }
+
+    fn is_known(&self) -> bool {
+        let is_known = |written: &str| KNOWN.contains(&written.trim_matches('"'));
+        !self.1.has(Fault::UnknownClaimsRefused)
+            || self.0.0.iter().all(|(written, _)| is_known(written))
+    }
+
+    /// The topics of a claim; none if it makes no sense.
+    fn topics(&self, name: &str) -> Option<Vec<String>> {
+        let Some(raw) = self.value(name) else {
+            return Some(Vec::new());
+        };
+        if self.1.has(Fault::TopicsOfStringTaken) && raw.starts_with('"') {
+            return Some(vec![serde_json::from_str(raw).ok()?]);
+        }
+        if self.1.has(Fault::EscapesInTokenNotDecoded) {
+            let list = raw.trim_matches(['[', ']']);
+            return Some(
+                list.split(',')
+                    .map(|topic| topic.trim_matches('"').to_owned())
+                    .collect(),
+            );
+        }
+        let topics: Vec<String> = serde_json::from_str(raw).ok()?;
+        let is_pattern = |topic: &String| {
+            let start = topic.strip_suffix('*').unwrap_or(topic);
+            !topic.is_empty() && !start.contains('*')
+        };
+        topics.iter().all(is_pattern).then_some(topics)
+    }
+}
