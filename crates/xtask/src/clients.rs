@@ -85,6 +85,25 @@ pub(crate) fn y_webrtc(tools: &Tools) -> Result<(), Stop> {
     run_script("y-webrtc.js", &[])
 }
 
+/// The same clients at a relay that asks for tokens.
+pub(crate) fn y_webrtc_tokens(tools: &Tools) -> Result<(), Stop> {
+    tools.node_modules()?;
+    let signal = built_signal()?;
+    let signal = signal.to_string_lossy();
+    let key = workspace::tools().join("tokens.jwk");
+    // `signal` never writes over a key; the last run's is not needed any more.
+    let _ = std::fs::remove_file(&key);
+    std::fs::create_dir_all(workspace::tools())
+        .map_err(|error| Stop::Failed(format!("{}: {error}", workspace::tools().display())))?;
+    let key = key.to_string_lossy();
+    run(&mut command(&*signal, ["token", "key", "--out", &key]))?;
+    run_script_serving(
+        "tokens.js",
+        &["--signal", &signal, "--key", &key],
+        &["--token-key-file", &key],
+    )
+}
+
 pub(crate) fn trystero(tools: &Tools) -> Result<(), Stop> {
     tools.node_modules()?;
     run_script("trystero.js", &[])

@@ -113,6 +113,11 @@ const STEPS: &[Step] = &[
         run: clients::y_webrtc,
     },
     Step {
+        name: "y-webrtc-tokens",
+        about: "with tokens in their addresses, and nobody without one",
+        run: clients::y_webrtc_tokens,
+    },
+    Step {
         name: "worker-suite",
         about: "the Cloudflare Worker passes the whole suite in workerd",
         run: worker::conformance,
