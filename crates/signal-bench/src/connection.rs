@@ -11,6 +11,8 @@ pub(crate) enum State {
     Upgrading,
     /// Messages flow.
     Open,
+    /// A close frame was sent; the server's is awaited.
+    Closing,
     /// Nothing comes or goes any more.
     Closed,
 }

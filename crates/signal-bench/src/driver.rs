@@ -1,10 +1,22 @@
 //! What the scenarios do, on the connections of one thread.
 
+mod churn;
 mod fanout;
+mod idle;
+mod join;
+mod paced;
+mod rooms;
+mod slow;
 
 use std::ops::Range;
 
+pub(crate) use churn::Churn;
 pub(crate) use fanout::Fanout;
+pub(crate) use idle::Idle;
+pub(crate) use join::Join;
+pub(crate) use paced::Paced;
+pub(crate) use rooms::Rooms;
+pub(crate) use slow::Slow;
 
 use crate::error::BenchError;
 use crate::explain;

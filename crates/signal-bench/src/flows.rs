@@ -134,6 +134,14 @@ impl Flows {
         self.flows[room * self.senders + sender].next
     }
 
+    /// From now on a receiver is in its room: what comes next is what is sent next.
+    pub(crate) fn join(&mut self, receiver: usize) {
+        let room = receiver / self.members;
+        for sender in 0..self.senders {
+            self.expected[receiver * self.senders + sender] = self.sent(room, sender);
+        }
+    }
+
     /// Whether nothing is on its way.
     pub(crate) fn is_empty(&self) -> bool {
         self.flows.iter().all(|flow| flow.open == 0)
@@ -294,5 +302,17 @@ mod tests {
         assert_eq!(flows.deliver(0, later), None);
         assert_eq!(flows.deliver(0, nobodys), None);
         assert_eq!(flows.faults.foreign, 3);
+    }
+
+    #[test]
+    fn who_joins_later_misses_nothing() {
+        let mut flows = Flows::new(1, 2, 1);
+        let before = flows.publish(0, 0, 0, 1);
+        flows.deliver(0, before);
+        flows.join(1);
+        let after = flows.publish(0, 0, 1, 2);
+        flows.deliver(0, after);
+        flows.deliver(1, after);
+        assert!(flows.is_empty() && flows.faults.is_none());
     }
 }

@@ -29,6 +29,7 @@
 //! A relay drops what exceeds its rates, so a load needs a server whose rates were raised; [`Report::rates`] says how far. Only
 //! what the server lets through the socket is measured: clocks on other machines, browsers and WebRTC are not.
 
+mod compare;
 mod connection;
 mod driver;
 mod error;
@@ -41,6 +42,7 @@ mod opening;
 mod plan;
 mod process;
 mod progress;
+mod random;
 mod report;
 mod run;
 mod server;
@@ -49,13 +51,15 @@ mod stage;
 mod tally;
 mod template;
 mod threshold;
+mod timer;
 mod worker;
 
+pub use compare::{Compared, Comparison, Contestant, Figure, Spread, compare};
 pub use error::BenchError;
 pub use flows::Faults;
 pub use plan::{Plan, Scenario};
 pub use progress::{Phase, Progress};
-pub use report::{Bar, Generator, Latency, ProcessReport, Rates, Report};
+pub use report::{Bar, Generator, Latency, ProcessReport, Rates, Report, SlowReport};
 pub use run::run;
 pub use server::Server;
 pub use threshold::{Metric, Threshold};

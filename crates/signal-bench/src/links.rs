@@ -3,7 +3,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::connection::{Connection, State};
 use crate::error::BenchError;
@@ -163,6 +163,20 @@ impl Links {
     /// Queues a message.
     pub(crate) fn send_text(&mut self, id: usize, text: &str) {
         self.send(id, frame::TEXT, text.as_bytes());
+    }
+
+    /// Begins the close handshake.
+    pub(crate) fn close(&mut self, id: usize) {
+        self.send(id, frame::CLOSE, &1000_u16.to_be_bytes());
+        self.connections[id].state = State::Closing;
+    }
+
+    /// Reads nothing more from a connection. Only its end is noticed.
+    pub(crate) fn stop_reading(&mut self, id: usize) {
+        let connection = &mut self.connections[id];
+        connection.is_unread = true;
+        // The less the kernel takes in its stead, the sooner the server notices. It may refuse; then it takes longer.
+        let _ = SockRef::from(&connection.stream).set_recv_buffer_size(4_096);
     }
 
     /// Ends a connection on our side.

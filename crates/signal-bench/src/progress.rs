@@ -6,7 +6,7 @@ use std::time::Duration;
 pub enum Phase {
     /// Connections are opened.
     Open,
-    /// The server gets a second to calm down, before its memory is measured.
+    /// The server gets a moment to calm down, before its memory is measured.
     Settle,
     /// The load runs and is not measured yet.
     WarmUp,

@@ -5,10 +5,10 @@ use serde::Serialize;
 
 use crate::explain;
 use crate::flows::Faults;
-use crate::plan::Plan;
+use crate::plan::{Plan, Scenario};
 use crate::server::Server;
 use crate::snapshot::Measured;
-use crate::tally::Tally;
+use crate::tally::{SlowReaders, Tally};
 
 /// A share of its time past which the generator may have held the server back.
 const BUSY_MAX: f64 = 0.9;
@@ -30,11 +30,12 @@ pub struct Report {
     pub seconds: f64,
     /// Messages sent while measuring.
     pub publishes: u64,
-    /// Deliveries while measuring: each message once for each receiver, its sender included.
+    /// Deliveries while measuring: each message once for each receiver, its sender included. In `idle`, answers to pings.
     pub deliveries: u64,
     /// Deliveries in a second.
     pub deliveries_per_second: f64,
-    /// From sending to delivery.
+    /// From sending to delivery, of all that was sent while measuring. In `paced` and `idle` it counts from when the message was
+    /// due, in `churn` from the first packet of the connection.
     pub latency: Latency,
     /// What went wrong, warm-up included.
     pub faults: Faults,
@@ -42,6 +43,10 @@ pub struct Report {
     pub generator: Generator,
     /// What the server used, if its process is known.
     pub process: Option<ProcessReport>,
+    /// Pings of the server that were answered, from the beginning.
+    pub pings_answered: u64,
+    /// What became of the subscribers that never read, in the scenario `slow`.
+    pub slow: Option<SlowReport>,
     /// What a server that limits its clients must grant for this load.
     pub rates: Rates,
     /// What makes the result doubtful.
@@ -93,6 +98,8 @@ pub struct Generator {
     /// The share of the time in which they could have run, but another process had the processor. With [`idle`](Self::idle) and
     /// the share they ran it makes 1.
     pub starved: f64,
+    /// By how many milliseconds it was late with one in a hundred messages that were due at a time. 0 in a closed loop.
+    pub lag_p99_ms: f64,
 }
 
 /// What the server's process and its children used while measuring.
@@ -119,6 +126,29 @@ pub struct ProcessReport {
     pub memory_loaded: u64,
     /// What one more idle, subscribed connection costs, in bytes.
     pub memory_per_connection: f64,
+}
+
+/// What became of the subscribers that never read.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[non_exhaustive]
+pub struct SlowReport {
+    /// How many there were.
+    pub readers: u64,
+    /// How many of them the server has ended.
+    pub ended: u64,
+    /// How long after the load began the first was ended.
+    pub first_ended_after_seconds: Option<f64>,
+}
+
+impl SlowReport {
+    fn new(readers: SlowReaders) -> Self {
+        let after = readers.first_ended_after;
+        Self {
+            readers: readers.count,
+            ended: readers.ended,
+            first_ended_after_seconds: after.map(|nanos| nanos as f64 / 1e9),
+        }
+    }
 }
 
 /// What the busiest sender did in a second.
@@ -148,11 +178,13 @@ impl Report {
             deliveries_per_second: deliveries as f64 / seconds,
             latency: Latency::new(&tally.latency),
             faults: tally.faults,
-            generator: generator(measured, plan.threads, seconds, deliveries),
+            generator: generator(measured, tally, plan.threads, seconds, deliveries),
             process: process(measured, plan, seconds, deliveries),
+            pings_answered: tally.pings_answered,
+            slow: (plan.scenario == Scenario::Slow).then(|| SlowReport::new(tally.slow_readers)),
             rates: Rates {
                 messages_per_second,
-                fan_out_per_second: messages_per_second * plan.members as u64,
+                fan_out_per_second: messages_per_second * plan.receivers() as u64,
             },
             warnings: Vec::new(),
         };
@@ -189,7 +221,13 @@ impl Report {
     }
 }
 
-fn generator(measured: &Measured, threads: usize, seconds: f64, deliveries: u64) -> Generator {
+fn generator(
+    measured: &Measured,
+    tally: &Tally,
+    threads: usize,
+    seconds: f64,
+    deliveries: u64,
+) -> Generator {
     let cpu = measured
         .after
         .own_cpu
@@ -206,6 +244,7 @@ fn generator(measured: &Measured, threads: usize, seconds: f64, deliveries: u64)
         cpu_us_per_delivery: per(cpu * 1e6, deliveries as f64),
         idle: (1.0 - cpu / wall - starved).max(0.0),
         starved,
+        lag_p99_ms: millis(tally.lag.value_at_quantile(0.99)),
     }
 }
 

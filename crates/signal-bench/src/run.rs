@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::driver::{Driver, Fanout};
+use crate::driver::{Churn, Driver, Fanout, Idle, Join, Paced, Rooms, Slow};
 use crate::error::BenchError;
 use crate::opening;
 use crate::plan::{Plan, Scenario};
@@ -19,8 +19,9 @@ use crate::worker::{Seat, Worker};
 
 /// How often progress is told.
 const TICK: Duration = Duration::from_millis(100);
-/// How long a server gets to give back what the opening of connections took, before its memory is measured.
-const SETTLE: Duration = Duration::from_secs(1);
+/// How long a server gets to give back what the opening of connections took, before its memory is measured: a millisecond for
+/// each, but not longer than this.
+const SETTLE_MAX: Duration = Duration::from_secs(1);
 
 /// Puts a server under load, and tells how it went.
 ///
@@ -84,13 +85,37 @@ impl<'a> Threads<'a> {
                 first_connection: self.all,
                 origin,
             };
-            match self.plan.scenario {
-                Scenario::Fanout => {
-                    self.spawn(seat, Fanout::new(self.plan, thread, topics.clone(), mask)?)?;
-                }
-            }
+            self.staff(seat, &topics)?;
         }
         Ok(())
+    }
+
+    /// Gives a thread its scenario.
+    fn staff(&mut self, seat: Seat, topics: &Topics) -> Result<(), BenchError> {
+        let plan = self.plan;
+        let Seat { thread, mask, .. } = seat;
+        let rooms = |plan| Rooms::new(plan, thread, topics.clone(), mask);
+        match plan.scenario {
+            Scenario::Fanout => self.spawn(seat, Fanout::new(plan, rooms(plan)?)),
+            Scenario::Paced => self.spawn(seat, Paced::new(plan, rooms(plan)?)),
+            Scenario::Slow => {
+                let fanout = Fanout::new(plan, rooms(plan)?);
+                self.spawn(seat, Slow::new(plan, thread, fanout))
+            }
+            Scenario::Join => {
+                let join = Join::new(plan, thread, topics.clone(), mask)?;
+                self.spawn(seat, join)
+            }
+            Scenario::Idle => self.spawn(seat, Idle::new(plan, thread, topics.clone())),
+            Scenario::Churn => {
+                let mut places = plan.clone();
+                places.rooms = plan.connections;
+                places.members = 1;
+                places.publishers = 1;
+                let churn = Churn::new(rooms(&places)?);
+                self.spawn(seat, churn)
+            }
+        }
     }
 
     fn spawn<D: Driver + Send + 'static>(
@@ -161,7 +186,8 @@ impl<'a> Threads<'a> {
         let Some(process) = process else {
             return Ok(None);
         };
-        self.load(Phase::Settle, SETTLE, observer)?;
+        let settle = Duration::from_millis(self.all as u64).min(SETTLE_MAX);
+        self.load(Phase::Settle, settle, observer)?;
         Ok(Some(process.usage().memory))
     }
 

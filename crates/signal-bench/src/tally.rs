@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use hdrhistogram::Histogram;
 
 use crate::flows::Faults;
@@ -12,25 +14,43 @@ pub(crate) struct Tally {
     pub(crate) publishes: u64,
     /// Deliveries that arrived as they should, from the beginning.
     pub(crate) deliveries: u64,
-    /// Whether latencies are recorded.
-    pub(crate) is_measuring: bool,
-    /// Nanoseconds from sending to delivery, while measuring.
+    /// Latencies are recorded of what was sent in this time, whenever it is delivered.
+    pub(crate) measured: Range<u64>,
+    /// Nanoseconds from sending to delivery.
     pub(crate) latency: Histogram<u64>,
+    /// By how many nanoseconds the generator itself was late.
+    pub(crate) lag: Histogram<u64>,
     pub(crate) faults: Faults,
     /// The most messages that one sender sent while measuring.
     pub(crate) busiest_sender: u64,
+    /// Pings of the server that were answered, from the beginning.
+    pub(crate) pings_answered: u64,
+    pub(crate) slow_readers: SlowReaders,
+}
+
+/// Connections that do not read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct SlowReaders {
+    pub(crate) count: u64,
+    /// How many the server has ended.
+    pub(crate) ended: u64,
+    /// Nanoseconds until the first was ended.
+    pub(crate) first_ended_after: Option<u64>,
 }
 
 impl Tally {
     pub(crate) fn new() -> Self {
-        let latency = Histogram::new_with_bounds(1, LATENCY_MAX, 3);
         Self {
             publishes: 0,
             deliveries: 0,
-            is_measuring: false,
-            latency: latency.expect("the bounds are constant and in order"),
+            // Nothing is, for now.
+            measured: u64::MAX..u64::MAX,
+            latency: histogram(),
+            lag: histogram(),
             faults: Faults::default(),
             busiest_sender: 0,
+            pings_answered: 0,
+            slow_readers: SlowReaders::default(),
         }
     }
 
@@ -38,8 +58,15 @@ impl Tally {
     #[inline]
     pub(crate) fn delivered(&mut self, sent_at: u64, now: u64) {
         self.deliveries += 1;
-        if self.is_measuring {
+        if self.measured.contains(&sent_at) {
             self.latency.saturating_record(now.saturating_sub(sent_at));
+        }
+    }
+
+    /// Notes that something was sent now that had been due.
+    pub(crate) fn sent_late(&mut self, due: u64, now: u64) {
+        if self.measured.contains(&due) {
+            self.lag.saturating_record(now - due);
         }
     }
 
@@ -48,7 +75,23 @@ impl Tally {
         self.publishes += other.publishes;
         self.deliveries += other.deliveries;
         self.latency += &other.latency;
+        self.lag += &other.lag;
         self.faults.add(other.faults);
         self.busiest_sender = self.busiest_sender.max(other.busiest_sender);
+        self.pings_answered += other.pings_answered;
+        self.slow_readers.add(other.slow_readers);
     }
+}
+
+impl SlowReaders {
+    fn add(&mut self, other: Self) {
+        self.count += other.count;
+        self.ended += other.ended;
+        let first = [self.first_ended_after, other.first_ended_after];
+        self.first_ended_after = first.into_iter().flatten().min();
+    }
+}
+
+fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, LATENCY_MAX, 3).expect("the bounds are constant and in order")
 }

@@ -78,9 +78,9 @@ impl Template {
     }
 }
 
-const ROOM_DIGITS: usize = 6;
+const ROOM_DIGITS: usize = 9;
 
-/// More rooms do not fit into the digits of a topic.
+/// The most rooms of a run. Topics have digits for a thousand times as many, so that a room can change its topic.
 pub(crate) const ROOMS_MAX: usize = 1_000_000;
 
 fn room_digits(room: usize) -> [u8; ROOM_DIGITS] {

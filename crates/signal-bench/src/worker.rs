@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::event::Event;
-use mio::{Events, Poll};
+use mio::{Events, Poll, Token};
 
 use crate::connection::{Arrived, State};
 use crate::driver::{Driver, Ended, Step};
@@ -18,6 +18,7 @@ use crate::plan::Plan;
 use crate::server::{ACCEPT, Server};
 use crate::stage::{Shared, Stage};
 use crate::tally::Tally;
+use crate::timer::Timer;
 
 /// What is read at once; the longest message must fit, and larger reads save system calls.
 const BUFFER: usize = 256 * 1024;
@@ -43,6 +44,7 @@ pub(crate) struct Seat {
 #[derive(Debug)]
 pub(crate) struct Worker<D> {
     poll: Poll,
+    timer: Timer,
     links: Links,
     driver: D,
     opening: Opening,
@@ -63,9 +65,11 @@ impl<D: Driver> Worker<D> {
         driver: D,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
+        let timer = Timer::new(poll.registry(), Token(usize::MAX))?;
         let registry = poll.registry().try_clone()?;
         Ok(Self {
             poll,
+            timer,
             links: Links::new(server.clone(), registry, seat.mask, seat.first_connection),
             opening: Opening::new(driver.connections(), plan),
             driver,
@@ -96,13 +100,13 @@ impl<D: Driver> Worker<D> {
         while !self.shared.is_stopped() {
             let stage = self.shared.stage();
             let now = self.now();
-            if stage == Stage::Measure && !self.tally.is_measuring {
+            if stage == Stage::Measure && self.tally.measured.start == u64::MAX {
                 self.driver.settle(&mut self.tally);
-                self.tally.is_measuring = true;
+                self.tally.measured = now..u64::MAX;
             }
             if stage == Stage::Drain && drain_until.is_none() {
                 self.driver.settle(&mut self.tally);
-                self.tally.is_measuring = false;
+                self.tally.measured.end = now;
                 drain_until = Some(now + self.timeout);
             }
             let wake = self.act(stage, now)?;
@@ -148,7 +152,8 @@ impl<D: Driver> Worker<D> {
 
     fn wait(&mut self, events: &mut Events, wake: Option<u64>) -> Result<(), BenchError> {
         let timeout = wake.map_or(WAIT_MAX, |wake| {
-            Duration::from_nanos(wake.saturating_sub(self.now())).min(WAIT_MAX)
+            let after = Duration::from_nanos(wake.saturating_sub(self.now()));
+            self.timer.set(after, WAIT_MAX)
         });
         match self.poll.poll(events, Some(timeout)) {
             Ok(()) => Ok(()),
@@ -173,8 +178,13 @@ impl<D: Driver> Worker<D> {
         let Some(connection) = self.links.get(id) else {
             return Ok(());
         };
+        let is_unread = connection.is_unread;
         if connection.state == State::Connecting && !self.links.connected(id)? {
             return Ok(());
+        }
+        // Its end is all that matters of a connection that is not read.
+        if is_unread && (event.is_read_closed() || event.is_error()) {
+            return self.cut(id, &io::ErrorKind::ConnectionReset.into(), stage);
         }
         if event.is_writable() {
             if let Some(connection) = self.links.get_mut(id) {
@@ -325,7 +335,10 @@ impl<D: Driver> Worker<D> {
         now: u64,
     ) -> Result<(), BenchError> {
         match opcode {
-            frame::PING => self.links.send(id, frame::PONG, &self.buffer[payload]),
+            frame::PING => {
+                self.links.send(id, frame::PONG, &self.buffer[payload]);
+                self.tally.pings_answered += 1;
+            }
             frame::PONG => {}
             frame::CLOSE => return self.closed(id, payload, stage),
             frame::TEXT | frame::BINARY | frame::CONTINUATION => {

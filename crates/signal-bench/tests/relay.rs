@@ -37,6 +37,66 @@ fn a_window_many_senders_and_threads_lose_nothing() {
 }
 
 #[test]
+fn messages_are_sent_at_a_pace() {
+    let mut plan = small(Scenario::Paced);
+    plan.rate = 4_000.0;
+    plan.publishers = 2;
+    let report = sound(&plan);
+    // 1,000 messages in a second, whatever the server does: a fifth of that in the time measured, give or take its borders.
+    let due = (report.seconds * 1_000.0) as u64;
+    assert!(report.publishes.abs_diff(due) < due / 2, "{report:#?}");
+}
+
+#[test]
+fn rooms_fill_up() {
+    let mut plan = small(Scenario::Join);
+    plan.threads = 2;
+    let report = sound(&plan);
+    // An announcement alone would be one message for each join.
+    assert!(report.publishes > 20, "{report:#?}");
+}
+
+#[test]
+fn idle_connections_ping_and_answer_pings() {
+    let mut config = RealRelay::config();
+    config.core.pings_per_second = 1_000;
+    config.core.ping_interval = Duration::from_millis(100);
+    let relay = RealRelay::with(config);
+    let report = load(relay.address, &small(Scenario::Idle));
+    assert!(report.is_sound(), "{report:#?}");
+    assert_eq!(report.connections, 30);
+    assert!(report.pings_answered >= 30, "{report:#?}");
+}
+
+#[test]
+fn visitors_come_and_go() {
+    let mut plan = small(Scenario::Churn);
+    plan.connections = 5;
+    plan.threads = 2;
+    let report = sound(&plan);
+    assert!(report.deliveries > 5, "{report:#?}");
+}
+
+#[test]
+fn a_reader_that_never_reads_is_ended_and_nobody_else_suffers() {
+    let mut config = RealRelay::config();
+    config.outbound_bytes_max = 256 * 1024;
+    config.close_timeout = Duration::from_millis(100);
+    let relay = RealRelay::with(config);
+    let mut plan = small(Scenario::Slow);
+    plan.rooms = 1;
+    plan.window = 8;
+    plan.bytes = 30_000;
+    plan.slow_readers = 2;
+    plan.duration = Duration::from_secs(2);
+    let report = load(relay.address, &plan);
+    assert!(report.is_sound(), "{report:#?}");
+    let slow = report.slow.expect("it is that scenario");
+    assert_eq!((slow.readers, slow.ended), (2, 2), "{report:#?}");
+    assert!(slow.first_ended_after_seconds.is_some());
+}
+
+#[test]
 fn a_server_that_drops_what_exceeds_its_rates_is_explained() {
     let mut config = Config::default();
     config.core.messages_burst = 10;

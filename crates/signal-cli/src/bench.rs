@@ -1,6 +1,7 @@
 //! `signal bench`: what does that server cost, and how fast is it?
 
 mod args;
+mod compare;
 mod csv;
 mod progress;
 mod text;
@@ -10,7 +11,7 @@ pub(crate) use args::BenchArgs;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::process::ExitCode;
 
-use signal_bench::{Report, Server};
+use signal_bench::{Contestant, Plan, Report, Server};
 
 use crate::bench::args::Format;
 use crate::bench::progress::Display;
@@ -27,17 +28,32 @@ pub(crate) struct Outcome {
     pub(crate) exit_code: ExitCode,
 }
 
+impl Outcome {
+    fn new(text: String, is_good: bool) -> Self {
+        Self {
+            text,
+            exit_code: if is_good {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            },
+        }
+    }
+}
+
 /// Puts a server under load.
 ///
 /// # Errors
 ///
 /// The arguments make no sense together, or the load could not be run.
 pub(crate) fn run(args: &BenchArgs) -> Result<Outcome, Failure> {
-    let target = args.target();
     let plan = args.plan().map_err(usage)?;
-    let server = server(&target, args)?;
+    let Some(url) = &args.url else {
+        return compare(args, &plan);
+    };
+    let server = server(&args.with_token(url), args)?;
     let mut display = Display::new(args.quiet, &plan);
-    let report = signal_bench::run(&server, &plan, &mut |progress| display.show(progress));
+    let report = signal_bench::run(&server, &plan, &mut |progress| display.show("", progress));
     display.clear();
     let report = report.map_err(|error| Failure::other(&error.what, error.mend))?;
     let verdict = verdict(&report, args);
@@ -51,15 +67,50 @@ pub(crate) fn run(args: &BenchArgs) -> Result<Outcome, Failure> {
             anstream::eprintln!("{line}");
         }
     }
-    let exit_code = if verdict.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    };
-    Ok(Outcome { text, exit_code })
+    Ok(Outcome::new(text, verdict.is_empty()))
 }
 
-fn json(report: &Report) -> Result<String, Failure> {
+/// Puts several servers under the same load.
+fn compare(args: &BenchArgs, plan: &Plan) -> Result<Outcome, Failure> {
+    let contestants = args.compare.iter().map(|entry| {
+        let server = server(&args.with_token(&entry.target), args)?;
+        let mut contestant = Contestant::new(&entry.name, server);
+        contestant.pid = entry.pid;
+        Ok(contestant)
+    });
+    let contestants = contestants.collect::<Result<Vec<_>, Failure>>()?;
+    let mut display = Display::new(args.quiet, plan);
+    let rounds = args.rounds;
+    let comparison = signal_bench::compare(
+        &contestants,
+        plan,
+        rounds.into(),
+        &mut |contestant, round, progress| {
+            let place = format!("{}, round {} of {rounds}: ", contestant.name, round + 1);
+            display.show(&place, progress);
+        },
+    );
+    display.clear();
+    let comparison = comparison.map_err(|error| Failure::other(&error.what, error.mend))?;
+    let is_sound = comparison.is_sound();
+    let text = if args.format() == Format::Json {
+        format!("{}\n", json(&comparison)?)
+    } else {
+        compare::render(&comparison)
+    };
+    if !is_sound {
+        for server in &comparison.servers {
+            for (round, report) in server.reports.iter().enumerate() {
+                for line in verdict(report, args) {
+                    anstream::eprintln!("{}, round {}: {line}", server.name, round + 1);
+                }
+            }
+        }
+    }
+    Ok(Outcome::new(text, is_sound))
+}
+
+fn json(report: &impl serde::Serialize) -> Result<String, Failure> {
     serde_json::to_string_pretty(report)
         .map_err(|error| Failure::other(error, "this should not happen, please report it"))
 }

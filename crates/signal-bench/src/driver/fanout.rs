@@ -1,32 +1,19 @@
-use crate::driver::{Driver, Step, share};
+use crate::driver::{Driver, Rooms, Step};
 use crate::error::BenchError;
-use crate::flows::Flows;
-use crate::marker::Search;
 use crate::plan::Plan;
 use crate::stage::Stage;
 use crate::tally::Tally;
-use crate::template::{Template, Topics};
 
 /// Rooms in which messages circulate: as soon as one has reached everybody, the next is sent.
 #[derive(Debug)]
 pub(crate) struct Fanout {
-    rooms: usize,
-    members: usize,
-    publishers: usize,
+    rooms: Rooms,
     window: usize,
-    /// The number of this thread's first room among all.
-    first_room: usize,
-    topics: Topics,
-    template: Template,
-    flows: Flows,
-    search: Search,
     /// What each room has on its way, and who is the next to send.
     turns: Vec<Turn>,
     /// The rooms that may send.
     due: Vec<usize>,
     has_begun: bool,
-    /// How much each sender had sent when measuring began.
-    sent_before: Vec<u32>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -37,29 +24,18 @@ struct Turn {
 }
 
 impl Fanout {
-    pub(crate) fn new(
-        plan: &Plan,
-        thread: usize,
-        topics: Topics,
-        mask: [u8; 4],
-    ) -> Result<Self, BenchError> {
-        let share = share(plan.rooms, thread, plan.threads);
-        let rooms = share.len();
-        Ok(Self {
-            rooms,
-            members: plan.members,
-            publishers: plan.publishers,
+    pub(crate) fn new(plan: &Plan, rooms: Rooms) -> Self {
+        Self {
             window: plan.window,
-            first_room: share.start,
-            template: Template::new(&topics, mask, plan.bytes)?,
-            topics,
-            flows: Flows::new(rooms, plan.members, plan.publishers),
-            search: Search::new(),
-            turns: vec![Turn::default(); rooms],
-            due: Vec::with_capacity(rooms),
+            turns: vec![Turn::default(); rooms.count],
+            due: Vec::with_capacity(rooms.count),
             has_begun: false,
-            sent_before: vec![0; rooms * plan.publishers],
-        })
+            rooms,
+        }
+    }
+
+    pub(crate) fn rooms(&self) -> &Rooms {
+        &self.rooms
     }
 
     fn make_due(&mut self, room: usize) {
@@ -70,47 +46,35 @@ impl Fanout {
         }
     }
 
+    /// Fills the window of a room.
     fn publish(&mut self, step: &mut Step<'_>, room: usize) {
         let turn = &mut self.turns[room];
-        let sender = turn.next_sender;
-        turn.next_sender = (sender + 1) % self.publishers;
-        turn.open += 1;
-        let marker = self.flows.publish(room, sender, step.now, self.members);
-        let out = step.links.out(room * self.members + sender);
-        self.template.write(out, self.first_room + room, marker);
-        step.tally.publishes += 1;
-    }
-
-    fn senders(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let publishers = self.publishers;
-        (0..self.rooms).flat_map(move |room| (0..publishers).map(move |sender| (room, sender)))
+        turn.is_due = false;
+        while turn.open < self.window {
+            let sender = turn.next_sender;
+            turn.next_sender = (sender + 1) % self.rooms.publishers;
+            turn.open += 1;
+            self.rooms.publish(step, room, sender, step.now);
+        }
     }
 }
 
 impl Driver for Fanout {
     fn connections(&self) -> usize {
-        self.rooms * self.members
+        self.rooms.connections()
     }
 
     fn opened(&mut self, step: &mut Step<'_>, id: usize) {
-        let room = self.first_room + id / self.members;
-        let request = self.topics.request("subscribe", room);
-        step.links.send_text(id, &request);
+        self.rooms.subscribe(step, id, id / self.rooms.members);
     }
 
     #[inline]
     fn message(&mut self, step: &mut Step<'_>, id: usize, payload: &[u8]) {
-        let Some(marker) = self.search.find(payload) else {
-            self.flows.faults.foreign += 1;
-            return;
-        };
-        let Some(delivery) = self.flows.deliver(id, marker) else {
-            return;
-        };
-        step.tally.delivered(delivery.sent_at, step.now);
-        if delivery.completes {
-            self.turns[delivery.room].open -= 1;
-            self.make_due(delivery.room);
+        if let Some(delivery) = self.rooms.receive(step, id, payload) {
+            if delivery.completes {
+                self.turns[delivery.room].open -= 1;
+                self.make_due(delivery.room);
+            }
         }
     }
 
@@ -120,50 +84,34 @@ impl Driver for Fanout {
         }
         if !self.has_begun {
             self.has_begun = true;
-            (0..self.rooms).for_each(|room| self.make_due(room));
+            (0..self.rooms.count).for_each(|room| self.make_due(room));
         }
-        let due = std::mem::take(&mut self.due);
-        for &room in &due {
-            self.turns[room].is_due = false;
-            while self.turns[room].open < self.window {
-                self.publish(step, room);
-            }
+        let mut due = std::mem::take(&mut self.due);
+        for room in due.drain(..) {
+            self.publish(step, room);
         }
         self.due = due;
-        self.due.clear();
         Ok(None)
     }
 
     fn expire(&mut self, before: u64) {
-        if !self.flows.expire(before) {
-            return;
-        }
-        for room in 0..self.rooms {
-            let senders = 0..self.publishers;
-            self.turns[room].open = senders.map(|sender| self.flows.open(room, sender)).sum();
-            self.make_due(room);
+        if self.rooms.flows.expire(before) {
+            for room in 0..self.rooms.count {
+                self.turns[room].open = self.rooms.open(room);
+                self.make_due(room);
+            }
         }
     }
 
     fn is_drained(&self) -> bool {
-        self.flows.is_empty()
+        self.rooms.flows.is_empty()
     }
 
     fn settle(&mut self, tally: &mut Tally) {
-        let sent = self
-            .senders()
-            .map(|(room, sender)| self.flows.sent(room, sender));
-        let sent: Vec<u32> = sent.collect();
-        let most = sent.iter().zip(&self.sent_before);
-        let most = most
-            .map(|(after, before)| after - before)
-            .max()
-            .unwrap_or(0);
-        tally.busiest_sender = most.into();
-        self.sent_before = sent;
+        self.rooms.settle(tally);
     }
 
     fn finish(&mut self, tally: &mut Tally) {
-        tally.faults = self.flows.faults;
+        tally.faults = self.rooms.flows.faults;
     }
 }

@@ -2,9 +2,12 @@
 
 #![allow(
     dead_code,
+    unused_imports,
     unreachable_pub,
     reason = "each test file uses a part of it"
 )]
+
+mod faulty;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,6 +16,8 @@ use signal_bench::{Plan, Report, Scenario, Server};
 use signal_tokio::{Config, Relay};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+
+pub use faulty::{Fault, Faulty};
 
 /// The relay, in this process, with rates that no load reaches.
 #[derive(Debug)]
@@ -23,12 +28,16 @@ pub struct RealRelay {
 
 impl RealRelay {
     pub fn start() -> Self {
+        Self::with(Self::config())
+    }
+
+    pub fn config() -> Config {
         let mut config = Config::default();
         config.core.messages_per_second = 1_000_000;
         config.core.messages_burst = u32::MAX;
         config.core.fan_out_per_second = 1_000_000_000;
         config.core.fan_out_burst = u32::MAX;
-        Self::with(config)
+        config
     }
 
     pub fn with(config: Config) -> Self {
@@ -59,6 +68,8 @@ pub fn small(scenario: Scenario) -> Plan {
     let mut plan = Plan::new(scenario);
     plan.rooms = 3;
     plan.members = 4;
+    plan.connections = 30;
+    plan.ping_interval = Duration::from_millis(100);
     plan.warmup = Duration::from_millis(50);
     plan.duration = Duration::from_millis(200);
     // A busy machine delivers late, too.

@@ -4,6 +4,7 @@ use clap::Args;
 use http::header::{HeaderName, HeaderValue};
 use signal_bench::{Plan, Scenario, Threshold};
 
+use crate::bench::compare::Entry;
 use crate::check::{Target, header, timeout};
 use crate::settings::parse_time;
 
@@ -15,13 +16,27 @@ const ACCESS: &str = "Access";
 #[derive(Args, Debug)]
 pub(crate) struct BenchArgs {
     /// The server, such as ws://localhost:4444
-    pub(crate) url: Target,
+    #[arg(required_unless_present = "compare")]
+    pub(crate) url: Option<Target>,
 
-    /// What to do: fanout (messages circulate in rooms as fast as they are delivered)
+    /// Put several servers under the same load in turn, A B A B, and print how many times better the first is
+    #[arg(long, value_name = "NAME=URL[,PID]", num_args = 1.., conflicts_with_all = ["url", "pid", "csv", "fail_if"], help_heading = REPORT)]
+    pub(crate) compare: Vec<Entry>,
+
+    /// With --compare: how many times each server has its turn
+    #[arg(long, value_name = "N", default_value_t = 3, requires = "compare", value_parser = clap::value_parser!(u16).range(1..=1_000), help_heading = REPORT)]
+    pub(crate) rounds: u16,
+
+    /// What to do: fanout, paced, join, idle, churn or slow
+    ///
+    /// fanout: messages circulate in rooms as fast as they are delivered. paced: at a fixed --rate, counted from when each was due.
+    /// join: rooms fill up; each newcomer announces itself and each member answers with 3 to 6 messages of 0.5 to 3 KB. idle:
+    /// --connections that only ping. churn: --connections at a time that come, subscribe, publish, hear themselves and go. slow:
+    /// as fanout, with --slow-readers that never read.
     #[arg(long, value_name = "NAME", default_value = "fanout", help_heading = LOAD)]
     scenario: Scenario,
 
-    /// How many rooms [default: 100]
+    /// How many rooms [default: 100; slow: 4]
     #[arg(long, value_name = "N", help_heading = LOAD)]
     rooms: Option<usize>,
 
@@ -33,13 +48,29 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "N", help_heading = LOAD)]
     publishers: Option<usize>,
 
-    /// How many messages of each room are on their way at once [default: 1]
+    /// How many messages of each room are on their way at once [default: 1; slow: 8]
     #[arg(long, value_name = "N", help_heading = LOAD)]
     window: Option<usize>,
 
-    /// The length of a message as it is sent, in bytes of JSON [default: 168]
+    /// The length of a message as it is sent, in bytes of JSON [default: 168; slow: 3000]
     #[arg(long, value_name = "N", help_heading = LOAD)]
     bytes: Option<usize>,
+
+    /// paced: deliveries in a second, of all rooms together [default: 20000]
+    #[arg(long, value_name = "N", help_heading = LOAD)]
+    rate: Option<f64>,
+
+    /// idle: how many connections; churn: how many at a time [default: 10000; churn: 50]
+    #[arg(long, value_name = "N", help_heading = LOAD)]
+    connections: Option<usize>,
+
+    /// idle: how often each connection sends a ping [default: 15s]
+    #[arg(long, value_name = "TIME", value_parser = timeout, help_heading = LOAD)]
+    ping_interval: Option<Duration>,
+
+    /// slow: how many subscribers never read [default: 1]
+    #[arg(long, value_name = "N", help_heading = LOAD)]
+    slow_readers: Option<usize>,
 
     /// How long the load runs before anything is measured
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_time, help_heading = LOAD)]
@@ -110,11 +141,11 @@ pub(crate) enum Format {
 }
 
 impl BenchArgs {
-    /// The server with the token in its address.
-    pub(crate) fn target(&self) -> Target {
+    /// A server with the token in its address.
+    pub(crate) fn with_token(&self, target: &Target) -> Target {
         match &self.token {
-            Some(token) => self.url.clone().with_token(token),
-            None => self.url.clone(),
+            Some(token) => target.clone().with_token(token),
+            None => target.clone(),
         }
     }
 
@@ -135,10 +166,14 @@ impl BenchArgs {
             (&mut plan.publishers, self.publishers),
             (&mut plan.window, self.window),
             (&mut plan.bytes, self.bytes),
+            (&mut plan.connections, self.connections),
+            (&mut plan.slow_readers, self.slow_readers),
         ];
         for (number, given) in numbers {
             *number = given.unwrap_or(*number);
         }
+        plan.rate = self.rate.unwrap_or(plan.rate);
+        plan.ping_interval = self.ping_interval.unwrap_or(plan.ping_interval);
         plan.warmup = self.warmup;
         plan.duration = self.duration;
         plan.timeout = self.timeout;

@@ -5,7 +5,7 @@ use signal_bench::{Phase, Plan, Progress};
 
 use crate::bench::text::thousands;
 
-/// One line on a terminal that says how far the run is.
+/// One line on a terminal, if standard error is one, that says how far the run is.
 #[derive(Debug)]
 pub(crate) struct Display {
     is_shown: bool,
@@ -25,7 +25,7 @@ impl Display {
         }
     }
 
-    pub(crate) fn show(&mut self, progress: &Progress) {
+    pub(crate) fn show(&mut self, place: &str, progress: &Progress) {
         if !self.is_shown {
             return;
         }
@@ -45,7 +45,7 @@ impl Display {
             }
             Phase::Drain | _ => "waiting for what is on its way".to_owned(),
         };
-        self.write(&format!("\r\x1b[K{line}"));
+        self.write(&format!("\r\x1b[K{place}{line}"));
     }
 
     /// Takes the line away.

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
-use signal_bench::{Bar, ProcessReport, Report};
+use signal_bench::{Bar, ProcessReport, Report, SlowReport};
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -31,6 +31,16 @@ pub(crate) fn render(report: &Report, verdict: &[String]) -> String {
         generator.cpu_us_per_delivery
     );
     line(&mut out, "generator", &own);
+    if generator.lag_p99_ms > 0.0 {
+        let late = format!(
+            "one in a hundred was sent late by {}",
+            millis(generator.lag_p99_ms)
+        );
+        line(&mut out, "", &late);
+    }
+    if let Some(slow) = &report.slow {
+        line(&mut out, "slow", &slow_readers(slow));
+    }
     if let Some(process) = &report.process {
         line(&mut out, "server", &server(process));
         line(&mut out, "memory", &memory(process));
@@ -107,6 +117,17 @@ fn deliveries(report: &Report) -> String {
         thousands(faults.duplicated as f64),
         thousands(faults.reordered as f64),
         thousands(faults.foreign as f64)
+    )
+}
+
+fn slow_readers(slow: &SlowReport) -> String {
+    let after = slow.first_ended_after_seconds;
+    let after = after.map_or(String::new(), |seconds| {
+        format!(", the first after {seconds:.1} s")
+    });
+    format!(
+        "the server ended {} of {} that never read{after}",
+        slow.ended, slow.readers
     )
 }
 

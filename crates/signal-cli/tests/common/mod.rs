@@ -152,6 +152,11 @@ impl Relay {
         Peer::connect(&self.url()).await
     }
 
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Resident memory in KiB.
     #[cfg(target_os = "linux")]
     pub fn memory(&self) -> u64 {

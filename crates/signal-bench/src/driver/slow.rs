@@ -1,0 +1,97 @@
+use crate::driver::{Driver, Ended, Fanout, Step, share};
+use crate::error::BenchError;
+use crate::plan::Plan;
+use crate::stage::Stage;
+use crate::tally::{SlowReaders, Tally};
+
+/// Messages circulate as in [`Fanout`], but some further subscribers never read. The others must not suffer.
+#[derive(Debug)]
+pub(crate) struct Slow {
+    fanout: Fanout,
+    /// Their connections come after those of the members.
+    readers: usize,
+    /// When they stopped to read.
+    began: Option<u64>,
+    ended: u64,
+    first_ended_after: Option<u64>,
+}
+
+impl Slow {
+    pub(crate) fn new(plan: &Plan, thread: usize, fanout: Fanout) -> Self {
+        Self {
+            fanout,
+            readers: share(plan.slow_readers, thread, plan.threads).len(),
+            began: None,
+            ended: 0,
+            first_ended_after: None,
+        }
+    }
+
+    fn is_reader(&self, id: usize) -> bool {
+        id >= self.fanout.connections()
+    }
+}
+
+impl Driver for Slow {
+    fn connections(&self) -> usize {
+        self.fanout.connections() + self.readers
+    }
+
+    fn opened(&mut self, step: &mut Step<'_>, id: usize) {
+        if self.is_reader(id) {
+            let rooms = self.fanout.rooms();
+            let room = (id - rooms.connections()) % rooms.count;
+            rooms.subscribe(step, id, room);
+        } else {
+            self.fanout.opened(step, id);
+        }
+    }
+
+    #[inline]
+    fn message(&mut self, step: &mut Step<'_>, id: usize, payload: &[u8]) {
+        // What came before it stopped to read is nobody's business.
+        if !self.is_reader(id) {
+            self.fanout.message(step, id, payload);
+        }
+    }
+
+    fn turn(&mut self, step: &mut Step<'_>) -> Result<Option<u64>, BenchError> {
+        if self.began.is_none() {
+            self.began = Some(step.now);
+            let first = self.fanout.connections();
+            (first..first + self.readers).for_each(|id| step.links.stop_reading(id));
+        }
+        self.fanout.turn(step)
+    }
+
+    fn ended(&mut self, step: &mut Step<'_>, id: usize, how: &Ended) -> Result<(), BenchError> {
+        if !self.is_reader(id) || step.stage < Stage::WarmUp {
+            return self.fanout.ended(step, id, how);
+        }
+        self.ended += 1;
+        let after = step.now - self.began.unwrap_or(step.now);
+        self.first_ended_after.get_or_insert(after);
+        Ok(())
+    }
+
+    fn expire(&mut self, before: u64) {
+        self.fanout.expire(before);
+    }
+
+    fn is_drained(&self) -> bool {
+        self.fanout.is_drained()
+    }
+
+    fn settle(&mut self, tally: &mut Tally) {
+        self.fanout.settle(tally);
+    }
+
+    fn finish(&mut self, tally: &mut Tally) {
+        self.fanout.finish(tally);
+        tally.slow_readers = SlowReaders {
+            count: self.readers as u64,
+            ended: self.ended,
+            first_ended_after: self.first_ended_after,
+        };
+    }
+}

@@ -1,0 +1,187 @@
+//! `signal bench` as a user runs it.
+
+mod common;
+
+use common::{Ran, Relay, run};
+use serde_json::Value;
+
+const SHORT: [&str; 8] = [
+    "--rooms",
+    "2",
+    "--members",
+    "3",
+    "--warmup",
+    "50ms",
+    "--duration",
+    "200ms",
+];
+
+/// A relay whose rates no short load reaches.
+fn relay() -> Relay {
+    Relay::start(&[
+        "--messages-per-second=1000000",
+        "--messages-burst=4000000000",
+        "--fan-out-per-second=1000000000",
+        "--fan-out-burst=4000000000",
+    ])
+}
+
+fn bench(arguments: &[&str]) -> Ran {
+    run(&[&["bench"], &SHORT[..], arguments].concat())
+}
+
+#[test]
+fn the_report_is_for_people() {
+    let relay = relay();
+    let ran = bench(&[&relay.url()]);
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    for part in [
+        "deliveries/s",
+        "p99.9",
+        "█",
+        "arrived, once and in order",
+        "idle",
+        "--messages-per-second",
+    ] {
+        ran.says(part);
+    }
+    // Neither colours nor a progress line where there is no terminal.
+    assert!(
+        !ran.stdout.contains('\x1b') && ran.stderr.is_empty(),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn json_has_stable_keys() {
+    let relay = relay();
+    let pid = relay.pid().to_string();
+    let ran = bench(&["--json", "--pid", &pid, &relay.url()]);
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    let report: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    let keys = |value: &Value| {
+        let keys = value.as_object().expect("an object").keys();
+        keys.cloned().collect::<Vec<String>>().join(" ")
+    };
+    assert_eq!(report["schema"], 1);
+    assert_eq!(
+        keys(&report),
+        "connections deliveries deliveries_per_second faults generator latency pings_answered plan process publishes \
+         rates schema seconds server slow warnings"
+    );
+    assert_eq!(
+        keys(&report["plan"]),
+        "bytes connections duration_seconds members pid ping_interval_seconds publishers rate rooms scenario seed \
+         slow_readers threads timeout_seconds warmup_seconds window"
+    );
+    assert_eq!(
+        keys(&report["latency"]),
+        "histogram max_ms mean_ms min_ms p50_ms p99_9_ms p99_ms"
+    );
+    assert_eq!(
+        keys(&report["faults"]),
+        "duplicated foreign lost reordered undelivered"
+    );
+    assert_eq!(
+        keys(&report["generator"]),
+        "cpu_seconds cpu_us_per_delivery idle lag_p99_ms starved"
+    );
+    assert_eq!(
+        keys(&report["rates"]),
+        "fan_out_per_second messages_per_second"
+    );
+    if cfg!(target_os = "linux") {
+        assert_eq!(
+            keys(&report["process"]),
+            "cores cpu_seconds cpu_us_per_delivery deliveries_per_cpu_second memory_idle memory_loaded \
+             memory_per_connection pid preemptions waits"
+        );
+    }
+}
+
+#[test]
+fn csv_has_a_header_and_a_line() {
+    let relay = relay();
+    let ran = bench(&["--csv", &relay.url()]);
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    let [header, line] = lines[..] else {
+        panic!("{ran:?}");
+    };
+    assert!(header.starts_with("scenario,rooms,members,window,bytes,"));
+    assert!(line.starts_with("fanout,2,3,1,168,6,"), "{line}");
+    assert_eq!(header.split(',').count(), line.split(',').count());
+}
+
+#[test]
+fn a_condition_that_is_true_fails_the_run() {
+    let relay = relay();
+    let ran = bench(&["--fail-if", "p50>1h", &relay.url()]);
+    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    ran.says("ms");
+    let ran = bench(&["--fail-if", "p50>100s", "--fail-if", "lost>0", &relay.url()]);
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    let ran = bench(&["--fail-if", "max>0us", &relay.url()]);
+    assert_eq!(ran.code(), Some(1), "{ran:?}");
+    ran.says("failed: max is ");
+    let ran = bench(&["--fail-if", "cpu_per_delivery>5us", &relay.url()]);
+    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    ran.says("--pid");
+}
+
+#[test]
+fn a_server_elsewhere_is_left_alone() {
+    // A documentation address: were it tried, the test would hang.
+    let ran = bench(&["ws://192.0.2.1:4444"]);
+    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    ran.says("it is not on this machine");
+    ran.says("--i-own-this-server");
+    let ran = bench(&["--compare", "a=ws://127.0.0.1:1", "b=ws://192.0.2.1:4444"]);
+    assert_ne!(ran.code(), Some(0), "{ran:?}");
+}
+
+#[test]
+fn a_relay_with_its_ordinary_rates_is_explained() {
+    let relay = Relay::start(&["--messages-burst=10"]);
+    let ran = bench(&["--timeout", "300ms", &relay.url()]);
+    assert_eq!(ran.code(), Some(1), "{ran:?}");
+    ran.says("signal serve --messages-per-second");
+}
+
+#[test]
+fn a_token_is_sent_and_never_shown() {
+    let relay = relay();
+    let ran = bench(&["--token", "secret", &relay.url()]);
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    ran.says("token=***");
+    assert!(!ran.stdout.contains("secret"), "{ran:?}");
+}
+
+#[test]
+fn servers_are_compared_in_turn() {
+    let (ours, theirs) = (relay(), relay());
+    let entries = [("ours", &ours), ("theirs", &theirs)]
+        .map(|(name, relay)| format!("{name}={},{}", relay.url(), relay.pid()));
+    let compared = ["--compare", &entries[0], &entries[1], "--rounds", "2"];
+    let ran = bench(&[&compared[..], &["--json"]].concat());
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    let comparison: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    let [first, second] = [0, 1].map(|index| &comparison["servers"][index]);
+    assert_eq!(
+        (&first["name"], &second["name"]),
+        (&"ours".into(), &"theirs".into())
+    );
+    assert_eq!(second["reports"].as_array().map(Vec::len), Some(2));
+    let rate = &second["deliveries_per_second"];
+    assert!(rate["median"].as_f64() > Some(0.0), "{rate}");
+    assert!(
+        rate["first_is_better_by"]["median"].as_f64() > Some(0.0),
+        "{rate}"
+    );
+    assert!(first["deliveries_per_second"]["first_is_better_by"].is_null());
+
+    let ran = bench(&compared);
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    ran.says("2 rounds in turn");
+    ran.says("ours is ");
+}
