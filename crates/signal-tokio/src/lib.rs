@@ -29,6 +29,7 @@ mod serve;
 mod session;
 mod shards;
 mod shared;
+mod shared_stream;
 mod socket;
 mod stats;
 mod subjects;
@@ -36,6 +37,7 @@ mod subjects;
 mod tls;
 mod told;
 mod upgrade;
+mod writer;
 
 #[cfg(feature = "tokens")]
 pub use access::AccessAuthorizer;

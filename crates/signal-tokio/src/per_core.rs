@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 
 use crate::Relay;
 use crate::serve::{self, Transport};
+use crate::writer;
 
 /// Connections that may wait in the kernel to be accepted.
 const BACKLOG: i32 = 1_024;
@@ -112,6 +113,7 @@ impl Relay {
                 .name(format!("signal-{number}"))
                 .spawn(move || {
                     runtime.block_on(async {
+                        tokio::spawn(writer::run());
                         match tokio::net::TcpListener::from_std(listener) {
                             Ok(listener) => {
                                 serve::serve(&relay.shared, listener, transport).await;

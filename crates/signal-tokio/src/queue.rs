@@ -1,11 +1,15 @@
 //! The bounded queue of frames for one peer.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use signal_core::CloseReason;
+
+use crate::shared_stream::SharedStream;
+use crate::writer::{self, Direct};
 
 /// How much a queue may hold.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +49,17 @@ struct State {
     waker: Option<Waker>,
     /// Whether it sleeps with an empty queue and a frame is news to it; so it is woken once per batch.
     wants_frames: bool,
+    /// Where its thread has a writer.
+    direct: Option<Direct>,
+    /// Whether the queue is on that writer's list.
+    is_listed: bool,
+}
+
+/// Who is to hear of a frame.
+enum News {
+    Nobody,
+    Connection(Option<Waker>),
+    Writer,
 }
 
 /// How full a queue is.
@@ -56,19 +71,75 @@ pub(crate) struct Load {
 
 impl Outbound {
     /// Queues a frame that is shared with other queues.
-    pub(crate) fn push(&self, frame: &Bytes, limits: QueueLimits) -> Pushed {
-        let (pushed, waker) = {
+    pub(crate) fn push(self: &Arc<Self>, frame: &Bytes, limits: QueueLimits) -> Pushed {
+        let (pushed, news) = {
             let mut state = self.lock();
             let pushed = state.push(frame, limits);
-            let is_news = match pushed {
-                Pushed::Queued => state.wants_frames,
-                Pushed::Overflowed => true,
-                Pushed::Closed => false,
+            let news = match pushed {
+                Pushed::Queued if state.wants_frames => state.tell_of_frames(),
+                Pushed::Overflowed => News::Connection(state.waker.take()),
+                Pushed::Queued | Pushed::Closed => News::Nobody,
             };
-            (pushed, if is_news { state.waker.take() } else { None })
+            (pushed, news)
         };
-        wake(waker);
+        match news {
+            News::Nobody => {}
+            News::Connection(waker) => wake(waker),
+            News::Writer => writer::enlist(self),
+        }
         pushed
+    }
+
+    /// Lets the writer of this thread write to the connection's socket, if there is one.
+    pub(crate) fn write_directly(&self, direct: Option<Direct>) {
+        self.lock().direct = direct;
+    }
+
+    /// Whether the thread's writer will write what is queued, so that the connection may sleep.
+    pub(crate) fn leave_to_writer(&self, cx: &Context<'_>) -> bool {
+        let mut state = self.lock();
+        let is_left = state.is_listed && !state.is_closed;
+        is_left && state.sleep(cx, false)
+    }
+
+    /// Writes everything queued, as the writer of the connection's thread. What the socket does not take is left to the
+    /// connection. `frames` is empty before and after.
+    pub(crate) fn write_all(
+        &self,
+        frames: &mut VecDeque<Bytes>,
+        mut write: impl FnMut(&SharedStream, &VecDeque<Bytes>) -> io::Result<usize>,
+    ) {
+        let mut state = self.lock();
+        state.is_listed = false;
+        loop {
+            // A connection that ends is awake, and writes its last frames itself.
+            let stream = match &state.direct {
+                Some(direct) if !state.is_closed && state.ending.is_none() => direct.stream(),
+                Some(_) | None => return,
+            };
+            if state.frames.is_empty() {
+                state.wants_frames = true;
+                return;
+            }
+            std::mem::swap(&mut state.frames, frames);
+            drop(state);
+            let written = write(&stream, frames);
+            let bytes = *written.as_ref().unwrap_or(&0);
+            let count = take_written(frames, bytes);
+            state = self.lock();
+            state.bytes -= bytes;
+            state.frame_count -= count;
+            let is_stuck = written.is_err() && !frames.is_empty();
+            while let Some(frame) = frames.pop_back() {
+                state.frames.push_front(frame);
+            }
+            if is_stuck {
+                // It waits for the socket, or finds out what is wrong with it.
+                let waker = state.waker.take();
+                drop(state);
+                return wake(waker);
+            }
+        }
     }
 
     /// Queues the last frame of a connection, whatever is queued already, and takes no others.
@@ -149,6 +220,16 @@ impl Outbound {
 }
 
 impl State {
+    /// Who empties this queue once it has a frame.
+    fn tell_of_frames(&mut self) -> News {
+        if self.direct.as_ref().is_some_and(Direct::is_here) {
+            self.wants_frames = false;
+            self.is_listed = true;
+            return News::Writer;
+        }
+        News::Connection(self.waker.take())
+    }
+
     fn sleep(&mut self, cx: &Context<'_>, wants_frames: bool) -> bool {
         if self.ending.is_some() {
             return false;
@@ -177,6 +258,21 @@ impl State {
     }
 }
 
+/// Takes this many bytes off the front and returns how many frames went with them.
+fn take_written(frames: &mut VecDeque<Bytes>, mut bytes: usize) -> usize {
+    let mut count = 0;
+    while let Some(frame) = frames.front_mut() {
+        if bytes < frame.len() {
+            frame.advance(bytes);
+            break;
+        }
+        bytes -= frame.len();
+        frames.pop_front();
+        count += 1;
+    }
+    count
+}
+
 fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
         waker.wake();
@@ -185,7 +281,6 @@ fn wake(waker: Option<Waker>) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Wake;
 
@@ -202,10 +297,10 @@ mod tests {
 
     #[test]
     fn a_queue_is_full_at_its_bytes_or_its_frames() {
-        let by_bytes = Outbound::default();
+        let by_bytes = Arc::new(Outbound::default());
         assert_eq!(by_bytes.push(&frame(10), LIMITS), Pushed::Queued);
         assert_eq!(by_bytes.push(&frame(1), LIMITS), Pushed::Overflowed);
-        let by_frames = Outbound::default();
+        let by_frames = Arc::new(Outbound::default());
         assert!((0..3).all(|_| by_frames.push(&frame(1), LIMITS) == Pushed::Queued));
         assert_eq!(by_frames.push(&frame(1), LIMITS), Pushed::Overflowed);
         assert_eq!(by_frames.push(&frame(1), LIMITS), Pushed::Closed);
@@ -214,7 +309,7 @@ mod tests {
 
     #[test]
     fn frames_count_until_they_are_written() {
-        let queue = Outbound::default();
+        let queue = Arc::new(Outbound::default());
         let mut taken = VecDeque::new();
         assert_eq!(queue.push(&frame(10), LIMITS), Pushed::Queued);
         queue.take(&mut taken);
@@ -242,7 +337,7 @@ mod tests {
         let cx = Context::from_waker(&waker);
         let woken = || count.0.load(Ordering::Relaxed);
 
-        let queue = Outbound::default();
+        let queue = Arc::new(Outbound::default());
         assert!(queue.sleep(&cx));
         queue.push(&frame(1), LIMITS);
         queue.push(&frame(1), LIMITS);
@@ -258,7 +353,7 @@ mod tests {
 
     #[test]
     fn what_was_taken_stays_counted_when_the_rest_is_discarded() {
-        let queue = Outbound::default();
+        let queue = Arc::new(Outbound::default());
         let mut taken = VecDeque::new();
         queue.push(&frame(4), LIMITS);
         queue.take(&mut taken);

@@ -12,6 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::shared::{Lifecycle, Shared};
+use crate::shared_stream::SharedStream;
 use crate::{http1, socket};
 
 /// How long to wait after an accept that failed for want of descriptors or memory, instead of spinning.
@@ -77,7 +78,7 @@ async fn accept_all(shared: &Arc<Shared>, listener: TcpListener, transport: &Tra
         // Messages are small and each is written whole; waiting for more would only delay them.
         let _ = stream.set_nodelay(true);
         match transport {
-            Transport::Plain => drop(tokio::spawn(arrival.serve(stream))),
+            Transport::Plain => drop(tokio::spawn(arrival.serve(SharedStream::new(stream)))),
             #[cfg(feature = "tls")]
             Transport::Tls(acceptor) => {
                 drop(tokio::spawn(crate::tls::serve(

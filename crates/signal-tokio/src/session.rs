@@ -319,6 +319,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.leave();
         self.shared().registry.remove(self.id);
+        self.queue.write_directly(None);
         self.shared().counters.count_ending(self.ending);
     }
 }

@@ -18,6 +18,8 @@ use crate::admission::Admission;
 use crate::deadlines::Deadlines;
 use crate::frame::Decoder;
 use crate::session::{Session, Stage};
+use crate::shared_stream::SharedStream;
+use crate::writer::Direct;
 
 /// What one read may bring. Small enough that one peer's burst cannot fill the queues of others before they had their turn to
 /// write, large enough that a session description comes in one read.
@@ -46,7 +48,12 @@ pub(crate) fn run<Io>(
 where
     Io: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let mut socket = Socket::new(io, Session::new(admission));
+    let session = Session::new(admission);
+    let stream = (&io as &dyn Any).downcast_ref::<SharedStream>();
+    session
+        .queue()
+        .write_directly(stream.cloned().and_then(Direct::on_this_thread));
+    let mut socket = Socket::new(io, session);
     let now = socket.session.shared().now();
     socket.decode(now, &mut Vec::from(read_ahead));
     async move {
@@ -60,7 +67,8 @@ where
 /// A connection: bytes in, frames out.
 ///
 /// Each wake-up is one turn: read all that has arrived, let the other connections of this thread have theirs, then write all
-/// that is queued at once. One write of many frames costs hardly more than one of one.
+/// that is queued at once. One write of many frames costs hardly more than one of one. On a thread with a writer of its own
+/// ([`writer`](crate::writer)) that writes instead, and this only what the writer could not.
 struct Socket<Io> {
     io: Io,
     session: Session,
@@ -116,6 +124,9 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Socket<Io> {
     fn turn(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), Gone> {
         let has_read = self.read(cx, now)?;
         self.session.turn(now);
+        if !self.is_paused && self.sending.is_empty() && self.session.queue().leave_to_writer(cx) {
+            return Ok(());
+        }
         if has_read && !self.has_yielded && self.session.queue().load().frames > 0 {
             // Those that were ready together with us may have something for us too.
             self.has_yielded = true;
@@ -280,6 +291,9 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Socket<Io> {
     /// Ends the connection so that the kernel forgets what it could not send.
     fn reset(&mut self) {
         let io = &self.io as &dyn Any;
+        if let Some(stream) = io.downcast_ref::<SharedStream>() {
+            let _ = stream.set_zero_linger();
+        }
         let stream = io.downcast_ref::<TcpStream>();
         #[cfg(feature = "tls")]
         let stream = stream.or_else(|| {
