@@ -4,6 +4,7 @@
 //! last counts as a failure where `CI=true`, so that nothing is skipped there unseen.
 
 mod clients;
+mod image;
 mod instructions;
 mod purity;
 mod relay;
@@ -96,6 +97,11 @@ const STEPS: &[Step] = &[
         name: "conformance",
         about: "the built relay passes the whole suite, hostile inputs included",
         run: clients::conformance,
+    },
+    Step {
+        name: "static",
+        about: "a static binary serves as nobody in an empty folder, as the image does",
+        run: image::check,
     },
     Step {
         name: "idle",

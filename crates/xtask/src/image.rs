@@ -1,0 +1,91 @@
+//! The binary of `examples/fly/Dockerfile`: it is static, and an empty folder is all that it needs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::relay::Relay;
+use crate::step::{Stop, cargo, command, output, run};
+use crate::tools::{Tools, apt_install};
+use crate::workspace;
+
+/// As in the Dockerfile.
+const NOBODY: &str = "65534:65534";
+
+pub(crate) fn check(_: &Tools) -> Result<(), Stop> {
+    if !cfg!(target_os = "linux") {
+        return Err(Stop::Optional {
+            what: "Linux, for which the image is".to_owned(),
+            mend: "run it there".to_owned(),
+        });
+    }
+    let signal = build()?;
+    check_static(&signal)?;
+    serve_alone(&signal)
+}
+
+/// Unoptimised, which takes a third of the time and is linked in the same way.
+fn build() -> Result<PathBuf, Stop> {
+    let arch = std::env::consts::ARCH;
+    let musl = format!("{arch}-unknown-linux-musl");
+    let mut build = cargo(["build", "--locked", "--package=signal-cli", "--bin=signal"]);
+    let target = if run(&mut command("rustup", ["target", "add", &musl])).is_ok() {
+        if output(&mut command("musl-gcc", ["--version"])).is_none() {
+            apt_install(&["musl-tools"], "musl's C compiler")?;
+        }
+        musl
+    } else {
+        println!("without {musl}: with glibc, static too");
+        build.env("RUSTFLAGS", "-C target-feature=+crt-static");
+        format!("{arch}-unknown-linux-gnu")
+    };
+    run(build.args(["--target", &target]))?;
+    Ok(workspace::target().join(target).join("debug/signal"))
+}
+
+/// Neither a loader nor a library is named in it.
+fn check_static(signal: &Path) -> Result<(), Stop> {
+    let mut readelf = command("readelf", ["--program-headers", "--dynamic", "--wide"]);
+    let told = output(readelf.arg(signal)).ok_or_else(|| Stop::Missing {
+        what: "readelf".to_owned(),
+        mend: "install binutils".to_owned(),
+    })?;
+    let needs: Vec<&str> = told
+        .lines()
+        .filter(|line| line.contains("INTERP") || line.contains("(NEEDED)"))
+        .collect();
+    if needs.is_empty() {
+        println!("{} is static", signal.display());
+        return Ok(());
+    }
+    Err(Stop::Failed(format!("not static: {}", needs.join("; "))))
+}
+
+/// Serves as nobody where there is nothing but the binary, and passes the image's health check there.
+fn serve_alone(signal: &Path) -> Result<(), Stop> {
+    let root = workspace::tools().join("image");
+    let failed = |error| Stop::Failed(format!("cannot fill {}: {error}", root.display()));
+    // What an earlier run left.
+    let _ = fs::remove_dir_all(&root);
+    fs::create_dir_all(&root).map_err(failed)?;
+    fs::copy(signal, root.join("signal")).map_err(failed)?;
+    if output(&mut inside(&root, ["--version"])).is_none() {
+        return Err(Stop::Missing {
+            what: "the right to change the root folder".to_owned(),
+            mend: "run it as root".to_owned(),
+        });
+    }
+    let address = format!("127.0.0.1:{}", workspace::free_port()?);
+    let serve = ["serve", "--listen", &address, "--drain-seconds", "0"];
+    let mut relay = Relay::run(&mut inside(&root, serve), address)?;
+    run(&mut inside(&root, ["check", &relay.url()]))?;
+    relay.check_alive()?;
+    relay.terminate();
+    Ok(())
+}
+
+fn inside<const N: usize>(root: &Path, arguments: [&str; N]) -> Command {
+    let mut command = command("chroot", [format!("--userspec={NOBODY}")]);
+    command.arg(root).arg("/signal").args(arguments);
+    command
+}
