@@ -142,7 +142,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         what: "Proxies before the relay, by network or address, with commas between them: behind them the client is whom \
                X-Forwarded-For names last. From anywhere else the header means nothing",
         limit: None,
-        default: None,
+        default: Some("none"),
         field: Field::Text {
             form: "CIDR,CIDR",
             read: |s| show_proxies(&s.relay.trusted_proxies),
