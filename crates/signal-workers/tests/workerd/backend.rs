@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use signal_conformance::{
     Backend, BackendError, Capability, ConnectError, ConnectOptions, Connection, Declared,
-    HttpRequest, HttpResponse, Level, UrlBackend,
+    HttpRequest, HttpResponse, Issuer, Level, UrlBackend,
 };
 use signal_core::{Grant, Peer, TopicSet};
 use signal_workers::Settings;
@@ -20,6 +20,8 @@ pub(crate) struct WorkerBackend {
     relay: UrlBackend,
     /// The way around the Worker, for grants of the test's making.
     control: UrlBackend,
+    /// Who signs tokens, if the Worker asks for them: grants then come in by the door.
+    issuer: Option<Issuer>,
 }
 
 impl WorkerBackend {
@@ -34,7 +36,16 @@ impl WorkerBackend {
             relay: url(server.relay_port, path)
                 .declare(|declared| declare(declared, object, &server.settings)),
             control: url(server.control_port, "/"),
+            issuer: None,
         }
+    }
+
+    /// The same of a Worker that asks for tokens of this issuer and lets in pages of this origin.
+    pub(crate) fn guarded(mut self, issuer: Issuer, origin: &str) -> Self {
+        let declare = |declared: Declared| declared.issuer(issuer.clone()).origin(origin);
+        self.relay = self.relay.declare(declare);
+        self.issuer = Some(issuer);
+        self
     }
 }
 
@@ -80,10 +91,22 @@ impl Backend for WorkerBackend {
         self.relay.declared()
     }
 
+    fn unix_now(&self) -> u64 {
+        self.server.now().as_millis()
+    }
+
     async fn connect(
         &self,
         mut options: ConnectOptions,
     ) -> Result<Box<dyn Connection>, ConnectError> {
+        if let Some(issuer) = self.issuer.as_ref().filter(|_| !options.bare) {
+            let token = issuer.token(options.grant.as_ref(), self.unix_now());
+            let before = options.query.map(|query| query + "&").unwrap_or_default();
+            options.query = Some(format!("{before}token={token}"));
+            // It has one now.
+            options.bare = true;
+            return self.relay.connect(options).await;
+        }
         let Some(grant) = &options.grant else {
             return self.relay.connect(options).await;
         };

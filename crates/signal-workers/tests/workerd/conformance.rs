@@ -3,7 +3,10 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
-use signal_conformance::{Amount, Capability, Level, Report, RunOptions, Scenario, Step, Suite};
+use signal_access::{Algorithm, NewKey};
+use signal_conformance::{
+    Amount, Capability, Issuer, Level, Report, RunOptions, Scenario, Step, Suite,
+};
 
 use crate::backend::WorkerBackend;
 use crate::server::Workerd;
@@ -11,6 +14,8 @@ use crate::workerd;
 
 /// A `repeat` of more rounds than this runs without sleeps inside: the floods are about numbers.
 const ROUNDS_MAX: u64 = 12;
+/// The page whose clients may connect, where not all may.
+const ORIGIN: &str = "https://app.example";
 
 /// With more messages of clients with a grant, a scenario has only two sleeps.
 const JUDGED_MESSAGES_MAX: usize = 2;
@@ -51,6 +56,38 @@ async fn narrow_limits_hold_awake_and_with_a_sleep_between_any_two_steps() {
     run(&server, "/", "global", with_sleep(limits())).await;
 }
 
+/// Every client needs a token, and brings its grant with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_and_origins_hold_awake_and_with_a_sleep_between_any_two_steps() {
+    for (algorithm, audience) in [
+        (Algorithm::Hs256, None),
+        (Algorithm::EdDsa, Some("relay.example")),
+    ] {
+        let key = NewKey::from_seed(algorithm, Some("test"), [7; 32]);
+        let keys = key.public_jwk().unwrap_or_else(|| key.private_jwk());
+        let issuer = Issuer::new(&key.private_jwk()).unwrap();
+        let issuer = match audience {
+            Some(audience) => issuer.with_audience(audience),
+            None => issuer,
+        };
+        let mut variables = vec![
+            ("TOKEN_KEYS", keys.as_str()),
+            ("SIGNAL_ORIGINS", ORIGIN),
+            ("SIGNAL_CLOSE_HOLD", "0.3"),
+        ];
+        variables.extend(audience.map(|audience| ("TOKEN_AUDIENCE", audience)));
+        let name = format!("suite-tokens-{algorithm}");
+        let Some(server) = workerd(&name, &variables).await else {
+            return;
+        };
+        let backend = || WorkerBackend::new(&server, "/", "global").guarded(issuer.clone(), ORIGIN);
+        let access = || Suite::all().level(Level::Access);
+        run_on(&server, backend(), access()).await;
+        run_on(&server, backend(), with_sleep(access())).await;
+        check_that_nothing_was_lost(&server);
+    }
+}
+
 fn limits() -> Suite {
     Suite::all().level(Level::Limits)
 }
@@ -80,7 +117,10 @@ async fn sleep_between_any_two_steps_changes_nothing_in_an_object_for_each_room(
 }
 
 async fn run(server: &Arc<Workerd>, path: &str, object: &str, suite: Suite) {
-    let backend = WorkerBackend::new(server, path, object);
+    run_on(server, WorkerBackend::new(server, path, object), suite).await;
+}
+
+async fn run_on(server: &Workerd, backend: WorkerBackend, suite: Suite) {
     let mut options = RunOptions::default();
     options.concurrency = 4;
     let report: Report = suite.run(&backend, &options).await;
@@ -109,11 +149,14 @@ struct Night {
 
 impl Night {
     fn of(scenario: &Scenario) -> Self {
-        // These use up the budgets that the runner's own messages need.
+        // These use up the budgets that the runner's own messages need, or have clients without the rights for those.
         let sleeps = match scenario.id.as_str() {
             "limits.topics_at_limit" => 2,
             "limits.pings_apart" => 2,
             "limits.fan_out" => 2,
+            "access.token.exact_and_prefix"
+            | "access.token.rights_apart"
+            | "access.token.no_rights" => 2,
             _ if judged_messages(&scenario.steps) > JUDGED_MESSAGES_MAX => 2,
             _ => usize::MAX,
         };
