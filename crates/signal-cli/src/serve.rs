@@ -58,7 +58,7 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
     greeting::greet(&resolved, serving.local_address(), admin, &descriptors);
     admin.into_iter().for_each(admin::warn_if_open);
     warn_of_few_descriptors(&resolved, &descriptors);
-    access::warn_of_plain_tokens(&resolved);
+    access::warn_of_plain_tokens(settings);
     if let Some(tls) = &reload.tls {
         tls.tell_validity();
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use signal_access::{Access, TokenVerifier};
 use signal_tokio::{AccessAuthorizer, Relay};
 
-use crate::settings::{Mistake, Resolved};
+use crate::settings::{Mistake, Resolved, Settings};
 use crate::token::key_file;
 
 const KEY_FILE: &str = "token_key_file";
@@ -98,17 +98,42 @@ impl Keys {
 }
 
 /// Warns if tokens come over the network where anybody on the way can read and use them.
-pub(crate) fn warn_of_plain_tokens(resolved: &Resolved) {
-    let settings = &resolved.settings;
-    let is_secret = settings.tls_cert.is_some()
-        || settings.listen.ip().is_loopback()
-        // The proxy that was named ends TLS.
-        || !settings.relay.trusted_proxies.is_empty();
-    if settings.token_key_file.is_some() && !is_secret {
+pub(crate) fn warn_of_plain_tokens(settings: &Settings) {
+    if has_plain_tokens(settings) {
         tracing::warn!(
             listen = %settings.listen,
             "tokens come over ws:// unencrypted, and whoever reads one can use it; set tls_cert and tls_key, or listen on \
              127.0.0.1 behind a proxy that ends TLS, or name that proxy in trusted_proxies"
         );
+    }
+}
+
+fn has_plain_tokens(settings: &Settings) -> bool {
+    let is_public = !settings.listen.ip().is_loopback();
+    // A proxy that was named is there to end TLS.
+    let has_tls = settings.tls_cert.is_some() || !settings.relay.trusted_proxies.is_empty();
+    settings.token_key_file.is_some() && is_public && !has_tls
+}
+
+#[cfg(test)]
+mod tests {
+    use signal_tokio::TrustedProxies;
+
+    use super::*;
+
+    #[test]
+    fn tokens_that_others_can_read_are_warned_of() {
+        let settings = Settings {
+            token_key_file: Some("key.jwk".into()),
+            listen: ([0, 0, 0, 0], 4444).into(),
+            ..Settings::default()
+        };
+        assert!(has_plain_tokens(&settings));
+        let mut others = [(); 4].map(|()| settings.clone());
+        others[0].token_key_file = None;
+        others[1].listen = ([127, 0, 0, 1], 4444).into();
+        others[2].tls_cert = Some("cert.pem".into());
+        others[3].relay.trusted_proxies = TrustedProxies::new(["10.0.0.1"]).expect("an address");
+        assert!(!others.iter().any(has_plain_tokens));
     }
 }
