@@ -7,6 +7,7 @@ use signal_bench::{Plan, Scenario, Threshold};
 use crate::bench::compare::Entry;
 use crate::check::{Target, header, timeout};
 use crate::settings::parse_time;
+use crate::token::TokenFlags;
 
 const LOAD: &str = "Load";
 const REPORT: &str = "Report";
@@ -115,9 +116,8 @@ pub(crate) struct BenchArgs {
     #[arg(long, short, help_heading = REPORT)]
     pub(crate) quiet: bool,
 
-    /// Sent as ?token=… in the address, as browsers do; never shown
-    #[arg(long, help_heading = ACCESS)]
-    token: Option<String>,
+    #[command(flatten, next_help_heading = ACCESS)]
+    token: TokenFlags,
 
     /// Sent as the address of the page the client runs in, such as `https://your.app`
     #[arg(long, value_name = "URL", help_heading = ACCESS)]
@@ -143,7 +143,7 @@ pub(crate) enum Format {
 impl BenchArgs {
     /// A server with the token in its address.
     pub(crate) fn with_token(&self, target: &Target) -> Target {
-        match &self.token {
+        match self.token.in_address() {
             Some(token) => target.clone().with_token(token),
             None => target.clone(),
         }
@@ -202,6 +202,7 @@ impl BenchArgs {
             .iter()
             .cloned()
             .chain(origin)
+            .chain(self.token.header())
             .map(|(name, value)| {
                 let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
                 (name.to_string(), value)
