@@ -91,7 +91,11 @@ async fn until(socket: &mut Socket, needle: &str) -> Result<(), Error> {
             Message::Close(frame) => {
                 return Err(format!("an honest peer was closed: {frame:?}").into());
             }
-            _ => {}
+            Message::Text(_)
+            | Message::Binary(_)
+            | Message::Ping(_)
+            | Message::Pong(_)
+            | Message::Frame(_) => {}
         }
     }
 }
