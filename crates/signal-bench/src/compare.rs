@@ -87,7 +87,7 @@ pub struct Compared {
     pub p50_ms: Figure,
     /// One delivery in a hundred took longer, in milliseconds.
     pub p99_ms: Figure,
-    /// Memory for each connection in bytes, if its process is known.
+    /// Memory for each connection in bytes, if its process is known: of the first round, as later ones find memory left from it.
     pub memory_per_connection: Option<Figure>,
 }
 
@@ -167,9 +167,12 @@ impl Compared {
             }),
             p50_ms: figure(false, &|report| Some(report.latency.p50_ms))?,
             p99_ms: figure(false, &|report| Some(report.latency.p99_ms))?,
-            memory_per_connection: figure(false, &|report| {
-                Some(report.process?.memory_per_connection)
-            }),
+            memory_per_connection: Figure::new(
+                reports.get(..1)?,
+                first.and_then(|first| first.get(..1)),
+                false,
+                &|report| Some(report.process?.memory_per_connection),
+            ),
             reports,
         })
     }

@@ -96,3 +96,27 @@ pub(crate) fn malformed(links: &Links, id: usize, what: &str) -> BenchError {
         "the server breaks RFC 6455; nothing it sends after that can be read",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_the_setting_that_helps() {
+        for (head, hint) in [
+            (
+                "HTTP/1.1 429 Too Many Requests",
+                "--connects-per-minute-per-ip",
+            ),
+            ("HTTP/1.1 503 Service Unavailable", "--peers-max"),
+            ("HTTP/1.1 401 Unauthorized", "--token"),
+            ("HTTP/1.1 403 Forbidden", "--origin"),
+            ("HTTP/1.1 404 Not Found", "path"),
+            ("SSH-2.0-OpenSSH", "HTTP"),
+        ] {
+            let error = refused("ws://a", 7, head);
+            assert!(error.what.contains("connection 7"), "{error:?}");
+            assert!(error.mend.contains(hint), "{error:?}");
+        }
+    }
+}

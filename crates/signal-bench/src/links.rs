@@ -228,3 +228,26 @@ fn is_in_progress(error: &io::Error) -> bool {
 fn is_in_progress(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_beyond_the_ports_of_an_address_come_from_the_next() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = Server::at(listener.local_addr().unwrap());
+        let poll = mio::Poll::new().unwrap();
+        for (first, source) in [
+            (0, "127.0.0.1"),
+            (PER_SOURCE, "127.0.0.2"),
+            (300 * PER_SOURCE, "127.0.1.45"),
+        ] {
+            let registry = poll.registry().try_clone().unwrap();
+            let mut links = Links::new(server.clone(), registry, [0; 4], first);
+            links.dial(0).unwrap();
+            let (_, peer) = listener.accept().unwrap();
+            assert_eq!(peer.ip().to_string(), source);
+        }
+    }
+}

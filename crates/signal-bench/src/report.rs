@@ -124,7 +124,8 @@ pub struct ProcessReport {
     pub memory_idle: u64,
     /// Its memory after the load, in bytes.
     pub memory_loaded: u64,
-    /// What one more idle, subscribed connection costs, in bytes.
+    /// What one more idle, subscribed connection costs, in bytes. Only a server that was just started tells it: others have memory
+    /// left from connections before.
     pub memory_per_connection: f64,
 }
 
@@ -206,6 +207,21 @@ impl Report {
                 idle * 100.0,
                 starved * 100.0
             ));
+        }
+        let lag = self.generator.lag_p99_ms;
+        if lag > self.latency.p50_ms {
+            self.warnings.push(format!(
+                "the load generator sent one in a hundred messages {lag:.1} ms late or more, which is part of the \
+                 latencies: the machine is too busy for this measurement"
+            ));
+        }
+        let memory = self.process.map(|process| process.memory_per_connection);
+        if self.plan.scenario == Scenario::Idle && memory == Some(0.0) {
+            self.warnings.push(
+                "the server's memory did not grow: it has some left from connections before; measure memory on a \
+                 server that was just started"
+                    .to_owned(),
+            );
         }
         if self.faults.undelivered > 0 {
             self.warnings.push(format!(

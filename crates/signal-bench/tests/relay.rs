@@ -155,3 +155,30 @@ fn the_process_of_the_server_is_measured() {
     assert!(process.memory_idle > 0);
     assert!(process.cpu_us_per_delivery > 0.0);
 }
+
+/// All keys of a JSON value, at any depth.
+fn keys(value: &serde_json::Value, found: &mut Vec<String>) {
+    for (key, value) in value.as_object().into_iter().flatten() {
+        found.push(key.clone());
+        keys(value, found);
+    }
+    for value in value.as_array().into_iter().flatten() {
+        keys(value, found);
+    }
+}
+
+#[test]
+fn the_readme_explains_every_key() {
+    let mut plan = small(Scenario::Slow);
+    plan.pid = cfg!(target_os = "linux").then(std::process::id);
+    let report = serde_json::to_value(sound(&plan)).expect("JSON");
+    let mut found = Vec::new();
+    keys(&report, &mut found);
+    assert!(found.len() > 50, "{found:?}");
+    let readme = include_str!("../README.md");
+    let missing = found
+        .iter()
+        .filter(|key| !readme.contains(&format!("`{key}`")));
+    let missing: Vec<&String> = missing.collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}

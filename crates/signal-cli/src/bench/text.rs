@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
-use signal_bench::{Bar, ProcessReport, Report, SlowReport};
+use signal_bench::{Bar, ProcessReport, Report, Scenario, SlowReport};
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -45,11 +45,17 @@ pub(crate) fn render(report: &Report, verdict: &[String]) -> String {
         line(&mut out, "server", &server(process));
         line(&mut out, "memory", &memory(process));
     }
-    let rates = format!(
-        "the busiest sender needs --messages-per-second {} --fan-out-per-second {}",
-        report.rates.messages_per_second, report.rates.fan_out_per_second
-    );
-    line(&mut out, "rates", &rates);
+    if report.pings_answered > 0 {
+        let pings = format!("{} of the server were answered", report.pings_answered);
+        line(&mut out, "pings", &pings);
+    }
+    if report.rates.messages_per_second > 0 {
+        let rates = format!(
+            "the busiest sender needs --messages-per-second {} --fan-out-per-second {}",
+            report.rates.messages_per_second, report.rates.fan_out_per_second
+        );
+        line(&mut out, "rates", &rates);
+    }
     for warning in &report.warnings {
         let _ = writeln!(out, "\n{DOUBTFUL}warning:{DOUBTFUL:#} {warning}");
     }
@@ -64,6 +70,13 @@ fn line(out: &mut String, name: &str, text: &str) {
 }
 
 fn throughput(report: &Report) -> String {
+    if report.plan.scenario == Scenario::Idle {
+        let answered = thousands(report.deliveries as f64);
+        return format!(
+            "{BOLD}{answered}{BOLD:#} pings of the clients answered in {:.1} s",
+            report.seconds
+        );
+    }
     format!(
         "{BOLD}{}{BOLD:#} deliveries/s ({} deliveries of {} messages in {:.1} s)",
         thousands(report.deliveries_per_second),
