@@ -90,18 +90,24 @@ pub(crate) fn y_webrtc_tokens(tools: &Tools) -> Result<(), Stop> {
     tools.node_modules()?;
     let signal = built_signal()?;
     let signal = signal.to_string_lossy();
-    let key = workspace::tools().join("tokens.jwk");
-    // `signal` never writes over a key; the last run's is not needed any more.
-    let _ = std::fs::remove_file(&key);
-    std::fs::create_dir_all(workspace::tools())
-        .map_err(|error| Stop::Failed(format!("{}: {error}", workspace::tools().display())))?;
+    let key = new_token_key()?;
     let key = key.to_string_lossy();
-    run(&mut command(&*signal, ["token", "key", "--out", &key]))?;
     run_script_serving(
         "tokens.js",
         &["--signal", &signal, "--key", &key],
         &["--token-key-file", &key],
     )
+}
+
+/// Makes a key to sign tokens with, and returns the file.
+pub(crate) fn new_token_key() -> Result<PathBuf, Stop> {
+    let key = workspace::tools().join("tokens.jwk");
+    // `signal` never writes over a key; the last run's is not needed any more.
+    let _ = std::fs::remove_file(&key);
+    std::fs::create_dir_all(workspace::tools())
+        .map_err(|error| Stop::Failed(format!("{}: {error}", workspace::tools().display())))?;
+    run(command(built_signal()?, ["token", "key", "--out"]).arg(&key))?;
+    Ok(key)
 }
 
 pub(crate) fn trystero(tools: &Tools) -> Result<(), Stop> {

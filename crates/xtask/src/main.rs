@@ -130,7 +130,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "worker-y-webrtc",
-        about: "unchanged y-webrtc clients share a document through it",
+        about: "unchanged y-webrtc clients share a document through it, with tokens too",
         run: worker::y_webrtc,
     },
     Step {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::relay::Relay;
-use crate::step::{Stop, command, run};
+use crate::step::{Stop, command, output, run};
 use crate::tools::{Tools, install_packages};
 use crate::wasm::Toolchain;
 use crate::{clients, workspace};
@@ -15,6 +15,9 @@ const GZIP_BYTES_MAX: u64 = 300 * 1024;
 
 /// What wrangler's own configuration says, so that a client's configuration works with both.
 const DEV_LISTEN: &str = "127.0.0.1:8787";
+
+/// The Worker's secret with the keys of tokens.
+const TOKEN_KEYS: &str = "TOKEN_KEYS";
 
 /// wrangler asks nothing of the internet, and nobody.
 const WRANGLER_OFFLINE: &[(&str, &str)] = &[
@@ -82,18 +85,33 @@ pub(crate) fn check_size(tools: &Tools) -> Result<(), Stop> {
 /// The whole suite as a user would run it, against workerd.
 pub(crate) fn conformance(tools: &Tools) -> Result<(), Stop> {
     let listen = format!("127.0.0.1:{}", workspace::free_port()?);
-    let mut relay = Relay::run(&mut workerd(tools, &listen)?, listen)?;
+    let mut relay = Relay::run(&mut workerd(tools, &listen, "")?, listen)?;
     let check = ["check", &relay.url(), "--conformance", "--hostile"];
     run(&mut command(clients::built_signal()?, check))?;
     relay.check_alive()
 }
 
-/// Unchanged y-webrtc clients share a document through the Worker, which is killed and started again meanwhile.
+/// Unchanged y-webrtc clients share a document through the Worker, which is killed and started again meanwhile; and through one
+/// that asks for tokens.
 pub(crate) fn y_webrtc(tools: &Tools) -> Result<(), Stop> {
+    run_script(tools, "y-webrtc.js", &[], "")?;
+    let (signal, key) = (clients::built_signal()?, clients::new_token_key()?);
+    let (signal, file) = (signal.to_string_lossy(), key.to_string_lossy());
+    let variable = format!("(name = {TOKEN_KEYS:?}, text = {:?}),", public_half(&key)?);
+    run_script(
+        tools,
+        "tokens.js",
+        &["--signal", &signal, "--key", &file],
+        &variable,
+    )
+}
+
+fn run_script(tools: &Tools, script: &str, options: &[&str], variables: &str) -> Result<(), Stop> {
     tools.node_modules()?;
     let listen = format!("127.0.0.1:{}", workspace::free_port()?);
-    let workerd = workerd(tools, &listen)?;
-    let mut node = command("node", [workspace::acceptance().join("y-webrtc.js")]);
+    let workerd = workerd(tools, &listen, variables)?;
+    let mut node = command("node", [workspace::acceptance().join(script)]);
+    node.args(options);
     node.args(["--url", &format!("ws://{listen}"), "--"]);
     node.arg(workerd.get_program()).args(workerd.get_args());
     run(&mut node)
@@ -106,6 +124,12 @@ pub(crate) fn wrangler(tools: &Tools) -> Result<(), Stop> {
         .args(["deploy", "--dry-run", "--outdir"])
         .arg(out))?;
 
+    // With a key, which in a real deployment is a secret.
+    let key = clients::new_token_key()?;
+    let variable = format!("{TOKEN_KEYS}:{}", public_half(&key)?);
+    let mut mint = command(clients::built_signal()?, ["token", "mint", "--topics", "*"]);
+    let token = output(mint.args(["--expires", "1h", "--key-file"]).arg(&key));
+    let token = token.ok_or_else(|| Stop::Failed("no token".to_owned()))?;
     let port = workspace::free_port()?.to_string();
     let mut dev = wrangler_command(tools)?;
     dev.args([
@@ -116,34 +140,49 @@ pub(crate) fn wrangler(tools: &Tools) -> Result<(), Stop> {
         &port,
         "--inspector-port",
         "0",
+        "--var",
+        &variable,
     ]);
     let mut relay = Relay::run(&mut dev, format!("127.0.0.1:{port}"))?;
-    let checked = run(&mut command(
-        clients::built_signal()?,
-        ["check", &relay.url(), "--conformance", "--level", "stock"],
-    ))
-    .and_then(|()| relay.check_alive());
+    let stock = ["--conformance", "--level", "stock", "--token", &token];
+    let check = |options: &[&str]| {
+        run(command(clients::built_signal()?, ["check", &relay.url()]).args(options))
+    };
+    let locked = match check(&[]) {
+        Ok(()) => Err(Stop::Failed("it asks for no token".to_owned())),
+        Err(_) => Ok(()),
+    };
+    let checked = locked
+        .and_then(|()| check(&stock))
+        .and_then(|()| relay.check_alive());
     relay.terminate();
     checked
 }
 
 fn dev(tools: &Tools, listen: &str) -> Result<(), Stop> {
-    let mut workerd = workerd(tools, listen)?;
+    let mut workerd = workerd(tools, listen, "")?;
     println!(
         "\nserving ws://{listen}, until Ctrl-C; in a y-webrtc app: signaling: ['ws://{listen}']\n"
     );
     run(&mut workerd)
 }
 
-/// workerd with the built Worker, not started.
-fn workerd(tools: &Tools, listen: &str) -> Result<Command, Stop> {
+/// What of a key may be given to a relay, as JSON.
+fn public_half(key: &Path) -> Result<String, Stop> {
+    let mut public = command(clients::built_signal()?, ["token", "key", "--public"]);
+    output(public.arg(key)).ok_or_else(|| Stop::Failed("no public key".to_owned()))
+}
+
+/// workerd with the built Worker and these variables, in the language of its configuration, not started.
+fn workerd(tools: &Tools, listen: &str, variables: &str) -> Result<Command, Stop> {
     let built = tools.worker()?;
     let folder = workspace::tools().join("worker-dev");
     let disk = folder.join("disk");
     let template = workspace::read(&workspace::worker_tools().join("dev.capnp"))?;
     let config = template
         .replace("DISK", &disk.to_string_lossy())
-        .replace("LISTEN", listen);
+        .replace("LISTEN", listen)
+        .replace("VARIABLES", variables);
     let prepare = || {
         fs::create_dir_all(&disk)?;
         for file in ["index.js", "index_bg.wasm"] {

@@ -17,5 +17,8 @@ const relay :Workerd.Worker = (
   compatibilityDate = "2026-11-01",
   durableObjectNamespaces = [(className = "Room", uniqueKey = "room", enableSql = true)],
   durableObjectStorage = (localDisk = "disk"),
-  bindings = [(name = "ROOMS", durableObjectNamespace = "Room")],
+  bindings = [
+    (name = "ROOMS", durableObjectNamespace = "Room"),
+    VARIABLES
+  ],
 );
