@@ -8,6 +8,7 @@ mod authorize;
 #[cfg(feature = "axum")]
 mod axum;
 mod client;
+pub mod codes;
 mod config;
 mod counters;
 mod deadlines;
