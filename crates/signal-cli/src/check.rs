@@ -1,5 +1,6 @@
 //! `signal check`: is that server right?
 
+mod access;
 mod args;
 pub(crate) mod certificate;
 mod client;
@@ -77,6 +78,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Outcome, Failure> {
 }
 
 async fn check(args: &CheckArgs, target: &Target) -> Result<Outcome, Failure> {
+    let issuer = args.access.issuer()?;
     let server = args
         .start
         .as_deref()
@@ -87,9 +89,10 @@ async fn check(args: &CheckArgs, target: &Target) -> Result<Outcome, Failure> {
             .await
             .map_err(|problem| usage(problem, "try the command in a shell"))?;
     }
-    let report = walk::check(target, &args.options()).await;
+    let shown = access::with_token(target, issuer.as_ref());
+    let report = walk::check(&shown, &args.options()).await;
     if args.conformance && report.connected().is_some() {
-        return conformance::run(args, target, server).await;
+        return conformance::run(args, target, server, issuer).await;
     }
     let exit_code = report.verdict().exit_code();
     Ok(Outcome {

@@ -7,6 +7,7 @@ mod common;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
+use common::folder::Folder;
 use common::{PATIENCE, Relay, run};
 use serde_json::{Value, json};
 
@@ -156,4 +157,52 @@ async fn a_server_that_refuses_is_no_report_of_failed_scenarios() {
     assert_eq!(ran.code(), Some(2), "{ran:?}");
     ran.says("the relay is full or restarts");
     assert!(!ran.stdout.contains("stock"), "{ran:?}");
+}
+
+/// What a server asks of its clients: a key in a file, an audience, an origin.
+#[test]
+fn a_relay_that_asks_for_tokens_is_held_to_them() {
+    let folder = Folder::new("conformance-access");
+    let key = folder.key("key.jwk", &["--algorithm", "EdDSA"]);
+    let mut relay = Relay::start(&[
+        "--token-key-file",
+        &key,
+        "--token-audience",
+        "relay.example",
+        "--origins",
+        "https://app.example",
+    ]);
+    let url = relay.url();
+    let check = |key: &str, audience: &str, origin: &str| {
+        run(&[
+            "check",
+            &url,
+            "--conformance",
+            "--scenario",
+            "access",
+            "--scenario",
+            "publish.echo",
+            "--token-key-file",
+            key,
+            "--token-audience",
+            audience,
+            "--only-origin",
+            origin,
+        ])
+    };
+    let ran = check(&key, "relay.example", "https://app.example");
+    assert_eq!(ran.code(), Some(0), "{}", tail(&ran.stdout));
+    ran.says("access     PASSED: 63 passed, 3 skipped");
+    ran.says("stock      PASSED: 1 passed");
+    relay.assert_alive();
+
+    let ran = check(&key, "relay.example", "https://elsewhere.example");
+    assert_eq!(ran.code(), Some(1), "{}", tail(&ran.stdout));
+    ran.says("✗ access.origin.allowed");
+    let ran = check(&key, "somebody else", "https://app.example");
+    assert_eq!(ran.code(), Some(2), "{}", tail(&ran.stdout));
+    ran.says("the token is for another audience than this relay");
+    let ran = check("nowhere.jwk", "relay.example", "https://app.example");
+    assert_eq!(ran.code(), Some(64), "{}", tail(&ran.stdout));
+    ran.says("the key file nowhere.jwk cannot be read");
 }

@@ -29,16 +29,71 @@ pub(crate) fn conformance(_: &Tools) -> Result<(), Stop> {
         ["check", &relay.url(), "--conformance", "--hostile"],
     ))?;
     relay.check_alive()?;
+    // The one scenario of this level that waits, for two seconds.
+    check(
+        &signal,
+        &relay,
+        &["--scenario", "limits.messages_refill", "--patient"],
+    )?;
     drop(relay);
-    lifecycle(&signal)
+    narrow_limits(&signal)?;
+    let (pair, secret) = (new_key(&signal, "EdDSA")?, new_key(&signal, "HS256")?);
+    access(&signal, &pair, Some("relay.example.org"))?;
+    access(&signal, &secret, None)?;
+    lifecycle(&signal, &secret)
+}
+
+/// The suite with these arguments, against a relay that must outlive it.
+fn check(signal: &Path, relay: &Relay, arguments: &[&str]) -> Result<(), Stop> {
+    let mut check = command(signal, ["check", &relay.url(), "--conformance"]);
+    run(check.args(arguments))
+}
+
+/// Budgets that one burst exceeds, for the scenarios that need such.
+fn narrow_limits(signal: &Path) -> Result<(), Stop> {
+    let limits = [
+        "--messages-burst=200",
+        "--messages-per-second=20",
+        "--fan-out-burst=10",
+        "--fan-out-per-second=10",
+    ];
+    let mut relay = Relay::start_with(signal, &limits)?;
+    check(signal, &relay, &["--level", "limits"])?;
+    relay.check_alive()
+}
+
+/// Tokens, signed by the suite with the relay's key, and a list of origins. The level `stock` is run, too, with a token in each
+/// connection.
+fn access(signal: &Path, key: &str, audience: Option<&str>) -> Result<(), Stop> {
+    const ORIGIN: &str = "https://app.example.org";
+    let mut asks = vec!["--token-key-file", key];
+    if let Some(audience) = audience {
+        asks.extend(["--token-audience", audience]);
+    }
+    let mut relay = Relay::start_with(signal, &[&asks[..], &["--origins", ORIGIN]].concat())?;
+    let levels = ["--level", "access", "--level", "stock"];
+    let known = [&asks[..], &["--only-origin", ORIGIN], &levels].concat();
+    check(signal, &relay, &known)?;
+    relay.check_alive()
+}
+
+/// A new key for tokens, in a file.
+fn new_key(signal: &Path, algorithm: &str) -> Result<String, Stop> {
+    let file = workspace::target().join(format!("conformance-{algorithm}.jwk"));
+    // One of an earlier run; `token key` writes over nothing.
+    let _ = std::fs::remove_file(&file);
+    let path = file.to_string_lossy().into_owned();
+    let make = ["token", "key", "--algorithm", algorithm, "--out", &path];
+    run(&mut command(signal, make))?;
+    Ok(path)
 }
 
 /// Liveness, drain and restart, against a relay that `check` starts and ends itself. Its pings are a second apart, so that
-/// nobody waits a minute.
-fn lifecycle(signal: &Path) -> Result<(), Stop> {
+/// nobody waits a minute. It asks for tokens, without which nobody has a grant that ends.
+fn lifecycle(signal: &Path, key: &str) -> Result<(), Stop> {
     let address = format!("127.0.0.1:{}", workspace::free_port()?);
     let serve = format!(
-        "{} serve --listen {address} --ping-interval 1s --drain-seconds 1",
+        "{} serve --listen {address} --ping-interval 1s --drain-seconds 1 --token-key-file '{key}'",
         signal.display()
     );
     let url = format!("ws://{address}");
@@ -51,6 +106,8 @@ fn lifecycle(signal: &Path) -> Result<(), Stop> {
             "--level",
             "lifecycle",
             "--patient",
+            "--token-key-file",
+            key,
             "--start",
             &serve,
         ],

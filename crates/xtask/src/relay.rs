@@ -22,11 +22,14 @@ pub(crate) struct Relay {
 impl Relay {
     /// Starts `signal serve` on a free port and waits until it takes connections.
     pub(crate) fn start(signal: &Path) -> Result<Self, Stop> {
+        Self::start_with(signal, &[])
+    }
+
+    /// The same with settings.
+    pub(crate) fn start_with(signal: &Path, settings: &[&str]) -> Result<Self, Stop> {
         let address = format!("127.0.0.1:{}", workspace::free_port()?);
-        Self::run(
-            &mut command(signal, ["serve", "--listen", &address]),
-            address,
-        )
+        let mut serve = command(signal, ["serve", "--listen", &address]);
+        Self::run(serve.args(settings), address)
     }
 
     /// Runs a command that serves at this address and waits until it takes connections.

@@ -3,6 +3,7 @@ use std::time::Duration;
 use clap::Args;
 use http::header::{HeaderName, HeaderValue};
 
+use crate::check::access::AccessFlags;
 use crate::check::connect::Credentials;
 use crate::check::format::Format;
 use crate::check::target::Target;
@@ -10,7 +11,7 @@ use crate::check::walk::Options;
 use crate::settings::parse_time;
 use crate::token::TokenFlags;
 
-const CONFORMANCE: &str = "Conformance";
+pub(super) const CONFORMANCE: &str = "Conformance";
 
 /// What to check, and how.
 #[derive(Args, Debug)]
@@ -79,6 +80,9 @@ pub(crate) struct CheckArgs {
     /// Also run scenarios that wait until a timer of the server runs out: a minute each
     #[arg(long, requires = "conformance", help_heading = CONFORMANCE)]
     pub(crate) patient: bool,
+
+    #[command(flatten)]
+    pub(crate) access: AccessFlags,
 
     /// List the scenarios and end
     #[arg(long, help_heading = CONFORMANCE)]

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use http::header::ORIGIN;
-use signal_conformance::{Declared, Grade, Level, Report, RunOptions, Suite, UrlBackend};
+use signal_conformance::{Declared, Grade, Issuer, Level, Report, RunOptions, Suite, UrlBackend};
 
 use crate::check::format::Format;
 use crate::check::report::Verdict;
@@ -21,6 +21,7 @@ pub(crate) async fn run(
     args: &CheckArgs,
     target: &Target,
     server: Option<Server>,
+    issuer: Option<Issuer>,
 ) -> Result<Outcome, Failure> {
     let suite = choose(args)?;
     let options = args.options();
@@ -47,6 +48,7 @@ pub(crate) async fn run(
             .retain(|capability| !told.without.contains(capability));
         declare(declared, args, target, is_ours)
     });
+    let backend = args.access.declare(backend, issuer);
     let backend = if args.patient {
         backend.patient()
     } else {
@@ -154,6 +156,11 @@ fn text(report: &Report, args: &CheckArgs, is_ours: bool) -> String {
     }
     if is_ours && !args.hostile {
         text.push_str("\nWhat kills fragile servers was not sent; --hostile sends it.\n");
+    }
+    if is_ours && args.access.is_empty() {
+        text.push_str(
+            "\nWhom the server lets in was not checked; --token-key-file FILE signs tokens for it.\n",
+        );
     }
     if !is_ours {
         text.push_str(
