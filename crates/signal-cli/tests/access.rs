@@ -1,15 +1,16 @@
 //! `signal serve` with tokens and origins.
 
 mod common;
+#[path = "../../signal-access/vectors/live.rs"]
+mod live;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 use common::folder::{Folder, mint};
 use common::{PATIENCE, Peer, Relay, run};
+use live::{Policy, Vectors};
 use serde_json::{Value, json};
-
-const VECTORS: &str = include_str!("../../signal-access/vectors/tokens.json");
 
 /// What the relay answered to an upgrade request.
 #[derive(Debug)]
@@ -115,60 +116,37 @@ async fn without_a_token_nobody_comes_in_and_with_one_two_peers_meet() {
 }
 
 /// The rows that hold at any time; those that need another clock are for the crates.
-#[test]
-fn every_shared_vector_is_answered_as_written() {
+#[tokio::test]
+async fn every_shared_vector_is_answered_as_written() {
     let folder = Folder::new("vectors");
-    let vectors: Value = serde_json::from_str(VECTORS).expect("JSON");
-    let mut asked = 0;
-    for (name, settings) in vectors["relays"].as_object().expect("relays") {
-        let relay = start(&folder, name, settings);
-        let rows = vectors["rows"].as_array().expect("rows").iter();
-        for row in rows.filter(|row| row["relay"] == *name && row["now"].is_null()) {
-            let headers: Vec<(&str, &str)> = row["headers"]
-                .as_array()
-                .expect("headers")
-                .iter()
-                .filter_map(|header| Some((header[0].as_str()?, header[1].as_str()?)))
-                .collect();
-            let answer = ask(&relay, row["query"].as_str(), &headers);
-            let expected = &row["expected"];
-            assert_eq!(
-                expected["status"], answer.status,
-                "{}: {answer:?}",
-                row["name"]
-            );
-            for (name, header) in [
-                ("challenge", "www-authenticate"),
-                ("protocol", "sec-websocket-protocol"),
-            ] {
-                // What subprotocol is answered is said of the marker alone.
-                let said = answer
-                    .header(header)
-                    .filter(|value| *name != *"protocol" || *value == "signal-token");
-                assert_eq!(expected[name].as_str(), said, "{}: {answer:?}", row["name"]);
-            }
+    let vectors = Vectors::read();
+    let (mut asked, mut wrong) = (0, Vec::new());
+    for (name, policy) in &vectors.relays {
+        let relay = start(&folder, name, policy);
+        let address = relay.address().parse().expect("an address");
+        for row in vectors.rows_for(name).filter(|row| row.now.is_none()) {
+            wrong.extend(row.differences(policy, address).await);
             asked += 1;
         }
     }
     assert!(asked > 150, "{asked} rows");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-fn start(folder: &Folder, name: &str, settings: &Value) -> Relay {
-    let mut arguments = Vec::new();
-    if !settings["keys"].is_null() {
-        let path = folder.write(name, &settings["keys"].to_string());
-        arguments.extend(["--token-key-file".to_owned(), path]);
-    }
-    if let Some(audience) = settings["audience"].as_str() {
-        arguments.extend(["--token-audience".to_owned(), audience.to_owned()]);
-    }
-    let origins = settings["origins"].as_array().expect("origins").iter();
-    let origins: Vec<&str> = origins.filter_map(Value::as_str).collect();
-    if !origins.is_empty() {
-        arguments.extend(["--origins".to_owned(), origins.join(",")]);
-    }
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    Relay::start(&arguments)
+fn start(folder: &Folder, name: &str, policy: &Policy) -> Relay {
+    let origins = (!policy.origins.is_empty()).then(|| policy.origins.join(","));
+    let settings = [
+        (
+            "--token-key-file",
+            policy.keys().map(|keys| folder.write(name, &keys)),
+        ),
+        ("--token-audience", policy.audience.clone()),
+        ("--origins", origins),
+    ];
+    let given = settings
+        .iter()
+        .filter_map(|(flag, value)| Some([*flag, value.as_deref()?]));
+    Relay::start(&given.flatten().collect::<Vec<_>>())
 }
 
 #[test]

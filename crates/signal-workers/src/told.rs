@@ -3,7 +3,7 @@
 use crate::settings::{Rooms, Settings};
 
 /// The limits that a client can run into, by name: sizes in bytes, times in milliseconds. `without` names what the conformance
-/// suite cannot expect here: the runtime reads the frames, and a path may be a room.
+/// suite cannot expect here: the runtime reads the frames, a path may be a room, and not every origin may be let in.
 ///
 /// They are no secret, since anybody can find them by trying; told, `signal check` can check that they hold.
 pub(crate) fn limits(settings: &Settings) -> String {
@@ -28,16 +28,22 @@ pub(crate) fn limits(settings: &Settings) -> String {
         ),
         ("outbound_bytes_max", settings.outbound_bytes_max.into()),
     ];
-    let without = match settings.rooms {
-        Rooms::Global => r#"["strict_frames"]"#,
-        Rooms::ByName | Rooms::Hashed(_) => r#"["strict_frames","any_path"]"#,
-    };
+    let without = [
+        ("strict_frames", true),
+        ("any_path", settings.rooms != Rooms::Global),
+        ("any_origin", !settings.origins.is_empty()),
+    ];
+    let without = without.iter().filter(|(_, is_missing)| *is_missing);
+    let without: Vec<String> = without.map(|(name, _)| format!("\"{name}\"")).collect();
+    let without = without.join(",");
     let limits = limits.map(|(name, value)| format!(r#""{name}":{value}"#));
-    format!(r#"{{{},"without":{without}}}"#, limits.join(","))
+    format!(r#"{{{},"without":[{without}]}}"#, limits.join(","))
 }
 
 #[cfg(test)]
 mod tests {
+    use signal_access::Origins;
+
     use super::*;
 
     #[test]
@@ -53,6 +59,11 @@ mod tests {
             "{global}"
         );
         settings.rooms = Rooms::ByName;
-        assert!(limits(&settings).contains(r#""any_path""#));
+        settings.origins = Origins::new(["https://app.example"]).unwrap();
+        let guarded = limits(&settings);
+        assert!(
+            guarded.ends_with(r#""without":["strict_frames","any_path","any_origin"]}"#),
+            "{guarded}"
+        );
     }
 }
