@@ -171,7 +171,7 @@ impl Compared {
                 reports.get(..1)?,
                 first.and_then(|first| first.get(..1)),
                 false,
-                &|report| Some(report.process?.memory_per_connection),
+                &|report| report.process?.memory_per_connection,
             ),
             reports,
         })

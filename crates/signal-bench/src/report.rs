@@ -124,9 +124,9 @@ pub struct ProcessReport {
     pub memory_idle: u64,
     /// Its memory after the load, in bytes.
     pub memory_loaded: u64,
-    /// What one more idle, subscribed connection costs, in bytes. Only a server that was just started tells it: others have memory
+    /// What one more idle, subscribed connection costs, in bytes. None in `churn`, where there is no such. Only a server that was just started tells it: others have memory
     /// left from connections before.
-    pub memory_per_connection: f64,
+    pub memory_per_connection: Option<f64>,
 }
 
 /// What became of the subscribers that never read.
@@ -215,7 +215,9 @@ impl Report {
                  latencies: the machine is too busy for this measurement"
             ));
         }
-        let memory = self.process.map(|process| process.memory_per_connection);
+        let memory = self
+            .process
+            .and_then(|process| process.memory_per_connection);
         if self.plan.scenario == Scenario::Idle && memory == Some(0.0) {
             self.warnings.push(
                 "the server's memory did not grow: it has some left from connections before; measure memory on a \
@@ -284,7 +286,8 @@ fn process(
         preemptions: after.preemptions.saturating_sub(before.preemptions),
         memory_idle,
         memory_loaded: after.memory,
-        memory_per_connection: per(grown as f64, measured.opened_between as f64),
+        memory_per_connection: (measured.opened_between > 0)
+            .then(|| grown as f64 / measured.opened_between as f64),
     })
 }
 

@@ -63,7 +63,7 @@ impl Metric {
             Self::Lost => report.faults.lost as f64,
             Self::DeliveriesPerSecond => report.deliveries_per_second,
             Self::CpuPerDelivery => process?.cpu_us_per_delivery,
-            Self::MemoryPerConnection => process?.memory_per_connection,
+            Self::MemoryPerConnection => process?.memory_per_connection?,
         })
     }
 

@@ -17,6 +17,8 @@ mod exact {
     #[derive(Debug)]
     pub(crate) struct Timer {
         timer: OwnedFd,
+        /// What it is set to, in nanoseconds since the run began.
+        wake: u64,
     }
 
     impl Timer {
@@ -25,14 +27,20 @@ mod exact {
             let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
             let fd = timer.as_raw_fd();
             registry.register(&mut SourceFd(&fd), token, Interest::READABLE)?;
-            Ok(Self { timer })
+            Ok(Self { timer, wake: 0 })
         }
 
-        /// Sets it, once. Returns how long the poll may wait besides.
-        pub(crate) fn set(&self, after: Duration, most: Duration) -> Duration {
+        /// Sets it to a time, if that is soon. Returns how long the poll may wait besides.
+        pub(crate) fn set(&mut self, wake: u64, now: u64, most: Duration) -> Duration {
+            let after = Duration::from_nanos(wake.saturating_sub(now));
             if after.is_zero() || after >= most {
                 return after.min(most);
             }
+            // Often something else woke the loop since, and another system call would change nothing.
+            if wake == self.wake {
+                return most;
+            }
+            self.wake = wake;
             let spec = Itimerspec {
                 it_interval: Timespec::default(),
                 it_value: Timespec {
@@ -65,8 +73,8 @@ mod exact {
             Ok(Self)
         }
 
-        pub(crate) fn set(&self, after: Duration, most: Duration) -> Duration {
-            after.min(most)
+        pub(crate) fn set(&mut self, wake: u64, now: u64, most: Duration) -> Duration {
+            Duration::from_nanos(wake.saturating_sub(now)).min(most)
         }
     }
 }

@@ -151,10 +151,8 @@ impl<D: Driver> Worker<D> {
     }
 
     fn wait(&mut self, events: &mut Events, wake: Option<u64>) -> Result<(), BenchError> {
-        let timeout = wake.map_or(WAIT_MAX, |wake| {
-            let after = Duration::from_nanos(wake.saturating_sub(self.now()));
-            self.timer.set(after, WAIT_MAX)
-        });
+        let now = self.now();
+        let timeout = wake.map_or(WAIT_MAX, |wake| self.timer.set(wake, now, WAIT_MAX));
         match self.poll.poll(events, Some(timeout)) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),

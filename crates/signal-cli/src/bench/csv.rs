@@ -35,7 +35,7 @@ pub(crate) fn render(report: &Report) -> String {
         ),
         (
             "memory_per_connection",
-            if_known(process.map(|process| process.memory_per_connection)),
+            if_known(process.and_then(|process| process.memory_per_connection)),
         ),
     ];
     let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();

@@ -157,9 +157,12 @@ fn server(process: &ProcessReport) -> String {
 }
 
 fn memory(process: &ProcessReport) -> String {
+    let each = process.memory_per_connection.map(thousands);
+    let each = each.map_or(String::new(), |bytes| {
+        format!("{BOLD}{bytes}{BOLD:#} bytes for each idle connection; ")
+    });
     format!(
-        "{BOLD}{}{BOLD:#} bytes for each idle connection; {} MiB idle, {} MiB loaded",
-        thousands(process.memory_per_connection),
+        "{each}{} MiB idle, {} MiB loaded",
         thousands(process.memory_idle as f64 / 1_048_576.0),
         thousands(process.memory_loaded as f64 / 1_048_576.0)
     )
