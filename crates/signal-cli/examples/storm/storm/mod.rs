@@ -93,21 +93,16 @@ impl Storm<'_> {
         let mut pair = Pair::connect(&url).await?;
         let quiet = self.watch(&relay, &mut pair, self.quiet).await?;
 
-        let end = Instant::now() + self.length;
         let expired = UnixTime::from_secs(now.as_secs() - 3_600);
-        let mut clients = JoinSet::new();
-        let mut shown = String::new();
-        for number in 0..self.clients {
-            let token = token(&signer, &format!("client {number}"), expired)?;
-            let (address, from) = (relay.address, source(number));
-            shown.clone_from(&token);
-            clients.spawn(async move { client::knock_until(end, address, from, &token).await });
-        }
+        let tokens = (0..self.clients)
+            .map(|number| token(&signer, &format!("client {number}"), expired))
+            .collect::<Result<Vec<_>, _>>()?;
+        let shown = tokens.last().cloned().unwrap_or_default();
+        // Not on the pair's thread, or its latency would be that of the storm itself.
+        let (address, length) = (relay.address, self.length);
+        let storming = std::thread::spawn(move || knock_with_all(address, tokens, length));
         let storm = self.watch(&relay, &mut pair, self.length).await?;
-        let mut answers = Answers::new();
-        for (status, count) in clients.join_all().await.into_iter().flatten() {
-            *answers.entry(status).or_default() += count;
-        }
+        let answers = storming.join().map_err(|_| "the storm panicked")??;
         if relay.log()?.contains(&shown) {
             return Err("the relay logged a token".into());
         }
@@ -136,6 +131,30 @@ impl Storm<'_> {
             pair: latencies,
         })
     }
+}
+
+/// Lets a client knock with each of these tokens. Blocks until all have ended.
+fn knock_with_all(
+    relay: SocketAddr,
+    tokens: Vec<String>,
+    length: Duration,
+) -> Result<Answers, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let end = Instant::now() + length;
+        let mut clients = JoinSet::new();
+        for (number, token) in (0..).zip(tokens) {
+            let from = source(number);
+            clients.spawn(async move { client::knock_until(end, relay, from, &token).await });
+        }
+        let mut answers = Answers::new();
+        for (status, count) in clients.join_all().await.into_iter().flatten() {
+            *answers.entry(status).or_default() += count;
+        }
+        Ok(answers)
+    })
 }
 
 fn token(signer: &TokenSigner, subject: &str, expires: UnixTime) -> Result<String, Error> {
