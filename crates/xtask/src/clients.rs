@@ -156,6 +156,54 @@ pub(crate) fn y_webrtc_tokens(tools: &Tools) -> Result<(), Stop> {
     )
 }
 
+/// The same clients at a relay with TLS of its own.
+pub(crate) fn y_webrtc_tls(tools: &Tools) -> Result<(), Stop> {
+    tools.node_modules()?;
+    let folder = workspace::tools().join("tls");
+    let failed = |error| Stop::Failed(format!("{}: {error}", folder.display()));
+    std::fs::create_dir_all(&folder).map_err(failed)?;
+    let [(certificate, key), (new_certificate, new_key)] = ["first", "second"].map(|name| {
+        let file = |end| folder.join(format!("{name}.{end}"));
+        (file("pem"), file("key"))
+    });
+    let mut trusted = String::new();
+    for (certificate, key) in [(&certificate, &key), (&new_certificate, &new_key)] {
+        let mut openssl = command(tools.openssl()?, ["req", "-x509", "-nodes", "-days", "2"]);
+        openssl.args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);
+        openssl.args([
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost",
+        ]);
+        openssl.arg("-out").arg(certificate).arg("-keyout").arg(key);
+        run(&mut openssl)?;
+        trusted += &workspace::read(certificate)?;
+    }
+    let roots = folder.join("trusted.pem");
+    std::fs::write(&roots, trusted).map_err(failed)?;
+
+    let port = workspace::free_port()?;
+    let mut node = command("node", [workspace::acceptance().join("tls.js")]);
+    node.env("NODE_EXTRA_CA_CERTS", &roots);
+    node.arg("--certificate")
+        .arg(&certificate)
+        .arg("--key")
+        .arg(&key);
+    node.arg("--new-certificate")
+        .arg(&new_certificate)
+        .arg("--new-key")
+        .arg(&new_key);
+    node.args(["--url", &format!("wss://localhost:{port}"), "--"]);
+    node.arg(built_signal()?)
+        .args(["serve", "--listen", &format!("127.0.0.1:{port}")]);
+    node.arg("--tls-cert")
+        .arg(&certificate)
+        .arg("--tls-key")
+        .arg(&key);
+    run(&mut node)
+}
+
 /// Makes a key to sign tokens with, and returns the file.
 pub(crate) fn new_token_key() -> Result<PathBuf, Stop> {
     let key = workspace::tools().join("tokens.jwk");

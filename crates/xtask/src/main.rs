@@ -124,6 +124,11 @@ const STEPS: &[Step] = &[
         run: clients::y_webrtc_tokens,
     },
     Step {
+        name: "y-webrtc-tls",
+        about: "over wss://, and through a change of certificates",
+        run: clients::y_webrtc_tls,
+    },
+    Step {
         name: "worker-suite",
         about: "the Cloudflare Worker passes the whole suite in workerd",
         run: worker::conformance,

@@ -90,6 +90,7 @@ pub(crate) struct Tools {
     yrs_warp: OnceCell<Result<PathBuf, Stop>>,
     nginx: OnceCell<Result<PathBuf, Stop>>,
     caddy: OnceCell<Result<PathBuf, Stop>>,
+    openssl: OnceCell<Result<PathBuf, Stop>>,
     strace: OnceCell<Result<PathBuf, Stop>>,
     systemd_analyze: OnceCell<Result<PathBuf, Stop>>,
     worker_modules: OnceCell<Result<PathBuf, Stop>>,
@@ -126,6 +127,13 @@ impl Tools {
     pub(crate) fn caddy(&self) -> Result<PathBuf, Stop> {
         self.caddy
             .get_or_init(|| find_program("caddy", "caddy"))
+            .clone()
+    }
+
+    /// Makes certificates.
+    pub(crate) fn openssl(&self) -> Result<PathBuf, Stop> {
+        self.openssl
+            .get_or_init(|| find_program("openssl", "openssl"))
             .clone()
     }
 

@@ -63,6 +63,16 @@ export class Relay {
     await exited
   }
 
+  /** Asks the relay to read its files again, and waits until it logs this. */
+  async reload(done) {
+    this.#log = ''
+    this.#child.kill('SIGHUP')
+    await until(
+      () => this.#log.includes(done),
+      () => `the relay to log ${JSON.stringify(done)}; it printed: ${this.#log}`,
+    )
+  }
+
   /** Throws if the relay process has ended by itself. */
   assertAlive() {
     const child = this.#child

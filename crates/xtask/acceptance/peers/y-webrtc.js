@@ -14,6 +14,8 @@ const text = doc.getText('text')
 let provider
 // A message that this client's password does not open. y-webrtc lets the rejection go unhandled.
 let unreadable = 0
+// How often a connection to the relay was lost.
+let reconnects = 0
 
 process.on('unhandledRejection', () => {
   unreadable += 1
@@ -46,7 +48,10 @@ function start({ url, room, password = null }) {
   provider.on('synced', report)
   for (const connection of provider.signalingConns) {
     connection.on('connect', report)
-    connection.on('disconnect', report)
+    connection.on('disconnect', () => {
+      reconnects += 1
+      report()
+    })
   }
   report()
 }
@@ -61,5 +66,6 @@ function report() {
     webrtc: connections.filter((connection) => connection.connected).length,
     broadcast: provider.room?.bcConns.size ?? 0,
     unreadable,
+    reconnects,
   })
 }
