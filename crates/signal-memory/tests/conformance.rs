@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use signal_access::{
-    Access, Admitted, Algorithm, NewKey, Origins, TokenVerifier, UnixTime, UpgradeParts,
+    Access, Admitted, Algorithm, NewKey, Origins, Subject, TokenVerifier, UnixTime, UpgradeParts,
 };
 use signal_conformance::{
     Backend, BackendError, Capability, ConnectError, ConnectOptions, Connection, Declared, Event,
@@ -112,6 +112,8 @@ struct MemoryConnection {
 struct Door {
     access: Access,
     issuer: Issuer,
+    /// Who has come in with a token that limits its subject's connections.
+    subjects: Mutex<Vec<(PeerId, Box<str>)>>,
 }
 
 impl Door {
@@ -129,7 +131,20 @@ impl Door {
             origins: Origins::new([ORIGIN]).expect("an origin"),
             tokens: Some(verifier),
         };
-        Self { access, issuer }
+        Self {
+            access,
+            issuer,
+            subjects: Mutex::default(),
+        }
+    }
+
+    /// How many connections of a subject are open.
+    fn open_connections_of(&self, subject: &str, world: &World) -> usize {
+        let subjects = self.subjects.lock().expect("no scenario panicked");
+        let open = subjects
+            .iter()
+            .filter(|(peer, _)| world.end(*peer).is_none());
+        open.filter(|(_, name)| **name == *subject).count()
     }
 
     fn judge(&self, options: &ConnectOptions, now: UnixTime) -> Result<Admitted, HttpResponse> {
@@ -265,8 +280,16 @@ impl Backend for Memory {
             .door
             .judge(&options, unix_now)
             .map_err(ConnectError::Refused)?;
+        let subject = admitted.subject();
+        if let Some(Subject { name, peers_max }) = &subject {
+            if self.door.open_connections_of(name, &world) >= *peers_max as usize {
+                return Err(ConnectError::Refused(HttpResponse::new(429, Vec::new())));
+            }
+        }
         let grant = admitted.grant(unix_now, world.clock(ROOM));
         let peer = world.connect_with(PeerOptions::new().grant(grant));
+        let mut subjects = self.door.subjects.lock().expect("no scenario panicked");
+        subjects.extend(subject.map(|subject| (peer, subject.name)));
         Ok(Box::new(MemoryConnection {
             world: Arc::clone(&self.world),
             peer,
@@ -284,6 +307,8 @@ impl Backend for Memory {
             .bytes()
             .fold(0, |seed: u64, byte| seed * 31 % 65_521 + u64::from(byte));
         *self.world() = new_world(seed, &self.limits);
+        let mut subjects = self.door.subjects.lock().expect("no scenario panicked");
+        subjects.clear();
         Ok(())
     }
 

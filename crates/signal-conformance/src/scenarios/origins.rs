@@ -7,7 +7,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     vec![
         access(
             "access.origin.allowed",
-            "U13",
+            "U14",
             "a page of an origin on the list may connect",
         )
         .needs([Capability::Origins])
@@ -17,13 +17,13 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         .expect_publish("a", r#""data":1"#, 1),
         refused(
             "access.origin.other",
-            "U13",
+            "U14",
             "a page of another origin is refused",
             &["https://elsewhere.example", "http://localhost", "null"],
         ),
         refused(
             "access.origin.look_alikes",
-            "U13",
+            "U14",
             "an origin that only looks like one on the list is refused",
             &[
                 "ftp://${origin_host}",
@@ -40,7 +40,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         ),
         access(
             "access.origin.none",
-            "U13",
+            "U14",
             "a client that names no origin is no page, and is let in",
         )
         .needs([Capability::Origins])

@@ -29,6 +29,13 @@ fn with_times(times: &str) -> Token {
     ))
 }
 
+/// A token with rights to `${t}` and these claims besides an expiry and the audience.
+fn of_subject(subject: &str) -> Token {
+    Token::new(format!(
+        r#"{{"exp":${{now+3600}},"topics":["${{t}}"],{subject}${{aud}}}}"#
+    ))
+}
+
 fn changed(change: impl FnOnce(&mut Token)) -> Token {
     let mut token = Token::new(CLAIMS);
     change(&mut token);
@@ -117,6 +124,37 @@ fn rights() -> Vec<Scenario> {
         .subscribe("a", "${t}")
         .publish("a", r#""data":1"#)
         .expect_publish("a", r#""data":1"#, 1),
+        access(
+            "access.token.peers_max",
+            "U13",
+            "a subject has as many connections at once as its token allows, and so has each other",
+        )
+        .connect_token("a b", of_subject(r#""sub":"${t}-ann","peers_max":2"#), query)
+        .expect_refused(&[429], None, |connect| {
+            connect.token = Some(of_subject(r#""sub":"${t}-ann","peers_max":2"#));
+            query(connect);
+        })
+        .connect_token("c", of_subject(r#""sub":"${t}-bob","peers_max":2"#), query)
+        .connect_token("d", of_subject(r#""sub":"${t}-ann","peers_max":3"#), query)
+        .expect_open("a b c d"),
+        refused(
+            "access.token.subject_form",
+            "U6 U13",
+            "a subject that is no name, a number of connections that is none, or one of nobody, is refused",
+            [
+                r#""sub":"""#,
+                r#""sub":1"#,
+                r#""sub":null"#,
+                r#""sub":["ann"]"#,
+                r#""sub":"ann","peers_max":0"#,
+                r#""sub":"ann","peers_max":-1"#,
+                r#""sub":"ann","peers_max":1.5"#,
+                r#""sub":"ann","peers_max":"2""#,
+                r#""sub":"ann","peers_max":null"#,
+                r#""peers_max":2"#,
+            ]
+            .map(of_subject),
+        ),
         refused(
             "access.token.topics_form",
             "U6",

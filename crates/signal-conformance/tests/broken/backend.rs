@@ -77,9 +77,16 @@ impl Backend for RelayBackend {
         }
         let now = self.unix_now();
         let visitor = door::judge(&options, now, self.faults).map_err(ConnectError::Refused)?;
-        let id = self
-            .relay()
-            .connect(&options.client, options.node, visitor.grant);
+        let mut relay = self.relay();
+        if visitor
+            .subject
+            .as_ref()
+            .is_some_and(|(name, max)| relay.peers_of(name) >= *max)
+        {
+            return Err(ConnectError::Refused(HttpResponse::new(429, Vec::new())));
+        }
+        let id = relay.connect(&options.client, options.node, visitor.grant);
+        relay.peer(id).subject = visitor.subject.map(|(name, _)| name);
         Ok(Box::new(Client {
             relay: self.relay.clone(),
             id,

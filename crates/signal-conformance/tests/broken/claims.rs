@@ -9,7 +9,16 @@ use crate::message::Members;
 /// The claims of a token, and how they are misread.
 pub(crate) struct Claims<'a>(pub(crate) &'a Members, pub(crate) Faults);
 
-const KNOWN: [&str; 7] = ["sub", "exp", "nbf", "aud", "topics", "subscribe", "publish"];
+const KNOWN: [&str; 8] = [
+    "sub",
+    "exp",
+    "nbf",
+    "aud",
+    "topics",
+    "subscribe",
+    "publish",
+    "peers_max",
+];
 
 impl Claims<'_> {
     /// The rights they give at this time, in milliseconds since 1970.
@@ -36,6 +45,25 @@ impl Claims<'_> {
             publish,
             expires_in_ms: ends,
         })
+    }
+
+    /// Whose connections are counted, and how many there may be; none at all if that makes no sense.
+    pub(crate) fn subject(&self) -> Option<Option<(String, usize)>> {
+        if self.1.has(Fault::SubjectUnread) {
+            return Some(None);
+        }
+        let name = match self.value("sub") {
+            Some(raw) => Some(serde_json::from_str::<String>(raw).ok()?),
+            None => None,
+        };
+        if name.as_deref() == Some("") {
+            return None;
+        }
+        let Some(raw) = self.value("peers_max") else {
+            return Some(None);
+        };
+        let max = raw.parse().ok().filter(|max| *max > 0)?;
+        Some(Some((name?, max)))
     }
 
     fn value(&self, name: &str) -> Option<&str> {

@@ -34,6 +34,19 @@ static SIGNER: LazyLock<TokenSigner> =
 pub(crate) struct Visitor {
     pub(crate) grant: Option<Grant>,
     pub(crate) protocol: Option<String>,
+    /// Whose connections are counted, and how many there may be.
+    pub(crate) subject: Option<(String, usize)>,
+}
+
+impl Visitor {
+    /// Somebody of whom nothing is counted.
+    fn new(grant: Option<Grant>, protocol: Option<String>) -> Self {
+        Self {
+            grant,
+            protocol,
+            subject: None,
+        }
+    }
 }
 
 /// Judges an upgrade; `now` is in milliseconds since 1970.
@@ -47,8 +60,7 @@ pub(crate) fn judge(
     }
     let first = options.protocols.first().cloned();
     if !options.bare {
-        let (grant, protocol) = (options.grant.clone(), first);
-        return Ok(Visitor { grant, protocol });
+        return Ok(Visitor::new(options.grant.clone(), first));
     }
     let (authorized, queried, offered) = carried(options, faults);
     let mut protocol = first;
@@ -59,12 +71,7 @@ pub(crate) fn judge(
         protocol = offered.first().cloned().or(protocol);
     }
     let tokens = [authorized, queried, offered].concat();
-    let open = |protocol| {
-        Ok(Visitor {
-            grant: None,
-            protocol,
-        })
-    };
+    let open = |protocol| Ok(Visitor::new(None, protocol));
     let token = match tokens.as_slice() {
         [] if faults.has(Fault::NoTokenLetIn) => return open(protocol),
         [token] if token.is_empty() && faults.has(Fault::EmptyTokenLetIn) => return open(protocol),
@@ -73,11 +80,11 @@ pub(crate) fn judge(
         [first, ..] if faults.has(Fault::FirstOfTwoTokensTaken) => first,
         [_, ..] => return Err(refusal(None, faults)),
     };
-    let grant = verify(token, now, faults);
-    let grant = grant.ok_or_else(|| refusal(Some(token), faults))?;
+    let (grant, subject) =
+        verify(token, now, faults).ok_or_else(|| refusal(Some(token), faults))?;
     Ok(Visitor {
-        grant: Some(grant),
-        protocol,
+        subject,
+        ..Visitor::new(Some(grant), protocol)
     })
 }
 
@@ -140,8 +147,8 @@ fn decode(encoded: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// The rights that a token gives; none if it is not right.
-fn verify(token: &str, now: u64, faults: Faults) -> Option<Grant> {
+/// The rights that a token gives, and whose it is; none if it is not right.
+fn verify(token: &str, now: u64, faults: Faults) -> Option<(Grant, Option<(String, usize)>)> {
     let unpadded = token.replace('=', "");
     let token = match token {
         _ if faults.has(Fault::TokenTrimmed) => token.trim(),
@@ -169,7 +176,8 @@ fn verify(token: &str, now: u64, faults: Faults) -> Option<Grant> {
     }
     let claims = part(claims)?;
     let claims = object(&claims, faults)?;
-    Claims(&claims, faults).grant(now)
+    let claims = Claims(&claims, faults);
+    Some((claims.grant(now)?, claims.subject()?))
 }
 
 /// Whether the header names our algorithm and the signature is ours.

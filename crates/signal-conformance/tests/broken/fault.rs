@@ -178,6 +178,8 @@ faults! {
     NoTopicsAreAll => "access.token.no_rights",
     EscapesInTokenNotDecoded => "access.token.escapes",
     UnknownClaimsRefused => "access.token.unknown_claims",
+    SubjectsUncounted => "access.token.peers_max",
+    SubjectUnread => "access.token.subject_form",
     TopicsOfStringTaken => "access.token.topics_form",
     // When they do.
     TokenExpiryIgnored => "access.token.expired",

@@ -36,6 +36,7 @@ pub(crate) struct Peer {
     pub(crate) ended: bool,
     pub(crate) topics: Vec<String>,
     pub(crate) grant: Option<Grant>,
+    pub(crate) subject: Option<String>,
     pub(crate) expires: Option<u64>,
     pub(crate) next_ping: u64,
     pub(crate) heard: bool,
@@ -64,6 +65,16 @@ impl Relay {
             ghosts,
             shared_messages,
         }
+    }
+
+    /// How many connections of a subject are open.
+    pub(crate) fn peers_of(&self, subject: &str) -> usize {
+        if self.has(Fault::SubjectsUncounted) {
+            return 0;
+        }
+        let open = self.peers.values().filter(|peer| !peer.ended);
+        open.filter(|peer| peer.subject.as_deref() == Some(subject))
+            .count()
     }
 
     /// Its time in milliseconds since 1970.
@@ -102,6 +113,7 @@ impl Relay {
                 .and_then(|grant| grant.expires_in_ms)
                 .map(|ms| now + ms - early),
             grant,
+            subject: None,
             next_ping: now + PING_INTERVAL,
             heard: true,
             invalid: 0,
