@@ -5,6 +5,9 @@ use std::time::Duration;
 use crate::error::BenchError;
 use crate::template::ROOMS_MAX;
 
+/// More deliveries in a second than any server or generator can do; the next power of ten would fill the memory with what is due.
+const RATE_MAX: f64 = 1e7;
+
 /// What kind of load to make.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -177,16 +180,17 @@ impl Plan {
                 "use fewer --threads, or more rooms or connections",
             ));
         }
-        if !(self.rate > 0.0 && self.rate <= 1e9) {
+        if !(self.rate > 0.0 && self.rate <= RATE_MAX) {
             return Err(BenchError::new(
                 format!("rate is {}", self.rate),
-                "write the deliveries of a second, such as 20000",
+                format!("write the deliveries of a second, up to {RATE_MAX}"),
             ));
         }
-        if self.duration.is_zero() || self.timeout.is_zero() {
+        let times = [self.duration, self.timeout, self.ping_interval];
+        if times.iter().any(Duration::is_zero) {
             return Err(BenchError::new(
                 "nothing can be measured in no time",
-                "give --duration and --timeout more than 0",
+                "give --duration, --timeout and --ping-interval more than 0",
             ));
         }
         Ok(())

@@ -343,9 +343,12 @@ impl<D: Driver> Worker<D> {
                 let Some(connection) = self.links.get_mut(id) else {
                     return Ok(());
                 };
-                connection
-                    .fragments
-                    .extend_from_slice(&self.buffer[payload]);
+                let fragments = &mut connection.fragments;
+                fragments.extend_from_slice(&self.buffer[payload]);
+                if fragments.len() > frame::PAYLOAD_MAX {
+                    let what = "a message of more than 16 MiB";
+                    return Err(explain::malformed(&self.links, id, what));
+                }
                 if !is_last {
                     return Ok(());
                 }

@@ -36,6 +36,12 @@ fn a_server_that_only_writes_json_anew_is_sound() {
 }
 
 #[test]
+fn messages_in_several_frames_are_read() {
+    let report = report(Fault::Fragments);
+    assert!(report.is_sound(), "{report:#?}");
+}
+
+#[test]
 fn a_lost_delivery_is_found() {
     let report = report(Fault::Loses);
     assert_eq!(counts(report.faults), [1, 0, 0, 0]);

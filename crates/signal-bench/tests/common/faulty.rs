@@ -9,12 +9,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
 /// What the server does wrong, once, after some messages.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fault {
     /// Nothing. But it writes the JSON anew, with its keys in another order.
     Nothing,
+    /// Nothing. But each message comes in two frames.
+    Fragments,
     /// One receiver does not get one message.
     Loses,
     /// One receiver gets one message twice.
@@ -123,7 +127,7 @@ fn publish(state: &mut State, mut request: Value, fault: Fault) {
     let mut receivers = members.iter().map(|(_, sender)| sender);
     if is_wrong {
         match fault {
-            Fault::Nothing => {}
+            Fault::Nothing | Fault::Fragments => {}
             Fault::Loses => drop(receivers.next()),
             Fault::Duplicates => {
                 let first = &members[0].1;
@@ -146,9 +150,24 @@ fn publish(state: &mut State, mut request: Value, fault: Fault) {
     }
     for receiver in receivers {
         // A receiver that has gone needs nothing.
-        let _ = receiver.send(message.clone());
+        if fault == Fault::Fragments {
+            for half in halves(&message) {
+                let _ = receiver.send(half);
+            }
+        } else {
+            let _ = receiver.send(message.clone());
+        }
         if let Some((waiting, held)) = state.held.take_if(|(held, _)| held.same_channel(receiver)) {
             let _ = waiting.send(held);
         }
     }
+}
+
+/// A message as two frames.
+fn halves(message: &Message) -> [Message; 2] {
+    let text = message.clone().into_data();
+    let middle = text.len() / 2;
+    let first = Frame::message(text.slice(..middle), OpCode::Data(Data::Text), false);
+    let second = Frame::message(text.slice(middle..), OpCode::Data(Data::Continue), true);
+    [first, second].map(Message::Frame)
 }
