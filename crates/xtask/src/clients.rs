@@ -78,7 +78,7 @@ fn access(signal: &Path, key: &str, audience: Option<&str>) -> Result<(), Stop> 
 }
 
 /// A new key for tokens, in a file.
-fn new_key(signal: &Path, algorithm: &str) -> Result<String, Stop> {
+pub(crate) fn new_key(signal: &Path, algorithm: &str) -> Result<String, Stop> {
     let file = workspace::target().join(format!("conformance-{algorithm}.jwk"));
     // One of an earlier run; `token key` writes over nothing.
     let _ = std::fs::remove_file(&file);
@@ -146,9 +146,8 @@ pub(crate) fn y_webrtc(tools: &Tools) -> Result<(), Stop> {
 pub(crate) fn y_webrtc_tokens(tools: &Tools) -> Result<(), Stop> {
     tools.node_modules()?;
     let signal = built_signal()?;
+    let key = new_key(&signal, "EdDSA")?;
     let signal = signal.to_string_lossy();
-    let key = new_token_key()?;
-    let key = key.to_string_lossy();
     run_script_serving(
         "tokens.js",
         &["--signal", &signal, "--key", &key],
@@ -202,17 +201,6 @@ pub(crate) fn y_webrtc_tls(tools: &Tools) -> Result<(), Stop> {
         .arg("--tls-key")
         .arg(&key);
     run(&mut node)
-}
-
-/// Makes a key to sign tokens with, and returns the file.
-pub(crate) fn new_token_key() -> Result<PathBuf, Stop> {
-    let key = workspace::tools().join("tokens.jwk");
-    // `signal` never writes over a key; the last run's is not needed any more.
-    let _ = std::fs::remove_file(&key);
-    std::fs::create_dir_all(workspace::tools())
-        .map_err(|error| Stop::Failed(format!("{}: {error}", workspace::tools().display())))?;
-    run(command(built_signal()?, ["token", "key", "--out"]).arg(&key))?;
-    Ok(key)
 }
 
 pub(crate) fn trystero(tools: &Tools) -> Result<(), Stop> {

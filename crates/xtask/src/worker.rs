@@ -82,28 +82,49 @@ pub(crate) fn check_size(tools: &Tools) -> Result<(), Stop> {
     Ok(())
 }
 
-/// The whole suite as a user would run it, against workerd.
+/// The whole suite as a user would run it, against workerd; and its level `access` against a Worker that asks for tokens.
 pub(crate) fn conformance(tools: &Tools) -> Result<(), Stop> {
-    let listen = format!("127.0.0.1:{}", workspace::free_port()?);
-    let mut relay = Relay::run(&mut workerd(tools, &listen, "")?, listen)?;
-    let check = ["check", &relay.url(), "--conformance", "--hostile"];
-    run(&mut command(clients::built_signal()?, check))?;
-    relay.check_alive()
+    const AUDIENCE: &str = "relay.example.org";
+    const ORIGIN: &str = "https://app.example.org";
+    let signal = clients::built_signal()?;
+    let check = |variables: &str, options: &[&str]| {
+        let listen = format!("127.0.0.1:{}", workspace::free_port()?);
+        let mut relay = Relay::run(&mut workerd(tools, &listen, variables)?, listen)?;
+        let mut check = command(&signal, ["check", &relay.url(), "--conformance"]);
+        run(check.args(options))?;
+        relay.check_alive()
+    };
+    check("", &["--hostile"])?;
+    let key = clients::new_key(&signal, "EdDSA")?;
+    let public = public_half(&key)?;
+    let variables = [
+        (TOKEN_KEYS, public.as_str()),
+        ("TOKEN_AUDIENCE", AUDIENCE),
+        ("SIGNAL_ORIGINS", ORIGIN),
+    ];
+    let asks = [
+        "--token-key-file",
+        &key,
+        "--token-audience",
+        AUDIENCE,
+        "--only-origin",
+        ORIGIN,
+    ];
+    check(
+        &bindings(&variables),
+        &[&asks[..], &["--level", "access"]].concat(),
+    )
 }
 
 /// Unchanged y-webrtc clients share a document through the Worker, which is killed and started again meanwhile; and through one
 /// that asks for tokens.
 pub(crate) fn y_webrtc(tools: &Tools) -> Result<(), Stop> {
     run_script(tools, "y-webrtc.js", &[], "")?;
-    let (signal, key) = (clients::built_signal()?, clients::new_token_key()?);
-    let (signal, file) = (signal.to_string_lossy(), key.to_string_lossy());
-    let variable = format!("(name = {TOKEN_KEYS:?}, text = {:?}),", public_half(&key)?);
-    run_script(
-        tools,
-        "tokens.js",
-        &["--signal", &signal, "--key", &file],
-        &variable,
-    )
+    let signal = clients::built_signal()?;
+    let key = clients::new_key(&signal, "EdDSA")?;
+    let options = ["--signal", &signal.to_string_lossy(), "--key", &key];
+    let variables = bindings(&[(TOKEN_KEYS, &public_half(&key)?)]);
+    run_script(tools, "tokens.js", &options, &variables)
 }
 
 fn run_script(tools: &Tools, script: &str, options: &[&str], variables: &str) -> Result<(), Stop> {
@@ -125,7 +146,7 @@ pub(crate) fn wrangler(tools: &Tools) -> Result<(), Stop> {
         .arg(out))?;
 
     // With a key, which in a real deployment is a secret.
-    let key = clients::new_token_key()?;
+    let key = clients::new_key(&clients::built_signal()?, "EdDSA")?;
     let variable = format!("{TOKEN_KEYS}:{}", public_half(&key)?);
     let mut mint = command(clients::built_signal()?, ["token", "mint", "--topics", "*"]);
     let token = output(mint.args(["--expires", "1h", "--key-file"]).arg(&key));
@@ -168,12 +189,20 @@ fn dev(tools: &Tools, listen: &str) -> Result<(), Stop> {
 }
 
 /// What of a key may be given to a relay, as JSON.
-fn public_half(key: &Path) -> Result<String, Stop> {
+fn public_half(key: &str) -> Result<String, Stop> {
     let mut public = command(clients::built_signal()?, ["token", "key", "--public"]);
     output(public.arg(key)).ok_or_else(|| Stop::Failed("no public key".to_owned()))
 }
 
-/// workerd with the built Worker and these variables, in the language of its configuration, not started.
+/// Variables in the language of workerd's configuration, which writes quotes and escapes as Rust does.
+fn bindings(variables: &[(&str, &str)]) -> String {
+    let bindings = variables.iter();
+    bindings
+        .map(|(name, value)| format!("(name = {name:?}, text = {value:?}),"))
+        .collect()
+}
+
+/// workerd with the built Worker and these bindings, not started.
 fn workerd(tools: &Tools, listen: &str, variables: &str) -> Result<Command, Stop> {
     let built = tools.worker()?;
     let folder = workspace::tools().join("worker-dev");
