@@ -11,8 +11,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 /// The longest control frame payload the RFC allows.
 const CONTROL_BYTES_MAX: usize = 125;
-/// Two bytes, eight of extended length, four of mask.
-const HEADER_BYTES_MAX: usize = 14;
+/// The longest header of a server's frame: two bytes, and eight of extended length.
+pub(crate) const HEADER_BYTES_MAX: usize = 10;
 
 /// What a frame carries.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -360,21 +360,36 @@ fn unmask(payload: &mut [u8], mask: [u8; 4]) {
 
 /// Encodes one unfragmented, unmasked server frame.
 pub(crate) fn encode(opcode: Opcode, payload: &[u8]) -> Bytes {
-    let mut frame = BytesMut::with_capacity(payload.len() + HEADER_BYTES_MAX - 4);
-    frame.put_u8(0x80 | opcode.bits());
+    let mut frame = BytesMut::with_capacity(payload.len() + HEADER_BYTES_MAX);
+    put(&mut frame, opcode, payload);
+    frame.freeze()
+}
+
+/// Encodes one behind others.
+pub(crate) fn put(frames: &mut BytesMut, opcode: Opcode, payload: &[u8]) {
+    frames.put_u8(0x80 | opcode.bits());
     match payload.len() {
-        length @ 0..=125 => frame.put_u8(length as u8),
+        length @ 0..=125 => frames.put_u8(length as u8),
         length @ 126..=0xffff => {
-            frame.put_u8(126);
-            frame.put_u16(length as u16);
+            frames.put_u8(126);
+            frames.put_u16(length as u16);
         }
         length => {
-            frame.put_u8(127);
-            frame.put_u64(length as u64);
+            frames.put_u8(127);
+            frames.put_u64(length as u64);
         }
     }
-    frame.put_slice(payload);
-    frame.freeze()
+    frames.put_slice(payload);
+}
+
+/// How long a server frame of so much payload is.
+pub(crate) const fn encoded_len(payload_bytes: usize) -> usize {
+    payload_bytes
+        + match payload_bytes {
+            0..=125 => 2,
+            126..=0xffff => 4,
+            _ => HEADER_BYTES_MAX,
+        }
 }
 
 /// Encodes a close frame.

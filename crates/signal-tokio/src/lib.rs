@@ -7,6 +7,7 @@ mod auth_result;
 mod authorize;
 #[cfg(feature = "axum")]
 mod axum;
+mod batch;
 mod client;
 pub mod codes;
 mod config;

@@ -8,6 +8,7 @@ use std::task::{Context, Waker};
 use bytes::{Buf, Bytes};
 use signal_core::CloseReason;
 
+use crate::batch::Batch;
 use crate::shared_stream::SharedStream;
 use crate::writer::{self, Direct};
 
@@ -38,6 +39,8 @@ pub(crate) struct Outbound {
 
 #[derive(Debug, Default)]
 struct State {
+    /// What comes before `frames`, which are none while it is there.
+    batch: Option<Arc<Batch>>,
     frames: VecDeque<Bytes>,
     /// Bytes and frames not yet written, those the connection has taken included.
     bytes: usize,
@@ -82,12 +85,22 @@ impl Outbound {
             };
             (pushed, news)
         };
-        match news {
-            News::Nobody => {}
-            News::Connection(waker) => wake(waker),
-            News::Writer => writer::enlist(self),
-        }
+        self.tell(news);
         pushed
+    }
+
+    /// Queues a batch, to which more may be added, if nothing else waits here. False if a frame must be pushed instead.
+    pub(crate) fn push_batch(self: &Arc<Self>, batch: &Arc<Batch>) -> bool {
+        let news = {
+            let mut state = self.lock();
+            if !state.can_take_batch() {
+                return false;
+            }
+            state.batch = Some(Arc::clone(batch));
+            state.tell_of_frames()
+        };
+        self.tell(news);
+        true
     }
 
     /// Lets the writer of this thread write to the connection's socket, if there is one.
@@ -111,6 +124,7 @@ impl Outbound {
     ) {
         let mut state = self.lock();
         state.is_listed = false;
+        state.seal_batch();
         loop {
             // A connection that ends is awake, and writes its last frames itself.
             let stream = match &state.direct {
@@ -145,6 +159,7 @@ impl Outbound {
     /// Queues the last frame of a connection, whatever is queued already, and takes no others.
     pub(crate) fn finish(&self, frame: Bytes) {
         let mut state = self.lock();
+        state.seal_batch();
         state.is_closed = true;
         state.bytes += frame.len();
         state.frame_count += 1;
@@ -154,6 +169,7 @@ impl Outbound {
     /// Drops what the connection has not taken yet, and takes no more.
     pub(crate) fn discard(&self) {
         let mut state = self.lock();
+        state.seal_batch();
         state.is_closed = true;
         let dropped: usize = state.frames.iter().map(Bytes::len).sum();
         state.bytes -= dropped;
@@ -179,6 +195,7 @@ impl Outbound {
     /// Moves everything queued to the end of `frames`.
     pub(crate) fn take(&self, frames: &mut VecDeque<Bytes>) {
         let mut state = self.lock();
+        state.seal_batch();
         if frames.is_empty() {
             std::mem::swap(&mut state.frames, frames);
         } else {
@@ -196,7 +213,7 @@ impl Outbound {
     /// Arranges a wake-up for the next frame or end; false if there is one already.
     pub(crate) fn sleep(&self, cx: &Context<'_>) -> bool {
         let mut state = self.lock();
-        state.frames.is_empty() && state.sleep(cx, true)
+        state.frames.is_empty() && state.batch.is_none() && state.sleep(cx, true)
     }
 
     /// Arranges a wake-up for the end, for a connection whose socket is full: more frames are no news to it. False if the end is
@@ -207,9 +224,18 @@ impl Outbound {
 
     pub(crate) fn load(&self) -> Load {
         let state = self.lock();
+        let batch = state.batch.as_ref();
         Load {
-            bytes: state.bytes,
-            frames: state.frame_count,
+            bytes: state.bytes + batch.map_or(0, |batch| batch.len()),
+            frames: state.frame_count + usize::from(batch.is_some()),
+        }
+    }
+
+    fn tell(self: &Arc<Self>, news: News) {
+        match news {
+            News::Nobody => {}
+            News::Connection(waker) => wake(waker),
+            News::Writer => writer::enlist(self),
         }
     }
 
@@ -230,6 +256,27 @@ impl State {
         News::Connection(self.waker.take())
     }
 
+    /// Only where a writer writes: to other transports a batch would be one long frame. Only in a sleeper's empty queue: so it
+    /// comes before whatever is queued later.
+    fn can_take_batch(&self) -> bool {
+        self.wants_frames
+            && self.direct.is_some()
+            && self.frames.is_empty()
+            && self.batch.is_none()
+            && !self.is_closed
+            && self.ending.is_none()
+    }
+
+    /// Makes a frame of the batch, so that others can follow. It counts as one.
+    fn seal_batch(&mut self) {
+        if let Some(batch) = self.batch.take() {
+            let frames = batch.seal();
+            self.bytes += frames.len();
+            self.frame_count += 1;
+            self.frames.push_back(frames);
+        }
+    }
+
     fn sleep(&mut self, cx: &Context<'_>, wants_frames: bool) -> bool {
         if self.ending.is_some() {
             return false;
@@ -246,6 +293,7 @@ impl State {
         if self.is_closed {
             return Pushed::Closed;
         }
+        self.seal_batch();
         if self.frame_count >= limits.frames_max || self.bytes + frame.len() > limits.bytes_max {
             self.is_closed = true;
             self.ending.get_or_insert(CloseReason::SlowConsumer);

@@ -2,16 +2,20 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use signal_core::{CloseReason, Message, PeerId, Publish, Sink, Topics};
 
+use crate::batch::Batch;
 use crate::frame::{self, Opcode};
 use crate::queue::{Outbound, Pushed, QueueLimits};
 use crate::stats::{SentType, Stats, Traffic};
 
 /// More than the cores of any machine this runs on, so that two publishes rarely meet; a shard without topics is 200 bytes.
 const SHARDS: usize = 64;
+
+/// Rooms from this size on share batches; in smaller ones a frame for each is as cheap.
+const BATCHED_RECEIVERS_MIN: usize = 16;
 
 /// All topics.
 ///
@@ -34,6 +38,18 @@ struct Shard {
     subscriptions: u64,
     /// Publishes queued for subscribers.
     sent: Traffic,
+    /// What was published last, while more can be added.
+    open: Option<OpenBatch>,
+}
+
+/// A batch in the queues of a topic's subscribers, none of whom has taken it yet.
+#[derive(Debug)]
+struct OpenBatch {
+    topic: Box<str>,
+    /// The queues keep it for as long as it waits.
+    batch: Weak<Batch>,
+    /// Subscribers in whose queues something else was; they get frames.
+    others: Vec<PeerId>,
 }
 
 /// A peer with topics in a shard.
@@ -56,6 +72,7 @@ impl Shards {
 
     pub(crate) fn subscribe(&self, peer: PeerId, queue: &Arc<Outbound>, topic: &str) {
         let mut shard = self.shard(topic);
+        shard.close_batch(topic);
         if shard.topics.subscribe(peer, topic) {
             let new = || Member {
                 queue: Arc::clone(queue),
@@ -68,6 +85,7 @@ impl Shards {
 
     pub(crate) fn unsubscribe(&self, peer: PeerId, topic: &str) {
         let mut shard = self.shard(topic);
+        shard.close_batch(topic);
         if !shard.topics.unsubscribe(peer, topic) {
             return;
         }
@@ -86,6 +104,8 @@ impl Shards {
         let mut shard = self.shard(publish.topic());
         let shard = &mut *shard;
         let mut fan_out = FanOut {
+            topic: publish.topic(),
+            open: &mut shard.open,
             members: &shard.members,
             limits: self.limits,
             sent: Traffic::default(),
@@ -114,6 +134,17 @@ impl Shards {
     }
 }
 
+impl Shard {
+    /// Before the subscribers of a topic change: what is published later is not for the same ones.
+    fn close_batch(&mut self, topic: &str) {
+        if let Some(open) = self.open.take_if(|open| *open.topic == *topic) {
+            if let Some(batch) = open.batch.upgrade() {
+                batch.seal();
+            }
+        }
+    }
+}
+
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     // No code that runs under this lock can panic half-way through a change.
     shard.lock().unwrap_or_else(PoisonError::into_inner)
@@ -121,28 +152,94 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 
 /// Frames a message once and puts the same bytes into every receiver's queue.
 struct FanOut<'a> {
+    topic: &'a str,
+    open: &'a mut Option<OpenBatch>,
     members: &'a HashMap<PeerId, Member, BuildHasherDefault<PeerHasher>>,
     limits: QueueLimits,
     sent: Traffic,
 }
 
-impl Sink for FanOut<'_> {
-    fn send(&mut self, to: &[PeerId], message: &Message) {
-        let frame = frame::encode(Opcode::Text, message.as_bytes());
+impl FanOut<'_> {
+    /// Adds a message to the open batch, if that is of this topic.
+    fn add(&mut self, to: &[PeerId], payload: &[u8]) -> bool {
+        let QueueLimits {
+            bytes_max,
+            frames_max,
+        } = self.limits;
+        let Some(open) = self.open.take_if(|open| *open.topic == *self.topic) else {
+            return false;
+        };
+        let batch = open.batch.upgrade();
+        if !batch.is_some_and(|batch| batch.add(payload, bytes_max / 2, frames_max / 2)) {
+            return false;
+        }
+        self.count(to.len() - open.others.len(), payload.len());
+        if !open.others.is_empty() {
+            self.push(&open.others, payload);
+        }
+        *self.open = Some(open);
+        true
+    }
+
+    /// Puts a new batch into the queues that are empty, and a frame into the others.
+    fn start(&mut self, to: &[PeerId], payload: &[u8]) {
+        let batch = Arc::new(Batch::new(payload));
+        let mut others = Vec::new();
+        for peer in to {
+            let Some(member) = self.members.get(peer) else {
+                continue;
+            };
+            if !member.queue.push_batch(&batch) {
+                others.push(*peer);
+            }
+        }
+        self.count(to.len() - others.len(), payload.len());
+        if !others.is_empty() {
+            self.push(&others, payload);
+        }
+        // With most of them elsewhere it would save little.
+        if others.len() <= to.len() / 2 {
+            *self.open = Some(OpenBatch {
+                topic: self.topic.into(),
+                batch: Arc::downgrade(&batch),
+                others,
+            });
+        }
+    }
+
+    /// Puts a frame into each queue.
+    fn push(&mut self, to: &[PeerId], payload: &[u8]) {
+        let frame = frame::encode(Opcode::Text, payload);
+        let mut queued = 0;
         for peer in to {
             let Some(member) = self.members.get(peer) else {
                 continue;
             };
             match member.queue.push(&frame, self.limits) {
-                Pushed::Queued => {
-                    self.sent += Traffic {
-                        count: 1,
-                        bytes: frame.len() as u64,
-                    };
-                }
+                Pushed::Queued => queued += 1,
                 // The connection hears of it from its queue.
                 Pushed::Overflowed | Pushed::Closed => {}
             }
+        }
+        self.count(queued, payload.len());
+    }
+
+    fn count(&mut self, queued: usize, payload_bytes: usize) {
+        let frame_bytes = frame::encoded_len(payload_bytes);
+        self.sent += Traffic {
+            count: queued as u64,
+            bytes: (queued * frame_bytes) as u64,
+        };
+    }
+}
+
+impl Sink for FanOut<'_> {
+    fn send(&mut self, to: &[PeerId], message: &Message) {
+        let payload = message.as_bytes();
+        if to.len() < BATCHED_RECEIVERS_MIN {
+            self.push(to, payload);
+        } else if !self.add(to, payload) {
+            self.start(to, payload);
         }
     }
 

@@ -94,3 +94,65 @@ async fn a_peer_that_never_reads_ends_alone() {
     reader.publish("t", 8).await;
     assert_eq!(reader.next_json().await["clients"], 1);
 }
+
+/// What this many peers of one room hear of what all of them publish at once, in two rooms that some share, while others come
+/// and go: the batches of the one room and the frames of the other, in one order.
+#[tokio::test]
+async fn a_large_room_hears_everything_once_and_in_one_order() {
+    const PEERS: usize = 40;
+    const EACH: usize = 25;
+    for threads in [1, 2] {
+        let relay = common::relay(|_| {});
+        let address = serve(&relay, threads);
+        let mut peers = Vec::new();
+        for number in 0..PEERS {
+            let mut peer = common::open_tcp(address).await;
+            peer.subscribe("large").await;
+            if number % 2 == 0 {
+                peer.subscribe("half").await;
+            }
+            peer.settle().await;
+            peers.push(peer);
+        }
+        let churn = tokio::spawn(async move {
+            for _ in 0..20 {
+                let mut guest = common::open_tcp(address).await;
+                guest.subscribe("large").await;
+                guest.settle_among_others().await;
+            }
+        });
+        for count in 0..EACH {
+            for (number, peer) in peers.iter_mut().enumerate() {
+                let topic = if (count + number) % 5 == 0 {
+                    "half"
+                } else {
+                    "large"
+                };
+                peer.publish(topic, format_args!("[{number},{count}]"))
+                    .await;
+            }
+        }
+        churn.await.expect("the guests are served");
+        let mut seen_first = None;
+        for (number, peer) in peers.iter_mut().enumerate() {
+            let in_half = number % 2 == 0;
+            let all = PEERS * EACH;
+            let expected = if in_half { all } else { all - all / 5 };
+            let (mut large, mut next) = (Vec::new(), vec![0; PEERS]);
+            for _ in 0..expected {
+                let message = peer.next_json().await;
+                let (from, count) = (&message["data"][0], &message["data"][1]);
+                let from = usize::try_from(from.as_u64().expect("a number")).expect("small");
+                let count = count.as_u64().expect("a number");
+                assert!(count >= next[from], "{number} hears {from} out of order");
+                next[from] = count + 1;
+                if message["topic"] == "large" {
+                    large.push((from, count));
+                } else {
+                    assert!(in_half, "{number} is not in that room");
+                }
+            }
+            assert_eq!(*seen_first.get_or_insert_with(|| large.clone()), large);
+        }
+    }
+}

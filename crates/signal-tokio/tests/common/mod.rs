@@ -177,6 +177,12 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Wire<Io> {
         );
     }
 
+    /// As [`settle`](Self::settle), where others publish meanwhile.
+    pub async fn settle_among_others(&mut self) {
+        self.send_frame(PING, b"settle").await;
+        while self.next().await.expect("a pong").first_byte != PONG {}
+    }
+
     /// The next frame; `None` at the end of the connection.
     pub async fn next(&mut self) -> Option<Frame> {
         loop {
