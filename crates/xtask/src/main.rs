@@ -4,6 +4,7 @@
 //! last counts as a failure where `CI=true`, so that nothing is skipped there unseen.
 
 mod clients;
+mod compare;
 mod image;
 mod instructions;
 mod purity;
@@ -28,6 +29,7 @@ Commands:
   test [--fail-fast] [STEP...]   Install what is missing, then run all steps, or the ones named
   setup                          Only install what is missing
   steps                          List the steps
+  compare [--quick] [--resume]   Put this relay and others under the same load and print ratios
   instructions [--accept]        Count instructions and compare them with the baseline, or write it
   worker build                   Build the Cloudflare Worker and print its size
   worker dev [ADDRESS:PORT]      Build it and serve it in workerd, on 127.0.0.1:8787
@@ -180,6 +182,7 @@ fn main() -> ExitCode {
                 .for_each(|step| println!("{:<16} {}", step.name, step.about));
             ExitCode::SUCCESS
         }
+        "compare" => exit_code(compare::main(rest)),
         "instructions" => exit_code(instructions::main(rest)),
         "worker" => exit_code(worker::main(rest)),
         "help" | "--help" | "-h" => {

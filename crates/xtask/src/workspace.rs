@@ -28,6 +28,11 @@ pub(crate) fn root() -> PathBuf {
     here.unwrap_or(Path::new(".")).to_owned()
 }
 
+/// The folder with the servers that the relay is compared with.
+pub(crate) fn bench_peers() -> PathBuf {
+    root().join("benches/peers")
+}
+
 /// The folder with the scripts that drive real clients.
 pub(crate) fn acceptance() -> PathBuf {
     root().join("crates/xtask/acceptance")
