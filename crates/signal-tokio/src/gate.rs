@@ -108,7 +108,8 @@ impl Gate {
         }
         if !self.has_warned.swap(true, Ordering::Relaxed) {
             tracing::info!(
-                "loopback and private addresses are not held to the limits per address; if a proxy has this one, name it in \
+                address = %key,
+                "loopback and private addresses are not held to the limits per address; if this one is a proxy's, name it in \
                  trusted_proxies, and its clients are; or set limit_private_ips"
             );
         }
