@@ -69,14 +69,12 @@ fn serve_alone(signal: &Path) -> Result<(), Stop> {
     let _ = fs::remove_dir_all(&root);
     fs::create_dir_all(&root).map_err(failed)?;
     fs::copy(signal, root.join("signal")).map_err(failed)?;
-    // As Docker has it. glibc's static build reads it where musl's asks the kernel; so it matters only there if this fails.
-    let device = root.join("dev/urandom");
+    // As Docker has them. glibc's static build reads them where musl's asks the kernel; so it matters only there if this fails.
     fs::create_dir_all(root.join("dev")).map_err(failed)?;
-    let _ = output(
-        command("mknod", ["-m", "666"])
-            .arg(device)
-            .args(["c", "1", "9"]),
-    );
+    for (device, minor) in [("dev/random", "8"), ("dev/urandom", "9")] {
+        let mut mknod = command("mknod", ["-m", "666"]);
+        let _ = output(mknod.arg(root.join(device)).args(["c", "1", minor]));
+    }
     if output(&mut inside(&root, ["--version"])).is_none() {
         return Err(Stop::Missing {
             what: "the right to change the root folder".to_owned(),
