@@ -39,7 +39,7 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
     let settings = &resolved.settings;
     let tls = Tls::load(&resolved).map_err(|mistake| Failure::Settings(vec![mistake]))?;
     let access = access::load(&resolved).map_err(|mistake| Failure::Settings(vec![mistake]))?;
-    log::start(settings);
+    let log = log::start(settings);
 
     let relay = Relay::new(settings.relay.clone())
         .map_err(|error| Failure::other(error, "correct the setting"))?;
@@ -54,6 +54,7 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
     };
     let serving = serving
         .map_err(|error| port::explain("listen", listen, resolved.origin("listen"), &error))?;
+    log.watch(&relay);
     let admin = start_admin(&resolved, &relay)?;
     greeting::greet(&resolved, serving.local_address(), admin, &descriptors);
     admin.into_iter().for_each(admin::warn_if_open);
@@ -63,7 +64,9 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
         tls.tell_validity();
     }
 
-    if shutdown.wait_and_drain(&relay, &serving, &reload) == Ending::AtOnce {
+    let ending = shutdown.wait_and_drain(&relay, &serving, &reload);
+    log.finish(&relay);
+    if ending == Ending::AtOnce {
         return Ok(ExitCode::FAILURE);
     }
     serving.join();

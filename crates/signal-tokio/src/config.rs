@@ -10,6 +10,7 @@ use signal_access::TrustedProxies;
 use signal_core::{LimitError, Limits};
 
 use crate::queue::QueueLimits;
+use crate::shown::LogIps;
 
 /// How many descriptors stay free for listeners, logs, name look-ups and the runtime.
 const DESCRIPTORS_RESERVED: u64 = 64;
@@ -86,6 +87,9 @@ pub struct Config {
     #[serde(with = "seconds")]
     pub refuse_after_close: Duration,
 
+    /// How much of a client's address stands in logs. Default: its network, an IPv4 /24 or an IPv6 /48.
+    pub log_ips: LogIps,
+
     /// Over how many seconds a drain spreads its closes, 0 to 3,600. Default 10: a thousand clients come back at 100 a second.
     pub drain_seconds: u32,
 }
@@ -113,6 +117,7 @@ impl Default for Config {
             trusted_proxies: TrustedProxies::default(),
             limit_private_ips: false,
             refuse_after_close: Duration::from_secs(10),
+            log_ips: LogIps::Short,
             drain_seconds: 10,
         }
     }

@@ -87,6 +87,7 @@ where
     let io = parts.io.into_inner();
     let read_ahead = parts.read_buf;
     let admission = admitted.take();
+    let shown = || config.log_ips.show(remote.map(|remote| remote.ip()));
     match outcome {
         Ok(Ok(())) => {
             if let Some(admission) = admission {
@@ -99,10 +100,11 @@ where
         }
         Ok(Err(error)) => {
             // hyper has answered 400, 414 or 431 where there was somebody to answer.
-            tracing::debug!(%error, "no request");
+            tracing::debug!(client = shown(), %error, "no request");
             shared.counters.count_refusal(RefusalCause::BadHead);
         }
         Err(_elapsed) => {
+            tracing::debug!(client = shown(), "the request took too long");
             shared.counters.count_refusal(RefusalCause::BadHead);
             let answer = match admitted.progress() {
                 Progress::NoRequest => TIMED_OUT.to_owned(),

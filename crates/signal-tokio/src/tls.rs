@@ -5,9 +5,9 @@ use std::io;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-use crate::http1;
 use crate::refusal::RefusalCause;
 use crate::serve::Arrival;
+use crate::{http1, shown};
 
 /// The answer to a client that speaks HTTP where TLS is spoken.
 const PLAIN: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n\
@@ -33,7 +33,12 @@ pub(crate) async fn serve(acceptor: TlsAcceptor, stream: TcpStream, arrival: Arr
         Ok(Err(error)) => error.to_string(),
         Err(_elapsed) => "nothing was sent".to_owned(),
     };
-    tracing::debug!(%remote, problem, "no TLS connection");
+    let log_ips = arrival.shared.config.log_ips;
+    tracing::debug!(
+        client = log_ips.show(Some(remote.ip())),
+        problem = shown::text(&problem),
+        "no TLS connection"
+    );
     arrival.shared.counters.count_refusal(RefusalCause::Tls);
 }
 

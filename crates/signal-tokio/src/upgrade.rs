@@ -20,7 +20,7 @@ use crate::auth_result::AuthResult;
 use crate::authorize::UpgradeRequest;
 use crate::refusal::{self, Refusal, RefusalCause};
 use crate::shared::{Lifecycle, Shared};
-use crate::told;
+use crate::{shown, told};
 
 /// Where proxies say for whom they ask.
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -54,25 +54,40 @@ pub(crate) async fn answer(
             admission: None,
         };
     }
+    let client = remote.map(|remote| client(shared, remote.ip(), &request.headers));
+    let shown = || shared.config.log_ips.show(client);
     let result = async {
         let key = check_upgrade(request)?;
-        let (admission, protocol) = admit(shared, request, remote)
+        let (admission, protocol) = admit(shared, request, remote, client)
             .await
             .map_err(Answer::Refusal)?;
         let protocol = protocol.or_else(|| choose_protocol(&request.headers));
         Ok((switching_protocols(key, protocol), admission))
     };
     match result.await {
-        Ok((response, admission)) => Upgrade {
-            response,
-            admission: Some(admission),
-        },
+        Ok((response, admission)) => {
+            tracing::debug!(
+                client = shown(),
+                path = shown::path(&request.uri),
+                "upgraded"
+            );
+            Upgrade {
+                response,
+                admission: Some(admission),
+            }
+        }
         Err(answer) => {
             let (cause, response) = match answer {
                 Answer::Refusal(refusal) => (refusal.cause, refused(&refusal)),
                 Answer::Bad(response) => (RefusalCause::BadRequest, *response),
             };
             shared.counters.count_refusal(cause);
+            tracing::debug!(
+                client = shown(),
+                path = shown::path(&request.uri),
+                cause = cause.name(),
+                "refused"
+            );
             Upgrade {
                 response,
                 admission: None,
@@ -92,8 +107,8 @@ async fn admit(
     shared: &Arc<Shared>,
     request: &Parts,
     remote: Option<SocketAddr>,
+    client: Option<IpAddr>,
 ) -> Result<(Admission, Option<HeaderValue>), Refusal> {
-    let client = remote.map(|remote| client(shared, remote.ip(), &request.headers));
     let place = take_place(shared, client)?;
     let request = UpgradeRequest {
         method: &request.method,

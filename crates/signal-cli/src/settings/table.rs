@@ -2,8 +2,9 @@ use std::time::Duration;
 
 use crate::settings::setting::{Field, Limit, Setting, Unit, millis};
 use crate::settings::text::{
-    name_of, parse_admin_listen, parse_filter, parse_listen, parse_log_format, parse_origins,
-    parse_path, parse_proxies, show_admin_listen, show_origins, show_path, show_proxies,
+    name_of, parse_admin_listen, parse_filter, parse_listen, parse_log_format, parse_log_ips,
+    parse_origins, parse_path, parse_proxies, show_admin_listen, show_origins, show_path,
+    show_proxies,
 };
 
 const OPEN_FILES: &str = "from the limit on open files";
@@ -124,6 +125,17 @@ pub(crate) static SETTINGS: &[Setting] = &[
             form: "FILTER",
             read: |s| s.log.clone(),
             write: |s, text| parse_filter(text).map(|filter| s.log = filter),
+        },
+    },
+    Setting {
+        name: "log_ips",
+        what: "How much of a client's address stands in the log: short, which is an IPv4 /24 or an IPv6 /48, full, or none",
+        limit: None,
+        default: None,
+        field: Field::Text {
+            form: "HOW",
+            read: |s| s.relay.log_ips.name().to_owned(),
+            write: |s, text| parse_log_ips(text).map(|log_ips| s.relay.log_ips = log_ips),
         },
     },
     Setting {
@@ -557,7 +569,7 @@ mod tests {
             .map(|(name, _)| name)
             .filter(|name| *name != "core")
             .collect();
-        let no_limits = ["trusted_proxies"];
+        let no_limits = ["trusted_proxies", "log_ips"];
         assert!(fields.len() > 25, "{debug}");
         for field in &fields {
             assert!(

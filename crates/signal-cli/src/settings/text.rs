@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use signal_access::Origins;
-use signal_tokio::TrustedProxies;
+use signal_tokio::{LogIps, TrustedProxies};
 
 use crate::settings::{ADMIN_PORT, LogFormat, PORT};
 
@@ -102,6 +102,12 @@ pub(super) fn parse_origins(text: &str) -> Result<Origins, String> {
 pub(super) fn show_origins(origins: &Origins) -> String {
     let origins: Vec<String> = origins.patterns().map(|one| one.to_string()).collect();
     origins.join(",")
+}
+
+pub(super) fn parse_log_ips(text: &str) -> Result<LogIps, String> {
+    let text = text.trim().to_ascii_lowercase();
+    let known = LogIps::ALL.into_iter().find(|how| how.name() == text);
+    known.ok_or_else(|| "write short, full or none".to_owned())
 }
 
 pub(super) fn name_of(format: LogFormat) -> String {
