@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use signal_conformance::{Level, Suite};
+use signal_conformance::step::Token;
+use signal_conformance::{Level, Step, Suite};
 
 /// Requirements no scenario can check, and why.
 const NOT_TESTABLE: &[(&str, &str)] = &[
@@ -133,6 +134,26 @@ fn a_choice_by_id_takes_whole_names() {
             .iter()
             .all(|scenario| scenario.level != Level::Robust)
     );
+}
+
+/// The examples for runners in other languages.
+#[test]
+fn the_readmes_examples_are_read() {
+    let readme = include_str!("../README.md");
+    let mut examples = readme
+        .split("```json\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next());
+    let suite: Suite = serde_json::from_str(examples.next().unwrap()).unwrap();
+    assert_eq!(suite.scenarios[0].steps.len(), 6);
+    let step: Step = serde_json::from_str(examples.next().unwrap()).unwrap();
+    let Step::ExpectRefused { connect, .. } = step else {
+        panic!("{step:?}")
+    };
+    let token = connect.token.unwrap();
+    assert_eq!(token.header, Token::HEADER);
+    assert_eq!(token.text, Token::TEXT);
+    assert_eq!(examples.next(), None);
 }
 
 /// Names of steps and capabilities, as runners in other languages meet them.
