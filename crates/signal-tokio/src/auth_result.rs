@@ -86,3 +86,17 @@ impl AuthResult {
         known.unwrap_or(Self::Refused)
     }
 }
+
+#[cfg(all(test, feature = "tokens"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_wrong_with_a_token_has_a_result_of_its_own() {
+        for name in signal_access::TokenError::NAMES {
+            let result = AuthResult::from_name(name);
+            assert_eq!(result.name(), name);
+            assert_ne!(result, AuthResult::Refused);
+        }
+    }
+}
