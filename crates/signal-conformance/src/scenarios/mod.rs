@@ -7,6 +7,7 @@ mod build;
 mod carriers;
 mod closing;
 mod cluster;
+mod forgeries;
 mod frames;
 mod grammar;
 mod lifecycle;
@@ -37,6 +38,7 @@ pub(crate) fn all() -> Vec<Scenario> {
     all.extend(look_alikes::scenarios());
     all.extend(carriers::scenarios());
     all.extend(tokens::scenarios());
+    all.extend(forgeries::scenarios());
     all.extend(origins::scenarios());
     all.extend(cluster::scenarios());
     all.extend(robust::scenarios());
