@@ -106,7 +106,7 @@ impl Refusal {
             Cause::PeersPerSubject => (
                 429,
                 "peers_per_subject",
-                "as many connections as your token allows are open",
+                "too many connections are open with your token",
             ),
             Cause::ClosedBefore => (
                 429,
@@ -206,5 +206,25 @@ mod tests {
         assert_eq!(Refusal::new(200, "welcome").status(), 403);
         assert_eq!(Refusal::new(401, "no token").status(), 401);
         assert_eq!(Refusal::new(503, "full").status(), 503);
+    }
+
+    #[test]
+    fn the_page_of_codes_has_every_cause_with_its_words() {
+        let codes = include_str!("../../signal-tokio/CODES.md");
+        for cause in [
+            Cause::ConnectRate,
+            Cause::PeersPerIp,
+            Cause::PeersPerSubject,
+            Cause::ClosedBefore,
+            Cause::PeersMax,
+        ] {
+            let refusal = Refusal::because(cause);
+            let row = format!("| `{}` | {} |", refusal.cause(), refusal.body());
+            assert!(codes.contains(&row), "{row}");
+        }
+        for cause in [Cause::NoRoom, Cause::RoomName, Cause::Settings] {
+            let here = format!("Workers only: `{}`.", Refusal::because(cause).cause());
+            assert!(codes.contains(&here), "{here}");
+        }
     }
 }
