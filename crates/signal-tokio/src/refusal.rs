@@ -170,7 +170,7 @@ impl Refusal {
             RefusalCause::Unauthorized => (StatusCode::FORBIDDEN, "you may not connect here"),
             RefusalCause::Origin => (
                 StatusCode::FORBIDDEN,
-                "pages of this origin may not connect here",
+                "pages of this origin may not connect to this relay",
             ),
             RefusalCause::PeersMax => (
                 StatusCode::SERVICE_UNAVAILABLE,
