@@ -116,7 +116,12 @@ impl Relay {
                         tokio::spawn(writer::run());
                         match tokio::net::TcpListener::from_std(listener) {
                             Ok(listener) => {
-                                serve::serve(&relay.shared, listener, transport).await;
+                                // Not as the runtime's main future: waking that costs a system call each time.
+                                let accept = tokio::spawn(async move {
+                                    serve::serve(&relay.shared, listener, transport).await;
+                                });
+                                // A panic has told of itself, and ends the thread.
+                                let _ = accept.await;
                             }
                             Err(error) => tracing::error!(%error, "cannot use a listener"),
                         }

@@ -15,7 +15,9 @@ use crate::stats::{SentType, Stats, Traffic};
 const SHARDS: usize = 64;
 
 /// Rooms from this size on share batches; in smaller ones a frame for each is as cheap.
-const BATCHED_RECEIVERS_MIN: usize = 16;
+const BATCHED_RECEIVERS_MIN: usize = 8;
+/// Topics of a shard that may have an open batch.
+const OPEN_BATCHES_MAX: usize = 8;
 
 /// All topics.
 ///
@@ -38,8 +40,8 @@ struct Shard {
     subscriptions: u64,
     /// Publishes queued for subscribers.
     sent: Traffic,
-    /// What was published last, while more can be added.
-    open: Option<OpenBatch>,
+    /// What was published last, while more can be added. Of a few topics.
+    open: Vec<OpenBatch>,
 }
 
 /// A batch in the queues of a topic's subscribers, none of whom has taken it yet.
@@ -137,7 +139,8 @@ impl Shards {
 impl Shard {
     /// Before the subscribers of a topic change: what is published later is not for the same ones.
     fn close_batch(&mut self, topic: &str) {
-        if let Some(open) = self.open.take_if(|open| *open.topic == *topic) {
+        if let Some(place) = self.open.iter().position(|open| *open.topic == *topic) {
+            let open = self.open.swap_remove(place);
             if let Some(batch) = open.batch.upgrade() {
                 batch.seal();
             }
@@ -153,36 +156,36 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 /// Frames a message once and puts the same bytes into every receiver's queue.
 struct FanOut<'a> {
     topic: &'a str,
-    open: &'a mut Option<OpenBatch>,
+    open: &'a mut Vec<OpenBatch>,
     members: &'a HashMap<PeerId, Member, BuildHasherDefault<PeerHasher>>,
     limits: QueueLimits,
     sent: Traffic,
 }
 
 impl FanOut<'_> {
-    /// Adds a message to the open batch, if that is of this topic.
-    fn add(&mut self, to: &[PeerId], payload: &[u8]) -> bool {
+    /// Adds a message to the topic's open batch, if there is one. The place of what was its batch otherwise.
+    fn add(&mut self, to: &[PeerId], payload: &[u8]) -> Result<(), Option<usize>> {
         let QueueLimits {
             bytes_max,
             frames_max,
         } = self.limits;
-        let Some(open) = self.open.take_if(|open| *open.topic == *self.topic) else {
-            return false;
-        };
-        let batch = open.batch.upgrade();
+        let place = self.open.iter().position(|open| *open.topic == *self.topic);
+        let place = place.ok_or(None)?;
+        let batch = self.open[place].batch.upgrade();
         if !batch.is_some_and(|batch| batch.add(payload, bytes_max / 2, frames_max / 2)) {
-            return false;
+            return Err(Some(place));
         }
-        self.count(to.len() - open.others.len(), payload.len());
-        if !open.others.is_empty() {
-            self.push(&open.others, payload);
+        let others = std::mem::take(&mut self.open[place].others);
+        self.count(to.len() - others.len(), payload.len());
+        if !others.is_empty() {
+            self.push(&others, payload);
         }
-        *self.open = Some(open);
-        true
+        self.open[place].others = others;
+        Ok(())
     }
 
     /// Puts a new batch into the queues that are empty, and a frame into the others.
-    fn start(&mut self, to: &[PeerId], payload: &[u8]) {
+    fn start(&mut self, place: Option<usize>, to: &[PeerId], payload: &[u8]) {
         let batch = Arc::new(Batch::new(payload));
         let mut others = Vec::new();
         for peer in to {
@@ -198,12 +201,24 @@ impl FanOut<'_> {
             self.push(&others, payload);
         }
         // With most of them elsewhere it would save little.
-        if others.len() <= to.len() / 2 {
-            *self.open = Some(OpenBatch {
-                topic: self.topic.into(),
-                batch: Arc::downgrade(&batch),
-                others,
-            });
+        let is_open = others.len() <= to.len() / 2;
+        match place {
+            Some(place) if is_open => {
+                self.open[place].batch = Arc::downgrade(&batch);
+                self.open[place].others = others;
+            }
+            Some(place) => drop(self.open.swap_remove(place)),
+            None if is_open => {
+                if self.open.len() == OPEN_BATCHES_MAX {
+                    self.open.remove(0);
+                }
+                self.open.push(OpenBatch {
+                    topic: self.topic.into(),
+                    batch: Arc::downgrade(&batch),
+                    others,
+                });
+            }
+            None => {}
         }
     }
 
@@ -238,8 +253,8 @@ impl Sink for FanOut<'_> {
         let payload = message.as_bytes();
         if to.len() < BATCHED_RECEIVERS_MIN {
             self.push(to, payload);
-        } else if !self.add(to, payload) {
-            self.start(to, payload);
+        } else if let Err(place) = self.add(to, payload) {
+            self.start(place, to, payload);
         }
     }
 

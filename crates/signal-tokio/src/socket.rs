@@ -202,10 +202,10 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Socket<Io> {
             if self.sending.is_empty() {
                 break;
             }
-            let written = if self.sending.len() <= SLICES_FEW {
-                self.write_slices::<SLICES_FEW>(cx)
-            } else {
-                self.write_slices::<SLICES_MAX>(cx)
+            let written = match (self.sending.len(), self.sending.front()) {
+                (1, Some(frame)) => Pin::new(&mut self.io).poll_write(cx, &frame[self.sent..]),
+                (..=SLICES_FEW, _) => self.write_slices::<SLICES_FEW>(cx),
+                _ => self.write_slices::<SLICES_MAX>(cx),
             };
             let Poll::Ready(written) = written else {
                 self.deadlines.stalled(now);
