@@ -12,6 +12,9 @@ use crate::batch::Batch;
 use crate::shared_stream::SharedStream;
 use crate::writer::{self, Direct};
 
+/// Frames for which an empty queue keeps memory: as few as a `VecDeque` ever has.
+const FRAMES_KEPT: usize = 4;
+
 /// How much a queue may hold.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct QueueLimits {
@@ -124,18 +127,13 @@ impl Outbound {
     ) {
         let mut state = self.lock();
         state.is_listed = false;
-        state.seal_batch();
-        loop {
-            // A connection that ends is awake, and writes its last frames itself.
-            let stream = match &state.direct {
-                Some(direct) if !state.is_closed && state.ending.is_none() => direct.stream(),
-                Some(_) | None => return,
-            };
-            if state.frames.is_empty() {
+        let mut is_stuck = false;
+        while let Some(stream) = state.stream_to_write().filter(|_| !is_stuck) {
+            state.take_all(frames);
+            if frames.is_empty() {
                 state.wants_frames = true;
                 return;
             }
-            std::mem::swap(&mut state.frames, frames);
             drop(state);
             let written = write(&stream, frames);
             let bytes = *written.as_ref().unwrap_or(&0);
@@ -143,16 +141,16 @@ impl Outbound {
             state = self.lock();
             state.bytes -= bytes;
             state.frame_count -= count;
-            let is_stuck = written.is_err() && !frames.is_empty();
-            while let Some(frame) = frames.pop_back() {
-                state.frames.push_front(frame);
-            }
-            if is_stuck {
-                // It waits for the socket, or finds out what is wrong with it.
-                let waker = state.waker.take();
-                drop(state);
-                return wake(waker);
-            }
+            is_stuck = written.is_err() && !frames.is_empty();
+        }
+        while let Some(frame) = frames.pop_back() {
+            state.frames.push_front(frame);
+        }
+        if is_stuck {
+            // It waits for the socket, or finds out what is wrong with it.
+            let waker = state.waker.take();
+            drop(state);
+            wake(waker);
         }
     }
 
@@ -267,14 +265,34 @@ impl State {
             && self.ending.is_none()
     }
 
-    /// Makes a frame of the batch, so that others can follow. It counts as one.
+    /// Makes a frame of the batch, so that others can follow.
     fn seal_batch(&mut self) {
-        if let Some(batch) = self.batch.take() {
-            let frames = batch.seal();
-            self.bytes += frames.len();
-            self.frame_count += 1;
-            self.frames.push_back(frames);
+        if let Some(frame) = self.take_batch() {
+            self.frames.push_back(frame);
         }
+    }
+
+    /// The batch as a frame. It counts as one.
+    fn take_batch(&mut self) -> Option<Bytes> {
+        let frame = self.batch.take()?.seal();
+        self.bytes += frame.len();
+        self.frame_count += 1;
+        Some(frame)
+    }
+
+    /// Moves everything queued to the end of `frames`.
+    fn take_all(&mut self, frames: &mut VecDeque<Bytes>) {
+        frames.extend(self.take_batch());
+        frames.append(&mut self.frames);
+        if self.frames.capacity() > FRAMES_KEPT {
+            self.frames = VecDeque::new();
+        }
+    }
+
+    /// Where the writer writes. A connection that ends is awake, and writes its last frames itself.
+    fn stream_to_write(&self) -> Option<SharedStream> {
+        let direct = self.direct.as_ref()?;
+        (!self.is_closed && self.ending.is_none()).then(|| direct.stream())
     }
 
     fn sleep(&mut self, cx: &Context<'_>, wants_frames: bool) -> bool {
