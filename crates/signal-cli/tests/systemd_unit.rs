@@ -65,12 +65,21 @@ fn systemd_finds_nothing_wrong_and_little_exposed() {
     let folder = Folder::new("verify");
     let binary = folder.signal();
     let unit = UNIT.replace("/usr/local/bin/signal", binary.to_str().expect("UTF-8"));
+    // As it is, and with all that it offers.
+    let is_setting = |line: &str| line.starts_with(|first: char| first.is_ascii_uppercase());
+    let uncommented = unit.lines().map(|line| match line.strip_prefix('#') {
+        Some(setting) if is_setting(setting) => format!("{setting}\n"),
+        _ => format!("{line}\n"),
+    });
+    let offers: String = uncommented.collect();
+    assert!(offers.contains("\nSocketBindAllow=tcp:443\n"), "{offers}");
     let path = folder.0.join("signal.service");
-    fs::write(&path, unit).expect("a file can be written");
-
-    let verified = run_command(Command::new(&analyze).arg("verify").arg(&path));
-    assert_eq!(verified.code(), Some(0), "{verified:?}");
-    assert_eq!(verified.stderr, "", "no warning either");
+    for unit in [offers, unit] {
+        fs::write(&path, unit).expect("a file can be written");
+        let verified = run_command(Command::new(&analyze).arg("verify").arg(&path));
+        assert_eq!(verified.code(), Some(0), "{verified:?}");
+        assert_eq!(verified.stderr, "", "no warning either");
+    }
 
     // In tenths: 10 is nothing allowed, 100 is everything.
     let mut security = Command::new(&analyze);
@@ -93,7 +102,8 @@ fn its_times_and_codes_are_those_of_the_relay() {
 
     let print = run(&["config", "print"]);
     print.says(&values("SocketBindAllow")[0].replace("tcp", "127.0.0.1"));
-    for name in ["SIGNAL_LISTEN", "SIGNAL_TLS_CERT", "SIGNAL_TLS_KEY"] {
+    let variables = ["LISTEN", "TLS_CERT", "TLS_KEY", "TOKEN_KEY_FILE"];
+    for name in variables.map(|name| format!("SIGNAL_{name}")) {
         assert!(UNIT.contains(&format!("{name}=")), "{name}");
         run(&["config", "print", "--env"]).says(&format!("{name}="));
     }
