@@ -12,9 +12,6 @@ use crate::batch::Batch;
 use crate::shared_stream::SharedStream;
 use crate::writer::{self, Direct};
 
-/// Frames for which an empty queue keeps memory: as few as a `VecDeque` ever has.
-const FRAMES_KEPT: usize = 4;
-
 /// How much a queue may hold.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct QueueLimits {
@@ -90,6 +87,11 @@ impl Outbound {
         };
         self.tell(news);
         pushed
+    }
+
+    /// Whether [`push_batch`](Self::push_batch) ever does anything.
+    pub(crate) fn takes_batches(&self) -> bool {
+        self.lock().direct.is_some()
     }
 
     /// Queues a batch, to which more may be added, if nothing else waits here. False if a frame must be pushed instead.
@@ -283,10 +285,8 @@ impl State {
     /// Moves everything queued to the end of `frames`.
     fn take_all(&mut self, frames: &mut VecDeque<Bytes>) {
         frames.extend(self.take_batch());
-        frames.append(&mut self.frames);
-        if self.frames.capacity() > FRAMES_KEPT {
-            self.frames = VecDeque::new();
-        }
+        // An idle connection holds no buffer.
+        frames.extend(std::mem::take(&mut self.frames));
     }
 
     /// Where the writer writes. A connection that ends is awake, and writes its last frames itself.

@@ -60,6 +60,8 @@ struct Member {
     queue: Arc<Outbound>,
     /// How many topics of this shard it is in; the entry goes with the last.
     topics: usize,
+    /// Whether its queue takes batches when it is empty.
+    takes_batches: bool,
 }
 
 impl Shards {
@@ -79,6 +81,7 @@ impl Shards {
             let new = || Member {
                 queue: Arc::clone(queue),
                 topics: 0,
+                takes_batches: queue.takes_batches(),
             };
             shard.members.entry(peer).or_insert_with(new).topics += 1;
             shard.subscriptions += 1;
@@ -251,7 +254,10 @@ impl FanOut<'_> {
 impl Sink for FanOut<'_> {
     fn send(&mut self, to: &[PeerId], message: &Message) {
         let payload = message.as_bytes();
-        if to.len() < BATCHED_RECEIVERS_MIN {
+        // The connections of one relay are mostly of one kind.
+        let first = to.first().and_then(|peer| self.members.get(peer));
+        let takes_batches = first.is_some_and(|member| member.takes_batches);
+        if to.len() < BATCHED_RECEIVERS_MIN || !takes_batches {
             self.push(to, payload);
         } else if let Err(place) = self.add(to, payload) {
             self.start(place, to, payload);

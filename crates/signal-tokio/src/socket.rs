@@ -50,10 +50,10 @@ where
 {
     let session = Session::new(admission);
     let stream = (&io as &dyn Any).downcast_ref::<SharedStream>();
-    session
-        .queue()
-        .write_directly(stream.cloned().and_then(Direct::on_this_thread));
-    let mut socket = Socket::new(io, session);
+    let direct = stream.cloned().and_then(Direct::on_this_thread);
+    let has_writer = direct.is_some();
+    session.queue().write_directly(direct);
+    let mut socket = Socket::new(io, session, has_writer);
     let now = socket.session.shared().now();
     socket.decode(now, &mut Vec::from(read_ahead));
     async move {
@@ -77,6 +77,8 @@ struct Socket<Io> {
     sending: VecDeque<Bytes>,
     sent: usize,
     deadlines: Deadlines,
+    /// Whether the thread has a writer that may write what is queued.
+    has_writer: bool,
     has_yielded: bool,
     is_flushed: bool,
     is_shut_down: bool,
@@ -88,7 +90,7 @@ struct Socket<Io> {
 struct Gone;
 
 impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Socket<Io> {
-    fn new(io: Io, session: Session) -> Self {
+    fn new(io: Io, session: Session, has_writer: bool) -> Self {
         let decoder = Decoder::new(session.shared().config.core.message_bytes_max as usize);
         Self {
             io,
@@ -97,6 +99,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Socket<Io> {
             sending: VecDeque::new(),
             sent: 0,
             deadlines: Deadlines::default(),
+            has_writer,
             has_yielded: false,
             is_flushed: true,
             is_shut_down: false,
@@ -124,7 +127,8 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Socket<Io> {
     fn turn(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), Gone> {
         let has_read = self.read(cx, now)?;
         self.session.turn(now);
-        if !self.is_paused && self.sending.is_empty() && self.session.queue().leave_to_writer(cx) {
+        let may_leave = self.has_writer && !self.is_paused && self.sending.is_empty();
+        if may_leave && self.session.queue().leave_to_writer(cx) {
             return Ok(());
         }
         if has_read && !self.has_yielded && self.session.queue().load().frames > 0 {
