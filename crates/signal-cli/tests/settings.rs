@@ -232,6 +232,24 @@ fn the_tables_of_limits_are_those_of_the_program() {
     );
 }
 
+/// Those that no other crate can see are told beside the code only.
+#[test]
+fn the_readme_tells_the_fixed_limits_of_tokens() {
+    use signal_access::{KEYS_MAX, LEEWAY, PATTERNS_MAX, SUBJECT_BYTES_MAX, TOKEN_BYTES_MAX};
+
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
+    let root = std::fs::read_to_string(root).expect("the workspace has a README");
+    for row in [
+        format!("| `TOKEN_BYTES_MAX` | {} KiB |", TOKEN_BYTES_MAX / 1024),
+        format!("| `PATTERNS_MAX` | {PATTERNS_MAX} |"),
+        format!("| `SUBJECT_BYTES_MAX` | {SUBJECT_BYTES_MAX} bytes |"),
+        format!("| `KEYS_MAX` | {KEYS_MAX} |"),
+        format!("| `LEEWAY` | {} s |", LEEWAY.as_secs()),
+    ] {
+        assert!(root.contains(&row), "README.md has no row `{row}`");
+    }
+}
+
 #[test]
 fn completions_know_the_flags() {
     let ran = run(&["completions", "bash"]);
