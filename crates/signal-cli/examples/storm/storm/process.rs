@@ -32,7 +32,13 @@ impl Process {
     /// Starts it with its log, as JSON, in a file of this folder, and waits until it listens.
     pub(crate) fn start(program: &Path, arguments: &[&str], folder: &Path) -> Result<Self, Error> {
         let log = folder.join("signal.log");
-        let child = Command::new(program)
+        let mut command = Command::new(program);
+        // Settings of whoever measures are not part of what is measured.
+        let settings = std::env::vars_os().map(|(name, _)| name);
+        for setting in settings.filter(|name| name.to_string_lossy().starts_with("SIGNAL_")) {
+            command.env_remove(setting);
+        }
+        let child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--log-format", "json"])
             .args(arguments)
             .stdin(Stdio::null())
