@@ -44,6 +44,23 @@ fn a_token_comes_by_standard_input_too() {
 }
 
 #[test]
+fn a_token_for_some_topics_is_checked_with_one_of_them() {
+    let folder = Folder::new("check-topics");
+    let key = folder.key("key.jwk", &[]);
+    let relay = Relay::start(&["--token-key-file", &key]);
+    let token = mint(&key, &["--topics", "team-7/*", "--expires", "1h"]);
+    let url = relay.url();
+    let check = ["check", &url, "--token", &token, "--pings", "1"];
+
+    let ran = run(&[&check[..], &["--topic-prefix", "team-7/"]].concat());
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    let ran = run(&[&check[..], &["--timeout", "1s"]].concat());
+    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    ran.says("does it allow such a topic?");
+    ran.says("--topic-prefix");
+}
+
+#[test]
 fn each_refusal_is_told_with_what_to_do() {
     let folder = Folder::new("check-refused");
     let (key, other) = (folder.key("key.jwk", &[]), folder.key("other.jwk", &[]));

@@ -39,6 +39,15 @@ pub(crate) struct CheckArgs {
     #[command(flatten)]
     token: TokenFlags,
 
+    /// How the names of the check's own topics begin, such as `team-7/` for a token that allows `team-7/*`
+    #[arg(
+        long,
+        value_name = "START",
+        default_value = "signal-check-",
+        conflicts_with = "conformance"
+    )]
+    topic_prefix: String,
+
     /// Sent as the address of the page the client runs in, such as `https://your.app`
     #[arg(long, value_name = "URL")]
     origin: Option<HeaderValue>,
@@ -122,6 +131,7 @@ impl CheckArgs {
             timeout: self.timeout,
             slow: self.slow,
             pings: self.pings.into(),
+            topic_prefix: self.topic_prefix.clone(),
         }
     }
 }

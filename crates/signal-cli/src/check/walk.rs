@@ -43,6 +43,8 @@ pub(crate) struct Options {
     pub(crate) slow: Duration,
     /// How many pings to measure.
     pub(crate) pings: usize,
+    /// How the names of topics begin.
+    pub(crate) topic_prefix: String,
 }
 
 /// Checks a server with two clients and a topic that nobody else uses.
@@ -59,7 +61,8 @@ pub(crate) async fn check(target: &Target, options: &Options) -> Report {
 
 async fn walk(target: &Target, options: &Options, recorder: &mut Recorder) -> Result<Pings, Stop> {
     let (socket, address) = connect::in_steps(target, &options.credentials, recorder).await?;
-    let topic = format!("signal-check-{:016x}", RandomState::new().hash_one(address));
+    let unique = RandomState::new().hash_one(address);
+    let topic = format!("{}{unique:016x}", options.topic_prefix);
     let mut ann = Client::new(socket);
 
     recorder
