@@ -16,7 +16,7 @@ use tokio::time::Sleep;
 
 use crate::admission::Admission;
 use crate::deadlines::Deadlines;
-use crate::frame::Decoder;
+use crate::frame::{Decoder, Incoming};
 use crate::session::{Session, Stage};
 use crate::shared_stream::SharedStream;
 use crate::writer::Direct;
@@ -91,11 +91,10 @@ struct Gone;
 
 impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Socket<Io> {
     fn new(io: Io, session: Session, has_writer: bool) -> Self {
-        let decoder = Decoder::new(session.shared().config.core.message_bytes_max as usize);
         Self {
             io,
             session,
-            decoder,
+            decoder: Decoder::default(),
             sending: VecDeque::new(),
             sent: 0,
             deadlines: Deadlines::default(),
@@ -191,10 +190,9 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Socket<Io> {
 
     fn decode(&mut self, now: Instant, input: &mut [u8]) {
         let session = &mut self.session;
-        if let Err(error) = self
-            .decoder
-            .decode(input, &mut |incoming| session.receive(now, incoming))
-        {
+        let bytes_max = session.shared().config.core.message_bytes_max as usize;
+        let mut handle = |incoming: Incoming<'_>| session.receive(now, incoming);
+        if let Err(error) = self.decoder.decode(input, bytes_max, &mut handle) {
             session.fail(now, error);
         }
     }

@@ -1,3 +1,6 @@
+use std::ops::ControlFlow;
+
+use super::decoder::unmask;
 use super::*;
 
 const MASK: [u8; 4] = [0x12, 0x34, 0x56, 0x78];
@@ -18,10 +21,10 @@ fn client_frame(first: u8, payload: &[u8]) -> Vec<u8> {
 
 /// Feeds `bytes` in pieces of `step` and lists what came out.
 fn decode_in_steps(bytes: &[u8], step: usize, max: usize) -> (Vec<String>, Option<FrameError>) {
-    let mut decoder = Decoder::new(max);
+    let mut decoder = Decoder::default();
     let mut seen = Vec::new();
     for piece in bytes.chunks(step) {
-        let result = decoder.decode(&mut piece.to_vec(), &mut |incoming| {
+        let result = decoder.decode(&mut piece.to_vec(), max, &mut |incoming| {
             seen.push(format!("{incoming:?}"));
             ControlFlow::Continue(())
         });
@@ -65,12 +68,26 @@ fn frames_come_out_the_same_however_they_are_cut() {
 
 #[test]
 fn a_decoder_holds_nothing_between_two_messages() {
-    let mut decoder = Decoder::new(1_000);
-    for piece in client_frame(0x81, &[b'x'; 500]).chunks(7) {
-        let _ = decoder.decode(&mut piece.to_vec(), &mut |_| ControlFlow::Continue(()));
+    assert_eq!(
+        size_of::<Decoder>(),
+        size_of::<usize>(),
+        "each costs this much while it is idle"
+    );
+    let mut decoder = Decoder::default();
+    let messages = [
+        client_frame(0x81, &[b'x'; 500]),
+        client_frame(0x01, b"be"),
+        client_frame(0x80, b"gun"),
+    ];
+    for (number, message) in messages.iter().enumerate() {
+        for piece in message.chunks(7) {
+            let _ = decoder.decode(&mut piece.to_vec(), 1_000, &mut |_| {
+                ControlFlow::Continue(())
+            });
+        }
+        let is_begun = number == 1;
+        assert_eq!(decoder.is_at_rest(), !is_begun, "after frame {number}");
     }
-    assert_eq!(decoder.partial.capacity(), 0);
-    assert!(decoder.fragments.is_none());
 }
 
 #[test]
@@ -192,7 +209,7 @@ fn each_broken_frame_has_its_error() {
 fn random_bytes_never_panic() {
     let mut random = fastrand::Rng::with_seed(7);
     for _ in 0..20_000 {
-        let mut decoder = Decoder::new(200);
+        let mut decoder = Decoder::default();
         for _ in 0..4 {
             let mut bytes: Vec<u8> = (0..random.usize(..40)).map(|_| random.u8(..)).collect();
             // Masked data frames often enough to get past the header.
@@ -201,7 +218,7 @@ fn random_bytes_never_panic() {
                 *second |= 0x80;
             }
             if decoder
-                .decode(&mut bytes, &mut |_| ControlFlow::Continue(()))
+                .decode(&mut bytes, 200, &mut |_| ControlFlow::Continue(()))
                 .is_err()
             {
                 break;
