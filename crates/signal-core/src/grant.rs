@@ -1,5 +1,6 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::fmt;
 
 use crate::Instant;
 
@@ -17,28 +18,35 @@ use crate::Instant;
 /// assert!(grant.may_subscribe("team-7/notes"));
 /// assert!(!grant.may_publish("lobby"));
 /// ```
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct Grant {
-    pub(crate) subscribe: TopicSet,
-    pub(crate) publish: TopicSet,
-    pub(crate) expires: Option<Instant>,
+    /// `None` is every topic for both: what most have takes no room.
+    scope: Option<Box<Scope>>,
+    expires: Option<Instant>,
+}
+
+/// The topics of a grant that does not cover all.
+#[derive(Clone, Eq, PartialEq)]
+struct Scope {
+    subscribe: TopicSet,
+    publish: TopicSet,
 }
 
 impl Grant {
     /// A grant for every topic, without end: what a relay without tokens gives to everyone.
     pub const fn open() -> Self {
         Self {
-            subscribe: TopicSet::All,
-            publish: TopicSet::All,
+            scope: None,
             expires: None,
         }
     }
 
     /// A grant to subscribe and to publish to these topics, without end.
-    pub const fn new(subscribe: TopicSet, publish: TopicSet) -> Self {
+    pub fn new(subscribe: TopicSet, publish: TopicSet) -> Self {
+        let is_open = subscribe == TopicSet::All && publish == TopicSet::All;
+        let scope = Scope { subscribe, publish };
         Self {
-            subscribe,
-            publish,
+            scope: (!is_open).then(|| Box::new(scope)),
             expires: None,
         }
     }
@@ -57,12 +65,24 @@ impl Grant {
 
     /// Whether the grant covers subscribing to `topic`.
     pub fn may_subscribe(&self, topic: &str) -> bool {
-        self.subscribe.contains(topic)
+        self.subscribe().contains(topic)
     }
 
     /// Whether the grant covers publishing to `topic`.
     pub fn may_publish(&self, topic: &str) -> bool {
-        self.publish.contains(topic)
+        self.publish().contains(topic)
+    }
+
+    pub(crate) fn subscribe(&self) -> &TopicSet {
+        self.scope
+            .as_ref()
+            .map_or(&TopicSet::All, |scope| &scope.subscribe)
+    }
+
+    pub(crate) fn publish(&self) -> &TopicSet {
+        self.scope
+            .as_ref()
+            .map_or(&TopicSet::All, |scope| &scope.publish)
     }
 
     pub(crate) fn is_expired(&self, now: Instant) -> bool {
@@ -73,6 +93,16 @@ impl Grant {
 impl Default for Grant {
     fn default() -> Self {
         Self::open()
+    }
+}
+
+impl fmt::Debug for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Grant")
+            .field("subscribe", self.subscribe())
+            .field("publish", self.publish())
+            .field("expires", &self.expires)
+            .finish()
     }
 }
 

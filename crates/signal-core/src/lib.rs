@@ -24,6 +24,7 @@ mod request;
 mod room;
 mod sink;
 mod snapshot;
+mod sorted_set;
 mod topics;
 
 pub use close::CloseReason;

@@ -6,6 +6,7 @@ use core::time::Duration;
 
 use crate::bucket::{Bucket, Rate};
 use crate::request::{Names, Parsed, parse};
+use crate::sorted_set::SortedSet;
 use crate::{CloseReason, Grant, Ignored, Instant, Limits, PeerSnapshot, Publish, Request};
 
 /// One connection's half of the protocol: reads and judges what one peer sends.
@@ -30,27 +31,20 @@ pub struct Peer {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct State {
     pub(crate) grant: Grant,
-    /// Sorted.
-    pub(crate) topics: Vec<Box<str>>,
+    pub(crate) topics: SortedSet<Box<str>>,
     /// The latest time seen; earlier ones are taken for it.
     pub(crate) latest: Instant,
     pub(crate) messages: Bucket,
     pub(crate) fan_out: Bucket,
     pub(crate) pings: Bucket,
     pub(crate) strikes: Bucket,
+    /// When the next ping is due, or a held peer's close; `None` with pings switched off.
+    pub(crate) due: Option<Instant>,
     pub(crate) invalid_in_a_row: u32,
-    /// When the next ping is due; `None` with pings switched off.
-    pub(crate) next_ping: Option<Instant>,
     /// Whether anything arrived since the last ping.
     pub(crate) heard: bool,
-    pub(crate) held: Option<Held>,
-}
-
-/// A peer that has been refused and waits for its close.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Held {
-    pub(crate) reason: CloseReason,
-    pub(crate) until: Instant,
+    /// Why the peer has been refused and waits for its close.
+    pub(crate) held: Option<CloseReason>,
 }
 
 /// What a deadline asks of the host.
@@ -67,17 +61,17 @@ pub enum Alarm {
 impl Peer {
     /// A peer that has just connected.
     pub fn new(limits: Arc<Limits>, grant: Grant, now: Instant) -> Self {
-        let next_ping = next_ping(&limits, now);
+        let due = next_ping(&limits, now);
         let state = State {
             grant,
-            topics: Vec::new(),
+            topics: SortedSet::default(),
             latest: now,
             messages: Bucket::default(),
             fan_out: Bucket::default(),
             pings: Bucket::default(),
             strikes: Bucket::default(),
+            due,
             invalid_in_a_row: 0,
-            next_ping,
             heard: true,
             held: None,
         };
@@ -130,8 +124,11 @@ impl Peer {
     ///
     /// It is held from now on, as after an error of [`receive`](Self::receive). Refusing again changes nothing.
     pub fn refuse(&mut self, now: Instant, reason: CloseReason) {
-        let until = self.clamp(now).saturating_add(self.limits.close_hold);
-        self.state.held.get_or_insert(Held { reason, until });
+        let now = self.clamp(now);
+        if self.state.held.is_none() {
+            self.state.held = Some(reason);
+            self.state.due = Some(now.saturating_add(self.limits.close_hold));
+        }
     }
 
     /// Notes a WebSocket pong, or any other sign of life that is not a message.
@@ -149,10 +146,10 @@ impl Peer {
                 return Some(Alarm::Hold(CloseReason::GrantExpired));
             }
         }
-        if let Some(held) = self.state.held {
-            return (held.until <= now).then_some(Alarm::Close(held.reason));
+        let due = self.state.due.filter(|due| *due <= now)?;
+        if let Some(reason) = self.state.held {
+            return Some(Alarm::Close(reason));
         }
-        let due = self.state.next_ping.filter(|due| *due <= now)?;
         // A timer that fires a whole interval late says more about the host (it slept, its clock jumped) than about the peer,
         // whose pong may lie unread in the socket.
         let is_late = now.saturating_since(due) >= self.limits.ping_interval;
@@ -160,17 +157,17 @@ impl Peer {
             return Some(Alarm::Close(CloseReason::TimedOut));
         }
         self.state.heard = false;
-        self.state.next_ping = next_ping(&self.limits, now);
+        self.state.due = next_ping(&self.limits, now);
         Some(Alarm::Ping)
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do next, if ever.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        if let Some(held) = self.state.held {
-            return Some(held.until);
+        if self.is_held() {
+            return self.state.due;
         }
         let expires = self.state.grant.expires();
-        self.state.next_ping.into_iter().chain(expires).min()
+        self.state.due.into_iter().chain(expires).min()
     }
 
     /// The topics the peer is subscribed to, sorted. A held peer's are listed still, for the host to remove.
@@ -272,7 +269,7 @@ impl Peer {
                 skipped += 1;
                 return;
             };
-            let Err(place) = state.place_of(&topic) else {
+            let Err(place) = state.topics.place_of(&*topic) else {
                 return;
             };
             if state.topics.len() >= limits.topics_per_peer_max as usize {
@@ -289,7 +286,7 @@ impl Peer {
         let mut topics: Vec<Cow<'m, str>> = Vec::new();
         names.for_each(|topic| {
             let Some(topic) = topic else { return };
-            let Ok(place) = self.state.place_of(&topic) else {
+            let Ok(place) = self.state.topics.place_of(&*topic) else {
                 return;
             };
             self.state.topics.remove(place);
@@ -316,12 +313,6 @@ impl Peer {
     fn clamp(&mut self, now: Instant) -> Instant {
         self.state.latest = self.state.latest.max(now);
         self.state.latest
-    }
-}
-
-impl State {
-    fn place_of(&self, topic: &str) -> Result<usize, usize> {
-        self.topics.binary_search_by(|known| (**known).cmp(topic))
     }
 }
 

@@ -2,7 +2,8 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::bucket::Bucket;
-use crate::peer::{Held, State};
+use crate::peer::State;
+use crate::sorted_set::SortedSet;
 use crate::{CloseReason, Grant, Instant, TopicPattern, TopicSet};
 
 /// The whole state of one peer, to be kept where memory is not: in a Durable Object's socket attachment, for example.
@@ -90,20 +91,25 @@ impl PeerSnapshot {
     fn write(&self, out: &mut impl Output) {
         let state = &self.state;
         out.put(&[VERSION]);
-        write_topic_set(out, &state.grant.subscribe);
-        write_topic_set(out, &state.grant.publish);
-        write_option(out, state.grant.expires.map(Instant::as_millis));
+        write_topic_set(out, state.grant.subscribe());
+        write_topic_set(out, state.grant.publish());
+        write_option(out, state.grant.expires().map(Instant::as_millis));
         write_number(out, state.latest.as_millis());
         for bucket in [state.messages, state.fan_out, state.pings, state.strikes] {
             write_number(out, bucket.full_at);
         }
         write_number(out, state.invalid_in_a_row.into());
-        write_option(out, state.next_ping.map(Instant::as_millis));
+        let due = state.due.map(Instant::as_millis);
+        let (next_ping, close) = match state.held {
+            None => (due, None),
+            Some(_) => (None, due),
+        };
+        write_option(out, next_ping);
         write_number(out, state.heard.into());
-        write_option(out, state.held.map(|held| held.until.as_millis()));
-        write_number(out, state.held.map_or(0, |held| held.reason.code().into()));
+        write_option(out, close);
+        write_number(out, state.held.map_or(0, |reason| reason.code().into()));
         write_number(out, state.topics.len() as u64);
-        for topic in &state.topics {
+        for topic in &*state.topics {
             write_text(out, topic);
         }
     }
@@ -123,36 +129,30 @@ fn read_state(input: &mut &[u8]) -> Option<State> {
     let invalid_in_a_row = u32::try_from(read_number(input)?).ok()?;
     let next_ping = read_option(input)?.map(Instant::from_millis);
     let heard = read_number(input)? != 0;
-    let held_until = read_option(input)?.map(Instant::from_millis);
+    let close = read_option(input)?.map(Instant::from_millis);
     let code = read_number(input)?;
-    let held = match held_until {
-        Some(until) => {
+    let held = match close {
+        Some(_) => {
             let is_it = |reason: &CloseReason| u64::from(reason.code()) == code;
-            Some(Held {
-                reason: CloseReason::ALL.into_iter().find(is_it)?,
-                until,
-            })
+            Some(CloseReason::ALL.into_iter().find(is_it)?)
         }
         None => None,
     };
-    let topics = read_list(input, read_text)?;
-    if !topics.is_sorted_by(|a, b| a < b) {
-        return None;
+    let topics = SortedSet::from_sorted(read_list(input, read_text)?)?;
+    let mut grant = Grant::new(subscribe, publish);
+    if let Some(end) = expires {
+        grant = grant.expires_at(end);
     }
     Some(State {
-        grant: Grant {
-            subscribe,
-            publish,
-            expires,
-        },
+        grant,
         topics,
         latest,
         messages,
         fan_out,
         pings,
         strikes,
+        due: close.or(next_ping),
         invalid_in_a_row,
-        next_ping,
         heard,
         held,
     })

@@ -1,7 +1,7 @@
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
-use alloc::vec::Vec;
 
+use crate::sorted_set::SortedSet;
 use crate::{Message, PeerId, Publish, Sink};
 
 /// Who listens to what.
@@ -10,8 +10,8 @@ use crate::{Message, PeerId, Publish, Sink};
 /// Subscribers are kept and served in the order of their [`PeerId`], so equal states act alike however they came about.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Topics {
-    /// No topic is without subscribers, and each list is sorted.
-    subscribers: BTreeMap<Box<str>, Vec<PeerId>>,
+    /// No topic is without subscribers.
+    subscribers: BTreeMap<Box<str>, SortedSet<PeerId>>,
 }
 
 impl Topics {
@@ -25,10 +25,10 @@ impl Topics {
     /// Adds `peer` to `topic`. False if it was there already.
     pub fn subscribe(&mut self, peer: PeerId, topic: &str) -> bool {
         let Some(peers) = self.subscribers.get_mut(topic) else {
-            self.subscribers.insert(topic.into(), Vec::from([peer]));
+            self.subscribers.insert(topic.into(), SortedSet::One(peer));
             return true;
         };
-        let Err(place) = peers.binary_search(&peer) else {
+        let Err(place) = peers.place_of(&peer) else {
             return false;
         };
         peers.insert(place, peer);
@@ -40,7 +40,7 @@ impl Topics {
         let Some(peers) = self.subscribers.get_mut(topic) else {
             return false;
         };
-        let Ok(place) = peers.binary_search(&peer) else {
+        let Ok(place) = peers.place_of(&peer) else {
             return false;
         };
         peers.remove(place);
@@ -64,14 +64,14 @@ impl Topics {
 
     /// The subscribers of `topic`, sorted.
     pub fn subscribers(&self, topic: &str) -> &[PeerId] {
-        self.subscribers.get(topic).map_or(&[], Vec::as_slice)
+        self.subscribers.get(topic).map_or(&[], |peers| peers)
     }
 
     /// All topics with their subscribers, sorted by topic.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[PeerId])> {
         self.subscribers
             .iter()
-            .map(|(topic, peers)| (&**topic, peers.as_slice()))
+            .map(|(topic, peers)| (&**topic, &**peers))
     }
 
     /// How many topics have subscribers.

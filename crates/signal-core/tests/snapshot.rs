@@ -130,6 +130,32 @@ fn sealed(mut content: Vec<u8>) -> Vec<u8> {
     content
 }
 
+/// Version 1 once noted the next ping of a held peer too.
+#[test]
+fn a_held_peer_of_an_earlier_build_comes_back_held() {
+    let content = [
+        &[1, 0, 0, 0][..],   // the version, and a grant for all topics without end
+        &[5],                // the latest time
+        &[0, 0, 0, 0, 0],    // its budgets, and no invalid message
+        &[1, 0xb0, 0xea, 1], // its next ping, at 30,000 ms
+        &[1],                // it has been heard
+        &[1, 0xd5, 0x0f],    // held until 2,005 ms,
+        &[0xf1, 7],          // for 1009
+        &[1, 1, b't'],       // one topic
+    ]
+    .concat();
+    let snapshot = PeerSnapshot::from_bytes(&sealed(content)).expect("a whole snapshot");
+    let mut still = Still::new();
+    still.room.disconnect(CAT);
+    assert_eq!(still.room.restore(CAT, snapshot), Ok(()));
+    let cat = still.room.peer(CAT).expect("cat is back");
+    assert!(cat.is_held() && cat.topics().eq(["t"]));
+    assert_eq!(cat.poll_timeout(), Some(at(2_005)));
+    let again = still.room.snapshot(CAT).expect("cat is back").to_bytes();
+    let again = PeerSnapshot::from_bytes(&again);
+    assert_eq!(again.ok(), still.room.snapshot(CAT));
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes in vec(any::<u8>(), 0..300)) {

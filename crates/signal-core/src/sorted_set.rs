@@ -1,0 +1,132 @@
+use alloc::vec::Vec;
+use core::borrow::Borrow;
+use core::fmt;
+use core::mem;
+use core::ops::Deref;
+
+/// A sorted list without repeats, read as a slice.
+///
+/// One item, which is what most of these have, is kept without an allocation.
+#[derive(Clone)]
+pub(crate) enum SortedSet<T> {
+    One(T),
+    /// None, or more; one only after others have gone.
+    Many(Vec<T>),
+}
+
+impl<T> SortedSet<T> {
+    /// The set of these, if they are sorted and none comes twice.
+    pub(crate) fn from_sorted(mut items: Vec<T>) -> Option<Self>
+    where
+        T: Ord,
+    {
+        if !items.is_sorted_by(|a, b| a < b) {
+            return None;
+        }
+        if items.len() == 1 {
+            return items.pop().map(Self::One);
+        }
+        Some(Self::Many(items))
+    }
+
+    /// Where the item is, or else where it belongs.
+    pub(crate) fn place_of<Q>(&self, item: &Q) -> Result<usize, usize>
+    where
+        T: Borrow<Q>,
+        Q: Ord + ?Sized,
+    {
+        self.binary_search_by(|known| known.borrow().cmp(item))
+    }
+
+    /// Adds an item where [`place_of`](Self::place_of) has said that it belongs.
+    pub(crate) fn insert(&mut self, place: usize, item: T) {
+        *self = match mem::take(self) {
+            Self::One(known) if place == 0 => Self::Many(Vec::from([item, known])),
+            Self::One(known) => Self::Many(Vec::from([known, item])),
+            Self::Many(items) if items.is_empty() => Self::One(item),
+            Self::Many(mut items) => {
+                items.insert(place, item);
+                Self::Many(items)
+            }
+        };
+    }
+
+    /// Removes the item that [`place_of`](Self::place_of) has found here.
+    pub(crate) fn remove(&mut self, place: usize) {
+        match self {
+            Self::One(_) => *self = Self::default(),
+            Self::Many(items) => drop(items.remove(place)),
+        }
+    }
+}
+
+impl<T> Default for SortedSet<T> {
+    fn default() -> Self {
+        Self::Many(Vec::new())
+    }
+}
+
+impl<T> Deref for SortedSet<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        match self {
+            Self::One(item) => core::slice::from_ref(item),
+            Self::Many(items) => items,
+        }
+    }
+}
+
+impl<T: PartialEq> PartialEq for SortedSet<T> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl<T: Eq> Eq for SortedSet<T> {}
+
+impl<T: fmt::Debug> fmt::Debug for SortedSet<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&**self).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeSet;
+    use alloc::format;
+
+    use super::*;
+
+    /// All ways to add and remove some of four items, six steps long.
+    #[test]
+    fn it_holds_what_a_tree_holds_whatever_came_before() {
+        const ITEMS: u32 = 4;
+        for ways in 0..ITEMS.pow(6) {
+            let (mut set, mut tree) = (SortedSet::default(), BTreeSet::new());
+            for step in 0..6 {
+                let item = ways / ITEMS.pow(step) % ITEMS;
+                match set.place_of(&item) {
+                    Ok(place) => {
+                        set.remove(place);
+                        assert!(tree.remove(&item));
+                    }
+                    Err(place) => {
+                        set.insert(place, item);
+                        assert!(tree.insert(item));
+                    }
+                }
+                let items: Vec<u32> = tree.iter().copied().collect();
+                assert_eq!(*set, *items, "way {ways}, step {step}");
+                assert_eq!(SortedSet::from_sorted(items.clone()), Some(set.clone()));
+                assert_eq!(format!("{set:?}"), format!("{items:?}"));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_out_of_order_or_repeated_is_no_set() {
+        assert_eq!(SortedSet::from_sorted(Vec::from([2, 1])), None);
+        assert_eq!(SortedSet::from_sorted(Vec::from([1, 1])), None);
+    }
+}

@@ -1,0 +1,54 @@
+//! What an idle peer costs, of which a server holds tens of thousands. Alone in its file, because it counts the whole process.
+
+use std::sync::Arc;
+
+use signal_core::{Grant, Instant, Limits, Peer, PeerId, Request, Topics};
+
+#[global_allocator]
+static ALLOCATOR: dhat::Alloc = dhat::Alloc;
+
+/// What `make` made, and how many blocks and bytes of the heap that holds.
+fn held<T>(make: impl FnOnce() -> T) -> (T, usize, usize) {
+    let before = dhat::HeapStats::get();
+    let made = make();
+    let after = dhat::HeapStats::get();
+    let blocks = after.curr_blocks - before.curr_blocks;
+    (made, blocks, after.curr_bytes - before.curr_bytes)
+}
+
+#[test]
+fn an_idle_peer_stays_small() {
+    let _profiler = dhat::Profiler::builder().testing().build();
+    let topic = "a room whose name has 30 bytes";
+    let subscribe = format!(r#"{{"type":"subscribe","topics":["{topic}"]}}"#);
+    let limits = Arc::new(Limits::default());
+
+    let (_peer, blocks, bytes) = held(|| {
+        let mut peer = Peer::new(limits, Grant::open(), Instant::ZERO);
+        let request = peer.receive(Instant::ZERO, &subscribe);
+        assert!(matches!(request, Ok(Request::Subscribe { topics, .. }) if topics == [topic]));
+        peer
+    });
+    let itself = size_of::<Peer>();
+    assert!(
+        itself <= 104,
+        "a peer has grown to {itself} bytes; each costs this much while it is idle"
+    );
+    assert_eq!((blocks, bytes), (1, topic.len()), "the name of its topic");
+
+    const TOPICS: usize = 1_000;
+    let names: Vec<String> = (0..TOPICS)
+        .map(|number| format!("{number:0length$}", length = topic.len()))
+        .collect();
+    let (_topics, blocks, bytes) = held(|| {
+        let mut topics = Topics::new();
+        for (number, name) in names.iter().enumerate() {
+            topics.subscribe(PeerId::new(number as u64), name);
+        }
+        topics
+    });
+    // A tree whose leaves are half full, and the names.
+    let (blocks, bytes) = (blocks as f64 / TOPICS as f64, bytes as f64 / TOPICS as f64);
+    assert!(blocks < 1.2, "a topic of one peer takes {blocks} blocks");
+    assert!(bytes < 110.0, "a topic of one peer takes {bytes} bytes");
+}
