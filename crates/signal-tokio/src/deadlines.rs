@@ -7,6 +7,24 @@ use signal_core::Instant;
 use tokio::time::Sleep;
 
 use crate::session::{Session, Stage};
+use crate::shared::Shared;
+
+/// Sets a task's timer to its next deadline and arranges to be woken by it.
+pub(crate) fn set_timer(
+    cx: &mut Context<'_>,
+    shared: &Shared,
+    deadline: Instant,
+    mut timer: Pin<&mut Sleep>,
+) {
+    let deadline = shared.runtime_instant(deadline);
+    // A timer that is early does no harm, and setting it costs more than one wake-up in 30 s.
+    if deadline < timer.deadline() || timer.is_elapsed() {
+        timer.as_mut().reset(deadline);
+    }
+    if timer.poll(cx).is_ready() {
+        cx.waker().wake_by_ref();
+    }
+}
 
 /// A connection's own deadlines; with those of the core they share one timer.
 #[derive(Debug, Default)]
@@ -36,14 +54,8 @@ impl Deadlines {
             .any(|by| by <= now)
     }
 
-    /// Sets the timer to the next deadline and arranges to be woken by it.
-    pub(crate) fn set_timer(
-        &mut self,
-        cx: &mut Context<'_>,
-        now: Instant,
-        session: &Session,
-        mut timer: Pin<&mut Sleep>,
-    ) {
+    /// The next deadline, the core's included.
+    pub(crate) fn next(&mut self, now: Instant, session: &Session) -> Option<Instant> {
         if session.stage() == Stage::Closing {
             let close_timeout = session.shared().config.close_timeout;
             self.close_by
@@ -54,17 +66,7 @@ impl Deadlines {
             self.write_by(session),
             self.close_by,
         ];
-        let Some(deadline) = all.into_iter().flatten().min() else {
-            return;
-        };
-        let deadline = session.shared().runtime_instant(deadline);
-        // A timer that is early does no harm, and setting it costs more than one wake-up in 30 s.
-        if deadline < timer.deadline() || timer.is_elapsed() {
-            timer.as_mut().reset(deadline);
-        }
-        if timer.poll(cx).is_ready() {
-            cx.waker().wake_by_ref();
-        }
+        all.into_iter().flatten().min()
     }
 
     fn write_by(&self, session: &Session) -> Option<Instant> {

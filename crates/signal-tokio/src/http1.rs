@@ -35,6 +35,7 @@ const TIMED_OUT: &str = "HTTP/1.1 408 Request Timeout\r\nContent-Type: text/plai
 const NOT_JUDGED_RETRY: RangeInclusive<u64> = 10..=20;
 
 /// A connection that has been upgraded.
+#[derive(Debug)]
 pub(crate) struct Upgraded<Io> {
     pub(crate) io: Io,
     /// What the client sent behind its request.

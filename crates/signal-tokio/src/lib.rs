@@ -17,21 +17,24 @@ mod drain;
 mod frame;
 mod gate;
 mod http1;
+mod mailbox;
 mod messages;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 mod per_core;
 mod queue;
+#[cfg(unix)]
+mod reactor;
 mod refusal;
 #[cfg(feature = "tokens")]
 mod refused_tokens;
 mod registry;
 mod relay;
+mod scratch;
 mod serve;
 mod session;
 mod shards;
 mod shared;
-mod shared_stream;
 mod shown;
 mod socket;
 mod stats;
@@ -40,7 +43,6 @@ mod subjects;
 mod tls;
 mod told;
 mod upgrade;
-mod writer;
 
 #[cfg(feature = "tokens")]
 pub use access::AccessAuthorizer;

@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use crate::admission::Admission;
-use crate::deadlines::Deadlines;
+use crate::deadlines::{Deadlines, set_timer};
 use crate::frame::{self, Incoming, Opcode};
 use crate::session::{Session, Stage};
 
@@ -26,7 +26,7 @@ pub(crate) async fn run<S, E>(socket: S, admission: Admission)
 where
     S: Stream<Item = Result<Message, E>> + Sink<Message> + Unpin,
 {
-    let session = Session::new(admission);
+    let session = Session::new(admission, None);
     let mut timer = pin!(tokio::time::sleep_until(session.shared().first_timer()));
     let mut connection = Messages {
         socket,
@@ -70,7 +70,9 @@ where
             self.session.stalled();
             return Poll::Ready(());
         }
-        self.deadlines.set_timer(cx, now, &self.session, timer);
+        if let Some(deadline) = self.deadlines.next(now, &self.session) {
+            set_timer(cx, self.session.shared(), deadline, timer);
+        }
         Poll::Pending
     }
 

@@ -2,14 +2,17 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+#[cfg(unix)]
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::Handle;
 
 use crate::Relay;
+#[cfg(unix)]
+use crate::reactor::Reactor;
 use crate::serve::{self, Transport};
-use crate::writer;
 
 /// Connections that may wait in the kernel to be accepted.
 const BACKLOG: i32 = 1_024;
@@ -72,7 +75,7 @@ impl Relay {
     /// If the address cannot be bound, for instance because another process, another relay included, listens there already; or
     /// if a thread cannot be started.
     pub fn serve_per_core(&self, address: SocketAddr, threads: usize) -> io::Result<Serving> {
-        self.start_threads(address, threads, &Transport::Plain)
+        self.start_threads(address, threads, &Transport::Plain(None))
     }
 
     /// Serves as [`serve_per_core`](Self::serve_per_core) does, over TLS; see [`serve_tls`](Self::serve_tls).
@@ -112,25 +115,37 @@ impl Relay {
             let thread = thread::Builder::new()
                 .name(format!("signal-{number}"))
                 .spawn(move || {
-                    runtime.block_on(async {
-                        tokio::spawn(writer::run());
-                        match tokio::net::TcpListener::from_std(listener) {
-                            Ok(listener) => {
-                                // Not as the runtime's main future: waking that costs a system call each time.
-                                let accept = tokio::spawn(async move {
-                                    serve::serve(&relay.shared, listener, transport).await;
-                                });
-                                // A panic has told of itself, and ends the thread.
-                                let _ = accept.await;
-                            }
-                            Err(error) => tracing::error!(%error, "cannot use a listener"),
-                        }
-                    });
+                    if let Err(error) = runtime.block_on(serve_here(relay, listener, transport)) {
+                        tracing::error!(%error, "cannot serve a listener");
+                    }
                 })?;
             serving.threads.push(thread);
         }
         Ok(serving)
     }
+}
+
+/// Serves a listener on this thread.
+async fn serve_here(
+    relay: Relay,
+    listener: TcpListener,
+    mut transport: Transport,
+) -> io::Result<()> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    // One that speaks TLS has tasks for its connections, because the TLS library reads and writes as one.
+    #[cfg(unix)]
+    if let Transport::Plain(connections) = &mut transport {
+        let (reactor, mailbox) = Reactor::new(Arc::clone(&relay.shared))?;
+        *connections = Some(mailbox);
+        drop(tokio::spawn(reactor.run()));
+    }
+    // Not as the runtime's main future: waking that costs a system call each time.
+    let accept = tokio::spawn(async move {
+        serve::serve(&relay.shared, listener, transport).await;
+    });
+    // A panic has told of itself, and ends the thread.
+    let _ = accept.await;
+    Ok(())
 }
 
 /// As many listeners on one address; at least one.

@@ -3,14 +3,13 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, Bytes};
 use signal_core::CloseReason;
 
 use crate::batch::Batch;
-use crate::shared_stream::SharedStream;
-use crate::writer::{self, Direct};
+use crate::mailbox::Home;
 
 /// How much a queue may hold.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +33,8 @@ pub(crate) enum Pushed {
 /// The lock is held for a push or a swap of two pointers, never while a socket is written.
 #[derive(Debug, Default)]
 pub(crate) struct Outbound {
+    /// Where the connection lives, if it is no task: its reactor is told of frames then.
+    home: Option<Home>,
     state: Mutex<State>,
 }
 
@@ -45,23 +46,30 @@ struct State {
     /// Bytes and frames not yet written, those the connection has taken included.
     bytes: usize,
     frame_count: usize,
+    /// Whether a part of the first frame is written, so that the rest must follow whatever happens.
+    is_begun: bool,
     /// Why others want this connection ended.
     ending: Option<CloseReason>,
     is_closed: bool,
     /// Set while the connection sleeps.
-    waker: Option<Waker>,
+    sleeper: Option<Sleeper>,
     /// Whether it sleeps with an empty queue and a frame is news to it; so it is woken once per batch.
     wants_frames: bool,
-    /// Where its thread has a writer.
-    direct: Option<Direct>,
-    /// Whether the queue is on that writer's list.
+    /// Whether its reactor is told to write what is queued.
     is_listed: bool,
+}
+
+/// How a connection is woken.
+#[derive(Debug)]
+enum Sleeper {
+    Task(Waker),
+    InReactor,
 }
 
 /// Who is to hear of a frame.
 enum News {
     Nobody,
-    Connection(Option<Waker>),
+    Connection(Option<Sleeper>),
     Writer,
 }
 
@@ -73,14 +81,26 @@ pub(crate) struct Load {
 }
 
 impl Outbound {
+    pub(crate) fn new(home: Option<Home>) -> Self {
+        Self {
+            home,
+            state: Mutex::default(),
+        }
+    }
+
+    /// Whether a reactor writes what is queued.
+    pub(crate) fn is_in_reactor(&self) -> bool {
+        self.home.is_some()
+    }
+
     /// Queues a frame that is shared with other queues.
-    pub(crate) fn push(self: &Arc<Self>, frame: &Bytes, limits: QueueLimits) -> Pushed {
+    pub(crate) fn push(&self, frame: &Bytes, limits: QueueLimits) -> Pushed {
         let (pushed, news) = {
             let mut state = self.lock();
             let pushed = state.push(frame, limits);
             let news = match pushed {
-                Pushed::Queued if state.wants_frames => state.tell_of_frames(),
-                Pushed::Overflowed => News::Connection(state.waker.take()),
+                Pushed::Queued if state.wants_frames => self.tell_of_frames(&mut state),
+                Pushed::Overflowed => News::Connection(state.sleeper.take()),
                 Pushed::Queued | Pushed::Closed => News::Nobody,
             };
             (pushed, news)
@@ -89,70 +109,63 @@ impl Outbound {
         pushed
     }
 
-    /// Whether [`push_batch`](Self::push_batch) ever does anything.
-    pub(crate) fn takes_batches(&self) -> bool {
-        self.lock().direct.is_some()
-    }
-
     /// Queues a batch, to which more may be added, if nothing else waits here. False if a frame must be pushed instead.
-    pub(crate) fn push_batch(self: &Arc<Self>, batch: &Arc<Batch>) -> bool {
+    pub(crate) fn push_batch(&self, batch: &Arc<Batch>) -> bool {
+        // To other transports a batch would be one long frame.
+        if !self.is_in_reactor() {
+            return false;
+        }
         let news = {
             let mut state = self.lock();
             if !state.can_take_batch() {
                 return false;
             }
             state.batch = Some(Arc::clone(batch));
-            state.tell_of_frames()
+            self.tell_of_frames(&mut state)
         };
         self.tell(news);
         true
     }
 
-    /// Lets the writer of this thread write to the connection's socket, if there is one.
-    pub(crate) fn write_directly(&self, direct: Option<Direct>) {
-        self.lock().direct = direct;
-    }
-
-    /// Whether the thread's writer will write what is queued, so that the connection may sleep.
-    pub(crate) fn leave_to_writer(&self, cx: &Context<'_>) -> bool {
+    /// Whether the reactor will write what is queued, so that the connection may sleep.
+    pub(crate) fn leave_to_writer(&self) -> bool {
         let mut state = self.lock();
         let is_left = state.is_listed && !state.is_closed;
-        is_left && state.sleep(cx, false)
+        is_left && state.sleep(Sleeper::InReactor, false)
     }
 
-    /// Writes everything queued, as the writer of the connection's thread. What the socket does not take is left to the
-    /// connection. `frames` is empty before and after.
+    /// Writes until the queue is empty or `write` takes no more; what is left stays. `frames` is empty before and after.
+    ///
+    /// Only the connection itself, or its reactor, does so.
     pub(crate) fn write_all(
         &self,
         frames: &mut VecDeque<Bytes>,
-        mut write: impl FnMut(&SharedStream, &VecDeque<Bytes>) -> io::Result<usize>,
-    ) {
+        mut write: impl FnMut(&VecDeque<Bytes>) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<()>> {
         let mut state = self.lock();
         state.is_listed = false;
-        let mut is_stuck = false;
-        while let Some(stream) = state.stream_to_write().filter(|_| !is_stuck) {
+        loop {
             state.take_all(frames);
             if frames.is_empty() {
                 state.wants_frames = true;
-                return;
+                return Poll::Ready(Ok(()));
             }
             drop(state);
-            let written = write(&stream, frames);
-            let bytes = *written.as_ref().unwrap_or(&0);
-            let count = take_written(frames, bytes);
+            let written = write(frames);
             state = self.lock();
-            state.bytes -= bytes;
-            state.frame_count -= count;
-            is_stuck = written.is_err() && !frames.is_empty();
-        }
-        while let Some(frame) = frames.pop_back() {
-            state.frames.push_front(frame);
-        }
-        if is_stuck {
-            // It waits for the socket, or finds out what is wrong with it.
-            let waker = state.waker.take();
-            drop(state);
-            wake(waker);
+            let error = match written {
+                Poll::Ready(Ok(0)) => Some(Poll::Ready(Err(io::ErrorKind::WriteZero.into()))),
+                Poll::Ready(Ok(bytes)) => {
+                    state.count_written(frames, bytes);
+                    None
+                }
+                Poll::Ready(Err(error)) => Some(Poll::Ready(Err(error))),
+                Poll::Pending => Some(Poll::Pending),
+            };
+            if let Some(error) = error {
+                state.put_back(frames);
+                return error;
+            }
         }
     }
 
@@ -166,25 +179,26 @@ impl Outbound {
         state.frames.push_back(frame);
     }
 
-    /// Drops what the connection has not taken yet, and takes no more.
+    /// Drops what the connection has not taken yet, and takes no more. A frame that is half written stays: what is sent after
+    /// it would be taken for its rest.
     pub(crate) fn discard(&self) {
         let mut state = self.lock();
         state.seal_batch();
         state.is_closed = true;
-        let dropped: usize = state.frames.iter().map(Bytes::len).sum();
-        state.bytes -= dropped;
-        state.frame_count -= state.frames.len();
-        state.frames = VecDeque::new();
+        let begun = usize::from(state.is_begun);
+        let dropped = state.frames.split_off(begun);
+        state.bytes -= dropped.iter().map(Bytes::len).sum::<usize>();
+        state.frame_count -= dropped.len();
     }
 
     /// Asks the connection to end.
     pub(crate) fn end(&self, reason: CloseReason) {
-        let waker = {
+        let sleeper = {
             let mut state = self.lock();
             state.ending.get_or_insert(reason);
-            state.waker.take()
+            state.sleeper.take()
         };
-        wake(waker);
+        self.wake(sleeper);
     }
 
     /// Why others want this connection ended, once.
@@ -213,13 +227,13 @@ impl Outbound {
     /// Arranges a wake-up for the next frame or end; false if there is one already.
     pub(crate) fn sleep(&self, cx: &Context<'_>) -> bool {
         let mut state = self.lock();
-        state.frames.is_empty() && state.batch.is_none() && state.sleep(cx, true)
+        state.frames.is_empty() && state.batch.is_none() && state.sleep(self.sleeper(cx), true)
     }
 
     /// Arranges a wake-up for the end, for a connection whose socket is full: more frames are no news to it. False if the end is
     /// there already.
     pub(crate) fn sleep_until_end(&self, cx: &Context<'_>) -> bool {
-        self.lock().sleep(cx, false)
+        self.lock().sleep(self.sleeper(cx), false)
     }
 
     pub(crate) fn load(&self) -> Load {
@@ -231,11 +245,45 @@ impl Outbound {
         }
     }
 
-    fn tell(self: &Arc<Self>, news: News) {
+    /// Who empties this queue once it has a frame.
+    fn tell_of_frames(&self, state: &mut State) -> News {
+        if self.is_in_reactor() {
+            state.wants_frames = false;
+            state.is_listed = true;
+            return News::Writer;
+        }
+        News::Connection(state.sleeper.take())
+    }
+
+    fn tell(&self, news: News) {
         match news {
             News::Nobody => {}
-            News::Connection(waker) => wake(waker),
-            News::Writer => writer::enlist(self),
+            News::Connection(sleeper) => self.wake(sleeper),
+            News::Writer => {
+                if let Some(home) = &self.home {
+                    home.write();
+                }
+            }
+        }
+    }
+
+    fn wake(&self, sleeper: Option<Sleeper>) {
+        match sleeper {
+            Some(Sleeper::Task(waker)) => waker.wake(),
+            Some(Sleeper::InReactor) => {
+                if let Some(home) = &self.home {
+                    home.turn();
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn sleeper(&self, cx: &Context<'_>) -> Sleeper {
+        if self.is_in_reactor() {
+            Sleeper::InReactor
+        } else {
+            Sleeper::Task(cx.waker().clone())
         }
     }
 
@@ -246,21 +294,9 @@ impl Outbound {
 }
 
 impl State {
-    /// Who empties this queue once it has a frame.
-    fn tell_of_frames(&mut self) -> News {
-        if self.direct.as_ref().is_some_and(Direct::is_here) {
-            self.wants_frames = false;
-            self.is_listed = true;
-            return News::Writer;
-        }
-        News::Connection(self.waker.take())
-    }
-
-    /// Only where a writer writes: to other transports a batch would be one long frame. Only in a sleeper's empty queue: so it
-    /// comes before whatever is queued later.
+    /// Only in a sleeper's empty queue: so it comes before whatever is queued later.
     fn can_take_batch(&self) -> bool {
         self.wants_frames
-            && self.direct.is_some()
             && self.frames.is_empty()
             && self.batch.is_none()
             && !self.is_closed
@@ -289,21 +325,40 @@ impl State {
         frames.extend(std::mem::take(&mut self.frames));
     }
 
-    /// Where the writer writes. A connection that ends is awake, and writes its last frames itself.
-    fn stream_to_write(&self) -> Option<SharedStream> {
-        let direct = self.direct.as_ref()?;
-        (!self.is_closed && self.ending.is_none()).then(|| direct.stream())
+    /// Counts off this many bytes at the front of what was taken, and drops the frames that are written whole.
+    fn count_written(&mut self, frames: &mut VecDeque<Bytes>, mut bytes: usize) {
+        self.bytes -= bytes;
+        while let Some(frame) = frames.front_mut() {
+            if bytes < frame.len() {
+                frame.advance(bytes);
+                self.is_begun |= bytes > 0;
+                break;
+            }
+            bytes -= frame.len();
+            frames.pop_front();
+            self.frame_count -= 1;
+            self.is_begun = false;
+        }
     }
 
-    fn sleep(&mut self, cx: &Context<'_>, wants_frames: bool) -> bool {
+    /// Puts what was not written back to the front.
+    fn put_back(&mut self, frames: &mut VecDeque<Bytes>) {
+        if self.frames.is_empty() && self.batch.is_none() {
+            self.frames = std::mem::take(frames);
+            return;
+        }
+        self.seal_batch();
+        while let Some(frame) = frames.pop_back() {
+            self.frames.push_front(frame);
+        }
+    }
+
+    fn sleep(&mut self, sleeper: Sleeper, wants_frames: bool) -> bool {
         if self.ending.is_some() {
             return false;
         }
         self.wants_frames = wants_frames;
-        match &mut self.waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            empty => *empty = Some(cx.waker().clone()),
-        }
+        self.sleeper = Some(sleeper);
         true
     }
 
@@ -321,27 +376,6 @@ impl State {
         self.frame_count += 1;
         self.frames.push_back(frame.clone());
         Pushed::Queued
-    }
-}
-
-/// Takes this many bytes off the front and returns how many frames went with them.
-fn take_written(frames: &mut VecDeque<Bytes>, mut bytes: usize) -> usize {
-    let mut count = 0;
-    while let Some(frame) = frames.front_mut() {
-        if bytes < frame.len() {
-            frame.advance(bytes);
-            break;
-        }
-        bytes -= frame.len();
-        frames.pop_front();
-        count += 1;
-    }
-    count
-}
-
-fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        waker.wake();
     }
 }
 

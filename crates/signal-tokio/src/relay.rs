@@ -15,12 +15,13 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::admission::Admission;
 use crate::authorize::{Authorizer, Everyone, Permit};
 use crate::config::{Config, ConfigError};
+use crate::http1::{self, Upgraded};
 use crate::refusal::Refusal;
 use crate::serve::Transport;
 use crate::shared::Shared;
 use crate::stats::Stats;
 use crate::upgrade::{self, Upgrade};
-use crate::{drain, http1, messages, serve, socket};
+use crate::{drain, messages, serve, socket};
 
 /// A relay: its topics, its peers, its limits. Cloning it gives another handle to the same.
 ///
@@ -82,7 +83,7 @@ impl Relay {
     ///
     /// Connections are tasks of the current runtime. Dropping this future stops accepting and leaves them running.
     pub async fn serve(&self, listener: TcpListener) {
-        serve::serve(&self.shared, listener, Transport::Plain).await;
+        serve::serve(&self.shared, listener, Transport::Plain(None)).await;
     }
 
     /// Serves connections from `listener` as [`serve`](Self::serve) does, over TLS: `wss://`.
@@ -115,7 +116,7 @@ impl Relay {
     {
         let deadline = self.shared.handshake_deadline();
         if let Some(upgraded) = Box::pin(http1::serve(&self.shared, io, remote, deadline)).await {
-            socket::run(upgraded.io, upgraded.read_ahead, upgraded.admission).await;
+            socket::run(upgraded).await;
         }
     }
 
@@ -157,7 +158,12 @@ impl Relay {
     where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        socket::run(io, read_ahead, admission).await;
+        let upgraded = Upgraded {
+            io,
+            read_ahead,
+            admission,
+        };
+        socket::run(upgraded).await;
     }
 
     /// Runs a connection whose frames somebody else reads and writes: any stream and sink of WebSocket messages, such as

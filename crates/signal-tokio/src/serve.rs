@@ -11,9 +11,10 @@ use tokio::net::TcpListener;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
+use crate::http1::{self, Upgraded};
+use crate::mailbox::Mailbox;
 use crate::shared::{Lifecycle, Shared};
-use crate::shared_stream::SharedStream;
-use crate::{http1, socket};
+use crate::socket;
 
 /// How long to wait after an accept that failed for want of descriptors or memory, instead of spinning.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -21,7 +22,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What a listener's connections speak.
 #[derive(Clone)]
 pub(crate) enum Transport {
-    Plain,
+    /// TCP alone. Who is upgraded lives in the reactor of the thread, if there is one, or is a task.
+    Plain(Option<Arc<Mailbox>>),
     #[cfg(feature = "tls")]
     Tls(tokio_rustls::TlsAcceptor),
 }
@@ -33,7 +35,7 @@ pub(crate) struct Arrival {
     /// By when it must have sent its request.
     pub(crate) deadline: Instant,
     /// Given back once it is upgraded or gone.
-    handshake: OwnedSemaphorePermit,
+    _handshake: OwnedSemaphorePermit,
 }
 
 /// Accepts until the relay has drained: a draining relay still answers that it is.
@@ -73,12 +75,21 @@ async fn accept_all(shared: &Arc<Shared>, listener: TcpListener, transport: &Tra
             shared: Arc::clone(shared),
             remote,
             deadline: shared.handshake_deadline(),
-            handshake,
+            _handshake: handshake,
         };
         // Messages are small and each is written whole; waiting for more would only delay them.
         let _ = stream.set_nodelay(true);
         match transport {
-            Transport::Plain => drop(tokio::spawn(arrival.serve(SharedStream::new(stream)))),
+            Transport::Plain(reactor) => {
+                let reactor = reactor.clone();
+                drop(tokio::spawn(async move {
+                    match (arrival.upgrade(stream).await, reactor) {
+                        (Some(upgraded), Some(reactor)) => reactor.adopt(upgraded),
+                        (Some(upgraded), None) => spawn(upgraded),
+                        (None, _) => {}
+                    }
+                }));
+            }
             #[cfg(feature = "tls")]
             Transport::Tls(acceptor) => {
                 drop(tokio::spawn(crate::tls::serve(
@@ -92,22 +103,32 @@ async fn accept_all(shared: &Arc<Shared>, listener: TcpListener, transport: &Tra
 }
 
 impl Arrival {
-    /// Answers its request and, if that is an upgrade, runs it.
+    /// Answers its request, and runs it as a task if that is an upgrade.
+    #[cfg(feature = "tls")]
     pub(crate) async fn serve<Io>(self, io: Io)
     where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let upgraded = http1::serve(&self.shared, io, Some(self.remote), self.deadline).await;
-        drop(self.handshake);
-        if let Some(upgraded) = upgraded {
-            // A task of its own, so that the connection does not carry the size of the handshake all its life.
-            tokio::spawn(socket::run(
-                upgraded.io,
-                upgraded.read_ahead,
-                upgraded.admission,
-            ));
+        if let Some(upgraded) = self.upgrade(io).await {
+            spawn(upgraded);
         }
     }
+
+    /// Answers its request.
+    async fn upgrade<Io>(self, io: Io) -> Option<Upgraded<Io>>
+    where
+        Io: AsyncRead + AsyncWrite + Unpin,
+    {
+        http1::serve(&self.shared, io, Some(self.remote), self.deadline).await
+    }
+}
+
+/// Runs a connection as a task of its own, so that it does not carry the size of the handshake all its life.
+fn spawn<Io>(upgraded: Upgraded<Io>)
+where
+    Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    drop(tokio::spawn(socket::run(upgraded)));
 }
 
 /// Whether the error is of a connection that ended before it was accepted.

@@ -9,6 +9,7 @@ use signal_core::{Alarm, CloseReason, Instant, Message, Peer, PeerId, Request};
 
 use crate::admission::{Admission, Place};
 use crate::frame::{self, FrameError, Incoming, Opcode};
+use crate::mailbox::Home;
 use crate::queue::{Load, Outbound, Pushed};
 use crate::shared::Shared;
 use crate::stats::{Ending, ReceivedType, SentType};
@@ -46,16 +47,17 @@ pub(crate) struct Session {
     ending: Ending,
     has_left: bool,
     pongs_this_turn: u32,
-    late_pong: Option<Bytes>,
+    late_pong: Option<Box<Bytes>>,
 }
 
 impl Session {
-    pub(crate) fn new(admission: Admission) -> Self {
+    /// A session on a connection that is a task, or lives in the reactor of a thread.
+    pub(crate) fn new(admission: Admission, home: Option<Home>) -> Self {
         let Admission { place, grant } = admission;
         let shared = place.shared();
         let id = PeerId::new(shared.next_peer.fetch_add(1, Ordering::Relaxed));
         let peer = Peer::new(Arc::clone(&shared.limits), grant, shared.now());
-        let queue = Arc::new(Outbound::default());
+        let queue = Arc::new(Outbound::new(home));
         shared.registry.insert(id, Arc::clone(&queue));
         shared.counters.upgrades.fetch_add(1, Ordering::Relaxed);
         Self {
@@ -253,7 +255,7 @@ impl Session {
         if self.pongs_this_turn <= PONGS_PER_TURN {
             self.push(SentType::PongFrame, &pong);
         } else {
-            self.late_pong = Some(pong);
+            self.late_pong = Some(Box::new(pong));
         }
     }
 
@@ -319,7 +321,6 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.leave();
         self.shared().registry.remove(self.id);
-        self.queue.write_directly(None);
         self.shared().counters.count_ending(self.ending);
     }
 }

@@ -81,7 +81,7 @@ impl Shards {
             let new = || Member {
                 queue: Arc::clone(queue),
                 topics: 0,
-                takes_batches: queue.takes_batches(),
+                takes_batches: queue.is_in_reactor(),
             };
             shard.members.entry(peer).or_insert_with(new).topics += 1;
             shard.subscriptions += 1;

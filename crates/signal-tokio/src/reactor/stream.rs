@@ -1,0 +1,134 @@
+//! A TCP stream that knows from its reactor whether it is worth a system call.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::Shutdown;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use mio::event::Event;
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// A stream of a reactor. It remembers what the reactor was told of its socket, and when it is pending, arranges no wake-up:
+/// the reactor gives its connection a turn when the socket is ready again.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    io: TcpStream,
+    is_readable: bool,
+    is_writable: bool,
+    /// Whether the peer has ended its side, so that there is an end to be read.
+    is_read_closed: bool,
+}
+
+impl Stream {
+    /// The stream of a socket that is non-blocking, registered under this token.
+    pub(crate) fn register(
+        stream: std::net::TcpStream,
+        registry: &Registry,
+        token: Token,
+    ) -> io::Result<Self> {
+        let mut io = TcpStream::from_std(stream);
+        registry.register(&mut io, token, Interest::READABLE | Interest::WRITABLE)?;
+        // What has arrived until now is told as an event.
+        Ok(Self {
+            io,
+            is_readable: false,
+            is_writable: true,
+            is_read_closed: false,
+        })
+    }
+
+    /// Notes what the system says of the socket; true if that is news to the connection.
+    pub(crate) fn note(&mut self, event: &Event) -> bool {
+        let was_writable = self.is_writable;
+        self.is_read_closed |= event.is_read_closed() || event.is_error();
+        self.is_readable |= event.is_readable() || self.is_read_closed;
+        self.is_writable |= event.is_writable() || event.is_error();
+        self.is_readable || self.is_writable != was_writable
+    }
+
+    /// Lets the kernel forget what it could not send, once the socket is closed.
+    pub(crate) fn set_zero_linger(&self) {
+        // A socket that is gone already needs no reset.
+        let _ = SockRef::from(&self.io).set_linger(Some(Duration::ZERO));
+    }
+
+    /// Writes with one system call, unless the socket is known to be full.
+    fn write_with(
+        &mut self,
+        bytes: usize,
+        write: impl Fn(&TcpStream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        while self.is_writable {
+            match write(&self.io) {
+                Ok(written) => {
+                    // A socket that does not take all is full.
+                    self.is_writable = written == bytes;
+                    return Poll::Ready(Ok(written));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.is_writable = false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        while self.is_readable {
+            let unfilled = buffer.initialize_unfilled();
+            match (&self.io).read(unfilled) {
+                Ok(read) => {
+                    // A read that leaves room has emptied the socket; the next arrival is an event. But an end is told once.
+                    self.is_readable = read == unfilled.len() || self.is_read_closed;
+                    buffer.advance(read);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.is_readable = false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.write_with(bytes.len(), |mut io| io.write(bytes))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let bytes = slices.iter().map(|slice| slice.len()).sum();
+        self.write_with(bytes, |mut io| io.write_vectored(slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.io.shutdown(Shutdown::Write))
+    }
+}
