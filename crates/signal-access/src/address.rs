@@ -13,30 +13,53 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// assert_eq!(key("::ffff:203.0.113.7"), key("203.0.113.7"));
 /// assert_ne!(key("203.0.113.8"), key("203.0.113.7"));
 /// ```
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct AddressKey(IpAddr);
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct AddressKey(Key);
+
+/// 9 bytes, where an [`IpAddr`] takes 17: servers keep one for each connection.
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+enum Key {
+    V4(Ipv4Addr),
+    /// The first half of the addresses of a network.
+    V6Network([u8; 8]),
+    /// The one address of its network that is somebody.
+    V6Localhost,
+}
 
 impl AddressKey {
     /// The key of an address.
     pub const fn new(ip: IpAddr) -> Self {
         Self(match ip.to_canonical() {
-            IpAddr::V4(ip) => IpAddr::V4(ip),
-            // The one address of its network that is somebody.
-            IpAddr::V6(Ipv6Addr::LOCALHOST) => IpAddr::V6(Ipv6Addr::LOCALHOST),
-            IpAddr::V6(ip) => IpAddr::V6(network_of(ip)),
+            IpAddr::V4(ip) => Key::V4(ip),
+            IpAddr::V6(Ipv6Addr::LOCALHOST) => Key::V6Localhost,
+            IpAddr::V6(ip) => {
+                let [a, b, c, d, e, f, g, h, ..] = ip.octets();
+                Key::V6Network([a, b, c, d, e, f, g, h])
+            }
         })
     }
 
     /// Whether the address is loopback, private, link-local or a cloud provider's inside (100.64.0.0/10): mostly a proxy, or a
     /// developer's own machine.
     pub const fn is_private(&self) -> bool {
-        match self.0 {
+        match self.first_address() {
             IpAddr::V4(ip) => {
                 ip.is_loopback() || ip.is_private() || ip.is_link_local() || is_carrier_shared(ip)
             }
             IpAddr::V6(ip) => {
                 ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local()
             }
+        }
+    }
+
+    const fn first_address(&self) -> IpAddr {
+        match self.0 {
+            Key::V4(ip) => IpAddr::V4(ip),
+            Key::V6Network(half) => {
+                let network = u64::from_be_bytes(half) as u128;
+                IpAddr::V6(Ipv6Addr::from_bits(network << 64))
+            }
+            Key::V6Localhost => IpAddr::V6(Ipv6Addr::LOCALHOST),
         }
     }
 }
@@ -50,12 +73,16 @@ impl From<IpAddr> for AddressKey {
 /// The IPv4 address, or the first address of the IPv6 network.
 impl fmt::Display for AddressKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.first_address().fmt(f)
     }
 }
 
-const fn network_of(ip: Ipv6Addr) -> Ipv6Addr {
-    Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)
+impl fmt::Debug for AddressKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AddressKey")
+            .field(&self.first_address())
+            .finish()
+    }
 }
 
 const fn is_carrier_shared(ip: Ipv4Addr) -> bool {
@@ -78,6 +105,14 @@ mod tests {
         assert_eq!(key("2001:db8:1:2::1").to_string(), "2001:db8:1:2::");
         assert_eq!(key("2001:db8:1:2:ffff::9"), key("2001:db8:1:2::1"));
         assert_ne!(key("2001:db8:1:3::1"), key("2001:db8:1:2::1"));
+        assert_ne!(key("::2"), key("::1"));
+        assert_eq!(key("::2").to_string(), "::");
+    }
+
+    #[test]
+    fn it_stays_small() {
+        assert_eq!(size_of::<AddressKey>(), 9);
+        assert_eq!(size_of::<Option<AddressKey>>(), 9);
     }
 
     #[test]

@@ -102,3 +102,17 @@ impl Drop for Place {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_stays_small() {
+        let bytes = size_of::<Place>();
+        assert!(
+            bytes <= 40,
+            "a place has grown to {bytes} bytes; each connection has one while it is idle"
+        );
+    }
+}

@@ -59,7 +59,7 @@ struct OpenBatch {
 struct Member {
     queue: Arc<Outbound>,
     /// How many topics of this shard it is in; the entry goes with the last.
-    topics: usize,
+    topics: u32,
     /// Whether its queue takes batches when it is empty.
     takes_batches: bool,
 }
@@ -294,6 +294,15 @@ impl Hasher for PeerHasher {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_entry_of_a_table_stays_small() {
+        let bytes = size_of::<(PeerId, Member)>();
+        assert!(
+            bytes <= 24,
+            "an entry has grown to {bytes} bytes; a table has up to twice as many places as peers"
+        );
+    }
 
     #[test]
     fn subscriptions_are_counted_as_the_topics_have_them() {
