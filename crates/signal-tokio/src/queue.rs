@@ -467,4 +467,30 @@ mod tests {
             }
         );
     }
+
+    #[test]
+    fn a_frame_that_is_half_written_outlives_the_rest() {
+        let queue = Outbound::default();
+        let mut frames = VecDeque::new();
+        queue.push(&frame(4), LIMITS);
+        queue.push(&frame(5), LIMITS);
+        let mut takes = [Poll::Ready(Ok(3)), Poll::Pending].into_iter();
+        let written = queue.write_all(&mut frames, |_| takes.next().expect("no more writes"));
+        assert!(written.is_pending() && frames.is_empty());
+        queue.discard();
+        queue.finish(Bytes::from_static(b"the end"));
+        let mut rest = Vec::new();
+        let written = queue.write_all(&mut frames, |frames| {
+            let bytes = frames.iter().flatten().copied();
+            rest.extend(bytes);
+            Poll::Ready(Ok(rest.len()))
+        });
+        assert!(written.is_ready());
+        assert_eq!(rest, b"\0the end");
+        let empty = Load {
+            bytes: 0,
+            frames: 0,
+        };
+        assert_eq!(queue.load(), empty);
+    }
 }

@@ -4,6 +4,7 @@
 //! expected results are written instead of compared. Groups 12 and 13 are about compression, which the relay does not negotiate.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
@@ -18,7 +19,20 @@ const MESSAGE_BYTES_MAX: u32 = 16 * 1024 * 1024;
 type Results = BTreeMap<String, String>;
 
 #[test]
-fn autobahn_cases_pass_as_recorded() {
+fn autobahn_cases_pass_as_recorded_where_each_connection_is_a_task() {
+    check_cases(serve_tasks);
+}
+
+#[test]
+fn autobahn_cases_pass_as_recorded_in_a_reactor() {
+    check_cases(|| {
+        let any = "127.0.0.1:0".parse().expect("an address");
+        let serving = echo().serve_per_core(any, 1).expect("a free port");
+        serving.local_address()
+    });
+}
+
+fn check_cases(serve: impl FnOnce() -> SocketAddr) {
     let Some(kosoku) = std::env::var_os("SIGNAL_KOSOKU") else {
         assert!(
             !std::env::var("CI").is_ok_and(|value| value == "true" || value == "1"),
@@ -27,8 +41,9 @@ fn autobahn_cases_pass_as_recorded() {
         eprintln!("skipped: SIGNAL_KOSOKU does not name the kosoku program");
         return;
     };
-    let address = serve_echo();
-    let out = std::env::temp_dir().join(format!("signal-autobahn-{}", std::process::id()));
+    let address = serve();
+    let out = format!("signal-autobahn-{}-{}", std::process::id(), address.port());
+    let out = std::env::temp_dir().join(out);
     let output = Command::new(&kosoku)
         .args([
             "--mode",
@@ -79,24 +94,25 @@ fn autobahn_cases_pass_as_recorded() {
     assert!(fresh.len() > 250, "only {} cases ran", fresh.len());
 }
 
+fn echo() -> Relay {
+    let mut config = Config::default();
+    config.core.message_bytes_max = MESSAGE_BYTES_MAX;
+    config.outbound_bytes_max = 4 * MESSAGE_BYTES_MAX as usize;
+    Relay::echo(config).expect("valid settings")
+}
+
 /// Starts an echo server that runs as long as the test process.
-fn serve_echo() -> std::net::SocketAddr {
+fn serve_tasks() -> SocketAddr {
     let (tell, told) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
         runtime.expect("a runtime").block_on(async {
-            let mut config = Config::default();
-            config.core.message_bytes_max = MESSAGE_BYTES_MAX;
-            config.outbound_bytes_max = 4 * MESSAGE_BYTES_MAX as usize;
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
             tell.send(listener.local_addr().expect("a bound socket"))
                 .expect("the test waits");
-            Relay::echo(config)
-                .expect("valid settings")
-                .serve(listener)
-                .await;
+            echo().serve(listener).await;
         });
     });
     told.recv().expect("the server has started")

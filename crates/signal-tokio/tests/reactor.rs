@@ -1,12 +1,14 @@
-//! The writers of the threads of `serve_per_core`, which write past the tasks of the connections.
+//! Connections on the threads of `serve_per_core`, which drive them without tasks.
 
 mod common;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use common::Wire;
-use signal_tokio::Relay;
+use common::{CLOSE, PING, PONG, Wire};
+use signal_tokio::{CloseReason, Ending, Relay};
 use socket2::{Domain, Socket, Type};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 /// Of 30,000 bytes: more than the kernel takes for one connection on its way.
@@ -155,4 +157,114 @@ async fn a_large_room_hears_everything_once_and_in_one_order() {
             assert_eq!(*seen_first.get_or_insert_with(|| large.clone()), large);
         }
     }
+}
+
+/// What is sent after half a frame would be read as its rest. So the frame is finished first, whatever becomes of those behind it.
+#[tokio::test]
+async fn a_slow_reader_gets_whole_frames_and_then_the_close() {
+    for in_reactor in [true, false] {
+        let relay = common::relay(|config| {
+            config.outbound_bytes_max = 128 * 1024;
+            config.core.messages_burst = 100_000;
+            // It is slow and not gone.
+            config.close_timeout = Duration::from_secs(60);
+            config.write_deadline = Duration::from_secs(60);
+        });
+        let address = if in_reactor {
+            serve(&relay, 1)
+        } else {
+            common::listen(&relay).await
+        };
+        let mut slow = open_narrow(address).await;
+        slow.subscribe("t").await;
+        slow.settle().await;
+        let mut publisher = common::open_tcp(address).await;
+        publisher.subscribe("t").await;
+        publisher.settle().await;
+        let data = format!("\"{}\"", "x".repeat(29_000));
+        let mut clients = 2;
+        while clients == 2 {
+            publisher.publish("t", &data).await;
+            clients = publisher.next_json().await["clients"]
+                .as_u64()
+                .expect("a count");
+        }
+        let code = loop {
+            let frame = slow.next().await.expect("a close comes first");
+            if frame.first_byte == CLOSE {
+                break frame.close_code();
+            }
+            assert_eq!(frame.json()["data"].as_str().map(str::len), Some(29_000));
+        };
+        assert_eq!(code, 1013);
+        drop(slow);
+        common::until(&relay, "it has gone", |stats| stats.peers == 1).await;
+        let slow = Ending::ByRelay(CloseReason::SlowConsumer);
+        assert!(relay.stats().endings.contains(&(slow, 1)));
+    }
+}
+
+#[tokio::test]
+async fn a_peer_leaves_no_trace_however_it_goes() {
+    let relay = common::relay(|_| {});
+    let address = serve(&relay, 2);
+    let mut witness = common::open_tcp(address).await;
+    witness.subscribe("t").await;
+    witness.settle().await;
+    for way in ["reset", "end", "end behind a message", "close"] {
+        let mut peer = common::open_tcp(address).await;
+        peer.subscribe("t").await;
+        peer.subscribe("u").await;
+        peer.settle().await;
+        match way {
+            "reset" => peer.io.set_zero_linger().expect("a live socket"),
+            "end" => peer.io.shutdown().await.expect("a live socket"),
+            "end behind a message" => {
+                peer.publish("t", "\"last\"").await;
+                peer.io.shutdown().await.expect("a live socket");
+                assert_eq!(witness.next_json().await["data"], "last");
+            }
+            _ => {
+                peer.send_frame(CLOSE, &1000_u16.to_be_bytes()).await;
+                assert_eq!(peer.next().await.expect("an answer").close_code(), 1000);
+                assert_eq!(peer.next().await, None, "the relay ends its side too");
+            }
+        }
+        let gone = |stats: &signal_tokio::Stats| stats.peers == 1 && stats.subscriptions == 1;
+        if way.starts_with("end") {
+            // Without our socket being closed.
+            common::until(&relay, way, gone).await;
+        }
+        drop(peer);
+        common::until(&relay, way, gone).await;
+    }
+    witness.publish("t", 1).await;
+    assert_eq!(witness.next_json().await["clients"], 1);
+}
+
+#[tokio::test]
+async fn deadlines_are_kept_without_a_timer_for_each() {
+    let relay = common::relay(|config| config.core.ping_interval = Duration::from_secs(2));
+    let address = serve(&relay, 1);
+    let mut silent = Vec::new();
+    for _ in 0..20 {
+        silent.push(common::open_tcp(address).await);
+    }
+    let mut alive = common::open_tcp(address).await;
+    let answering = tokio::spawn(async move {
+        for _ in 0..2 {
+            assert_eq!(alive.next().await.expect("a ping").first_byte, PING);
+            alive.send_frame(PONG, b"").await;
+        }
+        alive
+    });
+    for peer in &mut silent {
+        assert_eq!(peer.next().await.expect("a ping").first_byte, PING);
+        assert_eq!(peer.next().await.expect("a close").close_code(), 4408);
+    }
+    let mut alive = answering.await.expect("who answers stays");
+    alive.subscribe("t").await;
+    alive.publish("t", 1).await;
+    let message = alive.next_answering_pings().await.expect("a message");
+    assert_eq!(message.json()["clients"], 1);
 }
