@@ -207,6 +207,7 @@ fn obstacle(scenario: &Scenario, declared: &Declared) -> Option<String> {
     let values = Values {
         topic: "",
         round: 0,
+        elapsed: 0,
         limits: &declared.limits,
         words: Cow::default(),
     };

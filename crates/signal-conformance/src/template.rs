@@ -9,6 +9,7 @@
 //! | `${pad_to:65536}` | as many `x` as make the whole that long; at most one, and not inside another |
 //! | `${hex:c1ff}` | bytes |
 //! | `${now}` | the server's time in seconds since 1970, also in sums |
+//! | `${elapsed}` | how many milliseconds the scenario has run, also in sums; no more of a budget can have come back |
 //! | `${alg}`, `${other_alg}` | the algorithm of the key for tokens, and the other one of `HS256` and `EdDSA` |
 //! | `${kid}` | `,"kid":"…"` if that key has a name, otherwise nothing |
 //! | `${aud}`, `${audience}` | `,"aud":"…"` if the server asks for an audience, otherwise nothing; that audience |
@@ -68,6 +69,8 @@ pub enum TemplateError {
 pub(crate) struct Values<'a> {
     pub(crate) topic: &'a str,
     pub(crate) round: u64,
+    /// Milliseconds since the scenario began.
+    pub(crate) elapsed: u64,
     pub(crate) limits: &'a BTreeMap<String, u64>,
     /// What stands for a text, by name; see [`WORDS`].
     pub(crate) words: Cow<'a, BTreeMap<String, String>>,
@@ -78,6 +81,7 @@ const WORDS: &[&str] = &[
     "t",
     "n",
     "now",
+    "elapsed",
     "alg",
     "other_alg",
     "kid",
@@ -202,6 +206,9 @@ impl Values<'_> {
         if factor == "n" {
             return Ok(self.round);
         }
+        if factor == "elapsed" {
+            return Ok(self.elapsed);
+        }
         if let Ok(number) = factor.parse() {
             return Ok(number);
         }
@@ -258,6 +265,7 @@ mod tests {
         Values {
             topic: "room",
             round: 7,
+            elapsed: 2_500,
             limits: &limits,
             words: Cow::Owned(BTreeMap::from([("now".to_owned(), "1000".to_owned())])),
         }
@@ -273,6 +281,7 @@ mod tests {
         assert_eq!(fill("${2*message_bytes_max+n-1}").unwrap(), "134");
         assert_eq!(fill("${message_bytes_max/3+1}").unwrap(), "22");
         assert_eq!(fill("${now}, ${now-60}").unwrap(), "1000, 940");
+        assert_eq!(fill("${1+20*elapsed/1000}").unwrap(), "51");
         assert_eq!(fill("${repeat:[:3}${hex:6869}").unwrap(), "[[[hi");
     }
 

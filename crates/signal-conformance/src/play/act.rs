@@ -97,10 +97,12 @@ impl Play<'_> {
                 at_least,
                 at_most,
             } => {
-                let values = self.values(round);
-                let range = values.amount(at_least)?..=values.amount(at_most)?;
                 for name in on {
-                    self.expect_some(name, &range).await?;
+                    let count = self.count(name).await?;
+                    // Not before: what has come until now may depend on how long it took.
+                    let values = self.values(round);
+                    let range = values.amount(at_least)?..=values.amount(at_most)?;
+                    super::expect::expect_in(name, count, &range)?;
                 }
                 Ok(())
             }

@@ -153,17 +153,12 @@ impl Play<'_> {
         Err(problem(expected, describe(&event)))
     }
 
-    /// Takes what has come until a fence passes.
-    pub(super) async fn expect_some(&mut self, name: &str, range: &RangeInclusive<u64>) -> Outcome {
+    /// Takes what has come until a fence passes, and says how much it was.
+    pub(super) async fn count(&mut self, name: &str) -> Outcome<u64> {
         self.settle(Some(name)).await?;
         self.fence(name).await?;
         let (client, _) = self.client(name)?;
-        let count = client.take_left_over() as u64;
-        if range.contains(&count) {
-            return Ok(());
-        }
-        let expected = format!("{name}: {} to {} messages", range.start(), range.end());
-        Err(problem(expected, count.to_string()))
+        Ok(client.take_left_over() as u64)
     }
 
     pub(super) async fn release(&mut self, name: &str, silent: bool) -> Outcome {
@@ -201,6 +196,14 @@ impl Play<'_> {
             Err(problem(expected, format!("{} {body:?}", response.status)))
         }
     }
+}
+
+pub(super) fn expect_in(name: &str, count: u64, range: &RangeInclusive<u64>) -> Outcome {
+    if range.contains(&count) {
+        return Ok(());
+    }
+    let expected = format!("{name}: {} to {} messages", range.start(), range.end());
+    Err(problem(expected, count.to_string()))
 }
 
 /// Who has sent how many of the messages that came to one client.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::client::{Client, Fence, Standing, describe};
 use crate::log::{Direction, Log, shorten};
@@ -43,6 +43,26 @@ impl From<BackendError> for Problem {
     }
 }
 
+/// When a scenario began, by the clock of the server and by ours: either may run ahead, as where a test moves time.
+struct Started {
+    instant: Instant,
+    unix_millis: u64,
+}
+
+impl Started {
+    fn now(backend: &dyn Backend) -> Self {
+        Self {
+            instant: Instant::now(),
+            unix_millis: backend.unix_now(),
+        }
+    }
+
+    fn millis_ago(&self, backend: &dyn Backend) -> u64 {
+        let ours = u64::try_from(self.instant.elapsed().as_millis()).unwrap_or(u64::MAX);
+        ours.max(backend.unix_now().saturating_sub(self.unix_millis))
+    }
+}
+
 /// One scenario in progress.
 pub(crate) struct Play<'a> {
     backend: &'a dyn Backend,
@@ -51,6 +71,7 @@ pub(crate) struct Play<'a> {
     issuer: Option<Issuer>,
     topic: String,
     patience: Duration,
+    started: Started,
     clients: BTreeMap<String, Client>,
     log: Log,
     /// Where it is: numbers of steps, outermost first, and rounds.
@@ -69,6 +90,7 @@ impl<'a> Play<'a> {
             issuer: declared.issuer,
             topic,
             patience,
+            started: Started::now(backend),
             clients: BTreeMap::new(),
             log: Log::default(),
             place: Vec::new(),
@@ -78,6 +100,7 @@ impl<'a> Play<'a> {
 
     pub(crate) async fn run(&mut self, scenario: &Scenario) -> Outcome {
         self.backend.begin(scenario).await?;
+        self.started = Started::now(self.backend);
         self.steps(&scenario.steps, 0).await?;
         self.place = vec!["end".to_owned()];
         self.step = "nothing may be left over".to_owned();
@@ -206,6 +229,7 @@ impl<'a> Play<'a> {
         Values {
             topic: &self.topic,
             round,
+            elapsed: self.started.millis_ago(self.backend),
             limits: &self.limits,
             words: Cow::Borrowed(&self.words),
         }

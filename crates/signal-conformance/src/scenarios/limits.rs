@@ -78,7 +78,8 @@ fn topics() -> Vec<Scenario> {
         .connect("a")
         .subscribe("a", &longest)
         .send("a", &publish(&longest, r#""data":1"#))
-        .expect("a", &published(&longest, r#""data":1"#, 1)),
+        .expect("a", &published(&longest, r#""data":1"#, 1))
+        .unsubscribe("a", &longest),
         limits(
             "limits.topic_over_limit",
             "L5 S7",
@@ -114,8 +115,10 @@ fn topics() -> Vec<Scenario> {
     ]
 }
 
-/// Numbers in ranges allow for a second of the budget's refill, which is more than a flood takes.
+/// A flood is more than its budget and a second's refill. Of that refill as much is allowed for as can have come back in the time
+/// that the flood has really taken, which on a busy machine may be seconds.
 fn budgets() -> Vec<Scenario> {
+    const DELIVERED_MAX: &str = "messages_burst+messages_per_second*elapsed/1000+5";
     let flood = |s: Scenario| {
         s.repeat("messages_burst+messages_per_second+50", |s| {
             s.publish("x", r#""n":${n}"#)
@@ -129,7 +132,7 @@ fn budgets() -> Vec<Scenario> {
             .connect("x")
             .then(flood)
             .expect_open("x")
-            .expect_some("a", "messages_burst-5", "messages_burst+messages_per_second"),
+            .expect_some("a", "messages_burst-5", DELIVERED_MAX),
         limits("limits.messages_of_others", "L2", "one peer's overdrawn budget affects no other")
             .when("messages_per_second+50<strikes_burst")
             .room("a b")
@@ -144,7 +147,7 @@ fn budgets() -> Vec<Scenario> {
             .room("a")
             .connect("x")
             .then(flood)
-            .expect_some("a", "messages_burst-5", "messages_burst+messages_per_second")
+            .expect_some("a", "messages_burst-5", DELIVERED_MAX)
             .advance("2000")
             .repeat("messages_per_second", |s| s.publish("x", r#""n":${n}"#))
             .repeat("messages_per_second", |s| s.expect_publish("a", r#""n":${n}"#, 1)),
@@ -159,7 +162,7 @@ fn budgets() -> Vec<Scenario> {
             .when("20<strikes_burst")
             .room("x")
             .repeat("pings_burst+pings_per_second+10", |s| s.judged_ping("x"))
-            .expect_some("x", "pings_burst-2", "pings_burst+pings_per_second")
+            .expect_some("x", "pings_burst-2", "pings_burst+pings_per_second*elapsed/1000+1")
             .publish("x", r#""data":1"#)
             .expect_publish("x", r#""data":1"#, 1),
         limits("limits.fan_out", "L2 L3", "deliveries past the budget of fan-out are dropped, whole publishes at a time")
@@ -170,7 +173,7 @@ fn budgets() -> Vec<Scenario> {
             .repeat("fan_out_burst+fan_out_per_second+4", |s| s.publish("x", r#""n":${n}"#))
             .expect_open("x")
             // Two deliveries each; the last one may overdraw.
-            .expect_some("a b", "fan_out_burst/2", "fan_out_burst/2+fan_out_per_second/2+2"),
+            .expect_some("a b", "fan_out_burst/2", "fan_out_burst/2+fan_out_per_second*elapsed/2000+2"),
         limits("limits.fan_out_overdraft", "L3", "a budget of fan-out smaller than the room does not silence it")
             .when("fan_out_burst<20")
             .room("a b c d e f g h i j k l m n o p q r s t")
@@ -180,25 +183,26 @@ fn budgets() -> Vec<Scenario> {
         limits("limits.strikes", "L4 C3", "past the budget of strikes the peer is refused with 4429")
             .room("a")
             .connect("x")
+            // Of one that sends for twenty seconds, too.
             .repeat(
-                "messages_burst+strikes_burst+5*messages_per_second+5*strikes_per_second+10",
+                "messages_burst+strikes_burst+20*messages_per_second+20*strikes_per_second+10",
                 |s| s.send("x", &publish("${t}-x", r#""n":${n}"#)),
             )
             .expect_refused_peer("x", 4429)
             .publish("a", r#""data":1"#)
             .expect_publish("a", r#""data":1"#, 1),
         limits("limits.slow_reader", "L6", "a subscriber that stops reading is ended, and no other")
-            .when("310<messages_burst")
-            .when("620<fan_out_burst")
+            .when("370<messages_burst")
+            .when("690<fan_out_burst")
             .room("a b")
             .connect("x c")
             .subscribe("x c", "${t}-slow")
             .pause("x")
-            .repeat(300, |s| {
+            .repeat(40, |s| {
                 let message = r#"{"type":"publish","topic":"${t}-slow","max":${outbound_bytes_max},"data":"${pad_to:message_bytes_max}"}"#;
-                s.send("c", message)
+                // It reads before it sends more: on a busy machine it would be a slow reader too.
+                s.repeat(8, |s| s.send("c", message)).expect_some("c", "8", "8")
             })
-            .expect_some("c", "300", "300")
             .await_publish("c", "${t}-slow", 1, |_, _| {})
             .publish("a", r#""data":1"#)
             .expect_publish("a b", r#""data":1"#, 2),

@@ -91,7 +91,8 @@ fn names() -> Vec<Scenario> {
         .needs([Private])
         .alone()
         .serves("__proto__", "__proto__")
-        .and_not(&["constructor", "${t}"]),
+        .and_not(&["constructor", "${t}"])
+        .unsubscribe("a", "__proto__"),
         access(
             "access.escapes",
             "A1 S7 G4",
@@ -237,7 +238,9 @@ impl Scenario {
     /// What `a` asks of these topics has no effect, while others use them.
     fn and_not(self, topics: &[&str]) -> Self {
         let list: Vec<_> = topics.iter().map(|topic| format!("\"{topic}\"")).collect();
-        let subscribe = format!(r#"{{"type":"subscribe","topics":[{}]}}"#, list.join(","));
+        let list = list.join(",");
+        let subscribe = format!(r#"{{"type":"subscribe","topics":[{list}]}}"#);
+        let unsubscribe = format!(r#"{{"type":"unsubscribe","topics":[{list}]}}"#);
         let each =
             |s: Self, act: fn(Self, &str) -> Self| topics.iter().fold(s, |s, topic| act(s, topic));
         self.connect("b")
@@ -258,6 +261,8 @@ impl Scenario {
                     s.expect("b", &published(topic, r#""data":"others""#, 1))
                 })
             })
+            // The next scenario may use them too, and a server need not have noticed by then that `b` has gone.
+            .send("b", &unsubscribe)
     }
 
     /// Expects a publish to `${t}-yes` that names its topic once.

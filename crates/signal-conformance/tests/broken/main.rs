@@ -171,6 +171,9 @@ async fn the_relay_at_a_socket_without_fault_passes_everything() {
     let server = socket::serve(None, WIDE).await;
     let mut options = RunOptions::default();
     options.concurrency = 8;
+    // For a machine with other work: all is to pass, so nothing is waited for in vain.
+    options.patience = std::time::Duration::from_secs(30);
+    options.deadline = std::time::Duration::from_secs(180);
     let report = Suite::all().run(&server, &options).await;
     assert!(report.passed(), "{}", report.to_text());
     for (_, id) in SOCKET_FAULTS {

@@ -90,7 +90,7 @@ impl Relay {
         let id = self.peers.keys().next_back().map_or(0, |last| last + 1);
         let now = self.now;
         let early = if self.has(Fault::ExpiryTooEarly) {
-            5_000
+            30_000
         } else {
             0
         };
