@@ -6,10 +6,8 @@ use http::header::HeaderName;
 use signal_conformance::{Backend, ConnectOptions, Connection, Event, Grant, UrlBackend};
 use tokio::time::sleep;
 
-use crate::server::Workerd;
+use crate::server::{PATIENCE, Workerd};
 
-/// How long to wait for what must come.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// How long nothing must come for, where no later message can show it.
 const SILENCE: Duration = Duration::from_millis(300);
 

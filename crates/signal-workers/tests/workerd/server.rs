@@ -14,7 +14,8 @@ use signal_workers::Settings;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-const START: Duration = Duration::from_secs(30);
+/// How long anything may take on a machine with other work.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 const HANDLES: &str = include_str!("handles.mjs");
 const CONTROL: &str = include_str!("control.mjs");
 const CONFIG: &str = include_str!("config.capnp");
@@ -189,10 +190,10 @@ impl Workerd {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        let waited = tokio::time::timeout(START, serves).await;
+        let waited = tokio::time::timeout(PATIENCE, serves).await;
         assert!(
             waited.is_ok(),
-            "workerd does not serve within {START:?}: {}",
+            "workerd does not serve within {PATIENCE:?}: {}",
             self.log()
         );
     }
@@ -237,17 +238,36 @@ pub(crate) async fn request(
     text.push_str("\r\n");
     stream.write_all(text.as_bytes()).await?;
     let mut answer = Vec::new();
-    let mut buffer = [0; 4096];
-    // After a refused upgrade the runtime keeps the connection; its answers are short and come at once.
-    while let Ok(read) =
-        tokio::time::timeout(Duration::from_millis(500), stream.read(&mut buffer)).await
-    {
-        match read? {
-            0 => break,
-            count => answer.extend(&buffer[..count]),
+    // After an upgrade, also a refused one, the runtime keeps the connection.
+    while !is_whole(method, &answer) {
+        let read = tokio::time::timeout(PATIENCE, stream.read_buf(&mut answer)).await;
+        if read.map_err(|_| std::io::ErrorKind::TimedOut)?? == 0 {
+            break;
         }
     }
     Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// Whether the answer to a request is complete: as long as its head says, or without a body.
+fn is_whole(method: &str, answer: &[u8]) -> bool {
+    let Some(end) = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n") else {
+        return false;
+    };
+    let (head, body) = answer.split_at(end + 4);
+    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
+    let status = head.split(' ').nth(1).unwrap_or_default();
+    if method == "HEAD" || ["101", "204", "304"].contains(&status) {
+        return true;
+    }
+    let mut lines = head.lines();
+    match lines.find_map(|line| line.strip_prefix("content-length: ")) {
+        Some(length) => length
+            .parse()
+            .is_ok_and(|length: usize| body.len() >= length),
+        None if head.contains("\r\ntransfer-encoding: chunked") => body.ends_with(b"0\r\n\r\n"),
+        // It ends with the connection.
+        None => false,
+    }
 }
 
 fn spawn(installed: &Installed, folder: &Path) -> Child {
