@@ -4,7 +4,7 @@ import { mkdirSync } from 'node:fs'
 import http from 'node:http'
 import path from 'node:path'
 import WebSocket from 'ws'
-import { openBrowser } from './lib/browser.js'
+import { openBrowser, PATIENCE } from './lib/browser.js'
 import { assert, assertEqual, check, onFinish, run, until } from './lib/checks.js'
 import { relayFromArguments } from './lib/relay.js'
 
@@ -23,6 +23,7 @@ await run(async () => {
   const browser = await openBrowser(options.chromium)
   const context = await browser.newContext({ viewport: { width: 1200, height: 900 } })
   const page = await context.newPage()
+  page.setDefaultTimeout(PATIENCE)
   const problems = []
   const asked = new Set()
   page.on('pageerror', (error) => problems.push(error.message))
@@ -83,7 +84,7 @@ await run(async () => {
     await relay.kill()
     await until(async () => (await text('#state')).startsWith('no answer'), async () => `"no answer", not ${await text('#state')}`)
   })
-}, { seconds: 60 + Number(options.seconds) })
+}, { seconds: 600 + Number(options.seconds) })
 
 async function connect(_, place) {
   const socket = new WebSocket(relay.url)

@@ -9,6 +9,9 @@ use crate::step::{Stop, cargo, command, run};
 use crate::tools::{Tools, install_packages, npm};
 use crate::workspace;
 
+/// How long `signal check` waits for what must come: all is to pass, on a machine with other work too.
+pub(crate) const PATIENT: &str = "--timeout=30s";
+
 pub(crate) fn build_signal(_: &Tools) -> Result<(), Stop> {
     run(&mut cargo([
         "build",
@@ -26,7 +29,7 @@ pub(crate) fn conformance(_: &Tools) -> Result<(), Stop> {
     let mut relay = Relay::start(&signal)?;
     run(&mut command(
         &signal,
-        ["check", &relay.url(), "--conformance", "--hostile"],
+        ["check", &relay.url(), "--conformance", "--hostile", PATIENT],
     ))?;
     relay.check_alive()?;
     // The one scenario of this level that waits, for two seconds.
@@ -45,7 +48,7 @@ pub(crate) fn conformance(_: &Tools) -> Result<(), Stop> {
 
 /// The suite with these arguments, against a relay that must outlive it.
 fn check(signal: &Path, relay: &Relay, arguments: &[&str]) -> Result<(), Stop> {
-    let mut check = command(signal, ["check", &relay.url(), "--conformance"]);
+    let mut check = command(signal, ["check", &relay.url(), "--conformance", PATIENT]);
     run(check.args(arguments))
 }
 
@@ -103,6 +106,7 @@ fn lifecycle(signal: &Path, key: &str) -> Result<(), Stop> {
             "check",
             &url,
             "--conformance",
+            PATIENT,
             "--level",
             "lifecycle",
             "--patient",

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::clients::PATIENT;
 use crate::relay::Relay;
 use crate::step::{Stop, command, output, run};
 use crate::tools::{Tools, install_packages};
@@ -90,7 +91,7 @@ pub(crate) fn conformance(tools: &Tools) -> Result<(), Stop> {
     let check = |variables: &str, options: &[&str]| {
         let listen = format!("127.0.0.1:{}", workspace::free_port()?);
         let mut relay = Relay::run(&mut workerd(tools, &listen, variables)?, listen)?;
-        let mut check = command(&signal, ["check", &relay.url(), "--conformance"]);
+        let mut check = command(&signal, ["check", &relay.url(), "--conformance", PATIENT]);
         run(check.args(options))?;
         relay.check_alive()
     };
@@ -165,7 +166,14 @@ pub(crate) fn wrangler(tools: &Tools) -> Result<(), Stop> {
         &variable,
     ]);
     let mut relay = Relay::run(&mut dev, format!("127.0.0.1:{port}"))?;
-    let stock = ["--conformance", "--level", "stock", "--token", &token];
+    let stock = [
+        "--conformance",
+        PATIENT,
+        "--level",
+        "stock",
+        "--token",
+        &token,
+    ];
     let check = |options: &[&str]| {
         run(command(clients::built_signal()?, ["check", &relay.url()]).args(options))
     };

@@ -15,10 +15,13 @@ const ARGUMENTS = [
   '--disable-features=WebRtcHideLocalIpsWithMdns',
 ]
 
+/** How long starting the browser and loading a page may take on a machine with other work, in milliseconds. */
+export const PATIENCE = 120_000
+
 export async function openBrowser(executablePath) {
   // Chromium has no sandbox for root.
   const sandbox = process.getuid?.() === 0 ? ['--no-sandbox'] : []
-  const browser = await chromium.launch({ executablePath, args: [...ARGUMENTS, ...sandbox] })
+  const browser = await chromium.launch({ executablePath, args: [...ARGUMENTS, ...sandbox], timeout: PATIENCE })
   onFinish(() => browser.close())
   return browser
 }
@@ -29,6 +32,7 @@ export class Tab {
 
   static async open(context, address) {
     const page = await context.newPage()
+    page.setDefaultTimeout(PATIENCE)
     const tab = new Tab(page)
     await page.addInitScript(rememberConnections)
     await page.goto(address)
