@@ -41,8 +41,10 @@ fn messages_are_sent_at_a_pace() {
     let mut plan = small(Scenario::Paced);
     plan.rate = 4_000.0;
     plan.publishers = 2;
+    plan.duration = Duration::from_secs(2);
     let report = sound(&plan);
-    // 1,000 messages in a second, whatever the server does: a fifth of that in the time measured, give or take its borders.
+    // 1,000 messages in a second, whatever the server does, give or take what a busy machine does late at the borders: up to
+    // half of the two seconds.
     let due = (report.seconds * 1_000.0) as u64;
     assert!(report.publishes.abs_diff(due) < due / 2, "{report:#?}");
 }
@@ -51,6 +53,7 @@ fn messages_are_sent_at_a_pace() {
 fn rooms_fill_up() {
     let mut plan = small(Scenario::Join);
     plan.threads = 2;
+    plan.duration = Duration::from_secs(1);
     let report = sound(&plan);
     // An announcement alone would be one message for each join.
     assert!(report.publishes > 20, "{report:#?}");
@@ -62,7 +65,10 @@ fn idle_connections_ping_and_answer_pings() {
     config.core.pings_per_second = 1_000;
     config.core.ping_interval = Duration::from_millis(100);
     let relay = RealRelay::with(config);
-    let report = load(relay.address, &small(Scenario::Idle));
+    let mut plan = small(Scenario::Idle);
+    // Time for ten pings to each, of which one must come; more than one is late on a busy machine.
+    plan.duration = Duration::from_secs(1);
+    let report = load(relay.address, &plan);
     assert!(report.is_sound(), "{report:#?}");
     assert_eq!(report.connections, 30);
     assert!(report.pings_answered >= 30, "{report:#?}");
@@ -73,6 +79,8 @@ fn visitors_come_and_go() {
     let mut plan = small(Scenario::Churn);
     plan.connections = 5;
     plan.threads = 2;
+    // A visit takes milliseconds; more where other work is done.
+    plan.duration = Duration::from_secs(1);
     let report = sound(&plan);
     assert!(report.deliveries > 5, "{report:#?}");
 }
@@ -102,7 +110,7 @@ fn a_server_that_drops_what_exceeds_its_rates_is_explained() {
     config.core.messages_burst = 10;
     let relay = RealRelay::with(config);
     let mut plan = small(Scenario::Fanout);
-    plan.timeout = Duration::from_millis(300);
+    plan.timeout = Duration::from_secs(2);
     let outcome = signal_bench::run(&Server::at(relay.address), &plan, &mut |_| {});
     // Dropped first, closed with 4429 later: both say which settings to raise.
     let said = match outcome {

@@ -143,7 +143,7 @@ fn a_server_elsewhere_is_left_alone() {
 #[test]
 fn a_relay_with_its_ordinary_rates_is_explained() {
     let relay = Relay::start(&["--messages-burst=10"]);
-    let ran = bench(&["--timeout", "300ms", &relay.url()]);
+    let ran = bench(&["--timeout", "2s", &relay.url()]);
     assert_eq!(ran.code(), Some(1), "{ran:?}");
     ran.says("signal serve --messages-per-second");
 }

@@ -259,18 +259,18 @@ fn what_is_no_http_is_told() {
 fn a_server_that_never_answers_runs_into_the_timeout() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("bound");
-    let ran = run(&["check", &url(address), "--timeout", "300ms"]);
+    let ran = run(&["check", &url(address), "--timeout", "1s"]);
     assert_eq!(ran.code(), Some(2), "{ran:?}");
-    ran.says("the server took the connection but gave no answer within 300 ms");
+    ran.says("the server took the connection but gave no answer within 1000 ms");
     drop(listener);
 }
 
 #[test]
 fn a_websocket_that_is_no_relay_is_told() {
     let silent = websocket(|_| Vec::new());
-    let ran = run(&["check", &url(silent), "--timeout", "300ms"]);
+    let ran = run(&["check", &url(silent), "--timeout", "1s"]);
     assert_eq!(ran.code(), Some(2), "{ran:?}");
-    ran.says(r#"the WebSocket opened, but {"type":"ping"} got no answer within 300 ms"#);
+    ran.says(r#"the WebSocket opened, but {"type":"ping"} got no answer within 1000 ms"#);
     ran.says("no y-webrtc signaling server");
 
     let greeting = websocket(|_| vec![Message::text("hello!")]);
@@ -290,9 +290,9 @@ fn clients_that_do_not_reach_each_other_are_told() {
         Some("ping") => vec![Message::text(r#"{"type":"pong"}"#)],
         _ => Vec::new(),
     });
-    let ran = run(&["check", &url(alone), "--timeout", "300ms"]);
+    let ran = run(&["check", &url(alone), "--timeout", "1s"]);
     assert_eq!(ran.code(), Some(2), "{ran:?}");
-    ran.says("publish: a message did not reach the other client within 300 ms");
+    ran.says("publish: a message did not reach the other client within 1000 ms");
     ran.says("do all connections reach the same process?");
 }
 
