@@ -231,28 +231,27 @@ impl<'m> Scanner<'m> {
         }
     }
 
-    /// Skips to the next quote, backslash or control character, eight bytes at a time.
+    /// Skips to the next quote, backslash or control character: 32 bytes at a time, then 8, then one.
     fn plain_characters(&mut self) {
-        const ONES: u64 = u64::MAX / 0xff;
-        const HIGHS: u64 = ONES << 7;
-        // A byte that is zero borrows from the one above it, so its high bit gets set and was not before.
-        let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
         let mut rest = self.rest();
-        while let Some((chunk, after)) = rest.split_first_chunk::<8>() {
-            let word = u64::from_le_bytes(*chunk);
-            let control = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-            let quote = zeros(word ^ (ONES * u64::from(b'"')));
-            let backslash = zeros(word ^ (ONES * u64::from(b'\\')));
-            let stop = control | quote | backslash;
-            if stop != 0 {
-                self.at += stop.trailing_zeros() as usize / 8;
+        while let Some((block, after)) = rest.split_first_chunk::<32>() {
+            let words = block.chunks_exact(8).filter_map(<[u8]>::first_chunk);
+            // All four at once, so that the compiler can use wide registers.
+            if words.fold(0, |found, word| found | stops(*word)) != 0 {
+                break;
+            }
+            rest = after;
+        }
+        while let Some((word, after)) = rest.split_first_chunk::<8>() {
+            let stops = stops(*word);
+            if stops != 0 {
+                self.at = self.text.len() - rest.len() + stops.trailing_zeros() as usize / 8;
                 return;
             }
-            self.at += 8;
             rest = after;
         }
         let is_plain = |byte: &&u8| !matches!(byte, b'"' | b'\\' | 0..0x20);
-        self.at += rest.iter().take_while(is_plain).count();
+        self.at = self.text.len() - rest.len() + rest.iter().take_while(is_plain).count();
     }
 
     /// What follows a backslash.
@@ -334,6 +333,20 @@ impl<'m> Scanner<'m> {
     fn rest(&self) -> &'m [u8] {
         self.text.as_bytes().get(self.at..).unwrap_or_default()
     }
+}
+
+/// The first of eight bytes that is a quote, a backslash or a control character gets its high bit set; bytes after it may, too.
+/// Zero if there is none.
+fn stops(bytes: [u8; 8]) -> u64 {
+    const ONES: u64 = u64::MAX / 0xff;
+    const HIGHS: u64 = ONES << 7;
+    let word = u64::from_le_bytes(bytes);
+    // A byte that is less than what is taken off borrows from the one above it, so its high bit gets set. With their second bit
+    // turned over, control characters stay below 0x20 and the quote, 0x22, becomes 0x20.
+    let controls_and_quotes = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
+    let backslashes = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
+    // What had its high bit set before is not ASCII.
+    (controls_and_quotes | backslashes) & !word & HIGHS
 }
 
 #[derive(Clone, Copy, Eq, PartialEq)]

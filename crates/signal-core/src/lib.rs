@@ -13,6 +13,7 @@ extern crate alloc;
 
 mod bucket;
 mod close;
+mod encoding;
 mod grant;
 mod instant;
 mod json;
@@ -28,6 +29,7 @@ mod sorted_set;
 mod topics;
 
 pub use close::CloseReason;
+pub use encoding::Encoding;
 pub use grant::{Grant, TopicPattern, TopicSet};
 pub use instant::Instant;
 pub use limits::{LimitError, Limits};

@@ -1,10 +1,10 @@
 use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt::Write as _;
+use core::iter;
 use core::ops::Range;
 
-use crate::Message;
+use crate::{Encoding, Message};
 
 /// A publish that has passed all checks, still as its peer wrote it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -19,11 +19,17 @@ impl Publish<'_> {
         &self.topic
     }
 
-    /// The message for the subscribers, `clients` of them.
-    ///
-    /// Names and values are those of the publisher, unchanged; `clients` is put last.
+    /// What the subscribers get, `clients` of them.
+    pub fn encoding(&self, clients: usize) -> Encoding<'_> {
+        Encoding::new(&self.body, clients)
+    }
+
+    /// The [`encoding`](Self::encoding), written.
     pub fn encode(&self, clients: usize) -> Message {
-        self.body.encode(clients)
+        let encoding = self.encoding(clients);
+        let mut text = String::with_capacity(encoding.len());
+        encoding.for_each_slice(|slice| text.push_str(slice));
+        text.into()
     }
 }
 
@@ -37,29 +43,14 @@ pub(crate) struct Body<'m> {
 }
 
 impl Body<'_> {
-    fn encode(&self, clients: usize) -> Message {
-        const CLIENTS_BYTES_MAX: usize = r#"{,"clients":18446744073709551615}"#.len();
-        let mut text = String::with_capacity(self.inside.len() + CLIENTS_BYTES_MAX);
-        text.push('{');
-        let mut kept_from = 0;
-        for cut in &self.cuts {
-            push_members(&mut text, self.inside.get(kept_from..cut.start));
-            kept_from = cut.end;
-        }
-        push_members(&mut text, self.inside.get(kept_from..));
-        // Writing to a String cannot fail.
-        let _ = write!(text, "\"clients\":{clients}}}");
-        text.into()
-    }
-}
-
-/// Appends the members in `slice`, which begins and ends with commas and white space that belonged to its neighbours.
-fn push_members(text: &mut String, slice: Option<&str>) {
-    let members = slice
-        .unwrap_or_default()
-        .trim_matches([' ', '\t', '\n', '\r', ',']);
-    if !members.is_empty() {
-        text.push_str(members);
-        text.push(',');
+    /// The members to relay, in slices without the commas and the white space around them.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = &str> {
+        let starts = iter::once(0).chain(self.cuts.iter().map(|cut| cut.end));
+        let ends = self.cuts.iter().map(|cut| cut.start);
+        let slices = starts.zip(ends.chain([self.inside.len()]));
+        slices
+            .filter_map(|(start, end)| self.inside.get(start..end))
+            .map(|slice| slice.trim_matches([' ', '\t', '\n', '\r', ',']))
+            .filter(|slice| !slice.is_empty())
     }
 }

@@ -144,6 +144,27 @@ fn repeats(text: &str) -> Vec<usize> {
         .to_vec()
 }
 
+#[test]
+fn a_character_means_the_same_wherever_it_stands_in_a_string() {
+    for character in '\0'..='\u{ff}' {
+        // The parser reads strings in blocks of 32 bytes, then of 8.
+        for (before, after) in (0..40).flat_map(|before| [(before, 0), (before, 40)]) {
+            let text = format!(
+                "{{\"data\":\"{:~<before$}{character}{:é<after$}\"}}",
+                "", ""
+            );
+            let is_json = serde_json::from_str::<&RawValue>(&text).is_ok();
+            let (_, outcome) = Still::new().send_at(0, CAT, &text);
+            let expected = if is_json {
+                Ignored::Meaningless
+            } else {
+                Ignored::NotJson
+            };
+            assert_eq!(outcome, Outcome::Ignored(expected), "{text:?}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(3_000))]
 

@@ -3,8 +3,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
+use signal_core::Encoding;
 
-use crate::frame::{self, Opcode};
+use crate::frame;
 
 /// A batch is sealed at this many bytes at the latest; one that long gains nothing by growing.
 const BYTES_MAX: usize = 256 * 1024;
@@ -26,23 +27,22 @@ enum State {
 
 impl Batch {
     /// A batch of one message.
-    pub(crate) fn new(payload: &[u8]) -> Self {
-        let mut bytes = BytesMut::with_capacity(payload.len() + frame::HEADER_BYTES_MAX);
-        frame::put(&mut bytes, Opcode::Text, payload);
+    pub(crate) fn new(publish: &Encoding<'_>) -> Self {
+        let bytes = frame::encode_publish(publish);
         let state = Mutex::new(State::Open { bytes, frames: 1 });
         Self { state }
     }
 
     /// Adds a message. False if nothing can be added any more, or not this many bytes and frames.
-    pub(crate) fn add(&self, payload: &[u8], bytes_max: usize, frames_max: usize) -> bool {
+    pub(crate) fn add(&self, publish: &Encoding<'_>, bytes_max: usize, frames_max: usize) -> bool {
         let State::Open { bytes, frames } = &mut *self.lock() else {
             return false;
         };
-        let more = payload.len() + frame::HEADER_BYTES_MAX;
+        let more = frame::encoded_len(publish.len());
         if bytes.len() + more > bytes_max.min(BYTES_MAX) || *frames >= frames_max {
             return false;
         }
-        frame::put(bytes, Opcode::Text, payload);
+        frame::put_publish(bytes, publish);
         *frames += 1;
         true
     }
@@ -74,23 +74,52 @@ impl Batch {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use signal_core::{Grant, Instant, Limits, Peer, Publish, Request};
+
     use super::*;
+    use crate::frame::Opcode;
+
+    const ONE: &str = r#"{"type":"publish","topic":"t","data":1}"#;
+    const TWO: &str = r#"{"type":"publish","clients":7,"topic":"t","data":22}"#;
+
+    fn publish(text: &str) -> Publish<'_> {
+        let limits = Arc::new(Limits::default());
+        let request = Peer::new(limits, Grant::open(), Instant::ZERO).receive(Instant::ZERO, text);
+        let Ok(Request::Publish(publish)) = request else {
+            panic!("{text} is {request:?}");
+        };
+        publish
+    }
 
     #[test]
     fn messages_are_added_until_it_is_sealed() {
-        let batch = Batch::new(b"one");
-        assert!(batch.add(b"two", 100, 3));
-        assert_eq!(&batch.seal()[..], b"\x81\x03one\x81\x03two");
-        assert!(!batch.add(b"three", 100, 3));
-        assert_eq!(&batch.seal()[..], b"\x81\x03one\x81\x03two");
+        let (one, two) = (publish(ONE), publish(TWO));
+        let expected = [
+            r#"{"type":"publish","topic":"t","data":1,"clients":2}"#,
+            r#"{"type":"publish","topic":"t","data":22,"clients":103}"#,
+        ]
+        .map(|text| frame::encode(Opcode::Text, text.as_bytes()))
+        .concat();
+
+        let batch = Batch::new(&one.encoding(2));
+        assert!(batch.add(&two.encoding(103), 200, 3));
+        assert_eq!(batch.seal(), expected);
+        assert!(!batch.add(&one.encoding(2), 200, 3));
+        assert_eq!(batch.seal(), expected);
     }
 
     #[test]
     fn it_takes_so_many_bytes_and_frames_and_no_more() {
-        let batch = Batch::new(b"one");
-        assert!(!batch.add(&[b'x'; 100], 100, 3));
-        assert!(batch.add(b"two", 100, 2));
-        assert!(!batch.add(b"three", 100, 2));
-        assert_eq!(batch.len(), 10);
+        let one = publish(ONE);
+        let one = one.encoding(2);
+        let frame_bytes = frame::encoded_len(one.len());
+
+        let batch = Batch::new(&one);
+        assert!(!batch.add(&one, 2 * frame_bytes - 1, 3));
+        assert!(batch.add(&one, 2 * frame_bytes, 2));
+        assert!(!batch.add(&one, 4 * frame_bytes, 2));
+        assert_eq!(batch.len(), 2 * frame_bytes);
     }
 }

@@ -8,6 +8,7 @@
 mod decoder;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use signal_core::Encoding;
 
 pub(crate) use decoder::Decoder;
 
@@ -78,15 +79,33 @@ pub(crate) enum FrameError {
 
 /// Encodes one unfragmented, unmasked server frame.
 pub(crate) fn encode(opcode: Opcode, payload: &[u8]) -> Bytes {
-    let mut frame = BytesMut::with_capacity(payload.len() + HEADER_BYTES_MAX);
+    let mut frame = BytesMut::with_capacity(encoded_len(payload.len()));
     put(&mut frame, opcode, payload);
     frame.freeze()
 }
 
 /// Encodes one behind others.
-pub(crate) fn put(frames: &mut BytesMut, opcode: Opcode, payload: &[u8]) {
+fn put(frames: &mut BytesMut, opcode: Opcode, payload: &[u8]) {
+    put_header(frames, opcode, payload.len());
+    frames.put_slice(payload);
+}
+
+/// Encodes a publish as a text frame.
+pub(crate) fn encode_publish(publish: &Encoding<'_>) -> BytesMut {
+    let mut frame = BytesMut::with_capacity(encoded_len(publish.len()));
+    put_publish(&mut frame, publish);
+    frame
+}
+
+/// Encodes a publish as a text frame behind others.
+pub(crate) fn put_publish(frames: &mut BytesMut, publish: &Encoding<'_>) {
+    put_header(frames, Opcode::Text, publish.len());
+    publish.for_each_slice(|slice| frames.put_slice(slice.as_bytes()));
+}
+
+fn put_header(frames: &mut BytesMut, opcode: Opcode, payload_bytes: usize) {
     frames.put_u8(0x80 | opcode.bits());
-    match payload.len() {
+    match payload_bytes {
         length @ 0..=125 => frames.put_u8(length as u8),
         length @ 126..=0xffff => {
             frames.put_u8(126);
@@ -97,7 +116,6 @@ pub(crate) fn put(frames: &mut BytesMut, opcode: Opcode, payload: &[u8]) {
             frames.put_u64(length as u64);
         }
     }
-    frames.put_slice(payload);
 }
 
 /// How long a server frame of so much payload is.

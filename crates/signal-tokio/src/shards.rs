@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use signal_core::{CloseReason, Message, PeerId, Publish, Sink, Topics};
+use signal_core::{Encoding, PeerId, Publish, Topics};
 
 use crate::batch::Batch;
-use crate::frame::{self, Opcode};
+use crate::frame;
 use crate::queue::{Outbound, Pushed, QueueLimits};
 use crate::stats::{SentType, Stats, Traffic};
 
@@ -115,9 +115,12 @@ impl Shards {
             limits: self.limits,
             sent: Traffic::default(),
         };
-        let receivers = shard.topics.publish(publish, &mut fan_out);
+        let to = shard.topics.subscribers(publish.topic());
+        if !to.is_empty() {
+            fan_out.send(to, &publish.encoding(to.len()));
+        }
         shard.sent += fan_out.sent;
-        receivers
+        to.len()
     }
 
     pub(crate) fn fill(&self, stats: &mut Stats) {
@@ -156,7 +159,7 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Frames a message once and puts the same bytes into every receiver's queue.
+/// Frames a publish once and puts the same bytes into every receiver's queue.
 struct FanOut<'a> {
     topic: &'a str,
     open: &'a mut Vec<OpenBatch>,
@@ -166,8 +169,19 @@ struct FanOut<'a> {
 }
 
 impl FanOut<'_> {
+    fn send(&mut self, to: &[PeerId], publish: &Encoding<'_>) {
+        // The connections of one relay are mostly of one kind.
+        let first = to.first().and_then(|peer| self.members.get(peer));
+        let takes_batches = first.is_some_and(|member| member.takes_batches);
+        if to.len() < BATCHED_RECEIVERS_MIN || !takes_batches {
+            self.push(to, publish);
+        } else if let Err(place) = self.add(to, publish) {
+            self.start(place, to, publish);
+        }
+    }
+
     /// Adds a message to the topic's open batch, if there is one. The place of what was its batch otherwise.
-    fn add(&mut self, to: &[PeerId], payload: &[u8]) -> Result<(), Option<usize>> {
+    fn add(&mut self, to: &[PeerId], publish: &Encoding<'_>) -> Result<(), Option<usize>> {
         let QueueLimits {
             bytes_max,
             frames_max,
@@ -175,21 +189,21 @@ impl FanOut<'_> {
         let place = self.open.iter().position(|open| *open.topic == *self.topic);
         let place = place.ok_or(None)?;
         let batch = self.open[place].batch.upgrade();
-        if !batch.is_some_and(|batch| batch.add(payload, bytes_max / 2, frames_max / 2)) {
+        if !batch.is_some_and(|batch| batch.add(publish, bytes_max / 2, frames_max / 2)) {
             return Err(Some(place));
         }
         let others = std::mem::take(&mut self.open[place].others);
-        self.count(to.len() - others.len(), payload.len());
+        self.count(to.len() - others.len(), publish.len());
         if !others.is_empty() {
-            self.push(&others, payload);
+            self.push(&others, publish);
         }
         self.open[place].others = others;
         Ok(())
     }
 
     /// Puts a new batch into the queues that are empty, and a frame into the others.
-    fn start(&mut self, place: Option<usize>, to: &[PeerId], payload: &[u8]) {
-        let batch = Arc::new(Batch::new(payload));
+    fn start(&mut self, place: Option<usize>, to: &[PeerId], publish: &Encoding<'_>) {
+        let batch = Arc::new(Batch::new(publish));
         let mut others = Vec::new();
         for peer in to {
             let Some(member) = self.members.get(peer) else {
@@ -199,9 +213,9 @@ impl FanOut<'_> {
                 others.push(*peer);
             }
         }
-        self.count(to.len() - others.len(), payload.len());
+        self.count(to.len() - others.len(), publish.len());
         if !others.is_empty() {
-            self.push(&others, payload);
+            self.push(&others, publish);
         }
         // With most of them elsewhere it would save little.
         let is_open = others.len() <= to.len() / 2;
@@ -226,8 +240,8 @@ impl FanOut<'_> {
     }
 
     /// Puts a frame into each queue.
-    fn push(&mut self, to: &[PeerId], payload: &[u8]) {
-        let frame = frame::encode(Opcode::Text, payload);
+    fn push(&mut self, to: &[PeerId], publish: &Encoding<'_>) {
+        let frame = frame::encode_publish(publish).freeze();
         let mut queued = 0;
         for peer in to {
             let Some(member) = self.members.get(peer) else {
@@ -239,7 +253,7 @@ impl FanOut<'_> {
                 Pushed::Overflowed | Pushed::Closed => {}
             }
         }
-        self.count(queued, payload.len());
+        self.count(queued, publish.len());
     }
 
     fn count(&mut self, queued: usize, payload_bytes: usize) {
@@ -249,24 +263,6 @@ impl FanOut<'_> {
             bytes: (queued * frame_bytes) as u64,
         };
     }
-}
-
-impl Sink for FanOut<'_> {
-    fn send(&mut self, to: &[PeerId], message: &Message) {
-        let payload = message.as_bytes();
-        // The connections of one relay are mostly of one kind.
-        let first = to.first().and_then(|peer| self.members.get(peer));
-        let takes_batches = first.is_some_and(|member| member.takes_batches);
-        if to.len() < BATCHED_RECEIVERS_MIN || !takes_batches {
-            self.push(to, payload);
-        } else if let Err(place) = self.add(to, payload) {
-            self.start(place, to, payload);
-        }
-    }
-
-    // Pings and closes are the business of the task that owns the socket; `Topics` asks for neither.
-    fn ping(&mut self, _to: PeerId) {}
-    fn close(&mut self, _peer: PeerId, _reason: CloseReason) {}
 }
 
 /// Hashes peer numbers, which we give out ourselves, with one multiplication.

@@ -1,0 +1,61 @@
+use crate::publish::Body;
+
+/// The most digits a number of subscribers can have.
+const DIGITS_MAX: usize = usize::MAX.ilog10() as usize + 1;
+
+/// What the subscribers of a topic get of a publish, not yet written anywhere.
+///
+/// Names and values are those of the publisher, unchanged; `clients` is put last. The length is known before anything is
+/// written, so a host puts the text straight into the buffer that it sends, behind a header that tells the length.
+#[derive(Clone, Copy, Debug)]
+pub struct Encoding<'p> {
+    body: &'p Body<'p>,
+    clients: usize,
+    len: usize,
+}
+
+impl<'p> Encoding<'p> {
+    pub(crate) fn new(body: &'p Body<'p>, clients: usize) -> Self {
+        let mut len = 0;
+        for_each_slice(body, clients, |slice| len += slice.len());
+        Self { body, clients, len }
+    }
+
+    /// How many bytes it takes.
+    #[expect(clippy::len_without_is_empty, reason = "it never is")]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Hands out the text from its beginning to its end, slice by slice.
+    pub fn for_each_slice(&self, each: impl FnMut(&str)) {
+        for_each_slice(self.body, self.clients, each);
+    }
+}
+
+fn for_each_slice(body: &Body<'_>, clients: usize, mut each: impl FnMut(&str)) {
+    each("{");
+    for members in body.kept() {
+        each(members);
+        each(",");
+    }
+    each("\"clients\":");
+    each(decimal(clients, &mut [0; DIGITS_MAX]));
+    each("}");
+}
+
+/// Writes a number as JSON does.
+fn decimal(mut number: usize, digits: &mut [u8; DIGITS_MAX]) -> &str {
+    let mut count = 0;
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+        count += 1;
+        if number == 0 {
+            break;
+        }
+    }
+    let written = digits.get(DIGITS_MAX - count..).unwrap_or_default();
+    // Digits are ASCII.
+    core::str::from_utf8(written).unwrap_or_default()
+}
