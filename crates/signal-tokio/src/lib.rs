@@ -17,6 +17,10 @@ mod drain;
 mod frame;
 mod gate;
 mod http1;
+#[cfg_attr(
+    not(unix),
+    expect(dead_code, reason = "only a reactor reads what is put in")
+)]
 mod mailbox;
 mod messages;
 #[cfg(feature = "metrics")]

@@ -141,10 +141,12 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Socket<Io> {
     }
 
     /// Writes what is queued, for a connection that has left it to its reactor. False if the connection needs a turn for it.
+    #[cfg(unix)]
     pub(crate) fn write_listed(&mut self, cx: &mut Context<'_>) -> bool {
         matches!(self.write_queued(cx), Poll::Ready(Ok(())))
     }
 
+    #[cfg(unix)]
     pub(crate) fn io_mut(&mut self) -> &mut Io {
         &mut self.io
     }

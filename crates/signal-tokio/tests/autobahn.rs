@@ -57,7 +57,7 @@ fn check_cases(serve: impl FnOnce() -> SocketAddr) {
         .arg(&out)
         .arg(format!("ws://{address}"))
         .output()
-        .unwrap_or_else(|error| panic!("cannot run {}: {error}", kosoku.display()));
+        .unwrap_or_else(|error| panic!("cannot run {}: {error}", Path::new(&kosoku).display()));
     let fresh = read_report(&out.join("index.json")).unwrap_or_else(|| {
         panic!(
             "kosoku wrote no report: {}",
