@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-#[cfg(unix)]
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -10,6 +9,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::Handle;
 
 use crate::Relay;
+use crate::mailbox::Mailbox;
 #[cfg(unix)]
 use crate::reactor::Reactor;
 use crate::serve::{self, Transport};
@@ -127,19 +127,14 @@ impl Relay {
 }
 
 /// Serves a listener on this thread.
-async fn serve_here(
-    relay: Relay,
-    listener: TcpListener,
-    mut transport: Transport,
-) -> io::Result<()> {
+async fn serve_here(relay: Relay, listener: TcpListener, transport: Transport) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    // One that speaks TLS has tasks for its connections, because the TLS library reads and writes as one.
-    #[cfg(unix)]
-    if let Transport::Plain(connections) = &mut transport {
-        let (reactor, mailbox) = Reactor::new(Arc::clone(&relay.shared))?;
-        *connections = Some(mailbox);
-        drop(tokio::spawn(reactor.run()));
-    }
+    let transport = match transport {
+        Transport::Plain(_) => Transport::Plain(start_reactor(&relay)?),
+        // Its connections are tasks, because the TLS library reads and writes as one.
+        #[cfg(feature = "tls")]
+        Transport::Tls(acceptor) => Transport::Tls(acceptor),
+    };
     // Not as the runtime's main future: waking that costs a system call each time.
     let accept = tokio::spawn(async move {
         serve::serve(&relay.shared, listener, transport).await;
@@ -147,6 +142,19 @@ async fn serve_here(
     // A panic has told of itself, and ends the thread.
     let _ = accept.await;
     Ok(())
+}
+
+/// Starts what drives the connections of this thread, where the system can have one epoll within another.
+#[cfg(unix)]
+fn start_reactor(relay: &Relay) -> io::Result<Option<Arc<Mailbox>>> {
+    let (reactor, mailbox) = Reactor::new(Arc::clone(&relay.shared))?;
+    drop(tokio::spawn(reactor.run()));
+    Ok(Some(mailbox))
+}
+
+#[cfg(not(unix))]
+fn start_reactor(_relay: &Relay) -> io::Result<Option<Arc<Mailbox>>> {
+    Ok(None)
 }
 
 /// As many listeners on one address; at least one.
