@@ -303,7 +303,7 @@ mod tests {
     fn a_connection_stays_small() {
         let bytes = size_of::<Connection>();
         assert!(
-            bytes <= 480,
+            bytes <= 256,
             "a connection has grown to {bytes} bytes; each costs this much while it is idle"
         );
     }
