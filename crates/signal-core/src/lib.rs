@@ -40,7 +40,7 @@ pub use request::{Ignored, Request};
 pub use room::{Outcome, Room};
 pub use sink::{Output, PeerId, Sink};
 pub use snapshot::{PeerSnapshot, RestoreError};
-pub use topics::Topics;
+pub use topics::{Subscriber, Topics};
 
 #[doc = include_str!("../PROTOCOL.md")]
 pub mod protocol {}

@@ -269,7 +269,7 @@ impl Peer {
                 skipped += 1;
                 return;
             };
-            let Err(place) = state.topics.place_of(&*topic) else {
+            let Err(place) = state.place_of(&topic) else {
                 return;
             };
             if state.topics.len() >= limits.topics_per_peer_max as usize {
@@ -286,7 +286,7 @@ impl Peer {
         let mut topics: Vec<Cow<'m, str>> = Vec::new();
         names.for_each(|topic| {
             let Some(topic) = topic else { return };
-            let Ok(place) = self.state.topics.place_of(&*topic) else {
+            let Ok(place) = self.state.place_of(&topic) else {
                 return;
             };
             self.state.topics.remove(place);
@@ -313,6 +313,12 @@ impl Peer {
     fn clamp(&mut self, now: Instant) -> Instant {
         self.state.latest = self.state.latest.max(now);
         self.state.latest
+    }
+}
+
+impl State {
+    fn place_of(&self, topic: &str) -> Result<usize, usize> {
+        self.topics.binary_search_by(|known| (**known).cmp(topic))
     }
 }
 

@@ -1,5 +1,4 @@
 use alloc::vec::Vec;
-use core::borrow::Borrow;
 use core::fmt;
 use core::mem;
 use core::ops::Deref;
@@ -29,16 +28,7 @@ impl<T> SortedSet<T> {
         Some(Self::Many(items))
     }
 
-    /// Where the item is, or else where it belongs.
-    pub(crate) fn place_of<Q>(&self, item: &Q) -> Result<usize, usize>
-    where
-        T: Borrow<Q>,
-        Q: Ord + ?Sized,
-    {
-        self.binary_search_by(|known| known.borrow().cmp(item))
-    }
-
-    /// Adds an item where [`place_of`](Self::place_of) has said that it belongs.
+    /// Adds an item where a binary search has said that it belongs.
     pub(crate) fn insert(&mut self, place: usize, item: T) {
         *self = match mem::take(self) {
             Self::One(known) if place == 0 => Self::Many(Vec::from([item, known])),
@@ -51,7 +41,7 @@ impl<T> SortedSet<T> {
         };
     }
 
-    /// Removes the item that [`place_of`](Self::place_of) has found here.
+    /// Removes the item that a binary search has found here.
     pub(crate) fn remove(&mut self, place: usize) {
         match self {
             Self::One(_) => *self = Self::default(),
@@ -106,7 +96,7 @@ mod tests {
             let (mut set, mut tree) = (SortedSet::default(), BTreeSet::new());
             for step in 0..6 {
                 let item = ways / ITEMS.pow(step) % ITEMS;
-                match set.place_of(&item) {
+                match set.binary_search(&item) {
                     Ok(place) => {
                         set.remove(place);
                         assert!(tree.remove(&item));

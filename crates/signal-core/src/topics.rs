@@ -8,13 +8,26 @@ use crate::{Message, PeerId, Publish, Sink};
 ///
 /// A server with many threads keeps one `Topics` for each shard of topics behind a lock; a [`Room`](crate::Room) owns one.
 /// Subscribers are kept and served in the order of their [`PeerId`], so equal states act alike however they came about.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Topics {
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Topics<S = PeerId> {
     /// No topic is without subscribers.
-    subscribers: BTreeMap<Box<str>, SortedSet<PeerId>>,
+    subscribers: BTreeMap<Box<str>, SortedSet<S>>,
 }
 
-impl Topics {
+/// What [`Topics`] keep of a subscriber: a [`PeerId`], or that and the way to the peer, so that a host need not look it up for
+/// each message.
+pub trait Subscriber {
+    /// Who it is; always the same, and the only thing that subscribers are told apart by.
+    fn peer(&self) -> PeerId;
+}
+
+impl Subscriber for PeerId {
+    fn peer(&self) -> PeerId {
+        *self
+    }
+}
+
+impl<S: Subscriber> Topics<S> {
     /// No topics yet.
     pub const fn new() -> Self {
         Self {
@@ -22,34 +35,61 @@ impl Topics {
         }
     }
 
-    /// Adds `peer` to `topic`. False if it was there already.
-    pub fn subscribe(&mut self, peer: PeerId, topic: &str) -> bool {
-        let Some(peers) = self.subscribers.get_mut(topic) else {
-            self.subscribers.insert(topic.into(), SortedSet::One(peer));
+    /// Adds a subscriber to `topic`. False if its peer was there already.
+    pub fn subscribe(&mut self, subscriber: S, topic: &str) -> bool {
+        let Some(subscribers) = self.subscribers.get_mut(topic) else {
+            self.subscribers
+                .insert(topic.into(), SortedSet::One(subscriber));
             return true;
         };
-        let Err(place) = peers.place_of(&peer) else {
+        let Err(place) = subscribers.binary_search_by_key(&subscriber.peer(), S::peer) else {
             return false;
         };
-        peers.insert(place, peer);
+        subscribers.insert(place, subscriber);
         true
     }
 
     /// Removes `peer` from `topic`. False if it was not there.
     pub fn unsubscribe(&mut self, peer: PeerId, topic: &str) -> bool {
-        let Some(peers) = self.subscribers.get_mut(topic) else {
+        let Some(subscribers) = self.subscribers.get_mut(topic) else {
             return false;
         };
-        let Ok(place) = peers.place_of(&peer) else {
+        let Ok(place) = subscribers.binary_search_by_key(&peer, S::peer) else {
             return false;
         };
-        peers.remove(place);
-        if peers.is_empty() {
+        subscribers.remove(place);
+        if subscribers.is_empty() {
             self.subscribers.remove(topic);
         }
         true
     }
 
+    /// The subscribers of `topic`, sorted.
+    pub fn subscribers(&self, topic: &str) -> &[S] {
+        self.subscribers
+            .get(topic)
+            .map_or(&[], |subscribers| subscribers)
+    }
+
+    /// All topics with their subscribers, sorted by topic.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[S])> {
+        self.subscribers
+            .iter()
+            .map(|(topic, subscribers)| (&**topic, &**subscribers))
+    }
+
+    /// How many topics have subscribers.
+    pub fn len(&self) -> usize {
+        self.subscribers.len()
+    }
+
+    /// Whether no topic has subscribers.
+    pub fn is_empty(&self) -> bool {
+        self.subscribers.is_empty()
+    }
+}
+
+impl Topics {
     /// Sends a publish to all subscribers of its topic, the publisher included if it is one, and returns how many they are.
     ///
     /// The message is encoded once and nothing is copied for a receiver.
@@ -61,26 +101,10 @@ impl Topics {
         }
         to.len()
     }
+}
 
-    /// The subscribers of `topic`, sorted.
-    pub fn subscribers(&self, topic: &str) -> &[PeerId] {
-        self.subscribers.get(topic).map_or(&[], |peers| peers)
-    }
-
-    /// All topics with their subscribers, sorted by topic.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &[PeerId])> {
-        self.subscribers
-            .iter()
-            .map(|(topic, peers)| (&**topic, &**peers))
-    }
-
-    /// How many topics have subscribers.
-    pub fn len(&self) -> usize {
-        self.subscribers.len()
-    }
-
-    /// Whether no topic has subscribers.
-    pub fn is_empty(&self) -> bool {
-        self.subscribers.is_empty()
+impl<S: Subscriber> Default for Topics<S> {
+    fn default() -> Self {
+        Self::new()
     }
 }

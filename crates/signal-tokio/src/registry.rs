@@ -1,13 +1,12 @@
 //! All connections, for those who must reach every one.
 
 use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use signal_core::PeerId;
 
 use crate::queue::{Load, Outbound};
-use crate::shards::PeerHasher;
 use crate::stats::Stats;
 
 const SHARDS: usize = 16;
@@ -51,6 +50,28 @@ impl Registry {
 
     fn shard(&self, peer: PeerId) -> MutexGuard<'_, Queues> {
         lock(&self.shards[peer.as_u64() as usize % SHARDS])
+    }
+}
+
+/// Hashes peer numbers, which we give out ourselves, with one multiplication.
+#[derive(Debug, Default)]
+struct PeerHasher(u64);
+
+impl Hasher for PeerHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64((*byte).into());
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // 2^64 divided by the golden ratio spreads consecutive numbers over the high bits; the map looks at both ends.
+        let mixed = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ mixed >> 32;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 

@@ -1,10 +1,9 @@
 //! Who listens to what, and where their frames go, in shards by topic.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use signal_core::{Encoding, PeerId, Publish, Topics};
+use signal_core::{Encoding, PeerId, Publish, Subscriber, Topics};
 
 use crate::batch::Batch;
 use crate::frame;
@@ -34,8 +33,7 @@ pub(crate) struct Shards {
 
 #[derive(Debug, Default)]
 struct Shard {
-    topics: Topics,
-    members: HashMap<PeerId, Member, BuildHasherDefault<PeerHasher>>,
+    topics: Topics<Member>,
     /// How many peers the topics have, each counted as often as it is subscribed.
     subscriptions: u64,
     /// Publishes queued for subscribers.
@@ -51,17 +49,20 @@ struct OpenBatch {
     /// The queues keep it for as long as it waits.
     batch: Weak<Batch>,
     /// Subscribers in whose queues something else was; they get frames.
-    others: Vec<PeerId>,
+    others: Vec<Arc<Outbound>>,
 }
 
-/// A peer with topics in a shard.
+/// A peer in a topic.
 #[derive(Debug)]
 struct Member {
+    peer: PeerId,
     queue: Arc<Outbound>,
-    /// How many topics of this shard it is in; the entry goes with the last.
-    topics: u32,
-    /// Whether its queue takes batches when it is empty.
-    takes_batches: bool,
+}
+
+impl Subscriber for Member {
+    fn peer(&self) -> PeerId {
+        self.peer
+    }
 }
 
 impl Shards {
@@ -77,13 +78,8 @@ impl Shards {
     pub(crate) fn subscribe(&self, peer: PeerId, queue: &Arc<Outbound>, topic: &str) {
         let mut shard = self.shard(topic);
         shard.close_batch(topic);
-        if shard.topics.subscribe(peer, topic) {
-            let new = || Member {
-                queue: Arc::clone(queue),
-                topics: 0,
-                takes_batches: queue.is_in_reactor(),
-            };
-            shard.members.entry(peer).or_insert_with(new).topics += 1;
+        let queue = Arc::clone(queue);
+        if shard.topics.subscribe(Member { peer, queue }, topic) {
             shard.subscriptions += 1;
         }
     }
@@ -91,16 +87,8 @@ impl Shards {
     pub(crate) fn unsubscribe(&self, peer: PeerId, topic: &str) {
         let mut shard = self.shard(topic);
         shard.close_batch(topic);
-        if !shard.topics.unsubscribe(peer, topic) {
-            return;
-        }
-        shard.subscriptions -= 1;
-        let Some(member) = shard.members.get_mut(&peer) else {
-            return;
-        };
-        member.topics -= 1;
-        if member.topics == 0 {
-            shard.members.remove(&peer);
+        if shard.topics.unsubscribe(peer, topic) {
+            shard.subscriptions -= 1;
         }
     }
 
@@ -111,7 +99,6 @@ impl Shards {
         let mut fan_out = FanOut {
             topic: publish.topic(),
             open: &mut shard.open,
-            members: &shard.members,
             limits: self.limits,
             sent: Traffic::default(),
         };
@@ -163,25 +150,23 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 struct FanOut<'a> {
     topic: &'a str,
     open: &'a mut Vec<OpenBatch>,
-    members: &'a HashMap<PeerId, Member, BuildHasherDefault<PeerHasher>>,
     limits: QueueLimits,
     sent: Traffic,
 }
 
 impl FanOut<'_> {
-    fn send(&mut self, to: &[PeerId], publish: &Encoding<'_>) {
+    fn send(&mut self, to: &[Member], publish: &Encoding<'_>) {
         // The connections of one relay are mostly of one kind.
-        let first = to.first().and_then(|peer| self.members.get(peer));
-        let takes_batches = first.is_some_and(|member| member.takes_batches);
+        let takes_batches = to.first().is_some_and(|first| first.queue.is_in_reactor());
         if to.len() < BATCHED_RECEIVERS_MIN || !takes_batches {
-            self.push(to, publish);
+            self.push(to.iter().map(|member| &*member.queue), publish);
         } else if let Err(place) = self.add(to, publish) {
             self.start(place, to, publish);
         }
     }
 
     /// Adds a message to the topic's open batch, if there is one. The place of what was its batch otherwise.
-    fn add(&mut self, to: &[PeerId], publish: &Encoding<'_>) -> Result<(), Option<usize>> {
+    fn add(&mut self, to: &[Member], publish: &Encoding<'_>) -> Result<(), Option<usize>> {
         let QueueLimits {
             bytes_max,
             frames_max,
@@ -195,27 +180,24 @@ impl FanOut<'_> {
         let others = std::mem::take(&mut self.open[place].others);
         self.count(to.len() - others.len(), publish.len());
         if !others.is_empty() {
-            self.push(&others, publish);
+            self.push(others.iter().map(|queue| &**queue), publish);
         }
         self.open[place].others = others;
         Ok(())
     }
 
     /// Puts a new batch into the queues that are empty, and a frame into the others.
-    fn start(&mut self, place: Option<usize>, to: &[PeerId], publish: &Encoding<'_>) {
+    fn start(&mut self, place: Option<usize>, to: &[Member], publish: &Encoding<'_>) {
         let batch = Arc::new(Batch::new(publish));
         let mut others = Vec::new();
-        for peer in to {
-            let Some(member) = self.members.get(peer) else {
-                continue;
-            };
+        for member in to {
             if !member.queue.push_batch(&batch) {
-                others.push(*peer);
+                others.push(Arc::clone(&member.queue));
             }
         }
         self.count(to.len() - others.len(), publish.len());
         if !others.is_empty() {
-            self.push(&others, publish);
+            self.push(others.iter().map(|queue| &**queue), publish);
         }
         // With most of them elsewhere it would save little.
         let is_open = others.len() <= to.len() / 2;
@@ -240,14 +222,11 @@ impl FanOut<'_> {
     }
 
     /// Puts a frame into each queue.
-    fn push(&mut self, to: &[PeerId], publish: &Encoding<'_>) {
+    fn push<'q>(&mut self, to: impl Iterator<Item = &'q Outbound>, publish: &Encoding<'_>) {
         let frame = frame::encode_publish(publish).freeze();
         let mut queued = 0;
-        for peer in to {
-            let Some(member) = self.members.get(peer) else {
-                continue;
-            };
-            match member.queue.push(&frame, self.limits) {
+        for queue in to {
+            match queue.push(&frame, self.limits) {
                 Pushed::Queued => queued += 1,
                 // The connection hears of it from its queue.
                 Pushed::Overflowed | Pushed::Closed => {}
@@ -265,38 +244,16 @@ impl FanOut<'_> {
     }
 }
 
-/// Hashes peer numbers, which we give out ourselves, with one multiplication.
-#[derive(Debug, Default)]
-pub(crate) struct PeerHasher(u64);
-
-impl Hasher for PeerHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64((*byte).into());
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        // 2^64 divided by the golden ratio spreads consecutive numbers over the high bits; the map looks at both ends.
-        let mixed = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 = mixed ^ mixed >> 32;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_of_a_table_stays_small() {
-        let bytes = size_of::<(PeerId, Member)>();
+    fn a_subscription_stays_small() {
+        let bytes = size_of::<Member>();
         assert!(
-            bytes <= 24,
-            "an entry has grown to {bytes} bytes; a table has up to twice as many places as peers"
+            bytes <= 16,
+            "a subscription has grown to {bytes} bytes; each costs this much while it is idle"
         );
     }
 
@@ -321,17 +278,14 @@ mod tests {
         }
         let mut stats = Stats::default();
         shards.fill(&mut stats);
-        let recounted: usize = shards
-            .shards
-            .iter()
-            .flat_map(|shard| {
-                let topics = lock(shard).topics.clone();
-                topics
-                    .iter()
-                    .map(|(_, peers)| peers.len())
-                    .collect::<Vec<_>>()
-            })
-            .sum();
+        let mut recounted = 0;
+        for shard in &shards.shards {
+            recounted += lock(shard)
+                .topics
+                .iter()
+                .map(|(_, members)| members.len())
+                .sum::<usize>();
+        }
         assert!(recounted > 100, "{recounted} subscriptions");
         assert_eq!(stats.subscriptions, recounted as u64);
     }
