@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use signal_tokio::{Config, Relay};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -25,7 +25,7 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let (count, bytes_max) = match arguments[..] {
-        ["--server"] => return runtime.block_on(serve()),
+        ["--server"] => return serve(),
         [] => (10_000, u64::MAX),
         [count] => (count.parse()?, u64::MAX),
         [count, bytes_max, ..] => (count.parse()?, bytes_max.parse()?),
@@ -37,12 +37,12 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-async fn serve() -> Result<()> {
+fn serve() -> Result<()> {
     let mut config = Config::default();
     config.peers_max = 100_000;
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    println!("{}", listener.local_addr()?);
-    Relay::new(config)?.serve(listener).await;
+    let serving = Relay::new(config)?.serve_per_core(([127, 0, 0, 1], 0).into(), 1)?;
+    println!("{}", serving.local_address());
+    serving.join();
     Ok(())
 }
 

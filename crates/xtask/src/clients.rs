@@ -121,7 +121,7 @@ fn lifecycle(signal: &Path, key: &str) -> Result<(), Stop> {
 /// Ten thousand idle connections, and what the relay may take of memory for each.
 pub(crate) fn idle(_: &Tools) -> Result<(), Stop> {
     const CONNECTIONS: &str = "10000";
-    const BYTES_MAX: &str = "4096";
+    const BYTES_MAX: &str = "1024";
     if !cfg!(target_os = "linux") {
         return Err(Stop::Optional {
             what: "Linux, whose /proc tells the memory of a process".to_owned(),

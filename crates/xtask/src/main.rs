@@ -107,7 +107,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "idle",
-        about: "10,000 idle connections take at most 4 KiB of memory each",
+        about: "10,000 idle connections take at most 1 KiB of memory each",
         run: clients::idle,
     },
     Step {
