@@ -4,7 +4,7 @@ mod common;
 #[path = "../../signal-access/vectors/live.rs"]
 mod live;
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 
 use common::folder::{Folder, mint};
@@ -42,32 +42,24 @@ fn ask(relay: &Relay, query: Option<&str>, headers: &[(&str, &str)]) -> Answer {
     let mut socket = TcpStream::connect(relay.address()).expect("it listens");
     socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
     socket.write_all(request.as_bytes()).expect("it reads");
-    let mut read = Vec::new();
-    let head_ends = loop {
-        let end = read.windows(4).position(|window| window == b"\r\n\r\n");
-        if let Some(end) = end {
-            break end;
-        }
-        let mut some = [0; 1024];
-        let length = socket.read(&mut some).expect("an answer in time");
-        assert!(
-            length > 0,
-            "the connection ended: {:?}",
-            String::from_utf8_lossy(&read)
-        );
-        read.extend_from_slice(&some[..length]);
-    };
-    let text = String::from_utf8(read).expect("UTF-8");
-    let (head, body) = text.split_at(head_ends + 4);
+    // These begin again after an interruption, which a socket with a timeout has when its process is stopped and goes on.
+    let mut socket = BufReader::new(socket);
+    let (mut head, mut body) = (String::new(), String::new());
+    while !head.ends_with("\r\n\r\n") {
+        let length = socket.read_line(&mut head).expect("an answer in time");
+        assert!(length > 0, "the connection ended: {head:?}");
+    }
     let status = head
         .split(' ')
         .nth(1)
-        .and_then(|status| status.parse().ok());
-    Answer {
-        status: status.expect("a status"),
-        head: head.to_owned(),
-        body: body.to_owned(),
+        .and_then(|status| status.parse().ok())
+        .expect("a status");
+    if status != 101 {
+        socket
+            .read_to_string(&mut body)
+            .expect("an answer to its end");
     }
+    Answer { status, head, body }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::io::ErrorKind;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 
@@ -37,7 +38,13 @@ impl Manager {
     /// The lines of the next message.
     fn told(&self) -> Vec<String> {
         let mut message = [0; 4096];
-        let length = self.socket.recv(&mut message).expect("a message in time");
+        let length = loop {
+            match self.socket.recv(&mut message) {
+                // As happens to a socket with a timeout when its process is stopped and goes on.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                received => break received.expect("a message in time"),
+            }
+        };
         let text = std::str::from_utf8(&message[..length]).expect("text");
         text.lines().map(str::to_owned).collect()
     }
