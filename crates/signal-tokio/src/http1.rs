@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Request;
 use http::header::{CONNECTION, HeaderValue};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -20,7 +20,7 @@ use crate::admission::Admission;
 use crate::auth_result::AuthResult;
 use crate::refusal::{self, RefusalCause};
 use crate::shared::Shared;
-use crate::upgrade::{self, Upgrade};
+use crate::upgrade::{self, Body, Upgrade};
 
 /// hyper's smallest read buffer; a smaller `header_bytes_max` is checked on the head itself.
 const READ_BUFFER_MIN: usize = 8 * 1024;
@@ -65,10 +65,7 @@ where
                 admission,
             } = upgrade::answer(shared, &parts, remote).await;
             if admission.is_none() {
-                // One request a connection. hyper's own switch for it would write `close` into the 101 too.
-                response
-                    .headers_mut()
-                    .insert(CONNECTION, HeaderValue::from_static("close"));
+                close_after(&mut response);
             }
             admitted.put(admission);
             Ok::<_, Infallible>(response)
@@ -105,23 +102,44 @@ where
             shared.counters.count_refusal(RefusalCause::BadHead);
         }
         Err(_elapsed) => {
-            tracing::debug!(client = shown(), "the request took too long");
-            shared.counters.count_refusal(RefusalCause::BadHead);
-            let answer = match admitted.progress() {
-                Progress::NoRequest => TIMED_OUT.to_owned(),
-                Progress::Judging => {
-                    shared.counters.count_auth(AuthResult::TimedOut);
-                    not_judged()
-                }
-                // It is on its way to a client that does not take it.
-                Progress::Answered => String::new(),
-            };
-            answer_unread(io, answer.as_bytes()).await;
+            give_up(shared, io, remote, admitted.progress()).await;
             return None;
         }
     }
     linger(io).await;
     None
+}
+
+/// Has an answer say that it is the only one: there is one request a connection. hyper's own switch for it would write `close`
+/// into the 101 too.
+pub(crate) fn close_after(response: &mut Response<Body>) {
+    response
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("close"));
+}
+
+/// Ends a connection whose time is up.
+pub(crate) async fn give_up<Io>(
+    shared: &Shared,
+    io: Io,
+    remote: Option<SocketAddr>,
+    progress: Progress,
+) where
+    Io: AsyncRead + AsyncWrite + Unpin,
+{
+    let client = shared.config.log_ips.show(remote.map(|remote| remote.ip()));
+    tracing::debug!(client, "the request took too long");
+    shared.counters.count_refusal(RefusalCause::BadHead);
+    let answer = match progress {
+        Progress::NoRequest => TIMED_OUT.to_owned(),
+        Progress::Judging => {
+            shared.counters.count_auth(AuthResult::TimedOut);
+            not_judged()
+        }
+        // It is on its way to a client that does not take it.
+        Progress::Answered => String::new(),
+    };
+    answer_unread(io, answer.as_bytes()).await;
 }
 
 /// The answer to a request that the authorizer had no answer for.
@@ -162,8 +180,8 @@ struct SlotState {
 }
 
 /// How far a request has come.
-#[derive(Clone, Copy, Default)]
-enum Progress {
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum Progress {
     #[default]
     NoRequest,
     Judging,

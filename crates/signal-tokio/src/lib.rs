@@ -16,6 +16,8 @@ mod deadlines;
 mod drain;
 mod frame;
 mod gate;
+#[cfg(unix)]
+mod head;
 mod http1;
 #[cfg_attr(
     not(unix),
@@ -34,6 +36,8 @@ mod refusal;
 mod refused_tokens;
 mod registry;
 mod relay;
+#[cfg(unix)]
+mod replayed;
 mod scratch;
 mod serve;
 mod session;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::http1::Upgraded;
 
@@ -33,6 +34,8 @@ pub(crate) struct Notes {
     /// Connections that have to hear of something else.
     pub(crate) to_turn: Vec<u32>,
     pub(crate) newcomers: Vec<Upgraded<TcpStream>>,
+    /// Room for a handshake, where the listener waits for it.
+    pub(crate) permit: Option<OwnedSemaphorePermit>,
 }
 
 /// A connection's place in the reactor of a thread. A note for a place that somebody else has by now does no harm: it is one
@@ -65,11 +68,17 @@ impl Mailbox {
         self.put(|notes| notes.newcomers.push(newcomer));
     }
 
+    /// Hands the listener its room for a handshake.
+    pub(crate) fn permit(&self, permit: OwnedSemaphorePermit) {
+        self.put(|notes| notes.permit = Some(permit));
+    }
+
     /// Exchanges all but `to_write` for what is in `notes`, which is nothing.
     pub(crate) fn take_turns(&self, notes: &mut Notes) {
         let mut state = self.lock();
         std::mem::swap(&mut state.notes.to_turn, &mut notes.to_turn);
         std::mem::swap(&mut state.notes.newcomers, &mut notes.newcomers);
+        std::mem::swap(&mut state.notes.permit, &mut notes.permit);
     }
 
     /// Exchanges `to_write` alone.
@@ -124,6 +133,9 @@ impl Mailbox {
 
 impl Notes {
     fn are_none(&self) -> bool {
-        self.to_write.is_empty() && self.to_turn.is_empty() && self.newcomers.is_empty()
+        self.to_write.is_empty()
+            && self.to_turn.is_empty()
+            && self.newcomers.is_empty()
+            && self.permit.is_none()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+#[cfg(unix)]
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -9,7 +10,6 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::Handle;
 
 use crate::Relay;
-use crate::mailbox::Mailbox;
 #[cfg(unix)]
 use crate::reactor::Reactor;
 use crate::serve::{self, Transport};
@@ -76,7 +76,7 @@ impl Relay {
     /// If the address cannot be bound, for instance because another process, another relay included, listens there already; or
     /// if a thread cannot be started.
     pub fn serve_per_core(&self, address: SocketAddr, threads: usize) -> io::Result<Serving> {
-        self.start_threads(address, threads, &Transport::Plain(None))
+        self.start_threads(address, threads, &Transport::Plain)
     }
 
     /// Serves as [`serve_per_core`](Self::serve_per_core) does, over TLS; see [`serve_tls`](Self::serve_tls).
@@ -128,33 +128,26 @@ impl Relay {
 
 /// Serves a listener on this thread.
 async fn serve_here(relay: Relay, listener: TcpListener, transport: Transport) -> io::Result<()> {
+    // One that speaks TLS has tasks for its connections, because the TLS library reads and writes as one.
+    #[cfg(unix)]
+    if matches!(transport, Transport::Plain) {
+        let shared = Arc::clone(&relay.shared);
+        let reactor = tokio::spawn(Reactor::new(Arc::clone(&shared), listener)?.run());
+        // A panic has told of itself, and ends the thread.
+        tokio::select! {
+            _ = reactor => {}
+            () = shared.drained() => {}
+        }
+        return Ok(());
+    }
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let transport = match transport {
-        Transport::Plain(_) => Transport::Plain(start_reactor(&relay)?),
-        // Its connections are tasks, because the TLS library reads and writes as one.
-        #[cfg(feature = "tls")]
-        Transport::Tls(acceptor) => Transport::Tls(acceptor),
-    };
     // Not as the runtime's main future: waking that costs a system call each time.
     let accept = tokio::spawn(async move {
         serve::serve(&relay.shared, listener, transport).await;
     });
-    // A panic has told of itself, and ends the thread.
+    // As above.
     let _ = accept.await;
     Ok(())
-}
-
-/// Starts what drives the connections of this thread, where the system can have one epoll within another.
-#[cfg(unix)]
-fn start_reactor(relay: &Relay) -> io::Result<Option<Arc<Mailbox>>> {
-    let (reactor, mailbox) = Reactor::new(Arc::clone(&relay.shared))?;
-    drop(tokio::spawn(reactor.run()));
-    Ok(Some(mailbox))
-}
-
-#[cfg(not(unix))]
-fn start_reactor(_relay: &Relay) -> io::Result<Option<Arc<Mailbox>>> {
-    Ok(None)
 }
 
 /// As many listeners on one address; at least one.
@@ -188,6 +181,9 @@ fn listen(address: SocketAddr, is_shared: bool) -> io::Result<TcpListener> {
     #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
     let _ = is_shared;
     socket.set_nonblocking(true)?;
+    // Its connections inherit it on Linux, which saves a system call for each; elsewhere they are told themselves. Messages are
+    // small and each is written whole; waiting for more would only delay them.
+    socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())

@@ -2,9 +2,11 @@
 //!
 //! A tokio task and tokio's registration of a socket are a kilobyte for each connection, and waking a task costs more than half
 //! as much as the write it is woken for. So on the threads of [`Relay::serve_per_core`](crate::Relay::serve_per_core), whose
-//! connections never move, one task drives them all, with an epoll (kqueue) of its own inside of tokio's:
+//! connections never move, one task drives them all, with an epoll (kqueue) of its own inside of tokio's, and accepts them:
 //!
 //! ```text
+//!  listener ──▶ guests ──upgrade──▶ connections
+//!
 //!  events of sockets ─┐
 //!  deadlines ─────────┼─▶ turns: read, act ──push──▶ queues ──first frame──▶ mailbox ─▶ writes, one for each queue
 //!  mailbox ───────────┘                                ▲
@@ -14,41 +16,50 @@
 //! All that is ready is read before anything is written. So what many peers have to say to one in a moment goes out to it with
 //! one system call.
 
+mod arrivals;
+mod guest;
+mod listener;
 mod stream;
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::io;
+use std::net::TcpListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use mio::event::Event;
 use mio::{Events, Token};
 use signal_core::Instant;
 use slab::Slab;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
+use self::guest::Guest;
+use self::listener::Listener;
 pub(crate) use self::stream::Stream;
 use crate::deadlines::set_timer;
-use crate::http1::Upgraded;
-use crate::mailbox::{Home, Mailbox, Notes};
+use crate::mailbox::{Mailbox, Notes};
 use crate::shared::Shared;
 use crate::socket::{Socket, Turn};
 
 /// Events of one look at the sockets.
 const EVENTS: usize = 1_024;
 
+/// The listener's place among the connections.
+const LISTENER: u32 = u32::MAX;
+
 /// Drives the connections of a thread.
 pub(crate) struct Reactor {
     shared: Arc<Shared>,
     poll: AsyncFd<mio::Poll>,
     events: Events,
-    connections: Slab<Box<Connection>>,
+    listener: Listener,
+    slots: Slab<Slot>,
     mailbox: Arc<Mailbox>,
     /// Empty between two rounds; kept for its memory.
     notes: Notes,
@@ -56,9 +67,18 @@ pub(crate) struct Reactor {
     due: Vec<u32>,
     /// Whether the last look had no room for all events.
     has_more_events: bool,
-    /// The deadline of each connection that has one.
+    /// The deadline of each guest and connection that has one, and when the listener is to try again.
     deadlines: BTreeSet<(Instant, u32)>,
     timer: Pin<Box<Sleep>>,
+}
+
+/// Who has a place.
+enum Slot {
+    /// A connection that has not sent its request.
+    Guest(Box<Guest>),
+    Connection(Box<Connection>),
+    /// A guest that is being answered.
+    Taken,
 }
 
 struct Connection {
@@ -71,31 +91,32 @@ struct Connection {
 }
 
 impl Reactor {
-    /// A reactor of the current runtime, and how to reach it.
-    pub(crate) fn new(shared: Arc<Shared>) -> io::Result<(Self, Arc<Mailbox>)> {
+    /// A reactor of the current runtime, for the connections of this listener.
+    pub(crate) fn new(shared: Arc<Shared>, listener: TcpListener) -> io::Result<Self> {
         #[expect(
             deprecated,
             reason = "what replaces it is unsafe, for objects that may exchange their descriptor; a `Poll` keeps its own"
         )]
         let poll = AsyncFd::with_interest(mio::Poll::new()?, Interest::READABLE)?;
-        let mailbox = Arc::new(Mailbox::default());
+        let token = Token(LISTENER as usize);
+        let listener = Listener::register(listener, poll.get_ref().registry(), token)?;
         let timer = Box::pin(tokio::time::sleep_until(shared.first_timer()));
-        let reactor = Self {
+        Ok(Self {
             shared,
             poll,
             events: Events::with_capacity(EVENTS),
-            connections: Slab::new(),
-            mailbox: Arc::clone(&mailbox),
+            listener,
+            slots: Slab::new(),
+            mailbox: Arc::default(),
             notes: Notes::default(),
             due: Vec::new(),
             has_more_events: false,
             deadlines: BTreeSet::new(),
             timer,
-        };
-        Ok((reactor, mailbox))
+        })
     }
 
-    /// Drives the connections for ever.
+    /// Serves for ever.
     pub(crate) async fn run(mut self) -> Infallible {
         std::future::poll_fn(|cx| self.round(cx)).await
     }
@@ -104,6 +125,7 @@ impl Reactor {
         self.look_at_sockets(cx);
         self.read_mail();
         self.find_overdue();
+        self.accept();
         self.take_turns();
         self.write();
         if !self.sleep(cx) {
@@ -118,7 +140,8 @@ impl Reactor {
         let Self {
             poll,
             events,
-            connections,
+            listener,
+            slots,
             due,
             has_more_events,
             ..
@@ -145,11 +168,16 @@ impl Reactor {
         let mut count = 0;
         for event in &*events {
             count += 1;
-            let Some(connection) = connections.get_mut(event.token().0) else {
-                continue;
-            };
-            if connection.socket.io_mut().note(event) {
-                connection.make_due(due);
+            let place = event.token().0;
+            match slots.get_mut(place) {
+                Some(Slot::Connection(connection)) => connection.note(event, due),
+                Some(Slot::Guest(guest)) => {
+                    guest.io.note(event);
+                    due.extend(u32::try_from(place));
+                }
+                Some(Slot::Taken) => {}
+                None if place == LISTENER as usize => listener.wake(),
+                None => {}
             }
         }
         *has_more_events = count == EVENTS;
@@ -158,41 +186,16 @@ impl Reactor {
     fn read_mail(&mut self) {
         self.mailbox.take_turns(&mut self.notes);
         for place in self.notes.to_turn.drain(..) {
-            if let Some(connection) = self.connections.get_mut(place as usize) {
+            if let Some(Slot::Connection(connection)) = self.slots.get_mut(place as usize) {
                 connection.make_due(&mut self.due);
             }
         }
-        while let Some(newcomer) = self.notes.newcomers.pop() {
-            if let Err(error) = self.adopt(newcomer) {
-                tracing::warn!(%error, "cannot watch a socket");
-            }
+        if let Some(permit) = self.notes.permit.take() {
+            self.listener.permit(permit);
         }
-    }
-
-    fn adopt(&mut self, newcomer: Upgraded<TcpStream>) -> io::Result<()> {
-        let Upgraded {
-            io,
-            read_ahead,
-            admission,
-        } = newcomer;
-        let entry = self.connections.vacant_entry();
-        let number = entry.key();
-        let place = u32::try_from(number).map_err(io::Error::other)?;
-        let registry = self.poll.get_ref().registry();
-        let upgraded = Upgraded {
-            io: Stream::register(io.into_std()?, registry, Token(number))?,
-            read_ahead,
-            admission,
-        };
-        let home = Home::new(Arc::clone(&self.mailbox), place);
-        let connection = entry.insert(Box::new(Connection {
-            socket: Socket::new(upgraded, Some(home)),
-            place,
-            deadline: None,
-            is_due: false,
-        }));
-        connection.make_due(&mut self.due);
-        Ok(())
+        while let Some(newcomer) = self.notes.newcomers.pop() {
+            self.adopt(newcomer);
+        }
     }
 
     fn find_overdue(&mut self) {
@@ -201,11 +204,18 @@ impl Reactor {
         }
         let now = self.shared.now();
         while let Some((_, place)) = self.deadlines.first().filter(|(due, _)| *due <= now) {
-            if let Some(connection) = self.connections.get_mut(*place as usize) {
-                connection.deadline = None;
-                connection.make_due(&mut self.due);
-            }
+            let place = *place;
             self.deadlines.pop_first();
+            match self.slots.get_mut(place as usize) {
+                Some(Slot::Connection(connection)) => {
+                    connection.deadline = None;
+                    connection.make_due(&mut self.due);
+                }
+                Some(Slot::Guest(_)) => self.give_up(place),
+                Some(Slot::Taken) => {}
+                None if place == LISTENER => self.listener.wake(),
+                None => {}
+            }
         }
     }
 
@@ -220,12 +230,14 @@ impl Reactor {
     }
 
     fn take_turn(&mut self, place: u32) {
-        let Some(connection) = self.connections.get_mut(place as usize) else {
-            return;
+        let connection = match self.slots.get_mut(place as usize) {
+            Some(Slot::Connection(connection)) => connection,
+            Some(Slot::Guest(_)) => return self.hear(place),
+            Some(Slot::Taken) | None => return,
         };
         connection.is_due = false;
         let mut cx = Context::from_waker(Waker::noop());
-        let turn = survive(|| connection.socket.poll(&mut cx));
+        let turn = survive(|| connection.socket.poll(&mut cx)).unwrap_or(Turn::Gone);
         match turn {
             Turn::Again => connection.make_due(&mut self.due),
             Turn::Sleep(None) => {}
@@ -239,10 +251,10 @@ impl Reactor {
                 }
             }
             Turn::Gone => {
-                let connection = self.connections.remove(place as usize);
                 if let Some(known) = connection.deadline {
                     self.deadlines.remove(&(known, place));
                 }
+                self.slots.remove(place as usize);
             }
         }
     }
@@ -252,7 +264,7 @@ impl Reactor {
         let mut cx = Context::from_waker(Waker::noop());
         self.mailbox.take_writes(&mut self.notes);
         for place in self.notes.to_write.drain(..) {
-            let Some(connection) = self.connections.get_mut(place as usize) else {
+            let Some(Slot::Connection(connection)) = self.slots.get_mut(place as usize) else {
                 continue;
             };
             if !connection.socket.write_listed(&mut cx) {
@@ -261,9 +273,13 @@ impl Reactor {
         }
     }
 
+    fn has_work(&self) -> bool {
+        self.has_more_events || self.listener.is_ready() || !self.due.is_empty()
+    }
+
     /// Arranges to be woken; false if there is something to do already.
     fn sleep(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.has_more_events || !self.due.is_empty() || !self.mailbox.sleep(cx.waker()) {
+        if self.has_work() || !self.mailbox.sleep(cx.waker()) {
             return false;
         }
         if let Some((deadline, _)) = self.deadlines.first() {
@@ -274,6 +290,13 @@ impl Reactor {
 }
 
 impl Connection {
+    /// Notes what the system says of its socket.
+    fn note(&mut self, event: &Event, due: &mut Vec<u32>) {
+        if self.socket.io_mut().note(event) {
+            self.make_due(due);
+        }
+    }
+
     /// Gives it a turn.
     fn make_due(&mut self, due: &mut Vec<u32>) {
         if !std::mem::replace(&mut self.is_due, true) {
@@ -290,9 +313,9 @@ impl Drop for Reactor {
 
 /// Has a connection take its turn. If that panics, which is a mistake of ours, it ends that connection and no other, as it
 /// would if each were a task.
-fn survive(turn: impl FnOnce() -> Turn) -> Turn {
+fn survive<T>(turn: impl FnOnce() -> T) -> Option<T> {
     // The connection is dropped, and what it shares with others is not left half changed: see the locks.
-    catch_unwind(AssertUnwindSafe(turn)).unwrap_or(Turn::Gone)
+    catch_unwind(AssertUnwindSafe(turn)).ok()
 }
 
 #[cfg(test)]
@@ -306,11 +329,12 @@ mod tests {
             bytes <= 256,
             "a connection has grown to {bytes} bytes; each costs this much while it is idle"
         );
+        assert_eq!(size_of::<Option<Slot>>(), 16, "and so does its place");
     }
 
     #[test]
     fn a_panic_ends_one_connection() {
-        assert_eq!(survive(|| panic!("a mistake")), Turn::Gone);
-        assert_eq!(survive(|| Turn::Again), Turn::Again);
+        assert_eq!(survive(|| -> u32 { panic!("a mistake") }), None);
+        assert_eq!(survive(|| 7), Some(7));
     }
 }

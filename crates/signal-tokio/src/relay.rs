@@ -83,7 +83,7 @@ impl Relay {
     ///
     /// Connections are tasks of the current runtime. Dropping this future stops accepting and leaves them running.
     pub async fn serve(&self, listener: TcpListener) {
-        serve::serve(&self.shared, listener, Transport::Plain(None)).await;
+        serve::serve(&self.shared, listener, Transport::Plain).await;
     }
 
     /// Serves connections from `listener` as [`serve`](Self::serve) does, over TLS: `wss://`.

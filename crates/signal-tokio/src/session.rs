@@ -85,6 +85,12 @@ impl Session {
         self.stage
     }
 
+    /// Whether the peer's close frame is why the connection ends. It is answered and last.
+    #[cfg(unix)]
+    pub(crate) fn is_ended_by_peer(&self) -> bool {
+        self.ending == Ending::ByPeer
+    }
+
     /// Whether more input may be read. A peer that does not take what it is sent is not listened to either, so what it causes
     /// for itself (echoes, pongs) cannot fill its queue.
     pub(crate) fn wants_input(&self) -> bool {

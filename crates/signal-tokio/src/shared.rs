@@ -132,6 +132,13 @@ impl Shared {
         *self.lifecycle.borrow()
     }
 
+    /// Completes when all have gone: until then a draining relay still answers that it is.
+    pub(crate) async fn drained(&self) {
+        let mut lifecycle = self.lifecycle.subscribe();
+        // Its sender is here, so there is no error.
+        let _ = lifecycle.wait_for(|now| *now == Lifecycle::Drained).await;
+    }
+
     /// Connections in their HTTP request.
     pub(crate) fn handshakes_now(&self) -> usize {
         let free = self.handshakes.available_permits();

@@ -158,7 +158,9 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Socket<Io> {
         if !self.is_paused && self.session.queue().leave_to_writer() {
             return Ok(read.has_more);
         }
-        if read.has_any && !self.has_yielded && self.session.queue().load().frames > 0 {
+        let is_closing = self.session.stage() == Stage::Closing;
+        let has_frames = || self.session.queue().load().frames > 0;
+        if read.has_any && !is_closing && !self.has_yielded && has_frames() {
             // Those that were ready together with us may have something for us too.
             self.has_yielded = true;
             return Ok(true);
@@ -256,6 +258,9 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Socket<Io> {
     /// The end of a close, as RFC 6455, 7.1.1 describes it: our side is shut down, what still comes is thrown away until the
     /// peer's side ends too. A socket dropped with unread input would be reset, and our close frame perhaps lost.
     fn close(&mut self, cx: &mut Context<'_>) -> Result<bool, Gone> {
+        if self.is_closed_by_peer() {
+            return Err(Gone);
+        }
         if !self.is_shut_down {
             match Pin::new(&mut self.io).poll_shutdown(cx) {
                 Poll::Pending => return Ok(false),
@@ -273,6 +278,16 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Socket<Io> {
             }
         }
         Ok(true)
+    }
+
+    /// Whether both close frames are sent and nothing of the peer's lies unread: after its own it may send nothing. Then the socket
+    /// can be closed at once; the kernel delivers what it still has.
+    fn is_closed_by_peer(&self) -> bool {
+        #[cfg(unix)]
+        if let Some(stream) = (&self.io as &dyn Any).downcast_ref::<Stream>() {
+            return self.session.is_ended_by_peer() && !stream.is_readable();
+        }
+        false
     }
 
     /// Ends the connection so that the kernel forgets what it could not send.

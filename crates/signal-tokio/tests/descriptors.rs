@@ -5,6 +5,7 @@
 mod common;
 
 use std::fs::File;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -17,7 +18,13 @@ async fn a_relay_without_descriptors_waits_for_some_and_serves_on() {
     setrlimit(Resource::Nofile, limit).expect("lowering a limit is allowed");
 
     let relay = common::relay(|_| {});
-    let address = common::listen(&relay).await;
+    let any = "127.0.0.1:0".parse().expect("an address");
+    let serving = relay.serve_per_core(any, 1).expect("a free port");
+    serve_without_descriptors(serving.local_address()).await;
+    serve_without_descriptors(common::listen(&relay).await).await;
+}
+
+async fn serve_without_descriptors(address: SocketAddr) {
     let mut before = common::open_tcp(address).await;
     before.subscribe("t").await;
     before.settle().await;

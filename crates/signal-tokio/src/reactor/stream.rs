@@ -24,21 +24,29 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// The stream of a socket that is non-blocking, registered under this token.
-    pub(crate) fn register(
-        stream: std::net::TcpStream,
-        registry: &Registry,
-        token: Token,
-    ) -> io::Result<Self> {
-        let mut io = TcpStream::from_std(stream);
-        registry.register(&mut io, token, Interest::READABLE | Interest::WRITABLE)?;
-        // What has arrived until now is told as an event.
-        Ok(Self {
+    /// The stream of a socket that is non-blocking. It may be worth a look, before the reactor is told anything.
+    pub(crate) fn new(io: TcpStream) -> Self {
+        Self {
             io,
-            is_readable: false,
+            is_readable: true,
             is_writable: true,
             is_read_closed: false,
-        })
+        }
+    }
+
+    /// Has the reactor told of it from now on. What has arrived until now is told too.
+    pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        registry.register(&mut self.io, token, Interest::READABLE | Interest::WRITABLE)
+    }
+
+    /// Has the reactor told of it no more.
+    pub(crate) fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        registry.deregister(&mut self.io)
+    }
+
+    /// The socket, to be used elsewhere.
+    pub(crate) fn into_std(self) -> std::net::TcpStream {
+        self.io.into()
     }
 
     /// Notes what the system says of the socket; true if that is news to the connection.
@@ -48,6 +56,11 @@ impl Stream {
         self.is_readable |= event.is_readable() || self.is_read_closed;
         self.is_writable |= event.is_writable() || event.is_error();
         self.is_readable || self.is_writable != was_writable
+    }
+
+    /// Whether there may be something to read.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.is_readable
     }
 
     /// Lets the kernel forget what it could not send, once the socket is closed.

@@ -1,0 +1,394 @@
+//! How connections come in over `serve_per_core`: plain upgrades past hyper, all else through it, with the same answers.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use common::{CLOSE, PING, TEXT, UPGRADE, Wire, dial, frame, open_tcp, relay, retry_after, until};
+use signal_tokio::http::StatusCode;
+use signal_tokio::{
+    Authorization, Authorizer, Config, Grant, Refusal, RefusalCause, Relay, UpgradeRequest,
+};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const SUBSCRIBE: &[u8] = br#"{"type":"subscribe","topics":["t"]}"#;
+const PUBLISH: &[u8] = br#"{"type":"publish","topic":"t","data":1}"#;
+
+/// Serves on one thread: what comes in, comes in there.
+fn serve(relay: &Relay) -> SocketAddr {
+    let any = "127.0.0.1:0".parse().expect("an address");
+    let serving = relay.serve_per_core(any, 1).expect("a free port");
+    serving.local_address()
+}
+
+/// A connection on which nothing has been said.
+async fn connect(address: SocketAddr) -> Wire<TcpStream> {
+    let stream = TcpStream::connect(address)
+        .await
+        .expect("the relay listens");
+    stream.set_nodelay(true).expect("a live socket");
+    Wire::start(stream)
+}
+
+/// A request with a first line and headers of its own.
+fn with(from: &str, to: &str) -> String {
+    let request = UPGRADE.replace(from, to);
+    assert_ne!(request, UPGRADE, "nothing was changed");
+    request
+}
+
+fn status(head: &str) -> &str {
+    &head["HTTP/1.1 ".len()..][..3]
+}
+
+/// How often the relay has refused somebody for this.
+fn count(relay: &Relay, cause: RefusalCause) -> u64 {
+    let refusals = relay.stats().refusals;
+    let known = refusals.iter().find(|(known, _)| *known == cause);
+    known.expect("every cause is counted").1
+}
+
+#[derive(Debug, Eq, PartialEq)]
+struct Answer {
+    first_line: String,
+    headers: BTreeSet<String>,
+    body: String,
+}
+
+/// The answer to a request, without what differs each time.
+async fn ask<Io: AsyncRead + AsyncWrite + Unpin>(io: Io, request: &str) -> Answer {
+    let (mut wire, head) = Wire::request(io, request).await;
+    let (first_line, headers) = head.split_once("\r\n").expect("a line");
+    let is_steady = |line: &&str| !line.starts_with("date: ") && !line.starts_with("retry-after: ");
+    let body = if first_line.contains(" 101 ") {
+        wire.send_frame(CLOSE, &1000_u16.to_be_bytes()).await;
+        assert_eq!(wire.next().await.expect("a close").close_code(), 1000);
+        String::new()
+    } else {
+        wire.rest().await
+    };
+    Answer {
+        first_line: first_line.to_owned(),
+        headers: headers
+            .trim_end()
+            .lines()
+            .filter(is_steady)
+            .map(str::to_owned)
+            .collect(),
+        body,
+    }
+}
+
+#[tokio::test]
+async fn answers_are_those_of_the_other_transports() {
+    let judge = |request: &UpgradeRequest<'_>| match request.uri.path() {
+        "/closed" => Err(Refusal::new(StatusCode::UNAUTHORIZED, "who are you?")),
+        _ => Ok(Grant::open()),
+    };
+    let relay = Relay::with_authorizer(Config::default(), judge).expect("valid settings");
+    let address = serve(&relay);
+    let many = |count| format!("\r\n{}\r\n", "X-A: 1\r\n".repeat(count));
+    for request in [
+        UPGRADE.to_owned(),
+        with("Host", "Sec-WebSocket-Protocol: a, b\r\nHost"),
+        with("Host", "Sec-WebSocket-Protocol: signal-token, x\r\nHost"),
+        with("Connection: Upgrade", "connection:  keep-alive ,uPgrade"),
+        with("\r\n\r\n", &many(30)),
+        with("\r\n\r\n", &many(50)),
+        with("\r\n\r\n", &many(70)),
+        with("GET / ", "GET /closed "),
+        with("GET / ", "GET /a/b?c=d#e "),
+        with("GET / ", "GET nowhere "),
+        with("GET", "POST"),
+        with("HTTP/1.1", "HTTP/1.0"),
+        with("HTTP/1.1", "HTTP/3.0"),
+        with("Upgrade: websocket", "Upgrade: h2c"),
+        with("Connection: Upgrade", "Connection: close"),
+        with("Version: 13", "Version: 8"),
+        with("Version: 13", "Version: 13\r\nSec-WebSocket-Version: 13"),
+        with("Key: dGhl", "Key: !"),
+        with("Host", "Content-Length: 5\r\nHost") + "abcde",
+        with("Host", "Transfer-Encoding: chunked\r\nHost") + "0\r\n\r\n",
+        with("Host", "No colon here\r\nHost"),
+        "GET /healthz HTTP/1.1\r\n\r\n".to_owned(),
+        "GET /readyz HTTP/1.1\r\n\r\n".to_owned(),
+        "GET / HTTP/1.0\r\n\r\n".to_owned(),
+        "HEAD /limits HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
+        "\x16\x03\x01\x02\x00\x01\x00\r\n\r\n".to_owned(),
+    ] {
+        let stream = TcpStream::connect(address)
+            .await
+            .expect("the relay listens");
+        let here = ask(stream, &request).await;
+        let there = ask(dial(&relay), &request).await;
+        assert_eq!(here, there, "{request}");
+    }
+    until(&relay, "all are gone", |stats| {
+        stats.peers == 0 && stats.handshakes == 0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_follows_the_request_belongs_to_the_connection() {
+    let relay = relay(|_| {});
+    let address = serve(&relay);
+    let frames = [frame(TEXT, SUBSCRIBE), frame(TEXT, PUBLISH)].concat();
+    let request = [UPGRADE.as_bytes(), &frames].concat();
+    for cut in [
+        request.len(),
+        request.len() - 1,
+        UPGRADE.len() + 3,
+        UPGRADE.len() - 1,
+        1,
+    ] {
+        let mut wire = connect(address).await;
+        let connections = relay.stats().connections;
+        wire.send_raw(&request[..cut]).await;
+        if cut < UPGRADE.len() {
+            until(&relay, "the first piece is read", |stats| {
+                stats.handshakes == 1
+            })
+            .await;
+        } else {
+            let head = wire.head().await;
+            assert_eq!(status(&head), "101", "cut after {cut} bytes");
+        }
+        wire.send_raw(&request[cut..]).await;
+        if cut < UPGRADE.len() {
+            assert_eq!(status(&wire.head().await), "101", "cut after {cut} bytes");
+        }
+        assert_eq!(wire.next_json().await["data"], 1, "cut after {cut} bytes");
+        assert!(relay.stats().connections >= connections);
+    }
+}
+
+#[tokio::test]
+async fn a_request_byte_by_byte_is_a_request() {
+    let relay = relay(|_| {});
+    let mut wire = connect(serve(&relay)).await;
+    for byte in UPGRADE.bytes() {
+        wire.send_raw(&[byte]).await;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(status(&wire.head().await), "101");
+    wire.settle().await;
+}
+
+#[tokio::test]
+async fn who_sends_no_request_is_timed_out() {
+    let timeout = Duration::from_millis(300);
+    let relay = relay(|config| config.handshake_timeout = timeout);
+    let address = serve(&relay);
+    for sent in ["", "GET / HTTP/1.1\r\n", &UPGRADE[..UPGRADE.len() - 1]] {
+        let start = std::time::Instant::now();
+        let mut wire = connect(address).await;
+        wire.send_raw(sent.as_bytes()).await;
+        assert_eq!(status(&wire.head().await), "408", "{sent}");
+        assert!(start.elapsed() >= timeout, "after {:?}", start.elapsed());
+        assert_eq!(wire.rest().await, "the request took too long");
+    }
+    until(&relay, "all are gone", |stats| stats.handshakes == 0).await;
+    let stats = relay.stats();
+    assert_eq!((stats.connections, stats.upgrades), (3, 0));
+    assert_eq!(count(&relay, RefusalCause::BadHead), 3);
+}
+
+#[tokio::test]
+async fn who_leaves_before_the_request_is_forgotten() {
+    let relay = relay(|_| {});
+    let address = serve(&relay);
+    for sent in ["", "GET / HTT"] {
+        for resets in [false, true] {
+            let mut wire = connect(address).await;
+            wire.send_raw(sent.as_bytes()).await;
+            until(&relay, "it is noticed", |stats| stats.handshakes == 1).await;
+            if resets {
+                wire.io.set_zero_linger().expect("a live socket");
+            }
+            drop(wire);
+            until(&relay, "it is forgotten", |stats| stats.handshakes == 0).await;
+        }
+    }
+    assert_eq!(relay.stats().connections, 4);
+}
+
+#[tokio::test]
+async fn refusals_say_when_to_try_again() {
+    let relay = relay(|config| {
+        config.limit_private_ips = true;
+        config.peers_per_ip_max = 1;
+        config.drain_seconds = 1;
+    });
+    let address = serve(&relay);
+    let mut first = open_tcp(address).await;
+    let refused = |cause, expected: &'static str| {
+        let relay = relay.clone();
+        async move {
+            let (mut wire, head) = Wire::request(connect(address).await.io, UPGRADE).await;
+            assert_eq!(status(&head), expected);
+            assert!(head.contains("connection: close"), "{head}");
+            assert!(retry_after(&head) > 0, "{head}");
+            assert!(!wire.rest().await.is_empty(), "a reason");
+            assert_eq!(count(&relay, cause), 1);
+        }
+    };
+    refused(RefusalCause::PeersPerIp, "429").await;
+    first.settle().await;
+    let drain = tokio::spawn({
+        let relay = relay.clone();
+        async move { relay.drain().await }
+    });
+    until(&relay, "it drains", |stats| {
+        stats.lifecycle == signal_tokio::Lifecycle::Draining
+    })
+    .await;
+    refused(RefusalCause::Draining, "503").await;
+    assert_eq!(first.next().await.expect("a close").close_code(), 1012);
+    drop(first);
+    drain.await.expect("it has drained");
+}
+
+#[tokio::test]
+async fn no_more_handshakes_than_allowed_are_begun() {
+    const ALLOWED: u64 = 2;
+    let relay = relay(|config| {
+        config.handshakes_max = ALLOWED as usize;
+        config.handshake_timeout = Duration::from_millis(300);
+    });
+    let address = serve(&relay);
+    let mut wires = Vec::new();
+    for number in 0..10 {
+        let mut wire = connect(address).await;
+        if number % 2 == 0 {
+            wire.send_raw(b"GET / HTTP/1.1\r\n").await;
+        }
+        wires.push(wire);
+    }
+    for mut wire in wires {
+        let watch = async {
+            loop {
+                assert!(relay.stats().handshakes <= ALLOWED);
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let head = tokio::select! {
+            head = wire.head() => head,
+            () = watch => unreachable!("it watches for ever"),
+        };
+        assert_eq!(status(&head), "408");
+    }
+    open_tcp(address).await.settle().await;
+    until(&relay, "all are gone", |stats| stats.handshakes == 0).await;
+    assert_eq!(relay.stats().connections, 11);
+}
+
+#[tokio::test]
+async fn all_who_come_at_once_are_served() {
+    let relay = relay(|config| config.handshakes_max = 1);
+    let address = serve(&relay);
+    let mut coming = tokio::task::JoinSet::new();
+    for _ in 0..200 {
+        coming.spawn(async move {
+            let mut wire = open_tcp(address).await;
+            wire.settle().await;
+            wire
+        });
+    }
+    let here = coming.join_all().await;
+    assert_eq!(relay.stats().peers, 200);
+    drop(here);
+    until(&relay, "all are gone", |stats| stats.peers == 0).await;
+}
+
+/// Takes its time for `/slow`, never answers `/never` and panics at `/panic`.
+struct Judge;
+
+impl Authorizer for Judge {
+    fn authorize<'a>(&'a self, request: &'a UpgradeRequest<'a>) -> Authorization<'a> {
+        Box::pin(async move {
+            match request.uri.path() {
+                "/slow" => tokio::time::sleep(Duration::from_millis(20)).await,
+                "/slow-no" => {
+                    tokio::task::yield_now().await;
+                    return Err(Refusal::new(StatusCode::FORBIDDEN, "not you"));
+                }
+                "/never" => std::future::pending().await,
+                "/panic" => panic!("a mistake of the authorizer"),
+                _ => {}
+            }
+            Ok(Grant::open().into())
+        })
+    }
+}
+
+#[tokio::test]
+async fn an_authorizer_may_take_its_time() {
+    let mut config = Config::default();
+    config.handshake_timeout = Duration::from_millis(300);
+    let relay = Relay::with_authorizer(config, Judge).expect("valid settings");
+    let address = serve(&relay);
+    let mut never = connect(address).await;
+    never
+        .send_raw(with("GET / ", "GET /never ").as_bytes())
+        .await;
+    let mut slow = connect(address).await;
+    let frames = [frame(TEXT, SUBSCRIBE), frame(TEXT, PUBLISH)].concat();
+    slow.send_raw(with("GET / ", "GET /slow ").as_bytes()).await;
+    slow.send_raw(&frames).await;
+    open_tcp(address).await.settle().await;
+    assert_eq!(status(&slow.head().await), "101");
+    assert_eq!(slow.next_json().await["data"], 1);
+    let (mut refused, head) =
+        Wire::request(connect(address).await.io, &with("GET / ", "GET /slow-no ")).await;
+    assert_eq!(status(&head), "403");
+    assert_eq!(refused.rest().await, "not you");
+    let head = never.head().await;
+    assert_eq!(status(&head), "503");
+    let wait = head
+        .lines()
+        .find_map(|line| line.strip_prefix("Retry-After: "));
+    assert!(wait.is_some(), "{head}");
+    until(&relay, "only one is left", |stats| {
+        stats.peers == 1 && stats.handshakes == 0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_authorizer_that_panics_ends_one_connection() {
+    let relay = Relay::with_authorizer(Config::default(), Judge).expect("valid settings");
+    let address = serve(&relay);
+    let mut peer = open_tcp(address).await;
+    let mut wire = connect(address).await;
+    wire.send_raw(with("GET / ", "GET /panic ").as_bytes())
+        .await;
+    assert_eq!(wire.rest().await, "");
+    peer.settle().await;
+    open_tcp(address).await.settle().await;
+    until(&relay, "it is forgotten", |stats| {
+        stats.handshakes == 0 && stats.peers <= 1
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_close_is_answered_and_then_the_connection_ends() {
+    let relay = relay(|_| {});
+    let address = serve(&relay);
+    for behind in [Vec::new(), frame(PING, b"too late")] {
+        let mut wire = open_tcp(address).await;
+        let close = frame(CLOSE, &1001_u16.to_be_bytes());
+        wire.send_raw(&[close, behind].concat()).await;
+        assert_eq!(wire.next().await.expect("a close").close_code(), 1001);
+        assert_eq!(wire.next().await, None);
+        until(&relay, "it is forgotten", |stats| stats.peers == 0).await;
+    }
+    // A half of a connection is none.
+    let mut wire = open_tcp(address).await;
+    wire.io.shutdown().await.expect("a live socket");
+    assert_eq!(wire.next().await, None);
+}
