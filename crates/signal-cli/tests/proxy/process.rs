@@ -1,9 +1,11 @@
 //! nginx and Caddy as processes that end with the test.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use tokio::net::TcpSocket;
 
 use crate::common::certificate::Certificate;
 use crate::common::{PATIENCE, program};
@@ -15,6 +17,8 @@ const CADDY: &str = include_str!("../../../../examples/caddy/Caddyfile");
 pub(crate) struct Proxy {
     child: Child,
     pub(crate) port: u16,
+    /// Keeps the port from being given to others until the proxy listens.
+    _socket: TcpSocket,
     folder: PathBuf,
 }
 
@@ -25,7 +29,8 @@ pub(crate) fn nginx(
     replaced: &[(&str, &str)],
 ) -> Option<Proxy> {
     let program = program("SIGNAL_NGINX")?;
-    let (port, folder) = (free_port(), folder(certificate, "nginx"));
+    let (socket, port) = reserve_port();
+    let folder = folder(certificate, "nginx");
     let own = [
         ("listen 443 ssl", format!("listen 127.0.0.1:{port} ssl")),
         ("signaling.example.org;", "localhost;".to_owned()),
@@ -58,7 +63,7 @@ pub(crate) fn nginx(
     command.arg("-c").arg(&file).arg("-p").arg(&folder);
     // Or it complains that it cannot open the log of the system.
     command.arg("-e").arg(folder.join("start.log"));
-    Some(Proxy::start(command, port, folder))
+    Some(Proxy::start(command, (socket, port), folder))
 }
 
 pub(crate) fn caddy(
@@ -67,7 +72,8 @@ pub(crate) fn caddy(
     replaced: &[(&str, &str)],
 ) -> Option<Proxy> {
     let program = program("SIGNAL_CADDY")?;
-    let (port, folder) = (free_port(), folder(certificate, "caddy"));
+    let (socket, port) = reserve_port();
+    let folder = folder(certificate, "caddy");
     let tls = format!(
         "localhost:{port} {{\n\tbind 127.0.0.1\n\ttls {} {}\n",
         certificate.path().display(),
@@ -95,11 +101,11 @@ pub(crate) fn caddy(
         .env("HOME", &folder)
         .env("XDG_DATA_HOME", &folder)
         .env("XDG_CONFIG_HOME", &folder);
-    Some(Proxy::start(command, port, folder))
+    Some(Proxy::start(command, (socket, port), folder))
 }
 
 impl Proxy {
-    fn start(mut command: Command, port: u16, folder: PathBuf) -> Self {
+    fn start(mut command: Command, (socket, port): (TcpSocket, u16), folder: PathBuf) -> Self {
         let output = std::fs::File::create(folder.join("output.log")).expect("a file");
         command.stdin(Stdio::null());
         command
@@ -109,6 +115,7 @@ impl Proxy {
         let mut proxy = Self {
             child,
             port,
+            _socket: socket,
             folder,
         };
         proxy.until("to listen", |proxy| {
@@ -182,7 +189,13 @@ fn show(path: &Path) -> String {
     path.display().to_string()
 }
 
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("bound").port()
+/// A free port. While the socket lives nobody else is given it, and a server that is told of it can listen there: neither is for
+/// itself, and both say that they share.
+fn reserve_port() -> (TcpSocket, u16) {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_reuseaddr(true).expect("an option");
+    let any = (Ipv4Addr::LOCALHOST, 0).into();
+    socket.bind(any).expect("a free port");
+    let port = socket.local_addr().expect("bound").port();
+    (socket, port)
 }

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -12,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use signal_core::Instant;
 use signal_workers::Settings;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// How long anything may take on a machine with other work.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -47,6 +46,8 @@ pub(crate) struct Workerd {
     /// What the variables set.
     pub(crate) settings: Settings,
     child: Mutex<Child>,
+    /// Keep its ports from being given to others until it listens, and between two of its lives.
+    _ports: [TcpSocket; 2],
     evictions: AtomicUsize,
     /// How many milliseconds its clock is ahead.
     ahead: AtomicI64,
@@ -71,7 +72,10 @@ impl Workerd {
                 )
             });
         }
-        let (relay_port, control_port) = free_ports();
+        let ports = [reserve_port(), reserve_port()];
+        let [relay_port, control_port] = ports
+            .each_ref()
+            .map(|socket| socket.local_addr().expect("bound").port());
         let mut bindings = String::new();
         for (variable, value) in variables {
             // Rust writes the quotes and escapes of a text as the configuration's language does.
@@ -102,6 +106,7 @@ impl Workerd {
             // A test of a wrong setting looks at nothing that it would need a right one for.
             settings: settings.unwrap_or_default(),
             child,
+            _ports: ports,
             evictions: AtomicUsize::new(0),
             ahead: AtomicI64::new(0),
         };
@@ -289,9 +294,12 @@ fn spawn(installed: &Installed, folder: &Path) -> Child {
         .unwrap_or_else(|error| panic!("{command:?} does not start: {error}"))
 }
 
-fn free_ports() -> (u16, u16) {
-    let listen = || TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let (one, other) = (listen(), listen());
-    let port = |listener: &TcpListener| listener.local_addr().expect("an address").port();
-    (port(&one), port(&other))
+/// A free port. While the socket lives nobody else is given it, and a server that is told of it can listen there: neither is for
+/// itself, and both say that they share.
+fn reserve_port() -> TcpSocket {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_reuseaddr(true).expect("an option");
+    let any = (std::net::Ipv4Addr::LOCALHOST, 0).into();
+    socket.bind(any).expect("a free port");
+    socket
 }
