@@ -12,8 +12,8 @@ const BYTES_MAX: usize = 256 * 1024;
 
 /// Frames for many peers, one behind the other, to which more can be added until the first of the peers takes them.
 ///
-/// A large room in which many talk at once would put each message into each queue. Instead a queue that is empty gets a batch,
-/// once, and what is published until it is written is added to that, once for all.
+/// A room in which many talk at once would put each message into each queue. Instead each queue gets a batch, once, and what is
+/// published until the first of them is written is added to that, once for all.
 #[derive(Debug)]
 pub(crate) struct Batch {
     state: Mutex<State>,
@@ -73,7 +73,7 @@ impl Batch {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::sync::Arc;
 
     use signal_core::{Grant, Instant, Limits, Peer, Publish, Request};
@@ -84,7 +84,7 @@ mod tests {
     const ONE: &str = r#"{"type":"publish","topic":"t","data":1}"#;
     const TWO: &str = r#"{"type":"publish","clients":7,"topic":"t","data":22}"#;
 
-    fn publish(text: &str) -> Publish<'_> {
+    pub(crate) fn publish(text: &str) -> Publish<'_> {
         let limits = Arc::new(Limits::default());
         let request = Peer::new(limits, Grant::open(), Instant::ZERO).receive(Instant::ZERO, text);
         let Ok(Request::Publish(publish)) = request else {

@@ -40,9 +40,9 @@ pub(crate) struct Outbound {
 
 #[derive(Debug, Default)]
 struct State {
-    /// What comes before `frames`, which are none while it is there.
-    batch: Option<Arc<Batch>>,
     frames: VecDeque<Bytes>,
+    /// What comes after `frames`, and grows until it is taken or something follows it.
+    batch: Option<Arc<Batch>>,
     /// Bytes and frames not yet written, those the connection has taken included.
     bytes: usize,
     frame_count: usize,
@@ -109,19 +109,24 @@ impl Outbound {
         pushed
     }
 
-    /// Queues a batch, to which more may be added, if nothing else waits here. False if a frame must be pushed instead.
-    pub(crate) fn push_batch(&self, batch: &Arc<Batch>) -> bool {
+    /// Queues a batch, to which more may be added up to half of the limits. False if a frame must be pushed instead.
+    pub(crate) fn push_batch(&self, batch: &Arc<Batch>, limits: QueueLimits) -> bool {
         // To other transports a batch would be one long frame.
         if !self.is_in_reactor() {
             return false;
         }
         let news = {
             let mut state = self.lock();
-            if !state.can_take_batch() {
+            state.seal_batch();
+            if !state.can_take_batch(limits) {
                 return false;
             }
             state.batch = Some(Arc::clone(batch));
-            self.tell_of_frames(&mut state)
+            if state.wants_frames {
+                self.tell_of_frames(&mut state)
+            } else {
+                News::Nobody
+            }
         };
         self.tell(news);
         true
@@ -144,29 +149,24 @@ impl Outbound {
     ) -> Poll<io::Result<()>> {
         let mut state = self.lock();
         state.is_listed = false;
-        loop {
-            state.take_all(frames);
-            if frames.is_empty() {
-                state.wants_frames = true;
-                return Poll::Ready(Ok(()));
-            }
+        while !frames.is_empty() || state.take_all(frames) {
             drop(state);
             let written = write(frames);
             state = self.lock();
             let error = match written {
-                Poll::Ready(Ok(0)) => Some(Poll::Ready(Err(io::ErrorKind::WriteZero.into()))),
+                Poll::Ready(Ok(0)) => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(bytes)) => {
                     state.count_written(frames, bytes);
-                    None
+                    continue;
                 }
-                Poll::Ready(Err(error)) => Some(Poll::Ready(Err(error))),
-                Poll::Pending => Some(Poll::Pending),
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                Poll::Pending => Poll::Pending,
             };
-            if let Some(error) = error {
-                state.put_back(frames);
-                return error;
-            }
+            state.put_back(frames);
+            return error;
         }
+        state.wants_frames = true;
+        Poll::Ready(Ok(()))
     }
 
     /// Queues the last frame of a connection, whatever is queued already, and takes no others.
@@ -294,11 +294,10 @@ impl Outbound {
 }
 
 impl State {
-    /// Only in a sleeper's empty queue: so it comes before whatever is queued later.
-    fn can_take_batch(&self) -> bool {
-        self.wants_frames
-            && self.frames.is_empty()
-            && self.batch.is_none()
+    /// Whether there is room for a batch, however it grows.
+    fn can_take_batch(&self, limits: QueueLimits) -> bool {
+        self.bytes <= limits.bytes_max / 2
+            && self.frame_count < limits.frames_max / 2
             && !self.is_closed
             && self.ending.is_none()
     }
@@ -318,11 +317,16 @@ impl State {
         Some(frame)
     }
 
-    /// Moves everything queued to the end of `frames`.
-    fn take_all(&mut self, frames: &mut VecDeque<Bytes>) {
-        frames.extend(self.take_batch());
-        // An idle connection holds no buffer.
-        frames.extend(std::mem::take(&mut self.frames));
+    /// Moves everything queued to `frames`, which has none; false if nothing is.
+    fn take_all(&mut self, frames: &mut VecDeque<Bytes>) -> bool {
+        if !self.frames.is_empty() {
+            // An idle connection holds no buffer.
+            *frames = std::mem::take(&mut self.frames);
+        }
+        if let Some(frame) = self.take_batch() {
+            frames.push_back(frame);
+        }
+        !frames.is_empty()
     }
 
     /// Counts off this many bytes at the front of what was taken, and drops the frames that are written whole.
@@ -343,11 +347,10 @@ impl State {
 
     /// Puts what was not written back to the front.
     fn put_back(&mut self, frames: &mut VecDeque<Bytes>) {
-        if self.frames.is_empty() && self.batch.is_none() {
+        if self.frames.is_empty() {
             self.frames = std::mem::take(frames);
             return;
         }
-        self.seal_batch();
         while let Some(frame) = frames.pop_back() {
             self.frames.push_front(frame);
         }
@@ -385,6 +388,8 @@ mod tests {
     use std::task::Wake;
 
     use super::*;
+    use crate::batch::tests::publish;
+    use crate::frame;
 
     const LIMITS: QueueLimits = QueueLimits {
         bytes_max: 10,
@@ -492,5 +497,75 @@ mod tests {
             frames: 0,
         };
         assert_eq!(queue.load(), empty);
+    }
+
+    fn queue_in_reactor() -> Outbound {
+        Outbound::new(Some(Home::new(Arc::default(), 0)))
+    }
+
+    #[test]
+    fn a_batch_keeps_its_place_among_frames() {
+        const LIMITS: QueueLimits = QueueLimits {
+            bytes_max: 1_000,
+            frames_max: 10,
+        };
+        let publish = publish(r#"{"type":"publish","topic":"t"}"#);
+        let publish = publish.encoding(2);
+        let text = frame::encode_publish(&publish).freeze();
+        let batches = [(); 2].map(|()| Arc::new(Batch::new(&publish)));
+        let adds = |number: usize| batches[number].add(&publish, 1_000, 10);
+
+        let queue = queue_in_reactor();
+        queue.push(&frame(1), LIMITS);
+        assert!(queue.push_batch(&batches[0], LIMITS));
+        assert!(adds(0));
+        queue.push(&frame(2), LIMITS);
+        assert!(!adds(0), "something follows it");
+        assert!(queue.push_batch(&batches[1], LIMITS));
+        assert!(adds(1));
+        let mut written = Vec::new();
+        let outcome = queue.write_all(&mut VecDeque::new(), |frames| {
+            let bytes = frames.iter().flatten().copied().collect::<Vec<_>>();
+            written.extend_from_slice(&bytes);
+            Poll::Ready(Ok(bytes.len()))
+        });
+        assert!(matches!(outcome, Poll::Ready(Ok(()))));
+        assert!(!adds(1), "it is taken");
+        let (one, two) = (frame(1), frame(2));
+        assert_eq!(
+            written,
+            [&one, &text, &text, &two, &text, &text]
+                .map(|frame| &frame[..])
+                .concat()
+        );
+        assert_eq!(
+            queue.load(),
+            Load {
+                bytes: 0,
+                frames: 0
+            }
+        );
+    }
+
+    #[test]
+    fn a_batch_is_queued_where_it_has_room_to_grow() {
+        const LIMITS: QueueLimits = QueueLimits {
+            bytes_max: 10,
+            frames_max: 4,
+        };
+        let publish = publish(r#"{"type":"publish","topic":"t"}"#);
+        let batch = Arc::new(Batch::new(&publish.encoding(2)));
+        let takes_batch_behind = |queue: Outbound, frames: &[usize]| {
+            for bytes in frames {
+                queue.push(&frame(*bytes), LIMITS);
+            }
+            queue.push_batch(&batch, LIMITS)
+        };
+
+        assert!(takes_batch_behind(queue_in_reactor(), &[5]));
+        assert!(!takes_batch_behind(queue_in_reactor(), &[6]), "bytes");
+        assert!(!takes_batch_behind(queue_in_reactor(), &[1, 1]), "frames");
+        assert!(!takes_batch_behind(queue_in_reactor(), &[11]), "closed");
+        assert!(!takes_batch_behind(Outbound::default(), &[]), "a task's");
     }
 }

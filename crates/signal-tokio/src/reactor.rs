@@ -44,6 +44,7 @@ use self::listener::Listener;
 pub(crate) use self::stream::Stream;
 use crate::deadlines::set_timer;
 use crate::mailbox::{Mailbox, Notes};
+use crate::scratch;
 use crate::shared::Shared;
 use crate::socket::{Socket, Turn};
 
@@ -65,6 +66,8 @@ pub(crate) struct Reactor {
     notes: Notes,
     /// Connections that have a turn in this round.
     due: Vec<u32>,
+    /// Turns of one round in which some have more than one: all that is read in them fits into half of a queue.
+    turns_max: usize,
     /// Whether the last look had no room for all events.
     has_more_events: bool,
     /// The deadline of each guest and connection that has one, and when the listener is to try again.
@@ -100,6 +103,7 @@ impl Reactor {
         let poll = AsyncFd::with_interest(mio::Poll::new()?, Interest::READABLE)?;
         let token = Token(LISTENER as usize);
         let listener = Listener::register(listener, poll.get_ref().registry(), token)?;
+        let turns_max = shared.config.outbound_bytes_max / 2 / scratch::READ_BYTES;
         let timer = Box::pin(tokio::time::sleep_until(shared.first_timer()));
         Ok(Self {
             shared,
@@ -110,6 +114,7 @@ impl Reactor {
             mailbox: Arc::default(),
             notes: Notes::default(),
             due: Vec::new(),
+            turns_max,
             has_more_events: false,
             deadlines: BTreeSet::new(),
             timer,
@@ -219,14 +224,23 @@ impl Reactor {
         }
     }
 
+    /// Gives a turn to each connection that is due, and then, while they are few, further ones to those that have more to read:
+    /// what a burst brings then goes out in one write instead of one for each read.
     fn take_turns(&mut self) {
-        let mut due = std::mem::take(&mut self.due);
-        for place in due.drain(..) {
-            self.take_turn(place);
+        let mut left = self.turns_max;
+        loop {
+            let mut due = std::mem::take(&mut self.due);
+            left = left.saturating_sub(due.len());
+            for place in due.drain(..) {
+                self.take_turn(place);
+            }
+            // Kept for its memory.
+            std::mem::swap(&mut self.due, &mut due);
+            self.due.append(&mut due);
+            if self.due.is_empty() || self.due.len() > left {
+                return;
+            }
         }
-        // Whoever has another turn has it in the next round.
-        std::mem::swap(&mut self.due, &mut due);
-        self.due.append(&mut due);
     }
 
     fn take_turn(&mut self, place: u32) {
@@ -262,12 +276,13 @@ impl Reactor {
     /// Writes the queues that have something.
     fn write(&mut self) {
         let mut cx = Context::from_waker(Waker::noop());
+        let mut output = scratch::output();
         self.mailbox.take_writes(&mut self.notes);
         for place in self.notes.to_write.drain(..) {
             let Some(Slot::Connection(connection)) = self.slots.get_mut(place as usize) else {
                 continue;
             };
-            if !connection.socket.write_listed(&mut cx) {
+            if !connection.socket.write_listed(&mut cx, &mut output) {
                 connection.make_due(&mut self.due);
             }
         }

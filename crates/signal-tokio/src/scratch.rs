@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 /// What one read may bring. Small enough that one peer's burst cannot fill the queues of others before they had their turn to
 /// write, large enough that a session description comes in one read.
-const READ_BYTES: usize = 16 * 1024;
+pub(crate) const READ_BYTES: usize = 16 * 1024;
 
 thread_local! {
     static INPUT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };

@@ -13,8 +13,8 @@ use crate::stats::{SentType, Stats, Traffic};
 /// More than the cores of any machine this runs on, so that two publishes rarely meet; a shard without topics is 200 bytes.
 const SHARDS: usize = 64;
 
-/// Rooms from this size on share batches; in smaller ones a frame for each is as cheap.
-const BATCHED_RECEIVERS_MIN: usize = 8;
+/// Rooms from this size on share batches; one peer alone shares with nobody.
+const BATCHED_RECEIVERS_MIN: usize = 2;
 /// Topics of a shard that may have an open batch.
 const OPEN_BATCHES_MAX: usize = 8;
 
@@ -48,7 +48,7 @@ struct OpenBatch {
     topic: Box<str>,
     /// The queues keep it for as long as it waits.
     batch: Weak<Batch>,
-    /// Subscribers in whose queues something else was; they get frames.
+    /// Subscribers whose queues are half full or closed; they get frames.
     others: Vec<Arc<Outbound>>,
 }
 
@@ -158,7 +158,8 @@ impl FanOut<'_> {
     fn send(&mut self, to: &[Member], publish: &Encoding<'_>) {
         // The connections of one relay are mostly of one kind.
         let takes_batches = to.first().is_some_and(|first| first.queue.is_in_reactor());
-        if to.len() < BATCHED_RECEIVERS_MIN || !takes_batches {
+        let is_large = frame::encoded_len(publish.len()) > self.limits.bytes_max / 2;
+        if to.len() < BATCHED_RECEIVERS_MIN || !takes_batches || is_large {
             self.push(to.iter().map(|member| &*member.queue), publish);
         } else if let Err(place) = self.add(to, publish) {
             self.start(place, to, publish);
@@ -186,12 +187,12 @@ impl FanOut<'_> {
         Ok(())
     }
 
-    /// Puts a new batch into the queues that are empty, and a frame into the others.
+    /// Puts a new batch into the queues that have room for all that it may become, and a frame into the others.
     fn start(&mut self, place: Option<usize>, to: &[Member], publish: &Encoding<'_>) {
         let batch = Arc::new(Batch::new(publish));
         let mut others = Vec::new();
         for member in to {
-            if !member.queue.push_batch(&batch) {
+            if !member.queue.push_batch(&batch, self.limits) {
                 others.push(Arc::clone(&member.queue));
             }
         }

@@ -18,7 +18,7 @@ use crate::http1::Upgraded;
 use crate::mailbox::Home;
 #[cfg(unix)]
 use crate::reactor::Stream;
-use crate::scratch;
+use crate::scratch::{self, Output};
 use crate::session::{Session, Stage};
 
 /// Reads of one turn, for streams that deliver in small pieces.
@@ -27,6 +27,8 @@ const READS_PER_TURN: usize = 8;
 const COPIED_BYTES_MAX: usize = 16 * 1024;
 /// Frames of one write; as many as the systems we know take (`IOV_MAX`).
 const SLICES_MAX: usize = 1_024;
+/// Frames of a write that does not need so large an array, which takes 16 KB.
+const SLICES_FEW: usize = 32;
 
 /// Runs a connection until it has ended.
 ///
@@ -142,8 +144,8 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Socket<Io> {
 
     /// Writes what is queued, for a connection that has left it to its reactor. False if the connection needs a turn for it.
     #[cfg(unix)]
-    pub(crate) fn write_listed(&mut self, cx: &mut Context<'_>) -> bool {
-        matches!(self.write_queued(cx), Poll::Ready(Ok(())))
+    pub(crate) fn write_listed(&mut self, cx: &mut Context<'_>, output: &mut Output) -> bool {
+        matches!(self.write_queued(cx, output), Poll::Ready(Ok(())))
     }
 
     #[cfg(unix)]
@@ -224,7 +226,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Socket<Io> {
 
     /// Writes until the queue is empty and nothing is held back below.
     fn write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.write_queued(cx))?;
+        ready!(self.write_queued(cx, &mut scratch::output()))?;
         if !self.is_flushed {
             // TLS takes what the socket below does not.
             ready!(Pin::new(&mut self.io).poll_flush(cx))?;
@@ -235,7 +237,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Socket<Io> {
     }
 
     /// Writes until the queue is empty or the socket takes no more.
-    fn write_queued(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn write_queued(&mut self, cx: &mut Context<'_>, output: &mut Output) -> Poll<io::Result<()>> {
         let Self {
             io,
             session,
@@ -243,8 +245,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Socket<Io> {
             is_flushed,
             ..
         } = self;
-        let mut scratch = scratch::output();
-        let (frames, copied) = scratch.parts();
+        let (frames, copied) = output.parts();
         session.queue().write_all(frames, |frames| {
             let written = write_frames(Pin::new(&mut *io), cx, frames, copied);
             if matches!(written, Poll::Ready(Ok(_))) {
@@ -328,7 +329,19 @@ fn write_frames<Io: AsyncWrite>(
             .for_each(|frame| copied.extend_from_slice(frame));
         return io.poll_write(cx, copied);
     }
-    let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+    if frames.len() <= SLICES_FEW {
+        write_slices::<SLICES_FEW, Io>(io, cx, frames)
+    } else {
+        write_slices::<SLICES_MAX, Io>(io, cx, frames)
+    }
+}
+
+fn write_slices<const MAX: usize, Io: AsyncWrite>(
+    io: Pin<&mut Io>,
+    cx: &mut Context<'_>,
+    frames: &VecDeque<Bytes>,
+) -> Poll<io::Result<usize>> {
+    let mut slices = [IoSlice::new(&[]); MAX];
     let mut count = 0;
     for (slice, frame) in slices.iter_mut().zip(frames) {
         *slice = IoSlice::new(frame);
