@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use signal_core::CloseReason;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::shared::{Lifecycle, Shared};
 
@@ -36,7 +36,7 @@ pub(crate) async fn drain(shared: &Arc<Shared>) {
 }
 
 /// Closes each connection at a random moment of the drain: of as many equal slices of it as there are connections, each gets one,
-/// so that no second has more closes than another.
+/// so that no second has more closes than another. Ends early if all have gone by themselves.
 async fn close_spread(shared: &Shared) {
     let start = Instant::now();
     let spread = Duration::from_secs(shared.config.drain_seconds.into());
@@ -51,7 +51,13 @@ async fn close_spread(shared: &Shared) {
         })
         .peekable();
     while let Some((after, _)) = planned.peek() {
-        sleep_until(start + *after).await;
+        let emptied = shared.emptied.notified();
+        if shared.gate.peers() == 0 {
+            return;
+        }
+        if timeout_at(start + *after, emptied).await.is_ok() {
+            continue;
+        }
         let until = start.elapsed() + STEP;
         while let Some((_, queue)) = planned.next_if(|(after, _)| *after < until) {
             queue.end(CloseReason::Draining);

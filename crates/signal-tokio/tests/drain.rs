@@ -42,6 +42,19 @@ async fn closes_are_spread_over_the_drain() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_drain_ends_when_the_last_peer_has_gone_by_itself() {
+    let relay = relay(|config| config.drain_seconds = 600);
+    let mut peers = Vec::new();
+    for _ in 0..10 {
+        peers.push(open(&relay).await);
+    }
+    let start = Instant::now();
+    tokio::join!(relay.drain(), async { drop(peers) });
+    let took = start.elapsed();
+    assert!(took.as_secs() < 1, "the drain took {took:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_draining_relay_serves_whom_it_has_and_takes_nobody() {
     let relay = relay(|config| config.drain_seconds = 10);
     let mut peers = Vec::new();
