@@ -252,6 +252,15 @@ impl Reactor {
         connection.is_due = false;
         let mut cx = Context::from_waker(Waker::noop());
         let turn = survive(|| connection.socket.poll(&mut cx)).unwrap_or(Turn::Gone);
+        let registry = self.poll.get_ref().registry();
+        let io = connection.socket.io_mut();
+        let turn = match io.await_room(registry, Token(place as usize)) {
+            Ok(()) => turn,
+            Err(error) => {
+                tracing::warn!(%error, "cannot watch a socket");
+                Turn::Gone
+            }
+        };
         match turn {
             Turn::Again => connection.make_due(&mut self.due),
             Turn::Sleep(None) => {}

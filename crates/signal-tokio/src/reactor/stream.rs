@@ -19,6 +19,8 @@ pub(crate) struct Stream {
     io: TcpStream,
     is_readable: bool,
     is_writable: bool,
+    /// Whether the reactor is told when it takes more again.
+    awaits_room: bool,
     /// Whether the peer has ended its side, so that there is an end to be read.
     is_read_closed: bool,
 }
@@ -30,13 +32,24 @@ impl Stream {
             io,
             is_readable: true,
             is_writable: true,
+            awaits_room: false,
             is_read_closed: false,
         }
     }
 
-    /// Has the reactor told of it from now on. What has arrived until now is told too.
+    /// Has the reactor told of what arrives from now on, and of what has arrived until now. That a fresh socket takes writes is
+    /// no news, and would be an event for each.
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        registry.register(&mut self.io, token, Interest::READABLE | Interest::WRITABLE)
+        registry.register(&mut self.io, token, Interest::READABLE)
+    }
+
+    /// Has the reactor told too when the socket takes more again, if it is full.
+    pub(crate) fn await_room(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        if self.is_writable || self.awaits_room {
+            return Ok(());
+        }
+        self.awaits_room = true;
+        registry.reregister(&mut self.io, token, Interest::READABLE | Interest::WRITABLE)
     }
 
     /// Has the reactor told of it no more.
