@@ -13,8 +13,8 @@ use crate::stats::{SentType, Stats, Traffic};
 /// More than the cores of any machine this runs on, so that two publishes rarely meet; a shard without topics is 200 bytes.
 const SHARDS: usize = 64;
 
-/// Rooms from this size on share batches; one peer alone shares with nobody.
-const BATCHED_RECEIVERS_MIN: usize = 2;
+/// Rooms from this size on share batches; for two, a frame for each is as cheap.
+const BATCHED_RECEIVERS_MIN: usize = 3;
 /// Topics of a shard that may have an open batch.
 const OPEN_BATCHES_MAX: usize = 8;
 
