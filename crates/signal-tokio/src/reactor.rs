@@ -87,7 +87,7 @@ enum Slot {
 struct Connection {
     socket: Socket<Stream>,
     place: u32,
-    /// Its entry in `deadlines`. One that is early does no harm, so it moves only forward.
+    /// Its entry in `deadlines`. One that is too early does no harm, so it is never put off.
     deadline: Option<Instant>,
     /// Whether it is in `due`.
     is_due: bool,
