@@ -158,3 +158,85 @@ impl AsyncWrite for Stream {
         Poll::Ready(self.io.shutdown(Shutdown::Write))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::task::Waker;
+
+    use mio::{Events, Poll as Sockets};
+
+    use super::*;
+
+    const TOKEN: Token = Token(7);
+
+    fn pair(sockets: &Sockets) -> (std::net::TcpStream, Stream) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("a bound socket");
+        let client = std::net::TcpStream::connect(address).expect("a listener");
+        let (server, _) = listener.accept().expect("a client");
+        server.set_nonblocking(true).expect("a flag");
+        let mut stream = Stream::new(TcpStream::from_std(server));
+        stream.register(sockets.registry(), TOKEN).expect("room");
+        (client, stream)
+    }
+
+    /// Notes events until it is so.
+    fn note_until(sockets: &mut Sockets, stream: &mut Stream, is_so: impl Fn(&Stream) -> bool) {
+        let mut events = Events::with_capacity(8);
+        while !is_so(stream) {
+            let patience = Some(Duration::from_secs(60));
+            sockets.poll(&mut events, patience).expect("events");
+            assert!(!events.is_empty(), "no event in time: {stream:?}");
+            for event in &events {
+                stream.note(event);
+            }
+        }
+    }
+
+    fn read(stream: &mut Stream) -> Poll<usize> {
+        let mut bytes = [0; 64];
+        let mut buffer = ReadBuf::new(&mut bytes);
+        let mut cx = Context::from_waker(Waker::noop());
+        let read = Pin::new(stream).poll_read(&mut cx, &mut buffer);
+        read.map(|read| read.map(|()| buffer.filled().len()).expect("no error"))
+    }
+
+    fn write(stream: &mut Stream, bytes: &[u8]) -> Poll<usize> {
+        let mut cx = Context::from_waker(Waker::noop());
+        let written = Pin::new(stream).poll_write(&mut cx, bytes);
+        written.map(|written| written.expect("no error"))
+    }
+
+    #[test]
+    fn an_end_right_behind_the_last_bytes_is_read_too() {
+        let mut sockets = Sockets::new().expect("an epoll");
+        let (mut client, mut stream) = pair(&sockets);
+        assert_eq!(read(&mut stream), Poll::Pending);
+        client.write_all(b"last").expect("room");
+        client.shutdown(Shutdown::Write).expect("a live socket");
+        note_until(&mut sockets, &mut stream, |stream| stream.is_read_closed);
+        assert_eq!(read(&mut stream), Poll::Ready(4));
+        assert_eq!(read(&mut stream), Poll::Ready(0));
+    }
+
+    #[test]
+    fn a_full_socket_is_not_written_until_there_is_room() {
+        let mut sockets = Sockets::new().expect("an epoll");
+        let (mut client, mut stream) = pair(&sockets);
+        let bytes = vec![0; 256 * 1024];
+        let mut count = 0;
+        while let Poll::Ready(written) = write(&mut stream, &bytes) {
+            count += written;
+        }
+        assert!(!stream.is_writable);
+        stream
+            .await_room(sockets.registry(), TOKEN)
+            .expect("it is registered");
+        client
+            .read_exact(&mut vec![0; count])
+            .expect("all that was written");
+        note_until(&mut sockets, &mut stream, |stream| stream.is_writable);
+        assert!(write(&mut stream, b"more").is_ready());
+    }
+}
