@@ -1,4 +1,5 @@
-//! The whole relay in one thread, with pipes in memory for sockets: all its code, and nothing of the kernel's.
+//! The whole relay in one thread, with pipes in memory for sockets: all its code, and nothing of
+//! the kernel's.
 
 use std::fmt;
 
@@ -58,7 +59,8 @@ impl Pipes {
         pipes
     }
 
-    /// Each peer publishes `window` messages of `bytes` bytes at once and reads what all have published.
+    /// Each peer publishes `window` messages of `bytes` bytes at once and reads what all have
+    /// published.
     pub fn exchange(&mut self, window: usize, bytes: usize) {
         let text = publish_text(bytes);
         let clients = format!(r#","clients":{}"#, self.peers.len()).len();
@@ -67,7 +69,8 @@ impl Pipes {
         self.expect_each(delivered * window * self.peers.len());
     }
 
-    /// A client comes, asks for an upgrade, subscribes, has its ping answered, and goes without a word.
+    /// A client comes, asks for an upgrade, subscribes, has its ping answered, and goes without a
+    /// word.
     pub fn visit(&mut self) {
         let (mut client, server) = tokio::io::duplex(PIPE_BYTES);
         let relay = self.relay.clone();

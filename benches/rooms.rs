@@ -7,7 +7,8 @@ use signal_core::{CloseReason, Grant, Instant, Limits, Message, PeerId, Room, Si
 /// The topic of everything that is published here.
 pub const TOPIC: &str = "topic";
 
-/// Lengths of messages: an announce, a candidate and an offer of a stock client, and one with a long session description.
+/// Lengths of messages: an announce, a candidate and an offer of a stock client, and one with a
+/// long session description.
 pub const SIZES: [usize; 4] = [110, 270, 800, 3_000];
 
 /// Numbers of subscribers.

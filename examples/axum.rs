@@ -1,6 +1,7 @@
 //! A relay beside the routes of an axum application: `cargo run -p examples --example axum`.
 //!
-//! Then, in a page: `new WebrtcProvider('my-room', doc, { signaling: ['ws://localhost:3000/signal'] })`.
+//! Then, in a page: `new WebrtcProvider('my-room', doc, { signaling: ['ws://localhost:3000/signal']
+//! })`.
 
 use std::net::SocketAddr;
 

@@ -1,7 +1,8 @@
 //! A relay that asks who may come in: `cargo run -p examples --example custom_auth`.
 //!
-//! Here a user may subscribe and publish to the rooms of their team, listen in the lobby, and have ten connections at once. In a
-//! page: `new WebrtcProvider('team-7/notes', doc, { signaling: ['ws://localhost:4444/?token=ann'] })`.
+//! Here a user may subscribe and publish to the rooms of their team, listen in the lobby, and have
+//! ten connections at once. In a page: `new WebrtcProvider('team-7/notes', doc, { signaling:
+//! ['ws://localhost:4444/?token=ann'] })`.
 //!
 //! For signed tokens none of this is needed: `AccessAuthorizer` (feature `tokens`) reads them.
 
@@ -26,7 +27,8 @@ struct Teams {
 impl Authorizer for Teams {
     fn authorize<'a>(&'a self, request: &'a UpgradeRequest<'a>) -> Authorization<'a> {
         Box::pin(async move {
-            // Browsers cannot set headers on a WebSocket, so the token comes in the address; keep addresses out of your logs.
+            // Browsers cannot set headers on a WebSocket, so the token comes in the address; keep
+            // addresses out of your logs.
             let token = token_in(request.uri.query().unwrap_or_default()).ok_or_else(|| {
                 Refusal::new(StatusCode::UNAUTHORIZED, "add ?token= to the address")
             })?;

@@ -1,7 +1,8 @@
 //! One world of the relay in memory, from a seed: `cargo run -p examples --example world -- 42`.
 //!
-//! Peers connect, publish, stall, vanish and come back; clocks jump; rooms hibernate; and after each step every rule is checked.
-//! The transcript shows what happened, the counts at the end what it was worth. The same seed makes the same world again.
+//! Peers connect, publish, stall, vanish and come back; clocks jump; rooms hibernate; and after
+//! each step every rule is checked. The transcript shows what happened, the counts at the end what
+//! it was worth. The same seed makes the same world again.
 
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
-//! The benchmarks. Each is done a hundred times or so after a first time that is not counted, so that the constant cost of a
-//! call does not hide the cost of the work.
+//! The benchmarks. Each is done a hundred times or so after a first time that is not counted, so
+//! that the constant cost of a call does not hide the cost of the work.
 
 use std::hint::black_box;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! How many instructions the core and the relay take, counted by callgrind.
 //!
-//! `cargo xtask test instructions` runs this and compares the counts with `benches/instructions/baseline.txt`.
+//! `cargo xtask test instructions` runs this and compares the counts with
+//! `benches/instructions/baseline.txt`.
 
 #![allow(
     missing_docs,

@@ -26,8 +26,9 @@ impl Access {
     ///
     /// # Errors
     ///
-    /// Why the client may not come in. It must be told before the upgrade: a stock client that is let in and then closed comes
-    /// back at once, for ever; one that is answered with a status backs off.
+    /// Why the client may not come in. It must be told before the upgrade: a stock client that is
+    /// let in and then closed comes back at once, for ever; one that is answered with a status
+    /// backs off.
     pub fn judge(&self, request: &UpgradeParts<'_>, now: UnixTime) -> Result<Admitted, Denied> {
         if !self.origins.allow(request.origin) {
             return Err(Denied::Origin);
@@ -52,8 +53,8 @@ impl Access {
 
 /// What of an upgrade request says who is there, as it was sent.
 ///
-/// The values of a header that comes more than once are joined with `, `, as HTTP has it (RFC 9110 5.3). Two origins are then no
-/// origin, and two tokens no token.
+/// The values of a header that comes more than once are joined with `, `, as HTTP has it (RFC 9110
+/// 5.3). Two origins are then no origin, and two tokens no token.
 #[derive(Clone, Copy, Default)]
 pub struct UpgradeParts<'a> {
     /// The query of the address, without the question mark.
@@ -90,7 +91,8 @@ pub struct Admitted {
 }
 
 impl Admitted {
-    /// What the client may do, with the end of its token in the host's time: `unix_now` and `now` are the same moment.
+    /// What the client may do, with the end of its token in the host's time: `unix_now` and `now`
+    /// are the same moment.
     pub fn grant(&self, unix_now: UnixTime, now: Instant) -> Grant {
         let Some(claims) = &self.claims else {
             return Grant::open();

@@ -1,7 +1,8 @@
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// A client's address as limits count it: an IPv4 address, or an IPv6 /64, which is what one customer gets.
+/// A client's address as limits count it: an IPv4 address, or an IPv6 /64, which is what one
+/// customer gets.
 ///
 /// An IPv4 address written as IPv6 (`::ffff:203.0.113.7`) is the IPv4 address.
 ///
@@ -39,8 +40,8 @@ impl AddressKey {
         })
     }
 
-    /// Whether the address is loopback, private, link-local or a cloud provider's inside (100.64.0.0/10): mostly a proxy, or a
-    /// developer's own machine.
+    /// Whether the address is loopback, private, link-local or a cloud provider's inside
+    /// (100.64.0.0/10): mostly a proxy, or a developer's own machine.
     pub const fn is_private(&self) -> bool {
         match self.first_address() {
             IpAddr::V4(ip) => {

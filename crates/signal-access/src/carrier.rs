@@ -5,8 +5,9 @@ use crate::error::{MalformedCause, TokenError};
 use crate::percent;
 use crate::verifier::TOKEN_BYTES_MAX;
 
-/// The subprotocol that announces a token as the next one, for browsers, which can send no `Authorization`:
-/// `new WebSocket(url, ['signal-token', token])`. The relay answers with this marker, never with the token.
+/// The subprotocol that announces a token as the next one, for browsers, which can send no
+/// `Authorization`: `new WebSocket(url, ['signal-token', token])`. The relay answers with this
+/// marker, never with the token.
 pub const PROTOCOL_MARKER: &str = "signal-token";
 
 /// Where in a request a token was.

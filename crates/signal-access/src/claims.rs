@@ -13,11 +13,12 @@ use crate::topics::{read_into, write_topics};
 /// The longest subject, in bytes: an identifier, not a document.
 pub const SUBJECT_BYTES_MAX: usize = 256;
 
-/// The most topic patterns of one right: as many as a peer may subscribe topics by default. More is what prefixes are for.
+/// The most topic patterns of one right: as many as a peer may subscribe topics by default. More is
+/// what prefixes are for.
 pub const PATTERNS_MAX: usize = 128;
 
-/// The latest time that a claim may name, in seconds: the end of the year 9999, so that a time in milliseconds is told from one
-/// in seconds.
+/// The latest time that a claim may name, in seconds: the end of the year 9999, so that a time in
+/// milliseconds is told from one in seconds.
 const LATEST: u64 = 253_402_300_799;
 
 /// What a token says of its bearer.

@@ -4,7 +4,8 @@ use crate::claims::ClaimError;
 
 /// Why a token is refused.
 ///
-/// The text is for the person who runs the client. What it says of claims, it says only to whoever holds a signed token.
+/// The text is for the person who runs the client. What it says of claims, it says only to whoever
+/// holds a signed token.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum TokenError {

@@ -206,7 +206,8 @@ pub enum KeyProblem {
     /// It is for something else than signatures.
     #[error("its \"use\" is not \"sig\"")]
     Use,
-    /// It names no algorithm that is known here. Each key must, because the key decides and not the token.
+    /// It names no algorithm that is known here. Each key must, because the key decides and not the
+    /// token.
     #[error("its \"alg\" is neither \"HS256\" nor \"EdDSA\"")]
     Algorithm,
     /// Its type does not fit its algorithm.

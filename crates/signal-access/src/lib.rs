@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
-// What is judged here comes from strangers; under `panic = "abort"`, as on Workers, one panic would reset every room.
+// What is judged here comes from strangers; under `panic = "abort"`, as on Workers, one panic would
+// reset every room.
 #![deny(
     clippy::expect_used,
     clippy::indexing_slicing,

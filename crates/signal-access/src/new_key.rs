@@ -16,7 +16,8 @@ pub struct NewKey {
 }
 
 impl NewKey {
-    /// The key that these 32 random bytes make. This crate has no randomness; take them from the operating system's.
+    /// The key that these 32 random bytes make. This crate has no randomness; take them from the
+    /// operating system's.
     pub fn from_seed(algorithm: Algorithm, id: Option<&str>, seed: [u8; 32]) -> Self {
         let id = id.map(ToOwned::to_owned);
         Self {

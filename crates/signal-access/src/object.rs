@@ -15,8 +15,9 @@ pub(crate) enum ObjectError {
     Duplicate,
 }
 
-/// Reads a document that is one object. Two programs that read a name that stands twice may see two different values, so such
-/// an object is refused, and with it the trick of showing one value to the judge and another to the server.
+/// Reads a document that is one object. Two programs that read a name that stands twice may see two
+/// different values, so such an object is refused, and with it the trick of showing one value to
+/// the judge and another to the server.
 pub(crate) fn parse(document: &[u8]) -> Result<Map<String, Value>, ObjectError> {
     let members = serde_json::from_slice::<Members>(document).map_err(|error| {
         if error.is_data() {

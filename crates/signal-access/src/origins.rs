@@ -9,13 +9,13 @@ use thiserror::Error;
 
 /// The web pages that may connect, by their origin. Empty, which is the default: all.
 ///
-/// Browsers tell the origin of the page that connects, and a page cannot lie about it. So a list keeps other people's pages
-/// away from a relay, and nobody else: a program that is no browser may send any origin, or none, and is let through without
-/// one. Tokens are for those.
+/// Browsers tell the origin of the page that connects, and a page cannot lie about it. So a list
+/// keeps other people's pages away from a relay, and nobody else: a program that is no browser may
+/// send any origin, or none, and is let through without one. Tokens are for those.
 ///
-/// An origin is `scheme://host` or `scheme://host:port` and is compared as RFC 6454 says: the case of scheme and host and a
-/// default port do not matter, everything else does. `https://*.example.org` allows every host below `example.org`, not
-/// `example.org` itself.
+/// An origin is `scheme://host` or `scheme://host:port` and is compared as RFC 6454 says: the case
+/// of scheme and host and a default port do not matter, everything else does.
+/// `https://*.example.org` allows every host below `example.org`, not `example.org` itself.
 ///
 /// ```
 /// use signal_access::Origins;
@@ -54,7 +54,8 @@ impl Origins {
         self.0.is_empty()
     }
 
-    /// Whether a page whose `Origin` header has this value may connect; none is a client that is no browser.
+    /// Whether a page whose `Origin` header has this value may connect; none is a client that is no
+    /// browser.
     pub fn allow(&self, origin: Option<&str>) -> bool {
         let Some(origin) = origin else { return true };
         if self.is_empty() {

@@ -4,7 +4,8 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// Decodes `%41` to `A`. None if a sign of percent has no two digits behind it, or the result is no UTF-8.
+/// Decodes `%41` to `A`. None if a sign of percent has no two digits behind it, or the result is no
+/// UTF-8.
 #[cfg(feature = "tokens")]
 pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains('%') {
@@ -14,7 +15,8 @@ pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     String::from_utf8(bytes?).ok().map(Cow::Owned)
 }
 
-/// Decodes what can be decoded, and again what that results in, until nothing is left; for looking, not for using.
+/// Decodes what can be decoded, and again what that results in, until nothing is left; for looking,
+/// not for using.
 pub(crate) fn decode_fully(text: &str) -> Cow<'_, str> {
     if !text.contains('%') {
         return Cow::Borrowed(text);
@@ -22,7 +24,8 @@ pub(crate) fn decode_fully(text: &str) -> Cow<'_, str> {
     let mut decoded: Vec<u8> = Vec::with_capacity(text.len());
     for byte in text.bytes() {
         decoded.push(byte);
-        // A decoded byte may complete another escape. Each round drops two bytes, so all of them together are linear.
+        // A decoded byte may complete another escape. Each round drops two bytes, so all of them
+        // together are linear.
         while let Some((rest, last)) = decoded.split_last_chunk::<3>() {
             let Some((byte, _)) = escaped(last) else {
                 break;

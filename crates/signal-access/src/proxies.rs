@@ -8,8 +8,9 @@ use thiserror::Error;
 
 /// The proxies before a relay, whose word on where a client comes from is believed.
 ///
-/// Anyone can write an `X-Forwarded-For` header. What a proxy of one's own appends to it is true, and stands at the right end;
-/// so the client is the right-most hop that is no proxy of one's own. Without proxies the header means nothing.
+/// Anyone can write an `X-Forwarded-For` header. What a proxy of one's own appends to it is true,
+/// and stands at the right end; so the client is the right-most hop that is no proxy of one's own.
+/// Without proxies the header means nothing.
 ///
 /// ```
 /// use signal_access::TrustedProxies;
@@ -54,10 +55,12 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.contains(&ip))
     }
 
-    /// The client behind a connection from `remote`, by the values of its `X-Forwarded-For` headers in the order in which they
-    /// came. Each value may name several hops, separated by commas, each an address with or without a port.
+    /// The client behind a connection from `remote`, by the values of its `X-Forwarded-For` headers
+    /// in the order in which they came. Each value may name several hops, separated by commas, each
+    /// an address with or without a port.
     ///
-    /// A hop that is no address ends the search: the last proxy before it then counts as the client.
+    /// A hop that is no address ends the search: the last proxy before it then counts as the
+    /// client.
     pub fn client<'a>(
         &self,
         remote: IpAddr,
@@ -179,7 +182,8 @@ mod tests {
         }
     }
 
-    /// Written the long way round: all hops in one list, then the last one that is either a stranger or the end.
+    /// Written the long way round: all hops in one list, then the last one that is either a
+    /// stranger or the end.
     fn naive(remote: u8, hops: &[Option<u8>], trusted: &[bool]) -> u8 {
         let mut chain = alloc::vec![Some(remote)];
         chain.extend(hops.iter().rev());

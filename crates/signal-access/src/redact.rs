@@ -8,8 +8,8 @@ const CUT: &str = "***";
 
 /// Cuts the value of every `token` parameter out of a URI, so that it can be logged or shown.
 ///
-/// It cuts rather too much than too little: whatever the case of the name, however often it is percent-encoded, and wherever in
-/// the URI it stands.
+/// It cuts rather too much than too little: whatever the case of the name, however often it is
+/// percent-encoded, and wherever in the URI it stands.
 ///
 /// ```
 /// use signal_access::redact;
@@ -42,7 +42,8 @@ pub fn redact(uri: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Whether this, before a sign of equality, is the name `token`, perhaps behind a separator that was encoded too.
+/// Whether this, before a sign of equality, is the name `token`, perhaps behind a separator that
+/// was encoded too.
 fn names_a_token(text: &str) -> bool {
     let decoded = decode_fully(text);
     let name = decoded.rsplit(['?', '&', ';', '#', '=', '/']).next();

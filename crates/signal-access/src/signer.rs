@@ -108,8 +108,8 @@ impl TokenSigner {
         [&signed, ".", &self.signature(&signed)].concat()
     }
 
-    /// Signs any text, and returns the signature as it stands in a token. For test suites, which also make tokens that
-    /// [`sign`](Self::sign) would not.
+    /// Signs any text, and returns the signature as it stands in a token. For test suites, which
+    /// also make tokens that [`sign`](Self::sign) would not.
     pub fn signature(&self, text: &str) -> String {
         match &self.secret {
             Secret::Hs256(mac) => {

@@ -2,7 +2,8 @@ use core::time::Duration;
 
 use signal_core::Instant;
 
-/// A point in time by the calendar: milliseconds since 1970, which is what the times in a token count from.
+/// A point in time by the calendar: milliseconds since 1970, which is what the times in a token
+/// count from.
 ///
 /// The crate reads no clock; the host passes the time in.
 ///

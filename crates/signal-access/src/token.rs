@@ -73,7 +73,8 @@ impl Header {
     }
 }
 
-/// Decodes base64url without padding, and nothing that is written in another way than the one canonical one.
+/// Decodes base64url without padding, and nothing that is written in another way than the one
+/// canonical one.
 pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     Base64UrlUnpadded::decode_vec(text).ok()
 }

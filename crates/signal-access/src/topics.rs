@@ -5,12 +5,14 @@ use signal_core::{TopicPattern, TopicSet};
 
 use crate::claims::ClaimError;
 
-/// Reads topics as tokens name them: `garden` is one topic, `team-*` all that begin so, `*` all there are.
+/// Reads topics as tokens name them: `garden` is one topic, `team-*` all that begin so, `*` all
+/// there are.
 ///
 /// # Errors
 ///
-/// Where a pattern is empty or has a star that is not its end. A room whose name ends in a star cannot be named alone; whoever
-/// makes claims of names that others choose must refuse such names, because they would be read as more.
+/// Where a pattern is empty or has a star that is not its end. A room whose name ends in a star
+/// cannot be named alone; whoever makes claims of names that others choose must refuse such names,
+/// because they would be read as more.
 pub fn read_topics<'a>(
     patterns: impl IntoIterator<Item = &'a str>,
 ) -> Result<TopicSet, ClaimError> {

@@ -13,7 +13,8 @@ use crate::key::{Algorithm, Jwk, KeyError, Material};
 use crate::time::UnixTime;
 use crate::token::{Header, Token};
 
-/// The longest token that is looked at. A request head of 8 KiB has room for one; a token with a hundred topics fits.
+/// The longest token that is looked at. A request head of 8 KiB has room for one; a token with a
+/// hundred topics fits.
 pub const TOKEN_BYTES_MAX: usize = 4096;
 
 /// The most keys at once: an old and a new one for each of two issuers.
@@ -24,8 +25,8 @@ pub const LEEWAY: Duration = Duration::from_secs(30);
 
 /// Verifies tokens with one key, or with a few while they are being changed.
 ///
-/// A token that names a key (`kid`) is verified with the keys of that name, and with keys that have none; another one with
-/// each key of its algorithm. The algorithm is the key's.
+/// A token that names a key (`kid`) is verified with the keys of that name, and with keys that have
+/// none; another one with each key of its algorithm. The algorithm is the key's.
 ///
 /// ```
 /// use signal_access::{TokenError, TokenVerifier, UnixTime};
@@ -46,8 +47,9 @@ pub struct TokenVerifier {
 impl TokenVerifier {
     /// A verifier with the keys of a JWK or a JWK Set (RFC 7517), as JSON.
     ///
-    /// Each key names its algorithm: `{"kty":"oct","alg":"HS256","k":…}` with a secret of at least 32 bytes, or
-    /// `{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","x":…}`, of which the private half `d` is not needed. `kid` is optional.
+    /// Each key names its algorithm: `{"kty":"oct","alg":"HS256","k":…}` with a secret of at least
+    /// 32 bytes, or `{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","x":…}`, of which the private half
+    /// `d` is not needed. `kid` is optional.
     ///
     /// # Errors
     ///
@@ -75,15 +77,17 @@ impl TokenVerifier {
 
     /// The same verifier for tokens to this audience only: `aud` must be there and name it.
     ///
-    /// Without one, a token that names an audience is refused: it was made for somebody else (RFC 7519 4.1.3).
+    /// Without one, a token that names an audience is refused: it was made for somebody else (RFC
+    /// 7519 4.1.3).
     #[must_use]
     pub fn with_audience(mut self, audience: impl Into<String>) -> Self {
         self.audience = Some(audience.into());
         self
     }
 
-    /// The same verifier with another leeway than [`LEEWAY`]: how long before its `nbf` a token is let through, because the
-    /// issuer's clock may be ahead. `exp` is exact, so that a connection ends when its token says.
+    /// The same verifier with another leeway than [`LEEWAY`]: how long before its `nbf` a token is
+    /// let through, because the issuer's clock may be ahead. `exp` is exact, so that a connection
+    /// ends when its token says.
     #[must_use]
     pub fn with_leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway;
@@ -111,8 +115,8 @@ impl TokenVerifier {
         Ok(claims)
     }
 
-    /// Verifies only the signature of a token and returns what it claims, though it may be expired or for somebody else: to
-    /// tell a person what is wrong with it, not to let anybody in.
+    /// Verifies only the signature of a token and returns what it claims, though it may be expired
+    /// or for somebody else: to tell a person what is wrong with it, not to let anybody in.
     ///
     /// # Errors
     ///

@@ -1,4 +1,5 @@
-//! Holds a live relay to the vectors beside this file, row by row. Tests of relays include it by its path.
+//! Holds a live relay to the vectors beside this file, row by row. Tests of relays include it by
+//! its path.
 #![allow(
     dead_code,
     reason = "not every relay's test can move its clock or see its log"

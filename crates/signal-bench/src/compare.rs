@@ -30,7 +30,8 @@ impl Contestant {
     }
 }
 
-/// The same load on several servers in turn: A B A B, so that what else goes on at the machine hits all of them.
+/// The same load on several servers in turn: A B A B, so that what else goes on at the machine hits
+/// all of them.
 ///
 /// # Errors
 ///
@@ -87,7 +88,8 @@ pub struct Compared {
     pub p50_ms: Figure,
     /// One delivery in a hundred took longer, in milliseconds.
     pub p99_ms: Figure,
-    /// Memory for each connection in bytes, if its process is known: of the first round, as later ones find memory left from it.
+    /// Memory for each connection in bytes, if its process is known: of the first round, as later
+    /// ones find memory left from it.
     pub memory_per_connection: Option<Figure>,
 }
 
@@ -98,8 +100,8 @@ pub struct Figure {
     /// Its spread over the rounds.
     #[serde(flatten)]
     pub spread: Spread,
-    /// How many times better the first server of the comparison is, round by round. More than 1: the first is better. None for
-    /// the first, and where nothing can be divided by.
+    /// How many times better the first server of the comparison is, round by round. More than 1:
+    /// the first is better. None for the first, and where nothing can be divided by.
     pub first_is_better_by: Option<Spread>,
 }
 

@@ -78,7 +78,8 @@ impl Connection {
             Ok(read) => {
                 self.partial.clear();
                 let all = carried + read;
-                // A short read has emptied the socket; asking again would be a system call for nothing.
+                // A short read has emptied the socket; asking again would be a system call for
+                // nothing.
                 Ok(if read < space {
                     Arrived::Last(all)
                 } else {

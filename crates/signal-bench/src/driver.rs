@@ -54,7 +54,8 @@ pub(crate) trait Driver {
     /// A message came in.
     fn message(&mut self, step: &mut Step<'_>, id: usize, payload: &[u8]);
 
-    /// All that came was read; now is the time to send. Returns when to be asked again if nothing comes.
+    /// All that came was read; now is the time to send. Returns when to be asked again if nothing
+    /// comes.
     fn turn(&mut self, step: &mut Step<'_>) -> Result<Option<u64>, BenchError>;
 
     /// A connection ended.

@@ -16,7 +16,8 @@ pub struct Faults {
     pub reordered: u64,
     /// Messages that were meant for another room, or that nobody sent.
     pub foreign: u64,
-    /// Of the lost ones, those of messages that reached nobody at all, as when a server drops what exceeds its rates.
+    /// Of the lost ones, those of messages that reached nobody at all, as when a server drops what
+    /// exceeds its rates.
     pub undelivered: u64,
 }
 
@@ -40,7 +41,8 @@ impl Faults {
 struct Flow {
     /// The number of the next message.
     next: u32,
-    /// Those that have not reached everybody, and some that have, from `next - outstanding.len()` on.
+    /// Those that have not reached everybody, and some that have, from `next - outstanding.len()`
+    /// on.
     outstanding: VecDeque<Outstanding>,
     /// How many of them have not reached everybody.
     open: u32,
@@ -79,7 +81,8 @@ pub(crate) struct Flows {
     flows: Vec<Flow>,
     /// For each receiver and each sender of its room, the number that should come next.
     expected: Vec<u32>,
-    /// What receivers have missed so far: receiver, flow and number. Empty with a server that works.
+    /// What receivers have missed so far: receiver, flow and number. Empty with a server that
+    /// works.
     missed: BTreeSet<(usize, u32, u32)>,
     pub(crate) faults: Faults,
 }

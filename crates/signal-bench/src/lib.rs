@@ -1,8 +1,9 @@
-//! A load generator for [y-webrtc](https://github.com/yjs/y-webrtc) signaling servers, of this project or any other, that checks
-//! every delivery.
+//! A load generator for [y-webrtc](https://github.com/yjs/y-webrtc) signaling servers, of this
+//! project or any other, that checks every delivery.
 //!
-//! It opens rooms full of subscribed connections, publishes in them, and looks at each delivery: did it come, once, in order, and
-//! how long did it take? It knows what it costs itself, and with the server's process what that costs the server.
+//! It opens rooms full of subscribed connections, publishes in them, and looks at each delivery:
+//! did it come, once, in order, and how long did it take? It knows what it costs itself, and with
+//! the server's process what that costs the server.
 //!
 //! ```no_run
 //! use signal_bench::{Plan, Scenario, Server, run};
@@ -19,15 +20,18 @@
 //!
 //! # How it works
 //!
-//! Each thread is a loop around an epoll (or kqueue): it reads every socket that has something, judges what came, and only then
-//! writes, once for each connection, whatever that has to send. Messages are encoded and masked before the run; sending one is a
-//! copy. Deliveries are not parsed: each message carries a marker of twenty characters, which says whose it is and which of
-//! theirs, and is found by its place. So a delivery costs the generator far less than the server, mostly the `read`.
+//! Each thread is a loop around an epoll (or kqueue): it reads every socket that has something,
+//! judges what came, and only then writes, once for each connection, whatever that has to send.
+//! Messages are encoded and masked before the run; sending one is a copy. Deliveries are not
+//! parsed: each message carries a marker of twenty characters, which says whose it is and which of
+//! theirs, and is found by its place. So a delivery costs the generator far less than the server,
+//! mostly the `read`.
 //!
 //! # What is not here
 //!
-//! A relay drops what exceeds its rates, so a load needs a server whose rates were raised; [`Report::rates`] says how far. Only
-//! what the server lets through the socket is measured: clocks on other machines, browsers and WebRTC are not.
+//! A relay drops what exceeds its rates, so a load needs a server whose rates were raised;
+//! [`Report::rates`] says how far. Only what the server lets through the socket is measured: clocks
+//! on other machines, browsers and WebRTC are not.
 
 mod compare;
 mod connection;

@@ -23,8 +23,8 @@ pub(crate) struct Links {
     connections: Vec<Connection>,
     /// Those with something to send.
     waiting: Vec<usize>,
-    /// The mask of every frame. One for all, so that messages can be masked before the run; what masks are for, confusing
-    /// proxies, does not concern a load.
+    /// The mask of every frame. One for all, so that messages can be masked before the run; what
+    /// masks are for, confusing proxies, does not concern a load.
     pub(crate) mask: [u8; 4],
     /// How many connections all threads opened before these, to choose source addresses.
     first_source: usize,
@@ -129,7 +129,8 @@ impl Links {
             Err(error) if error.kind() == io::ErrorKind::NotConnected => return Ok(false),
             Err(error) => return Err(self.explain(&error)),
         }
-        // Frames of one turn are written at once anyway; the next must not wait for an acknowledgement.
+        // Frames of one turn are written at once anyway; the next must not wait for an
+        // acknowledgement.
         if let Err(error) = connection.stream.set_nodelay(true) {
             return Err(self.explain(&error));
         }
@@ -175,7 +176,8 @@ impl Links {
     pub(crate) fn stop_reading(&mut self, id: usize) {
         let connection = &mut self.connections[id];
         connection.is_unread = true;
-        // The less the kernel takes in its stead, the sooner the server notices. It may refuse; then it takes longer.
+        // The less the kernel takes in its stead, the sooner the server notices. It may refuse;
+        // then it takes longer.
         let _ = SockRef::from(&connection.stream).set_recv_buffer_size(4_096);
     }
 
@@ -201,8 +203,8 @@ impl Links {
         }
     }
 
-    /// Writes what all connections have to send: once for each, however many messages that are. Those whose server has gone are
-    /// returned.
+    /// Writes what all connections have to send: once for each, however many messages that are.
+    /// Those whose server has gone are returned.
     pub(crate) fn flush(&mut self) -> Vec<(usize, io::Error)> {
         let mut broken = Vec::new();
         for id in self.waiting.drain(..) {

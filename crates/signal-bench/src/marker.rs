@@ -1,7 +1,8 @@
 //! The marker in each message: who sent it, and which of theirs it is.
 //!
-//! Twenty ASCII characters inside a string of `data`. A server may move it, by writing the JSON anew, but has no reason to change
-//! it. So no JSON is parsed: the marker is looked for where the last one was, then everywhere.
+//! Twenty ASCII characters inside a string of `data`. A server may move it, by writing the JSON
+//! anew, but has no reason to change it. So no JSON is parsed: the marker is looked for where the
+//! last one was, then everywhere.
 
 use memchr::memmem::Finder;
 

@@ -6,12 +6,14 @@ use crate::links::Links;
 use crate::plan::Plan;
 use crate::stage::Stage;
 
-/// How many connections may be on their way to be ready at once: fewer than the backlog of any server.
+/// How many connections may be on their way to be ready at once: fewer than the backlog of any
+/// server.
 const AT_ONCE: usize = 100;
 /// How many of all connections are the first, at most.
 const FIRST_MAX: usize = 200;
 
-/// Opens the connections that a scenario begins with. One is ready when a ping, sent after its subscription, was answered.
+/// Opens the connections that a scenario begins with. One is ready when a ping, sent after its
+/// subscription, was answered.
 #[derive(Debug)]
 pub(crate) struct Opening {
     all: usize,

@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::error::BenchError;
 use crate::template::ROOMS_MAX;
 
-/// More deliveries in a second than any server or generator can do; the next power of ten would fill the memory with what is due.
+/// More deliveries in a second than any server or generator can do; the next power of ten would
+/// fill the memory with what is due.
 const RATE_MAX: f64 = 1e7;
 
 /// What kind of load to make.
@@ -13,16 +14,19 @@ const RATE_MAX: f64 = 1e7;
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Scenario {
-    /// Rooms in which messages circulate as fast as the server delivers them: closed loop, with a window.
+    /// Rooms in which messages circulate as fast as the server delivers them: closed loop, with a
+    /// window.
     Fanout,
-    /// The same rooms at a fixed rate, whatever the server does: open loop, corrected for coordinated omission.
+    /// The same rooms at a fixed rate, whatever the server does: open loop, corrected for
+    /// coordinated omission.
     Paced,
-    /// Rooms that fill up: each newcomer announces itself, and each member answers with 3 to 6 messages of 0.5 to 3 KB, as y-webrtc
-    /// does.
+    /// Rooms that fill up: each newcomer announces itself, and each member answers with 3 to 6
+    /// messages of 0.5 to 3 KB, as y-webrtc does.
     Join,
     /// Connections with a topic of their own that only ping, and answer pings.
     Idle,
-    /// Visitors that connect, subscribe, publish, hear themselves, unsubscribe and close, one after the other in each place.
+    /// Visitors that connect, subscribe, publish, hear themselves, unsubscribe and close, one after
+    /// the other in each place.
     Churn,
     /// Rooms as in [`Fanout`](Self::Fanout), and some subscribers that never read.
     Slow,
@@ -84,7 +88,8 @@ pub struct Plan {
     pub publishers: usize,
     /// How many messages of each room are on their way at once. Default 1; 8 in `slow`.
     pub window: usize,
-    /// The length of a message as it is sent, in bytes of JSON. Default 168; 3,000 in `slow`. `join` has sizes of its own.
+    /// The length of a message as it is sent, in bytes of JSON. Default 168; 3,000 in `slow`.
+    /// `join` has sizes of its own.
     pub bytes: usize,
     /// `paced`: deliveries in a second, of all rooms together. Default 20,000.
     pub rate: f64,
@@ -101,14 +106,16 @@ pub struct Plan {
     /// How long is measured. Default 5 s.
     #[serde(rename = "duration_seconds", serialize_with = "seconds")]
     pub duration: Duration,
-    /// How long a delivery may take before it counts as lost, and the opening of connections may stand still. Default 5 s.
+    /// How long a delivery may take before it counts as lost, and the opening of connections may
+    /// stand still. Default 5 s.
     #[serde(rename = "timeout_seconds", serialize_with = "seconds")]
     pub timeout: Duration,
     /// How many threads generate the load; rooms are shared out among them. Default 1.
     pub threads: usize,
     /// What sizes and counts are drawn from. Default 1.
     pub seed: u64,
-    /// The process of the server on this machine, to measure its processor time and memory. Default: none.
+    /// The process of the server on this machine, to measure its processor time and memory.
+    /// Default: none.
     pub pid: Option<u32>,
 }
 

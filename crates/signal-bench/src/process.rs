@@ -150,7 +150,8 @@ pub(crate) fn own_cpu() -> Duration {
     )
 }
 
-/// How long threads of this process could have run, but another process had the processor. Zero where the system does not tell.
+/// How long threads of this process could have run, but another process had the processor. Zero
+/// where the system does not tell.
 pub(crate) fn own_starvation() -> Duration {
     let tasks = fs::read_dir("/proc/self/task")
         .into_iter()

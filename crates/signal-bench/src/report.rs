@@ -13,8 +13,8 @@ use crate::tally::{SlowReaders, Tally};
 /// A share of its time past which the generator may have held the server back.
 const BUSY_MAX: f64 = 0.9;
 
-/// What a run has found. As JSON, its keys are those of the fields; keys are added, but never change their meaning within
-/// a [`schema`](Self::schema).
+/// What a run has found. As JSON, its keys are those of the fields; keys are added, but never
+/// change their meaning within a [`schema`](Self::schema).
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Report {
@@ -30,12 +30,13 @@ pub struct Report {
     pub seconds: f64,
     /// Messages sent while measuring.
     pub publishes: u64,
-    /// Deliveries while measuring: each message once for each receiver, its sender included. In `idle`, answers to pings.
+    /// Deliveries while measuring: each message once for each receiver, its sender included. In
+    /// `idle`, answers to pings.
     pub deliveries: u64,
     /// Deliveries in a second.
     pub deliveries_per_second: f64,
-    /// From sending to delivery, of all that was sent while measuring. In `paced` and `idle` it counts from when the message was
-    /// due, in `churn` from the first packet of the connection.
+    /// From sending to delivery, of all that was sent while measuring. In `paced` and `idle` it
+    /// counts from when the message was due, in `churn` from the first packet of the connection.
     pub latency: Latency,
     /// What went wrong, warm-up included.
     pub faults: Faults,
@@ -95,10 +96,11 @@ pub struct Generator {
     pub cpu_us_per_delivery: f64,
     /// The share of the time in which its threads waited for the server, 0 to 1.
     pub idle: f64,
-    /// The share of the time in which they could have run, but another process had the processor. With [`idle`](Self::idle) and
-    /// the share they ran it makes 1.
+    /// The share of the time in which they could have run, but another process had the processor.
+    /// With [`idle`](Self::idle) and the share they ran it makes 1.
     pub starved: f64,
-    /// By how many milliseconds it was late with one in a hundred messages that were due at a time. 0 in a closed loop.
+    /// By how many milliseconds it was late with one in a hundred messages that were due at a time.
+    /// 0 in a closed loop.
     pub lag_p99_ms: f64,
 }
 
@@ -124,8 +126,9 @@ pub struct ProcessReport {
     pub memory_idle: u64,
     /// Its memory after the load, in bytes.
     pub memory_loaded: u64,
-    /// What one more idle, subscribed connection costs, in bytes. None in `churn`, where there is no such. Only a server that was just started tells it: others have memory
-    /// left from connections before.
+    /// What one more idle, subscribed connection costs, in bytes. None in `churn`, where there is
+    /// no such. Only a server that was just started tells it: others have memory left from
+    /// connections before.
     pub memory_per_connection: Option<f64>,
 }
 
@@ -315,7 +318,8 @@ fn millis(nanos: u64) -> f64 {
     nanos as f64 / 1e6
 }
 
-/// Steps from a microsecond on, each twice as long as the one before, without the empty ones at both ends.
+/// Steps from a microsecond on, each twice as long as the one before, without the empty ones at
+/// both ends.
 fn bars(histogram: &Histogram<u64>) -> Vec<Bar> {
     let mut bars = Vec::new();
     let (mut above, mut up_to) = (0, 1_000);

@@ -19,19 +19,19 @@ use crate::worker::{Seat, Worker};
 
 /// How often progress is told.
 const TICK: Duration = Duration::from_millis(100);
-/// How long a server gets to give back what the opening of connections took, before its memory is measured: a millisecond for
-/// each, but not longer than this.
+/// How long a server gets to give back what the opening of connections took, before its memory is
+/// measured: a millisecond for each, but not longer than this.
 const SETTLE_MAX: Duration = Duration::from_secs(1);
 
 /// Puts a server under load, and tells how it went.
 ///
-/// Blocks until all is over: the opening of the connections, warm-up, duration, and the wait for what is still on its way.
-/// `observer` is called ten times a second meanwhile.
+/// Blocks until all is over: the opening of the connections, warm-up, duration, and the wait for
+/// what is still on its way. `observer` is called ten times a second meanwhile.
 ///
 /// # Errors
 ///
-/// If the plan makes no sense, the server cannot be reached, or it refuses, closes or breaks a connection. What the server lost,
-/// doubled or reordered is in the report.
+/// If the plan makes no sense, the server cannot be reached, or it refuses, closes or breaks a
+/// connection. What the server lost, doubled or reordered is in the report.
 pub fn run(
     server: &Server,
     plan: &Plan,

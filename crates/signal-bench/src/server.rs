@@ -38,7 +38,8 @@ impl Server {
         matches!(self.address.ip(), IpAddr::V4(ip) if ip.is_loopback())
     }
 
-    /// The upgrade request. The key is constant: it only proves that the answer comes from a WebSocket server.
+    /// The upgrade request. The key is constant: it only proves that the answer comes from a
+    /// WebSocket server.
     pub(crate) fn request(&self) -> Vec<u8> {
         let mut request = format!(
             "GET {} HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\

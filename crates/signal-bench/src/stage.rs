@@ -7,7 +7,8 @@ use crate::error::BenchError;
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 #[repr(u8)]
 pub(crate) enum Stage {
-    /// The first connections are opened, so that what a server allocates only once is not put down to the others.
+    /// The first connections are opened, so that what a server allocates only once is not put down
+    /// to the others.
     OpenFirst,
     /// All connections are opened.
     Open,

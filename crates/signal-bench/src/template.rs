@@ -4,7 +4,8 @@ use crate::error::BenchError;
 use crate::frame;
 use crate::marker::{self, Marker};
 
-/// Characters like those of a session description, escapes included, so that a server that parses strings has to.
+/// Characters like those of a session description, escapes included, so that a server that parses
+/// strings has to.
 const FILLER: &str =
     r"a=candidate:842163049 1 udp 2113937151 192.0.2.17 54321 typ host generation 0\r\n";
 
@@ -80,7 +81,8 @@ impl Template {
 
 const ROOM_DIGITS: usize = 9;
 
-/// The most rooms of a run. Topics have digits for a thousand times as many, so that a room can change its topic.
+/// The most rooms of a run. Topics have digits for a thousand times as many, so that a room can
+/// change its topic.
 pub(crate) const ROOMS_MAX: usize = 1_000_000;
 
 fn room_digits(room: usize) -> [u8; ROOM_DIGITS] {

@@ -52,7 +52,8 @@ impl Metric {
         }
     }
 
-    /// Its value: milliseconds, microseconds of processor time, bytes, or a plain number. None if it was not measured.
+    /// Its value: milliseconds, microseconds of processor time, bytes, or a plain number. None if
+    /// it was not measured.
     pub fn of(self, report: &Report) -> Option<f64> {
         let process = report.process.as_ref();
         Some(match self {
@@ -67,7 +68,8 @@ impl Metric {
         })
     }
 
-    /// The units that may follow a number, each with what it is worth in the metric's own, which is the first.
+    /// The units that may follow a number, each with what it is worth in the metric's own, which is
+    /// the first.
     fn units(self) -> &'static [(&'static str, f64)] {
         match self {
             Self::P50 | Self::P99 | Self::P99_9 | Self::Max => {
@@ -85,7 +87,8 @@ impl Metric {
     }
 }
 
-/// A condition under which a run counts as failed, such as `p99>50ms` or `deliveries_per_second<10000`.
+/// A condition under which a run counts as failed, such as `p99>50ms` or
+/// `deliveries_per_second<10000`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Threshold {
     metric: Metric,

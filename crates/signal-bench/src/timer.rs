@@ -36,7 +36,8 @@ mod exact {
             if after.is_zero() || after >= most {
                 return after.min(most);
             }
-            // Often something else woke the loop since, and another system call would change nothing.
+            // Often something else woke the loop since, and another system call would change
+            // nothing.
             if wake == self.wake {
                 return most;
             }

@@ -82,7 +82,8 @@ impl<D: Driver> Worker<D> {
         })
     }
 
-    /// Runs until the stage is over in which everything is awaited. A failure is told to all threads.
+    /// Runs until the stage is over in which everything is awaited. A failure is told to all
+    /// threads.
     pub(crate) fn run(mut self) -> Option<Tally> {
         match self.turns() {
             Ok(()) => Some(self.tally),

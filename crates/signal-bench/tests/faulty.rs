@@ -1,4 +1,5 @@
-//! A load generator that cannot find a fault proves nothing: each kind is made once, and must be found once.
+//! A load generator that cannot find a fault proves nothing: each kind is made once, and must be
+//! found once.
 
 mod common;
 
@@ -82,7 +83,8 @@ fn a_connection_that_is_closed_ends_the_run() {
     assert!(error.what.contains("closed connection"), "{error:?}");
 }
 
-/// A server that stands still for 300 ms delays all that was due meanwhile, not just what it held when it stopped.
+/// A server that stands still for 300 ms delays all that was due meanwhile, not just what it held
+/// when it stopped.
 #[test]
 fn a_stall_is_charged_with_all_that_was_due() {
     let relay = Faulty::start(Fault::Stalls);
@@ -94,7 +96,8 @@ fn a_stall_is_charged_with_all_that_was_due() {
     let report = load(relay.address, &plan);
     assert!(report.is_sound(), "{report:#?}");
     assert!(report.latency.p99_ms > 250.0, "{report:#?}");
-    // 100 messages a second to 4 each: 30 were due within the stall, 20 of them in its first 200 ms.
+    // 100 messages a second to 4 each: 30 were due within the stall, 20 of them in its first 200
+    // ms.
     let bars = report.latency.histogram.iter();
     let long = bars.filter(|bar| bar.above_ms > 60.0);
     let long: u64 = long.map(|bar| bar.deliveries).sum();

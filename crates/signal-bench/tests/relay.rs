@@ -43,8 +43,8 @@ fn messages_are_sent_at_a_pace() {
     plan.publishers = 2;
     plan.duration = Duration::from_secs(2);
     let report = sound(&plan);
-    // 1,000 messages in a second, whatever the server does, give or take what a busy machine does late at the borders: up to
-    // half of the two seconds.
+    // 1,000 messages in a second, whatever the server does, give or take what a busy machine does
+    // late at the borders: up to half of the two seconds.
     let due = (report.seconds * 1_000.0) as u64;
     assert!(report.publishes.abs_diff(due) < due / 2, "{report:#?}");
 }

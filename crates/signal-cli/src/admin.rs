@@ -47,7 +47,8 @@ struct ShownLimit {
     past: &'static str,
 }
 
-/// Serves the admin address, if one is set, until the process ends. Returns the address with its real port.
+/// Serves the admin address, if one is set, until the process ends. Returns the address with its
+/// real port.
 ///
 /// # Errors
 ///

@@ -26,24 +26,27 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Serve a relay (what `signal` does without a command)
     ///
-    /// Each setting is a flag, an environment variable and a key of the configuration file, by the same name: --peers-max 500,
-    /// SIGNAL_PEERS_MAX=500, peers_max = 500. A flag wins over the environment, the environment over the file. PORT alone, as
-    /// hosting platforms set it, means that port on every interface.
+    /// Each setting is a flag, an environment variable and a key of the configuration file, by the
+    /// same name: --peers-max 500, SIGNAL_PEERS_MAX=500, peers_max = 500. A flag wins over the
+    /// environment, the environment over the file. PORT alone, as hosting platforms set it, means
+    /// that port on every interface.
     Serve(ServeArgs),
     /// Check whether a y-webrtc signaling server works, any server
     ///
-    /// Two clients look the name up, connect, subscribe a topic that nobody else uses, publish both ways and measure pings.
-    /// Nothing of it disturbs the apps that use the server.
+    /// Two clients look the name up, connect, subscribe a topic that nobody else uses, publish both
+    /// ways and measure pings. Nothing of it disturbs the apps that use the server.
     ///
-    /// Exit code: 0 working, 1 degraded (it works, but slowly or not quite right), 2 broken, 64 wrong usage.
+    /// Exit code: 0 working, 1 degraded (it works, but slowly or not quite right), 2 broken, 64
+    /// wrong usage.
     Check(Box<CheckArgs>),
     /// Put a server under load, any server, and measure it
     ///
-    /// Opens rooms full of connections, publishes in them, and checks each delivery: did it come, once, in order, and when? A relay
-    /// drops what exceeds its rates, so start it with higher ones; the report says which the load needs.
+    /// Opens rooms full of connections, publishes in them, and checks each delivery: did it come,
+    /// once, in order, and when? A relay drops what exceeds its rates, so start it with higher
+    /// ones; the report says which the load needs.
     ///
-    /// Exit code: 0 all is well; 1 a delivery was lost, doubled or out of order, a --fail-if was true, or the load could not be
-    /// run; 2 wrong usage.
+    /// Exit code: 0 all is well; 1 a delivery was lost, doubled or out of order, a --fail-if was
+    /// true, or the load could not be run; 2 wrong usage.
     Bench(Box<BenchArgs>),
     /// Check or print the settings that `serve` would use
     Config(ConfigArgs),

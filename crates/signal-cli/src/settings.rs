@@ -1,4 +1,5 @@
-//! The settings of `serve`: one table, from which flags, environment variables, keys of the file, help and README follow.
+//! The settings of `serve`: one table, from which flags, environment variables, keys of the file,
+//! help and README follow.
 
 mod given;
 mod mistake;

@@ -40,7 +40,8 @@ pub(crate) fn utc(seconds: u64) -> String {
     format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
 }
 
-/// The date this many days after 1970 began, counted in years of 400 that begin on the first of March, where leap days are last.
+/// The date this many days after 1970 began, counted in years of 400 that begin on the first of
+/// March, where leap days are last.
 fn date(days: u64) -> (u64, u64, u64) {
     const DAYS_PER_ERA: u64 = 146_097;
     /// From the first of March of the year 0 to 1970.
@@ -59,7 +60,8 @@ fn date(days: u64) -> (u64, u64, u64) {
     (era * 400 + year + next_year, month, day)
 }
 
-/// Text that somebody else wrote: on one line, without control characters, and not longer than `length_max`.
+/// Text that somebody else wrote: on one line, without control characters, and not longer than
+/// `length_max`.
 pub(crate) fn quoted(text: &str, length_max: usize) -> String {
     let mut shown: String = text.chars().take(length_max).collect();
     if shown.len() < text.len() {

@@ -1,4 +1,5 @@
-//! `signal token`: keys and tokens, for backends that have none yet and for whoever looks for what is wrong with one.
+//! `signal token`: keys and tokens, for backends that have none yet and for whoever looks for what
+//! is wrong with one.
 
 mod check;
 mod given;
@@ -30,11 +31,13 @@ enum TokenCommand {
     Key(key::KeyArgs),
     /// Sign a token and print it
     ///
-    /// A backend signs tokens itself, with any library for JWT; this is for tests, tools and the first try.
+    /// A backend signs tokens itself, with any library for JWT; this is for tests, tools and the
+    /// first try.
     Mint(Box<mint::MintArgs>),
     /// Tell what a token allows and until when, or why a relay would refuse it
     ///
-    /// Exit code: 0 a relay with this key would let its bearer in, 1 it would not, 2 the key or the command line is wrong.
+    /// Exit code: 0 a relay with this key would let its bearer in, 1 it would not, 2 the key or the
+    /// command line is wrong.
     Check(check::TokenCheckArgs),
 }
 
@@ -57,7 +60,8 @@ fn now() -> UnixTime {
     UnixTime::since_1970(SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default())
 }
 
-/// What is wrong with the command line or what it names. Not exit code 1, which says that a token is refused.
+/// What is wrong with the command line or what it names. Not exit code 1, which says that a token
+/// is refused.
 fn usage(what: impl Into<String>, mend: impl Into<String>) -> Failure {
     Failure::Usage {
         what: what.into(),

@@ -1,7 +1,9 @@
-//! What a hostile or broken client may do to the process: nothing to anybody else, and nothing to its memory.
+//! What a hostile or broken client may do to the process: nothing to anybody else, and nothing to
+//! its memory.
 //!
-//! In each test two peers exchange messages all the while, and the most memory the relay ever had must stay within what its
-//! limits allow. The numbers are small enough for a debug build on a busy machine.
+//! In each test two peers exchange messages all the while, and the most memory the relay ever had
+//! must stay within what its limits allow. The numbers are small enough for a debug build on a busy
+//! machine.
 
 #![cfg(target_os = "linux")]
 
@@ -16,17 +18,19 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// What the process may grow besides what a test names: code that was not used before, buffers, what the allocator keeps.
+/// What the process may grow besides what a test names: code that was not used before, buffers,
+/// what the allocator keeps.
 const SLACK_KIB: u64 = 3 * 1024;
-/// How long a message between two peers may take while others misbehave. It takes about a millisecond when all is quiet; this is
-/// for a machine with other work, and still a sixth of what a relay that waits for slow readers would take: their write deadline.
+/// How long a message between two peers may take while others misbehave. It takes about a
+/// millisecond when all is quiet; this is for a machine with other work, and still a sixth of what
+/// a relay that waits for slow readers would take: their write deadline.
 const EXCHANGE_MAX: Duration = Duration::from_secs(10);
 const EXCHANGE_PAUSE: Duration = Duration::from_millis(5);
 
 /// Two peers that exchange messages until they are told to stop.
 ///
-/// They must not be late because of the test itself, which hardly gives way while it floods the relay. So each test has a
-/// runtime of two threads: its own, and a worker for the pair.
+/// They must not be late because of the test itself, which hardly gives way while it floods the
+/// relay. So each test has a runtime of two threads: its own, and a worker for the pair.
 struct Pair {
     stop: oneshot::Sender<()>,
     task: JoinHandle<(usize, Duration)>,
@@ -285,7 +289,8 @@ async fn a_flood_of_pings() {
         assert!(pongs < 1_000, "{pongs} pongs");
         drop(write.await.expect("no panic"));
 
-        // As frames: each is answered, or the connection ended; nothing piles up for one who does not read.
+        // As frames: each is answered, or the connection ended; nothing piles up for one who does
+        // not read.
         let (_reader, mut writer) = raw(relay).await.into_split();
         let flood = frame(PING, &[b'x'; 100]).repeat(PINGS);
         let write = tokio::time::timeout(PATIENCE, writer.write_all(&flood)).await;
@@ -403,7 +408,8 @@ async fn connections_that_come_and_go() {
                 .await
                 .expect("an open connection");
             if number % 2 == 0 {
-                // Half of them leave in the middle of a frame, half with what was sent still on its way.
+                // Half of them leave in the middle of a frame, half with what was sent still on its
+                // way.
                 stream
                     .write_all(&[TEXT, 0xff])
                     .await

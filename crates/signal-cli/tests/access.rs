@@ -42,7 +42,8 @@ fn ask(relay: &Relay, query: Option<&str>, headers: &[(&str, &str)]) -> Answer {
     let mut socket = TcpStream::connect(relay.address()).expect("it listens");
     socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
     socket.write_all(request.as_bytes()).expect("it reads");
-    // These begin again after an interruption, which a socket with a timeout has when its process is stopped and goes on.
+    // These begin again after an interruption, which a socket with a timeout has when its process
+    // is stopped and goes on.
     let mut socket = BufReader::new(socket);
     let (mut head, mut body) = (String::new(), String::new());
     while !head.ends_with("\r\n\r\n") {

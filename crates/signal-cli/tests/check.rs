@@ -24,7 +24,8 @@ fn answering(bytes: &'static [u8]) -> SocketAddr {
     address
 }
 
-/// A WebSocket server with one client at a time, which answers each message with what `answer` makes of it.
+/// A WebSocket server with one client at a time, which answers each message with what `answer`
+/// makes of it.
 fn websocket(answer: fn(Value) -> Vec<Message>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("bound");

@@ -31,7 +31,8 @@ fn integer(path: &str) -> i64 {
     at(path).as_integer().expect("a number")
 }
 
-/// The last stage of the Dockerfile, which is what becomes the image: instruction and the rest of the line.
+/// The last stage of the Dockerfile, which is what becomes the image: instruction and the rest of
+/// the line.
 fn image() -> Vec<(&'static str, &'static str)> {
     let last = DOCKERFILE.rfind("\nFROM ").expect("a stage") + 1;
     let lines = DOCKERFILE[last..]

@@ -40,7 +40,8 @@ impl Drop for Ended {
     }
 }
 
-/// Lets a relay with these flags see two such requests, one refused and one upgraded; its log as lines.
+/// Lets a relay with these flags see two such requests, one refused and one upgraded; its log as
+/// lines.
 fn log_of(flags: &[&str]) -> Vec<String> {
     let relay = Relay::start(&[&["--drain-seconds", "0"], flags].concat());
     assert_eq!(hostile(relay.address(), 8), "426");

@@ -1,4 +1,5 @@
-//! The dashboard and the alerts of `examples/prometheus` speak of metrics that `signal serve` really has, and of all of them.
+//! The dashboard and the alerts of `examples/prometheus` speak of metrics that `signal serve`
+//! really has, and of all of them.
 //!
 //! That they also have data in a real Prometheus is what `cargo xtask test prometheus` shows.
 

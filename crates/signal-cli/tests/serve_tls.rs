@@ -1,4 +1,5 @@
-//! `signal serve --tls-cert --tls-key`: what it serves, how it reloads, and what it says of files that do not serve.
+//! `signal serve --tls-cert --tls-key`: what it serves, how it reloads, and what it says of files
+//! that do not serve.
 
 #![cfg(unix)]
 

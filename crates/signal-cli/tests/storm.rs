@@ -1,4 +1,5 @@
-//! The measurement of `examples/storm`, small: that it measures, and what does not depend on the machine.
+//! The measurement of `examples/storm`, small: that it measures, and what does not depend on the
+//! machine.
 
 #![cfg(target_os = "linux")]
 

@@ -1,4 +1,5 @@
-//! What `signal serve` tells systemd, heard on a socket in its place; and the unit of `examples/systemd`.
+//! What `signal serve` tells systemd, heard on a socket in its place; and the unit of
+//! `examples/systemd`.
 
 #![cfg(target_os = "linux")]
 

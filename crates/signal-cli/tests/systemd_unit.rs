@@ -1,4 +1,5 @@
-//! `examples/systemd/signal.service`: systemd's own judgement of it, and the relay under what it imposes.
+//! `examples/systemd/signal.service`: systemd's own judgement of it, and the relay under what it
+//! imposes.
 
 #![cfg(target_os = "linux")]
 

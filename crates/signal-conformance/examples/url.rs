@@ -1,4 +1,5 @@
-//! Runs the suite against an address: `cargo run --example url -- ws://127.0.0.1:4444 [limit=value …]`.
+//! Runs the suite against an address: `cargo run --example url -- ws://127.0.0.1:4444 [limit=value
+//! …]`.
 //!
 //! The level `robust` is left out: it ends servers that do not bear it.
 

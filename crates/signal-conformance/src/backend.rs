@@ -11,8 +11,8 @@ use crate::{Capability, Grant, Issuer, Level, Scenario};
 
 /// A server under test, or whatever stands for one.
 ///
-/// Only [`declared`](Self::declared) and [`connect`](Self::connect) must be there; the others have a [`Capability`] each
-/// and are called only if it is declared.
+/// Only [`declared`](Self::declared) and [`connect`](Self::connect) must be there; the others have
+/// a [`Capability`] each and are called only if it is declared.
 #[async_trait]
 pub trait Backend: Send + Sync {
     /// What this backend claims to be and can do. What is not declared is skipped, not failed.
@@ -25,7 +25,8 @@ pub trait Backend: Send + Sync {
     /// The server refused it or could not be reached.
     async fn connect(&self, options: ConnectOptions) -> Result<Box<dyn Connection>, ConnectError>;
 
-    /// Called before each scenario. An in-memory backend that runs scenarios one at a time begins a new world here.
+    /// Called before each scenario. An in-memory backend that runs scenarios one at a time begins a
+    /// new world here.
     ///
     /// # Errors
     ///
@@ -34,8 +35,8 @@ pub trait Backend: Send + Sync {
         Ok(())
     }
 
-    /// The server's time in milliseconds since 1970, which the times in tokens count from. A backend with a virtual clock tells
-    /// that one.
+    /// The server's time in milliseconds since 1970, which the times in tokens count from. A
+    /// backend with a virtual clock tells that one.
     fn unix_now(&self) -> u64 {
         let elapsed = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
@@ -68,7 +69,8 @@ pub trait Backend: Send + Sync {
         Err(BackendError::unsupported(Capability::Hibernate))
     }
 
-    /// Begins an orderly shutdown. The server is not needed afterwards until [`restart`](Self::restart).
+    /// Begins an orderly shutdown. The server is not needed afterwards until
+    /// [`restart`](Self::restart).
     ///
     /// # Errors
     ///
@@ -89,8 +91,9 @@ pub trait Backend: Send + Sync {
 
 /// A client's end of one connection.
 ///
-/// Sending on a connection that has ended is no error: it does nothing, and [`receive`](Self::receive) tells of the end.
-/// Pings of the server are answered by the connection itself unless it is paused. Dropping it may end it in any way.
+/// Sending on a connection that has ended is no error: it does nothing, and
+/// [`receive`](Self::receive) tells of the end. Pings of the server are answered by the connection
+/// itself unless it is paused. Dropping it may end it in any way.
 #[async_trait]
 pub trait Connection: Send {
     /// The subprotocol that the server selected ([`Capability::Http`] or [`Capability::Tokens`]).
@@ -109,9 +112,9 @@ pub trait Connection: Send {
 
     /// Waits for the next event for up to `patience` of the backend's own time.
     ///
-    /// A backend with a virtual clock never sleeps: it delivers what is on its way, moves its clock as far as `patience`
-    /// allows if that makes something come, and otherwise says [`Event::Nothing`] at once. After [`Event::Closed`] it
-    /// says so again.
+    /// A backend with a virtual clock never sleeps: it delivers what is on its way, moves its clock
+    /// as far as `patience` allows if that makes something come, and otherwise says
+    /// [`Event::Nothing`] at once. After [`Event::Closed`] it says so again.
     async fn receive(&mut self, patience: Duration) -> Event;
 
     /// Starts the closing handshake; the server's answer comes as [`Event::Closed`].
@@ -184,8 +187,8 @@ pub struct ConnectOptions {
     pub origin: Option<String>,
     /// The grant of the peer, everything if there is none ([`Capability::Grants`]).
     pub grant: Option<Grant>,
-    /// Whether the scenario brings its own token, or none: the backend adds nothing to let the client in
-    /// ([`Capability::Tokens`]).
+    /// Whether the scenario brings its own token, or none: the backend adds nothing to let the
+    /// client in ([`Capability::Tokens`]).
     pub bare: bool,
     /// Which node of the service, from 0 ([`Capability::Nodes`]).
     pub node: usize,
@@ -201,12 +204,14 @@ pub struct Declared {
     pub levels: BTreeSet<Level>,
     /// What it can do.
     pub capabilities: BTreeSet<Capability>,
-    /// The limits in force by the names of `signal-core`'s `Limits`; sizes in bytes, times in milliseconds.
+    /// The limits in force by the names of `signal-core`'s `Limits`; sizes in bytes, times in
+    /// milliseconds.
     pub limits: BTreeMap<String, u64>,
     /// Who signs tokens for it, if it asks for them.
     #[serde(skip)]
     pub issuer: Option<Issuer>,
-    /// An origin whose pages it lets in, if it refuses those of others: `scheme://host` or `scheme://host:port`.
+    /// An origin whose pages it lets in, if it refuses those of others: `scheme://host` or
+    /// `scheme://host:port`.
     #[serde(skip)]
     pub origin: Option<String>,
 }
@@ -237,8 +242,8 @@ impl Declared {
         self
     }
 
-    /// Asks for tokens, which this issuer signs. A server with the public half of an Ed25519 key, or with an audience, is held to
-    /// more.
+    /// Asks for tokens, which this issuer signs. A server with the public half of an Ed25519 key,
+    /// or with an audience, is held to more.
     #[must_use]
     pub fn issuer(mut self, issuer: Issuer) -> Self {
         self.capabilities.extend(issuer.capabilities());
@@ -269,7 +274,8 @@ impl Declared {
 pub struct HttpRequest {
     /// The method.
     pub method: String,
-    /// Path and query, to which the query of the backend's own is added; empty for the backend's own.
+    /// Path and query, to which the query of the backend's own is added; empty for the backend's
+    /// own.
     pub path: String,
     /// Headers besides `Host` and `Connection: close`.
     pub headers: Vec<(String, String)>,

@@ -1,4 +1,5 @@
-//! A client as the runner sees it: its connection, what it has received but nobody expected yet, and its fences.
+//! A client as the runner sees it: its connection, what it has received but nobody expected yet,
+//! and its fences.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,8 +8,8 @@ use crate::json::Value;
 use crate::log::{Direction, Log};
 use crate::{Connection, Event};
 
-/// Not the stock client's own spelling: a runtime may answer that one itself (Durable Objects do), before what was sent earlier
-/// has been handled.
+/// Not the stock client's own spelling: a runtime may answer that one itself (Durable Objects do),
+/// before what was sent earlier has been handled.
 const PING: &str = r#"{"type": "ping"}"#;
 
 /// Where a client stands, as far as the runner has to do with it.
@@ -119,8 +120,8 @@ impl Client {
 
     /// Waits until what it sent has been handled and what was sent to it has come.
     ///
-    /// The fence is a ping as long as that does not use up a server's budget of pings, then a publish to a topic of its
-    /// own.
+    /// The fence is a ping as long as that does not use up a server's budget of pings, then a
+    /// publish to a topic of its own.
     pub(crate) async fn fence(&mut self, patience: Duration, log: &mut Log) -> Fence {
         if self.end().is_some() {
             return Fence::Closed;

@@ -6,8 +6,9 @@ use crate::token::Token;
 
 /// How clients connect.
 ///
-/// A client whose step has no [`token`](Self::token) gets what it needs to be let in from the backend: at a server that asks for
-/// tokens, a right one with the rights of its [`grant`](Self::grant).
+/// A client whose step has no [`token`](Self::token) gets what it needs to be let in from the
+/// backend: at a server that asks for tokens, a right one with the rights of its
+/// [`grant`](Self::grant).
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -30,13 +31,15 @@ pub struct Connect {
     /// The subprotocol the server must select; the first if none is named here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub selected: Option<String>,
-    /// The `Origin` header; a template with `${origin}`, one that the server lets in, and `${origin_host}`, its host and port.
+    /// The `Origin` header; a template with `${origin}`, one that the server lets in, and
+    /// `${origin_host}`, its host and port.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
     /// The grant; none allows everything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grant: Option<Grant>,
-    /// What `${token}` stands for in the other members. The client brings what they say, and nothing else.
+    /// What `${token}` stands for in the other members. The client brings what they say, and
+    /// nothing else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<Token>,
     /// The node of the service, from 0.

@@ -31,7 +31,8 @@ struct Keys {
 }
 
 impl Issuer {
-    /// An issuer with the key that the server's own belongs to: a JWK that can sign, for HS256 or EdDSA.
+    /// An issuer with the key that the server's own belongs to: a JWK that can sign, for HS256 or
+    /// EdDSA.
     ///
     /// # Errors
     ///
@@ -61,8 +62,8 @@ impl Issuer {
         self
     }
 
-    /// A right token for this grant; without one, for every topic. It ends with the grant, cut to whole seconds, or an hour
-    /// after `now`, which is in milliseconds since 1970.
+    /// A right token for this grant; without one, for every topic. It ends with the grant, cut to
+    /// whole seconds, or an hour after `now`, which is in milliseconds since 1970.
     #[must_use]
     pub fn token(&self, grant: Option<&Grant>, now: u64) -> String {
         let all = || vec!["*".to_owned()];

@@ -1,5 +1,5 @@
-//! JSON as `JSON.parse` sees it: strings are UTF-16 and may hold lone surrogates, numbers are doubles, the last of
-//! repeated members counts. `serde_json` differs in all three.
+//! JSON as `JSON.parse` sees it: strings are UTF-16 and may hold lone surrogates, numbers are
+//! doubles, the last of repeated members counts. `serde_json` differs in all three.
 
 /// The deepest nesting read; servers may not relay deeper messages than that anyway.
 const DEPTH_MAX: usize = 1000;

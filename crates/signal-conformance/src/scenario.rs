@@ -21,7 +21,8 @@ pub struct Scenario {
     /// What a backend must be able to do for it to be run at all.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub needs: BTreeSet<Capability>,
-    /// What must hold of the declared limits, such as `fan_out_burst<messages_burst`, for it to be run at all.
+    /// What must hold of the declared limits, such as `fan_out_burst<messages_burst`, for it to be
+    /// run at all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub when: Vec<String>,
     /// Whether it runs while no other does: a flood is measured against the clock.
@@ -46,8 +47,8 @@ pub enum Level {
     Access,
     /// Several addresses of one service.
     Cluster,
-    /// What y-webrtc's own server does not bear: inputs that kill it, derail it, or that it does not understand.
-    /// Destructive: never run it against a server of somebody else.
+    /// What y-webrtc's own server does not bear: inputs that kill it, derail it, or that it does
+    /// not understand. Destructive: never run it against a server of somebody else.
     Robust,
 }
 
@@ -75,7 +76,8 @@ impl Level {
         }
     }
 
-    /// Whether its scenarios may end the server, so that each runs alone and the server is looked after in between.
+    /// Whether its scenarios may end the server, so that each runs alone and the server is looked
+    /// after in between.
     #[must_use]
     pub fn is_destructive(self) -> bool {
         self == Self::Robust
@@ -93,13 +95,15 @@ pub enum Capability {
     Drain,
     /// [`ConnectOptions::grant`](crate::ConnectOptions::grant) is honoured.
     Grants,
-    /// [`Backend::hibernate`](crate::Backend::hibernate): the server forgets all but what it stored, and wakes up.
+    /// [`Backend::hibernate`](crate::Backend::hibernate): the server forgets all but what it
+    /// stored, and wakes up.
     Hibernate,
     /// [`Backend::http`](crate::Backend::http), and paths and subprotocols on connecting.
     Http,
     /// Two nodes of one service: [`ConnectOptions::node`](crate::ConnectOptions::node).
     Nodes,
-    /// [`Connection::pause`](crate::Connection::pause): a client that stops reading, and so answers no pings.
+    /// [`Connection::pause`](crate::Connection::pause): a client that stops reading, and so answers
+    /// no pings.
     Pause,
     /// Nobody else uses the server, so that a scenario may use a topic that is not its own.
     Private,
@@ -107,8 +111,9 @@ pub enum Capability {
     RawFrames,
     /// [`Backend::restart`](crate::Backend::restart): the server ends and is started again.
     Restart,
-    /// The server judges the frames itself: it ends a connection with the right code at a malformed one, and sees in a header
-    /// that a message will be too long. A server that gets whole messages from a runtime below it cannot.
+    /// The server judges the frames itself: it ends a connection with the right code at a malformed
+    /// one, and sees in a header that a message will be too long. A server that gets whole messages
+    /// from a runtime below it cannot.
     StrictFrames,
     /// `clients` counts the peers on all nodes.
     CountAll,
@@ -116,8 +121,8 @@ pub enum Capability {
     AnyPath,
     /// Pages of any origin may connect.
     AnyOrigin,
-    /// Tokens are asked for, which [`Declared::issuer`](crate::Declared::issuer) signs; what a client brings to the upgrade is
-    /// looked at.
+    /// Tokens are asked for, which [`Declared::issuer`](crate::Declared::issuer) signs; what a
+    /// client brings to the upgrade is looked at.
     Tokens,
     /// The tokens must name the issuer's audience.
     Audience,

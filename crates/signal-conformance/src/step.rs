@@ -8,10 +8,10 @@ pub use crate::token::{Token, TokenKey};
 
 /// One step. Clients have names; a step on several clients is taken on each in turn.
 ///
-/// Steps are causally ordered: before another client acts, the runner makes sure with a fence (a ping and its pong) that
-/// what the earlier ones sent has been handled. What one client sends in successive steps goes out without waiting.
-/// Every message a client receives must be expected, in order; at the end a fence on each open client shows that nothing
-/// was left over.
+/// Steps are causally ordered: before another client acts, the runner makes sure with a fence (a
+/// ping and its pong) that what the earlier ones sent has been handled. What one client sends in
+/// successive steps goes out without waiting. Every message a client receives must be expected, in
+/// order; at the end a fence on each open client shows that nothing was left over.
 ///
 /// Strings in `text` and `bytes` are templates, see [`template`](crate::template).
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -61,7 +61,8 @@ pub enum Step {
     },
     /// The next message must be this one.
     Expect(Expect),
-    /// The same messages must come to all clients, in the same order, with each sender's own in the order it sent them.
+    /// The same messages must come to all clients, in the same order, with each sender's own in the
+    /// order it sent them.
     ExpectSameOrder {
         /// Who receives.
         on: Vec<String>,
@@ -110,8 +111,8 @@ pub enum Step {
         /// At most so many.
         at_most: Amount,
     },
-    /// Sends a message again and again until the answer is the expected one. For what has no fence, such as the moment a
-    /// server notices that a connection is gone.
+    /// Sends a message again and again until the answer is the expected one. For what has no fence,
+    /// such as the moment a server notices that a connection is gone.
     Await {
         /// Who sends and receives.
         on: Vec<String>,
@@ -227,7 +228,8 @@ pub struct Expect {
 pub struct Http {
     /// The method.
     pub method: String,
-    /// Path and query, to which the query of the backend's own is added; empty for the backend's own.
+    /// Path and query, to which the query of the backend's own is added; empty for the backend's
+    /// own.
     pub path: String,
     /// Headers besides `Host` and `Connection: close`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -15,7 +15,8 @@ use crate::{Backend, Capability, ConnectOptions, Declared, Event, Level, Scenari
 
 /// A choice of scenarios.
 ///
-/// Serialized, it is the whole suite as data, for runners in other languages; the README describes the form.
+/// Serialized, it is the whole suite as data, for runners in other languages; the README describes
+/// the form.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Suite {
@@ -29,7 +30,8 @@ pub struct Suite {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RunOptions {
-    /// Scenarios running at the same time. Those that move time, restart the server or may kill it run alone anyway.
+    /// Scenarios running at the same time. Those that move time, restart the server or may kill it
+    /// run alone anyway.
     pub concurrency: usize,
     /// How long to wait for a message that must come, in the backend's own time.
     pub patience: Duration,

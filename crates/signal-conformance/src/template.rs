@@ -17,8 +17,8 @@
 //! | `${token}` | the token of a [`Connect`](crate::step::Connect), in its query, headers and subprotocols |
 //! | `${origin}`, `${origin_host}` | an origin that the server lets in, and its host and port |
 //!
-//! Names of limits are those of the backend's [`Declared::limits`](crate::Declared::limits); a scenario with a name that
-//! is not declared there is skipped.
+//! Names of limits are those of the backend's [`Declared::limits`](crate::Declared::limits); a
+//! scenario with a name that is not declared there is skipped.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -218,7 +218,8 @@ impl Values<'_> {
     }
 }
 
-/// The names of limits that occur in the placeholders of a text, be it a template or a whole scenario as JSON.
+/// The names of limits that occur in the placeholders of a text, be it a template or a whole
+/// scenario as JSON.
 pub(crate) fn limits_in(text: &str) -> BTreeSet<String> {
     let mut limits = BTreeSet::new();
     for (start, _) in text.match_indices("${") {

@@ -2,19 +2,21 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A token to bring to an upgrade, right or wrong: a JWT in its compact form, or what is left of one.
+/// A token to bring to an upgrade, right or wrong: a JWT in its compact form, or what is left of
+/// one.
 ///
-/// All texts are templates, see [`template`](crate::template). The runner fills in [`header`](Self::header) and
-/// [`claims`](Self::claims), encodes both in base64url without padding, signs the two with a dot between them, and fills the
-/// results into [`text`](Self::text). That is `${token}` in the query, the headers and the subprotocols of the step.
+/// All texts are templates, see [`template`](crate::template). The runner fills in
+/// [`header`](Self::header) and [`claims`](Self::claims), encodes both in base64url without
+/// padding, signs the two with a dot between them, and fills the results into [`text`](Self::text).
+/// That is `${token}` in the query, the headers and the subprotocols of the step.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Token {
-    /// The header as JSON. Besides `${alg}`, the algorithm of the server's key, there is `${kid}`: `,"kid":"…"` if the key has
-    /// a name, and nothing if not.
+    /// The header as JSON. Besides `${alg}`, the algorithm of the server's key, there is `${kid}`:
+    /// `,"kid":"…"` if the key has a name, and nothing if not.
     pub header: String,
-    /// The claims as JSON. `${now}` is the server's time in seconds since 1970; `${aud}` is `,"aud":"…"` if the server asks for
-    /// an audience, and nothing if not.
+    /// The claims as JSON. `${now}` is the server's time in seconds since 1970; `${aud}` is
+    /// `,"aud":"…"` if the server asks for an audience, and nothing if not.
     pub claims: String,
     /// Claims to send instead of those that were signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,7 +36,8 @@ pub enum TokenKey {
     Declared,
     /// Another one for the same algorithm.
     Other,
-    /// The server's public key, its 32 bytes taken for a secret of HS256 ([`PublicKey`](crate::Capability::PublicKey)).
+    /// The server's public key, its 32 bytes taken for a secret of HS256
+    /// ([`PublicKey`](crate::Capability::PublicKey)).
     Public,
     /// Nothing: the signature is empty.
     None,

@@ -1,7 +1,7 @@
 //! The suite's own test in public: servers that others wrote, each with its results in `results/`.
 //!
-//! `SIGNAL_NODE_MODULES` names a `node_modules` with y-webrtc 10.3.0, `SIGNAL_YRS_WARP` the binary built from
-//! `peers/yrs-warp`. `SIGNAL_RESULTS=write` writes the files anew.
+//! `SIGNAL_NODE_MODULES` names a `node_modules` with y-webrtc 10.3.0, `SIGNAL_YRS_WARP` the binary
+//! built from `peers/yrs-warp`. `SIGNAL_RESULTS=write` writes the files anew.
 #![expect(clippy::print_stderr, reason = "tells why a test is skipped")]
 
 mod common;

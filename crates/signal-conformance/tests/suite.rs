@@ -65,7 +65,8 @@ fn every_requirement_is_checked_or_said_not_to_be_testable() {
     assert!(unknown.is_empty(), "on neither page: {unknown:?}");
 }
 
-/// The numbers in both pages. A crate unpacked from the registry stands alone, and has no such pages beside it.
+/// The numbers in both pages. A crate unpacked from the registry stands alone, and has no such
+/// pages beside it.
 fn requirements() -> Option<BTreeSet<String>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut ids = BTreeSet::new();

@@ -24,8 +24,9 @@ impl Rate {
 
 /// A token bucket in one integer: the generic cell rate algorithm.
 ///
-/// The integer is the *theoretical arrival time* in nanoseconds: the moment at which the bucket will be full again. It needs
-/// no timer and no clock of its own, and fits into a snapshot as it is.
+/// The integer is the *theoretical arrival time* in nanoseconds: the moment at which the bucket
+/// will be full again. It needs no timer and no clock of its own, and fits into a snapshot as it
+/// is.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Bucket {
     pub(crate) full_at: u64,

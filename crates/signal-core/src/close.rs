@@ -2,8 +2,9 @@ use core::fmt;
 
 /// Why a connection ends.
 ///
-/// The host passes [`code`](Self::code) and [`text`](Self::text) on in its close frame and decides nothing by them. Codes that
-/// have no number in RFC 6455 are 4000 plus the HTTP status of the same meaning.
+/// The host passes [`code`](Self::code) and [`text`](Self::text) on in its close frame and decides
+/// nothing by them. Codes that have no number in RFC 6455 are 4000 plus the HTTP status of the same
+/// meaning.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum CloseReason {
@@ -52,7 +53,8 @@ impl CloseReason {
         }
     }
 
-    /// The reason as it stands in the close frame, for the person who reads it there: under 123 bytes, as RFC 6455 demands.
+    /// The reason as it stands in the close frame, for the person who reads it there: under 123
+    /// bytes, as RFC 6455 demands.
     pub const fn text(self) -> &'static str {
         match self {
             Self::Protocol => "a frame broke the WebSocket protocol",
@@ -66,8 +68,9 @@ impl CloseReason {
         }
     }
 
-    /// Whether the peer broke a limit or the protocol. A host that knows addresses refuses the next upgrades from this peer's for
-    /// a while, with 429 ([`protocol`](crate::protocol), C3): a stock client that is closed comes back at once.
+    /// Whether the peer broke a limit or the protocol. A host that knows addresses refuses the next
+    /// upgrades from this peer's for a while, with 429 ([`protocol`](crate::protocol), C3): a stock
+    /// client that is closed comes back at once.
     pub const fn is_peers_fault(self) -> bool {
         match self {
             Self::Invalid | Self::TooBig | Self::RateLimited | Self::Protocol => true,

@@ -5,8 +5,9 @@ const DIGITS_MAX: usize = usize::MAX.ilog10() as usize + 1;
 
 /// What the subscribers of a topic get of a publish, not yet written anywhere.
 ///
-/// Names and values are those of the publisher, unchanged; `clients` is put last. The length is known before anything is
-/// written, so a host puts the text straight into the buffer that it sends, behind a header that tells the length.
+/// Names and values are those of the publisher, unchanged; `clients` is put last. The length is
+/// known before anything is written, so a host puts the text straight into the buffer that it
+/// sends, behind a header that tells the length.
 #[derive(Clone, Copy, Debug)]
 pub struct Encoding<'p> {
     body: &'p Body<'p>,

@@ -4,13 +4,14 @@ use core::time::Duration;
 
 /// A point in time: milliseconds since an origin that the host chooses.
 ///
-/// The core never reads a clock; every call that depends on time takes `now`. A server counts from its start, a host that
-/// hibernates uses Unix time, a test writes `Instant::from_millis(30_000)`. Time that goes back is clamped to the latest
-/// time seen, and arithmetic saturates, so no clock can make the core panic. A clock that is set back an hour therefore stops
-/// budgets and deadlines for that hour: a host that can choose passes a monotonic one.
+/// The core never reads a clock; every call that depends on time takes `now`. A server counts from
+/// its start, a host that hibernates uses Unix time, a test writes `Instant::from_millis(30_000)`.
+/// Time that goes back is clamped to the latest time seen, and arithmetic saturates, so no clock
+/// can make the core panic. A clock that is set back an hour therefore stops budgets and deadlines
+/// for that hour: a host that can choose passes a monotonic one.
 ///
-/// An `Option<Instant>` needs no more room than an `Instant`; for that, the last millisecond of a `u64` is taken for the one
-/// before it.
+/// An `Option<Instant>` needs no more room than an `Instant`; for that, the last millisecond of a
+/// `u64` is taken for the one before it.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Instant {
     /// Milliseconds, the origin's included.

@@ -1,5 +1,6 @@
-//! A scanner for JSON text (RFC 8259): it checks the whole document in one pass, without recursion or allocation, and hands out
-//! slices of it. Values are never decoded, because a relay passes them on as they came.
+//! A scanner for JSON text (RFC 8259): it checks the whole document in one pass, without recursion
+//! or allocation, and hands out slices of it. Values are never decoded, because a relay passes them
+//! on as they came.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -22,8 +23,8 @@ pub(crate) struct Member<'m> {
 
 /// Checks `text` and visits the members of its outermost object, in order.
 ///
-/// Returns where the members stand: what is between the object's braces, or `None` if the document is no object. On an error
-/// some members may have been visited already.
+/// Returns where the members stand: what is between the object's braces, or `None` if the document
+/// is no object. On an error some members may have been visited already.
 pub(crate) fn scan<'m>(
     text: &'m str,
     depth_max: u8,
@@ -45,7 +46,8 @@ pub(crate) fn scan<'m>(
     }
 }
 
-/// The string elements of an array that [`scan`] has accepted, each as it stands between its quotes. Other elements are left out.
+/// The string elements of an array that [`scan`] has accepted, each as it stands between its
+/// quotes. Other elements are left out.
 pub(crate) fn strings(array: &str) -> impl Iterator<Item = &str> {
     let mut scanner = Scanner { text: array, at: 1 };
     core::iter::from_fn(move || {
@@ -194,7 +196,8 @@ impl<'m> Scanner<'m> {
         }
     }
 
-    /// After a value: closes what ends here and moves to the next element. False if nothing is open any more.
+    /// After a value: closes what ends here and moves to the next element. False if nothing is open
+    /// any more.
     fn next_element(&mut self, nesting: &mut Nesting) -> Result<bool, NotJson> {
         while let Some(container) = nesting.innermost() {
             self.space();
@@ -231,7 +234,8 @@ impl<'m> Scanner<'m> {
         }
     }
 
-    /// Skips to the next quote, backslash or control character: 32 bytes at a time, then 8, then one.
+    /// Skips to the next quote, backslash or control character: 32 bytes at a time, then 8, then
+    /// one.
     fn plain_characters(&mut self) {
         let mut rest = self.rest();
         while let Some((block, after)) = rest.split_first_chunk::<32>() {
@@ -335,14 +339,15 @@ impl<'m> Scanner<'m> {
     }
 }
 
-/// The first of eight bytes that is a quote, a backslash or a control character gets its high bit set; bytes after it may, too.
-/// Zero if there is none.
+/// The first of eight bytes that is a quote, a backslash or a control character gets its high bit
+/// set; bytes after it may, too. Zero if there is none.
 fn stops(bytes: [u8; 8]) -> u64 {
     const ONES: u64 = u64::MAX / 0xff;
     const HIGHS: u64 = ONES << 7;
     let word = u64::from_le_bytes(bytes);
-    // A byte that is less than what is taken off borrows from the one above it, so its high bit gets set. With their second bit
-    // turned over, control characters stay below 0x20 and the quote, 0x22, becomes 0x20.
+    // A byte that is less than what is taken off borrows from the one above it, so its high bit
+    // gets set. With their second bit turned over, control characters stay below 0x20 and the
+    // quote, 0x22, becomes 0x20.
     let controls_and_quotes = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
     let backslashes = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
     // What had its high bit set before is not ASCII.

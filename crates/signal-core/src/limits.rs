@@ -4,8 +4,8 @@ use crate::bucket::Rate;
 
 /// Every limit the core holds a peer to.
 ///
-/// One value is shared by all peers of a server. The names are the same in flags, environment variables, metrics and reports.
-/// Change single fields of the default:
+/// One value is shared by all peers of a server. The names are the same in flags, environment
+/// variables, metrics and reports. Change single fields of the default:
 ///
 /// ```
 /// use signal_core::Limits;
@@ -17,23 +17,28 @@ use crate::bucket::Rate;
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The longest message a peer may send, in bytes. Default 65,536: an offer with many media lines and candidates stays under
-    /// 10 KB, and a stock client's largest message measured 1.4 KB.
+    /// The longest message a peer may send, in bytes. Default 65,536: an offer with many media
+    /// lines and candidates stays under 10 KB, and a stock client's largest message measured 1.4
+    /// KB.
     pub message_bytes_max: u32,
-    /// The deepest nesting of a message, its own braces included; 1 to 128. Default 128, which no session description comes near.
+    /// The deepest nesting of a message, its own braces included; 1 to 128. Default 128, which no
+    /// session description comes near.
     pub depth_max: u8,
-    /// How many topics a peer may be subscribed to at once. Default 128; a stock client has one for each open document.
+    /// How many topics a peer may be subscribed to at once. Default 128; a stock client has one for
+    /// each open document.
     pub topics_per_peer_max: u32,
     /// The longest topic, in bytes of UTF-8. Default 256; room names are names or hashes.
     pub topic_bytes_max: u32,
-    /// Messages a peer may send each second, pings apart. Default 100; joining a room of 34 peers takes some 400 in a burst.
+    /// Messages a peer may send each second, pings apart. Default 100; joining a room of 34 peers
+    /// takes some 400 in a burst.
     pub messages_per_second: u32,
     /// Messages a peer may send at once after a pause. Default 1,000.
     pub messages_burst: u32,
-    /// Deliveries each second that a peer's publishes may cause. Default 5,000: one 64 KiB publish to 1,000 peers is not one message.
+    /// Deliveries each second that a peer's publishes may cause. Default 5,000: one 64 KiB publish
+    /// to 1,000 peers is not one message.
     pub fan_out_per_second: u32,
-    /// Deliveries a peer's publishes may cause at once after a pause. Default 50,000: a join into a full room of 34 with 20
-    /// candidates for each peer.
+    /// Deliveries a peer's publishes may cause at once after a pause. Default 50,000: a join into a
+    /// full room of 34 with 20 candidates for each peer.
     pub fan_out_burst: u32,
     /// `ping` messages a peer may send each second. Default 1; a stock client sends one each 15 s.
     pub pings_per_second: u32,
@@ -43,14 +48,15 @@ pub struct Limits {
     pub strikes_per_second: u32,
     /// Strikes a peer may collect before it is refused. Default 200.
     pub strikes_burst: u32,
-    /// Messages in a row that may be no JSON; the next one refuses the peer. Default 10: a confused tool gets a chance, a
-    /// scanner does not.
+    /// Messages in a row that may be no JSON; the next one refuses the peer. Default 10: a confused
+    /// tool gets a chance, a scanner does not.
     pub invalid_messages_max: u32,
-    /// Time between two pings to a peer; a peer from which nothing arrived between two is closed. Zero switches pings and the
-    /// check off, for hosts whose runtime watches its sockets itself. Default 30 s, as y-webrtc's server.
+    /// Time between two pings to a peer; a peer from which nothing arrived between two is closed.
+    /// Zero switches pings and the check off, for hosts whose runtime watches its sockets itself.
+    /// Default 30 s, as y-webrtc's server.
     pub ping_interval: Duration,
-    /// How long a refused peer is held, unread and unserved, before it is closed. Default 2 s: a stock client that is closed
-    /// comes back after 4 ms, for ever.
+    /// How long a refused peer is held, unread and unserved, before it is closed. Default 2 s: a
+    /// stock client that is closed comes back after 4 ms, for ever.
     pub close_hold: Duration,
 }
 
@@ -81,13 +87,14 @@ impl Limits {
     ///
     /// # Errors
     ///
-    /// The first limit that is not, with its value and the range. The core works with any values; this is for operators, who
-    /// should hear at start that a relay would serve nobody.
+    /// The first limit that is not, with its value and the range. The core works with any values;
+    /// this is for operators, who should hear at start that a relay would serve nobody.
     pub fn check(&self) -> Result<(), LimitError> {
         const MILLION: u64 = 1_000_000;
         let ping_interval = millis(self.ping_interval);
         let ranges = [
-            // The smallest useful message, a ping, has 15 bytes; a frame that needs 4 GiB is nobody's signaling.
+            // The smallest useful message, a ping, has 15 bytes; a frame that needs 4 GiB is
+            // nobody's signaling.
             (
                 "message_bytes_max",
                 self.message_bytes_max.into(),

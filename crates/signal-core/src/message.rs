@@ -4,8 +4,9 @@ use core::fmt;
 
 /// One encoded text message on its way to peers.
 ///
-/// Cloning it copies a pointer: all receivers of a publish share one payload. An adapter that needs another form (a framed
-/// buffer, say) makes it once for each [`Sink::send`](crate::Sink::send), not once for each receiver.
+/// Cloning it copies a pointer: all receivers of a publish share one payload. An adapter that needs
+/// another form (a framed buffer, say) makes it once for each [`Sink::send`](crate::Sink::send),
+/// not once for each receiver.
 #[derive(Clone)]
 pub struct Message(Payload);
 

@@ -52,7 +52,8 @@ pub(crate) struct State {
 pub enum Alarm {
     /// Send a WebSocket ping.
     Ping,
-    /// The peer has been refused: remove its topics, read and send nothing more, keep the socket open.
+    /// The peer has been refused: remove its topics, read and send nothing more, keep the socket
+    /// open.
     Hold(CloseReason),
     /// Close the socket and drop this state.
     Close(CloseReason),
@@ -78,8 +79,8 @@ impl Peer {
         Self { limits, state }
     }
 
-    /// A peer as it was when [`snapshot`](Self::snapshot) was taken. Its times keep their meaning only if the host's origin is
-    /// the same, so a host that hibernates counts in Unix time.
+    /// A peer as it was when [`snapshot`](Self::snapshot) was taken. Its times keep their meaning
+    /// only if the host's origin is the same, so a host that hibernates counts in Unix time.
     pub fn restore(limits: Arc<Limits>, snapshot: PeerSnapshot) -> Self {
         Self {
             limits,
@@ -89,12 +90,14 @@ impl Peer {
 
     /// Reads one text message and returns what it asks for.
     ///
-    /// Subscriptions are already noted in this state; the host carries the request out on its [`Topics`](crate::Topics).
+    /// Subscriptions are already noted in this state; the host carries the request out on its
+    /// [`Topics`](crate::Topics).
     ///
     /// # Errors
     ///
-    /// The peer is refused from now on: the host removes its [`topics`](Self::topics), reads and sends nothing more, and keeps
-    /// the socket open until [`handle_timeout`](Self::handle_timeout) returns [`Alarm::Close`].
+    /// The peer is refused from now on: the host removes its [`topics`](Self::topics), reads and
+    /// sends nothing more, and keeps the socket open until [`handle_timeout`](Self::handle_timeout)
+    /// returns [`Alarm::Close`].
     pub fn receive<'m>(&mut self, now: Instant, text: &'m str) -> Result<Request<'m>, CloseReason> {
         self.receive_checked(now, text.len(), Some(text))
     }
@@ -120,9 +123,11 @@ impl Peer {
             .charge(now, self.limits.fan_out(), deliveries as u64);
     }
 
-    /// Refuses the peer for what the host has seen, such as a frame header that announces too long a message.
+    /// Refuses the peer for what the host has seen, such as a frame header that announces too long
+    /// a message.
     ///
-    /// It is held from now on, as after an error of [`receive`](Self::receive). Refusing again changes nothing.
+    /// It is held from now on, as after an error of [`receive`](Self::receive). Refusing again
+    /// changes nothing.
     pub fn refuse(&mut self, now: Instant, reason: CloseReason) {
         let now = self.clamp(now);
         if self.state.held.is_none() {
@@ -137,7 +142,8 @@ impl Peer {
         self.state.heard = true;
     }
 
-    /// Acts on the deadline that [`poll_timeout`](Self::poll_timeout) names. Calling it early does nothing.
+    /// Acts on the deadline that [`poll_timeout`](Self::poll_timeout) names. Calling it early does
+    /// nothing.
     pub fn handle_timeout(&mut self, now: Instant) -> Option<Alarm> {
         let now = self.clamp(now);
         if !self.is_held() && self.state.grant.is_expired(now) {
@@ -150,8 +156,8 @@ impl Peer {
         if let Some(reason) = self.state.held {
             return Some(Alarm::Close(reason));
         }
-        // A timer that fires a whole interval late says more about the host (it slept, its clock jumped) than about the peer,
-        // whose pong may lie unread in the socket.
+        // A timer that fires a whole interval late says more about the host (it slept, its clock
+        // jumped) than about the peer, whose pong may lie unread in the socket.
         let is_late = now.saturating_since(due) >= self.limits.ping_interval;
         if !self.state.heard && !is_late {
             return Some(Alarm::Close(CloseReason::TimedOut));
@@ -170,7 +176,8 @@ impl Peer {
         self.state.due.into_iter().chain(expires).min()
     }
 
-    /// The topics the peer is subscribed to, sorted. A held peer's are listed still, for the host to remove.
+    /// The topics the peer is subscribed to, sorted. A held peer's are listed still, for the host
+    /// to remove.
     pub fn topics(&self) -> impl ExactSizeIterator<Item = &str> {
         self.state.topics.iter().map(|topic| &**topic)
     }

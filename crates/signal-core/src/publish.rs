@@ -38,7 +38,8 @@ impl Publish<'_> {
 pub(crate) struct Body<'m> {
     /// What stands between the outermost braces.
     pub(crate) inside: &'m str,
-    /// Members to leave out, as ranges of `inside`, in order: repeats, and every `clients`. Nearly always empty.
+    /// Members to leave out, as ranges of `inside`, in order: repeats, and every `clients`. Nearly
+    /// always empty.
     pub(crate) cuts: Vec<Range<usize>>,
 }
 

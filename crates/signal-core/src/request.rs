@@ -94,7 +94,8 @@ pub(crate) enum Names<'m> {
 }
 
 impl<'m> Names<'m> {
-    /// Calls `each` with every topic, decoded; `None` for one that holds a lone surrogate and so matches nothing.
+    /// Calls `each` with every topic, decoded; `None` for one that holds a lone surrogate and so
+    /// matches nothing.
     pub(crate) fn for_each(self, mut each: impl FnMut(Option<Cow<'m, str>>)) {
         match self {
             Self::One(raw) => each(json::decode(raw)),
@@ -132,7 +133,8 @@ pub(crate) fn parse(text: &str, depth_max: u8) -> Result<Parsed<'_>, NotJson> {
     })
 }
 
-/// The members this protocol interprets: the last of each, and where those stand that must not be relayed.
+/// The members this protocol interprets: the last of each, and where those stand that must not be
+/// relayed.
 #[derive(Default)]
 struct Fields<'m> {
     kind: Field<'m>,
@@ -171,7 +173,8 @@ impl<'m> Fields<'m> {
         }
     }
 
-    /// What a subscribe or an unsubscribe names: `topics` if it is there, otherwise a single `topic`.
+    /// What a subscribe or an unsubscribe names: `topics` if it is there, otherwise a single
+    /// `topic`.
     fn names(&self) -> Option<Names<'m>> {
         match &self.topics.0 {
             Some(topics) => topics

@@ -10,8 +10,9 @@ use crate::{
 
 /// A whole relay under one owner: all peers, their topics and their timers.
 ///
-/// This is what a Durable Object, a test or a small server drives. It is a composition of [`Peer`] and [`Topics`] and adds only
-/// the list of deadlines. See the [crate page](crate) for the loop an adapter writes.
+/// This is what a Durable Object, a test or a small server drives. It is a composition of [`Peer`]
+/// and [`Topics`] and adds only the list of deadlines. See the [crate page](crate) for the loop an
+/// adapter writes.
 #[derive(Clone, Debug)]
 pub struct Room {
     limits: Arc<Limits>,
@@ -63,7 +64,8 @@ impl Room {
         }
     }
 
-    /// Adds a peer. If the room knows one by this name, that one is forgotten first, without a close.
+    /// Adds a peer. If the room knows one by this name, that one is forgotten first, without a
+    /// close.
     pub fn connect(&mut self, now: Instant, peer: PeerId, grant: Grant) {
         self.disconnect(peer);
         let state = Peer::new(Arc::clone(&self.limits), grant, now);
@@ -83,7 +85,8 @@ impl Room {
         self.carry_out(now, peer, |state| state.receive(now, text), out)
     }
 
-    /// Handles one binary message of a peer, which means what a text message of the same bytes would.
+    /// Handles one binary message of a peer, which means what a text message of the same bytes
+    /// would.
     pub fn receive_binary(
         &mut self,
         now: Instant,
@@ -144,8 +147,8 @@ impl Room {
         self.deadlines.first().map(|(due, _)| *due)
     }
 
-    /// The whole state of one peer, for a host that may lose its memory. A room is its limits and its peers: with every peer
-    /// restored, in whatever order, it acts as before.
+    /// The whole state of one peer, for a host that may lose its memory. A room is its limits and
+    /// its peers: with every peer restored, in whatever order, it acts as before.
     pub fn snapshot(&self, peer: PeerId) -> Option<PeerSnapshot> {
         self.peers.get(&peer).map(Peer::snapshot)
     }

@@ -27,8 +27,8 @@ impl fmt::Display for PeerId {
 
 /// Where a [`Room`](crate::Room) and [`Topics`](crate::Topics) put what must happen.
 ///
-/// The state has changed completely before the first call, and all arguments are lent. A `Vec<`[`Output`]`>` is a sink too, so
-/// that a test compares whole lists.
+/// The state has changed completely before the first call, and all arguments are lent. A
+/// `Vec<`[`Output`]`>` is a sink too, so that a test compares whole lists.
 pub trait Sink {
     /// Queues one message for every peer in `to`, which is sorted and not empty. Never blocks.
     fn send(&mut self, to: &[PeerId], message: &Message);

@@ -6,10 +6,12 @@ use crate::peer::State;
 use crate::sorted_set::SortedSet;
 use crate::{CloseReason, Grant, Instant, TopicPattern, TopicSet};
 
-/// The whole state of one peer, to be kept where memory is not: in a Durable Object's socket attachment, for example.
+/// The whole state of one peer, to be kept where memory is not: in a Durable Object's socket
+/// attachment, for example.
 ///
-/// The bytes begin with a version and end with a checksum, so that an older build's or a damaged snapshot is an error and never
-/// a wrong state. The size is known before anything is written, because attachments are bounded.
+/// The bytes begin with a version and end with a checksum, so that an older build's or a damaged
+/// snapshot is an error and never a wrong state. The size is known before anything is written,
+/// because attachments are bounded.
 ///
 /// ```
 /// use signal_core::{Grant, Instant, Limits, PeerId, PeerSnapshot, Room};
@@ -34,7 +36,8 @@ pub struct PeerSnapshot {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RestoreError {
-    /// Another version of this crate wrote it. Nothing is known of what it holds; the peer has to connect anew.
+    /// Another version of this crate wrote it. Nothing is known of what it holds; the peer has to
+    /// connect anew.
     #[error("the snapshot has version {0}, this build reads version {VERSION}")]
     Version(u8),
     /// The bytes are no snapshot, or no longer whole.
@@ -227,7 +230,8 @@ fn read_text(input: &mut &[u8]) -> Option<Box<str>> {
     Some(core::str::from_utf8(bytes).ok()?.into())
 }
 
-/// Reads as many items as the list announces. Memory grows with what is really there, not with the announcement.
+/// Reads as many items as the list announces. Memory grows with what is really there, not with the
+/// announcement.
 fn read_list<T>(input: &mut &[u8], read_item: impl Fn(&mut &[u8]) -> Option<T>) -> Option<Vec<T>> {
     let count = read_number(input)?;
     (0..count).map(|_| read_item(input)).collect()

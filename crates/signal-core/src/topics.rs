@@ -6,16 +6,17 @@ use crate::{Message, PeerId, Publish, Sink};
 
 /// Who listens to what.
 ///
-/// A server with many threads keeps one `Topics` for each shard of topics behind a lock; a [`Room`](crate::Room) owns one.
-/// Subscribers are kept and served in the order of their [`PeerId`], so equal states act alike however they came about.
+/// A server with many threads keeps one `Topics` for each shard of topics behind a lock; a
+/// [`Room`](crate::Room) owns one. Subscribers are kept and served in the order of their
+/// [`PeerId`], so equal states act alike however they came about.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Topics<S = PeerId> {
     /// No topic is without subscribers.
     subscribers: BTreeMap<Box<str>, SortedSet<S>>,
 }
 
-/// What [`Topics`] keep of a subscriber: a [`PeerId`], or that and the way to the peer, so that a host need not look it up for
-/// each message.
+/// What [`Topics`] keep of a subscriber: a [`PeerId`], or that and the way to the peer, so that a
+/// host need not look it up for each message.
 pub trait Subscriber {
     /// Who it is; always the same, and the only thing that subscribers are told apart by.
     fn peer(&self) -> PeerId;
@@ -90,7 +91,8 @@ impl<S: Subscriber> Topics<S> {
 }
 
 impl Topics {
-    /// Sends a publish to all subscribers of its topic, the publisher included if it is one, and returns how many they are.
+    /// Sends a publish to all subscribers of its topic, the publisher included if it is one, and
+    /// returns how many they are.
     ///
     /// The message is encoded once and nothing is copied for a receiver.
     pub fn publish(&self, publish: &Publish<'_>, out: &mut dyn Sink) -> usize {

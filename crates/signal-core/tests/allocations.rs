@@ -1,4 +1,5 @@
-//! A publish allocates as often for a thousand receivers as for two. Alone in its file, because it counts the whole process.
+//! A publish allocates as often for a thousand receivers as for two. Alone in its file, because it
+//! counts the whole process.
 
 use signal_core::{CloseReason, Grant, Instant, Limits, Message, PeerId, Room, Sink};
 

@@ -1,5 +1,5 @@
-//! Replays the fuzz corpus on stable Rust. What a fuzzer finds is added to the corpus and, as a named test, to `messages.rs` or
-//! `limits.rs`.
+//! Replays the fuzz corpus on stable Rust. What a fuzzer finds is added to the corpus and, as a
+//! named test, to `messages.rs` or `limits.rs`.
 
 mod support;
 

@@ -1,4 +1,5 @@
-//! What an idle peer costs, of which a server holds tens of thousands. Alone in its file, because it counts the whole process.
+//! What an idle peer costs, of which a server holds tens of thousands. Alone in its file, because
+//! it counts the whole process.
 
 use std::sync::Arc;
 

@@ -95,7 +95,8 @@ fn object(members: &[(String, String)]) -> String {
     format!("{{ {} }}", members.join(" , "))
 }
 
-/// What a relay must do, by serde_json's reading of the text: `Value` keeps the last of repeated members, as we must.
+/// What a relay must do, by serde_json's reading of the text: `Value` keeps the last of repeated
+/// members, as we must.
 fn expected(text: &str) -> Option<Map<String, Value>> {
     let Ok(Value::Object(mut message)) = serde_json::from_str(text) else {
         return None;

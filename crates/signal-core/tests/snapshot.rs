@@ -1,5 +1,5 @@
-//! Snapshots: their size, their versions, and whatever bytes a storage may give back. That they change nothing is the model's
-//! business.
+//! Snapshots: their size, their versions, and whatever bytes a storage may give back. That they
+//! change nothing is the model's business.
 
 mod support;
 

@@ -17,17 +17,22 @@ use crate::Fault;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Config {
-    /// Decides everything that is left to chance: delays, and the order in which peers are restored.
+    /// Decides everything that is left to chance: delays, and the order in which peers are
+    /// restored.
     pub seed: u64,
-    /// How many rooms there are: relays, or Durable Objects, that know nothing of each other. Default 1.
+    /// How many rooms there are: relays, or Durable Objects, that know nothing of each other.
+    /// Default 1.
     pub rooms: usize,
     /// The limits of every room.
     pub limits: Limits,
-    /// The longest base delay of a link; each link draws its own, from 1 ms. Default 80 ms, half a world away.
+    /// The longest base delay of a link; each link draws its own, from 1 ms. Default 80 ms, half a
+    /// world away.
     pub delay_max: Duration,
-    /// How much longer a single message may take. It never overtakes an earlier one of its link. Default 20 ms.
+    /// How much longer a single message may take. It never overtakes an earlier one of its link.
+    /// Default 20 ms.
     pub jitter_max: Duration,
-    /// Messages that may wait for one peer to read them; one more and it is ended as a slow consumer. Default 1,024.
+    /// Messages that may wait for one peer to read them; one more and it is ended as a slow
+    /// consumer. Default 1,024.
     pub outbound_frames_max: usize,
     /// Bytes that may wait for one peer to read them. Default 1 MiB.
     pub outbound_bytes_max: usize,

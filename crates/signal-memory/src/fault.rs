@@ -4,8 +4,9 @@ use crate::Config;
 
 /// A rule that a world breaks on purpose, so that a check can be seen to notice.
 ///
-/// A simulation that never fails proves nothing by itself. Set one of these as [`Config::fault`](crate::Config::fault) or
-/// [`Plan::fault`](crate::Plan::fault) and the world misbehaves now and then, as a host with that bug would.
+/// A simulation that never fails proves nothing by itself. Set one of these as
+/// [`Config::fault`](crate::Config::fault) or [`Plan::fault`](crate::Plan::fault) and the world
+/// misbehaves now and then, as a host with that bug would.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum Fault {

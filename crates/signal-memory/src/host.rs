@@ -12,7 +12,8 @@ use crate::net::Net;
 use crate::outbox::Outbox;
 use crate::transcript::What;
 
-/// What an adapter is: it owns a room, its clock and its queues, moves messages and time, and decides nothing.
+/// What an adapter is: it owns a room, its clock and its queues, moves messages and time, and
+/// decides nothing.
 #[derive(Clone, Debug)]
 pub(crate) struct Host {
     pub(crate) id: RoomId,
@@ -111,7 +112,8 @@ impl Host {
         self.room.refuse(clock, peer, reason);
     }
 
-    /// Forgets everything but bytes, and wakes up from them. The sockets and what waits in them stay.
+    /// Forgets everything but bytes, and wakes up from them. The sockets and what waits in them
+    /// stay.
     pub(crate) fn hibernate(&mut self, net: &mut Net) {
         let mut stored: Vec<(PeerId, Vec<u8>)> = self
             .room

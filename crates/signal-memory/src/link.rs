@@ -5,13 +5,15 @@ use signal_core::{CloseReason, Instant, Message};
 
 use crate::RoomId;
 
-/// One connection: what waits at the host, what is under way in both directions, and what the client has.
+/// One connection: what waits at the host, what is under way in both directions, and what the
+/// client has.
 ///
 /// ```text
 ///  client ── up ──────────────────────────────► host
 ///  client ◄── down ── (pace, stall) ── queue ── host
 /// ```
-/// Nothing overtakes within `up`, within `queue` or within `down`; different links know nothing of each other.
+/// Nothing overtakes within `up`, within `queue` or within `down`; different links know nothing of
+/// each other.
 #[derive(Clone, Debug)]
 pub(crate) struct Link {
     pub(crate) room: RoomId,
@@ -150,7 +152,8 @@ impl<T> Default for Wire<T> {
 }
 
 impl<T> Wire<T> {
-    /// Adds a frame that would arrive at `at` if there were none before it. Returns when it does arrive.
+    /// Adds a frame that would arrive at `at` if there were none before it. Returns when it does
+    /// arrive.
     pub(crate) fn push(&mut self, at: Instant, frame: T) -> Instant {
         let at = self.0.back().map_or(at, |(last, _)| at.max(*last));
         self.0.push_back((at, frame));

@@ -28,7 +28,8 @@ impl fmt::Display for Seconds {
     }
 }
 
-/// Between whom: a message on its way in or out, a connection that begins or ends, what reaches a client, or a thing alone.
+/// Between whom: a message on its way in or out, a connection that begins or ends, what reaches a
+/// client, or a thing alone.
 fn who(line: &Line) -> String {
     let room = line.room;
     match &line.what {

@@ -30,7 +30,8 @@ pub struct Line {
 
 /// What a [`Line`] tells. `clock` is the time the room was given, on its own clock.
 ///
-/// A call of the room is one line, and what the room does about it are the lines after it, up to the next call.
+/// A call of the room is one line, and what the room does about it are the lines after it, up to
+/// the next call.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 #[allow(

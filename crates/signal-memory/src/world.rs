@@ -13,9 +13,10 @@ use crate::transcript::{Transcript, What};
 
 /// Rooms, peers, the links between them, and the time, all in memory and all from one seed.
 ///
-/// Nothing happens by itself. [`send`](Self::send) and its like only put something on its way; [`advance`](Self::advance),
-/// [`run_until_quiet`](Self::run_until_quiet) and [`step`](Self::step) move the time, and what is due happens. The same calls
-/// on the same seed give the same world, to the last byte of its [`transcript`](Self::transcript).
+/// Nothing happens by itself. [`send`](Self::send) and its like only put something on its way;
+/// [`advance`](Self::advance), [`run_until_quiet`](Self::run_until_quiet) and [`step`](Self::step)
+/// move the time, and what is due happens. The same calls on the same seed give the same world, to
+/// the last byte of its [`transcript`](Self::transcript).
 ///
 /// Calls on a peer that this world never connected do nothing.
 #[derive(Clone, Debug)]
@@ -123,7 +124,8 @@ impl World {
         }
     }
 
-    /// Tears a connection down from the client's side without a close. The host sees it when it arrives.
+    /// Tears a connection down from the client's side without a close. The host sees it when it
+    /// arrives.
     pub fn abort(&mut self, peer: PeerId) {
         if self.end(peer).is_none() {
             self.net.send_up(peer, Up::Reset, false);
@@ -131,14 +133,16 @@ impl World {
         }
     }
 
-    /// Cuts a connection without anybody being told: nothing gets through any more, and only liveness finds it.
+    /// Cuts a connection without anybody being told: nothing gets through any more, and only
+    /// liveness finds it.
     pub fn drop_silently(&mut self, peer: PeerId) {
         self.on_link(peer, What::Vanished { peer }, |link| {
             !std::mem::replace(&mut link.is_severed, true)
         });
     }
 
-    /// Lets a client stop reading. It answers no pings either, and what is sent to it waits in its queue.
+    /// Lets a client stop reading. It answers no pings either, and what is sent to it waits in its
+    /// queue.
     pub fn stall(&mut self, peer: PeerId) {
         self.on_link(peer, What::Stalled { peer }, |link| {
             !std::mem::replace(&mut link.is_stalled, true)
@@ -163,7 +167,8 @@ impl World {
         }
     }
 
-    /// Reduces a room to the bytes of its snapshots, drops it, and restores it from them. Connections stay open.
+    /// Reduces a room to the bytes of its snapshots, drops it, and restores it from them.
+    /// Connections stay open.
     ///
     /// # Panics
     ///
@@ -172,7 +177,8 @@ impl World {
         self.hosts[room.0].hibernate(&mut self.net);
     }
 
-    /// Ends a room's host without a word and starts it again: all connections end, all state is lost.
+    /// Ends a room's host without a word and starts it again: all connections end, all state is
+    /// lost.
     pub fn restart(&mut self, room: RoomId) {
         self.hosts[room.0].restart(&mut self.net);
     }
@@ -205,14 +211,16 @@ impl World {
         self.net.now = end;
     }
 
-    /// Lets time pass until nothing is under way any more but pings, pongs and what waits for a client that does not read.
+    /// Lets time pass until nothing is under way any more but pings, pongs and what waits for a
+    /// client that does not read.
     pub fn run_until_quiet(&mut self) {
         while self.is_busy() {
             self.step();
         }
     }
 
-    /// Whether anything is under way but pings, pongs and what waits for a client that does not read.
+    /// Whether anything is under way but pings, pongs and what waits for a client that does not
+    /// read.
     pub const fn is_busy(&self) -> bool {
         !self.net.is_quiet()
     }
@@ -247,7 +255,8 @@ impl World {
         self.net.due().into_iter().chain(deadline).min()
     }
 
-    /// The messages a client has received and nobody has [taken](Self::take_received), oldest first.
+    /// The messages a client has received and nobody has [taken](Self::take_received), oldest
+    /// first.
     pub fn received(&self, peer: PeerId) -> Vec<&str> {
         let link = self.net.links.get(&peer);
         link.map_or_else(Vec::new, |link| {

@@ -1,8 +1,9 @@
-//! Measures what an idle, subscribed connection costs the relay in process memory: `idle [CONNECTIONS [BYTES_MAX]]`. Fails if it
-//! is more than `BYTES_MAX`.
+//! Measures what an idle, subscribed connection costs the relay in process memory: `idle
+//! [CONNECTIONS [BYTES_MAX]]`. Fails if it is more than `BYTES_MAX`.
 //!
-//! The relay runs in a child process, so that the client's memory is not counted. Each connection is subscribed to one topic of
-//! its own, named by a UUID, and has sent and received its first messages. Linux only: it reads `/proc`.
+//! The relay runs in a child process, so that the client's memory is not counted. Each connection
+//! is subscribed to one topic of its own, named by a UUID, and has sent and received its first
+//! messages. Linux only: it reads `/proc`.
 
 use std::error::Error;
 use std::io::{BufRead, BufReader};

@@ -13,11 +13,13 @@ use crate::authorize::{Authorization, Authorizer, Permit, Subject, UpgradeReques
 use crate::refusal::{Refusal, RefusalCause};
 use crate::refused_tokens::RefusedTokens;
 
-/// An [`Authorizer`] that judges by an [`Access`]: pages by their origin, clients by a signed token.
+/// An [`Authorizer`] that judges by an [`Access`]: pages by their origin, clients by a signed
+/// token.
 ///
-/// A token that was refused for good is not verified again for a minute when the same address shows it again: a stock client with
-/// an expired token tries once a second, for ever. To change keys or origins while peers are connected, make another one and
-/// give it to [`Relay::set_authorizer`](crate::Relay::set_authorizer); it begins with an empty memory.
+/// A token that was refused for good is not verified again for a minute when the same address shows
+/// it again: a stock client with an expired token tries once a second, for ever. To change keys or
+/// origins while peers are connected, make another one and give it to
+/// [`Relay::set_authorizer`](crate::Relay::set_authorizer); it begins with an empty memory.
 ///
 /// ```
 /// use signal_tokio::signal_access::{Access, Origins, TokenVerifier};
@@ -116,8 +118,8 @@ fn refusal(denied: Denied) -> Refusal {
     refusal
 }
 
-/// The values of a header, with commas between them where it comes more than once (RFC 9110, 5.3): of two tokens that makes one
-/// that cannot be read, and of two origins one that is on no list.
+/// The values of a header, with commas between them where it comes more than once (RFC 9110, 5.3):
+/// of two tokens that makes one that cannot be read, and of two origins one that is on no list.
 fn joined<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, str>> {
     let mut values = headers
         .get_all(name)

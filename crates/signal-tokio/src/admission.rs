@@ -12,11 +12,12 @@ use crate::authorize::{Permit, Subject};
 use crate::refusal::{Refusal, RefusalCause};
 use crate::shared::Shared;
 
-/// After how long a subject with all its connections may try again: about as long as a connection that was lost without a word
-/// still counts.
+/// After how long a subject with all its connections may try again: about as long as a connection
+/// that was lost without a word still counts.
 const SUBJECT_RETRY: Duration = Duration::from_secs(30);
 
-/// The right to one connection: the relay has room, the address is within its limits, and the authorizer gave a permit.
+/// The right to one connection: the relay has room, the address is within its limits, and the
+/// authorizer gave a permit.
 ///
 /// [`Relay::upgrade`](crate::Relay::upgrade) and [`Relay::admit`](crate::Relay::admit) give it out,
 /// [`Relay::accept`](crate::Relay::accept) takes it. Dropping it gives the place back.
@@ -28,8 +29,8 @@ pub struct Admission {
 }
 
 impl Admission {
-    /// The place becomes the connection's that has this permit, if its subject may have one more. Returns the subprotocol to
-    /// answer beside it.
+    /// The place becomes the connection's that has this permit, if its subject may have one more.
+    /// Returns the subprotocol to answer beside it.
     pub(crate) fn new(
         mut place: Place,
         permit: Permit,

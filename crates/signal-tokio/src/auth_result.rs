@@ -79,8 +79,8 @@ impl AuthResult {
         }
     }
 
-    /// The result of this name, such as `signal-access` gives to what is wrong with a token; [`Refused`](Self::Refused) if there
-    /// is none.
+    /// The result of this name, such as `signal-access` gives to what is wrong with a token;
+    /// [`Refused`](Self::Refused) if there is none.
     pub fn from_name(name: &str) -> Self {
         let known = Self::ALL.into_iter().find(|result| result.name() == name);
         known.unwrap_or(Self::Refused)

@@ -19,7 +19,8 @@ pub struct UpgradeRequest<'a> {
     pub method: &'a Method,
     /// Path and query as sent. The query may hold a token, so it is not for logs.
     pub uri: &'a Uri,
-    /// The headers as sent. `Origin`, `Authorization` and `X-Forwarded-For` are whatever the client wrote.
+    /// The headers as sent. `Origin`, `Authorization` and `X-Forwarded-For` are whatever the client
+    /// wrote.
     pub headers: &'a HeaderMap,
     /// The other end of the socket, where it is known: the client, or the proxy before us.
     pub remote: Option<SocketAddr>,
@@ -67,8 +68,8 @@ impl Permit {
         self
     }
 
-    /// The same permit with the subprotocol to answer, which must be one that the client offered. Without it the first that was
-    /// offered is answered.
+    /// The same permit with the subprotocol to answer, which must be one that the client offered.
+    /// Without it the first that was offered is answered.
     #[must_use]
     pub fn protocol(mut self, protocol: HeaderValue) -> Self {
         self.protocol = Some(protocol);
@@ -108,9 +109,9 @@ pub type Authorization<'a> = Pin<Box<dyn Future<Output = Result<Permit, Refusal>
 
 /// Judges a client by its upgrade request, before it is accepted.
 ///
-/// It is asked after all cheaper checks have passed, those of the client's address among them, and has what is left of
-/// [`handshake_timeout`](crate::Config::handshake_timeout). A closure that needs no `await` is an authorizer as it is, whether it
-/// returns a [`Grant`] or a [`Permit`]:
+/// It is asked after all cheaper checks have passed, those of the client's address among them, and
+/// has what is left of [`handshake_timeout`](crate::Config::handshake_timeout). A closure that
+/// needs no `await` is an authorizer as it is, whether it returns a [`Grant`] or a [`Permit`]:
 ///
 /// ```
 /// use signal_tokio::{Config, Grant, Refusal, Relay, UpgradeRequest, http::StatusCode};

@@ -11,13 +11,15 @@ use hyper_util::rt::TokioIo;
 use crate::Relay;
 
 impl Relay {
-    /// A router that answers every path as the relay does: merge it or nest it beside your own routes. Nested under
-    /// `/signal` it is reached as `/signal` or `/signal/anything`, but axum does not pass `/signal/` on.
+    /// A router that answers every path as the relay does: merge it or nest it beside your own
+    /// routes. Nested under `/signal` it is reached as `/signal` or `/signal/anything`, but axum
+    /// does not pass `/signal/` on.
     ///
-    /// Limits per address need `into_make_service_with_connect_info::<SocketAddr>()`; without it every client counts as unknown,
-    /// and only `peers_max` holds. Time-outs and sizes of requests are those of your server, not
-    /// [`Config::handshake_timeout`](crate::Config::handshake_timeout) and its neighbours. After the upgrade the connection is
-    /// the relay's own, without axum's WebSocket code in between.
+    /// Limits per address need `into_make_service_with_connect_info::<SocketAddr>()`; without it
+    /// every client counts as unknown, and only `peers_max` holds. Time-outs and sizes of requests
+    /// are those of your server, not
+    /// [`Config::handshake_timeout`](crate::Config::handshake_timeout) and its neighbours. After
+    /// the upgrade the connection is the relay's own, without axum's WebSocket code in between.
     pub fn router<S>(&self) -> Router<S>
     where
         S: Clone + Send + Sync + 'static,

@@ -10,10 +10,12 @@ use crate::frame;
 /// A batch is sealed at this many bytes at the latest; one that long gains nothing by growing.
 const BYTES_MAX: usize = 256 * 1024;
 
-/// Frames for many peers, one behind the other, to which more can be added until the first of the peers takes them.
+/// Frames for many peers, one behind the other, to which more can be added until the first of the
+/// peers takes them.
 ///
-/// A room in which many talk at once would put each message into each queue. Instead each queue gets a batch, once, and what is
-/// published until the first of them is written is added to that, once for all.
+/// A room in which many talk at once would put each message into each queue. Instead each queue
+/// gets a batch, once, and what is published until the first of them is written is added to that,
+/// once for all.
 #[derive(Debug)]
 pub(crate) struct Batch {
     state: Mutex<State>,

@@ -19,11 +19,13 @@ pub use self::event::{Event, Events, Received};
 
 /// A connection to a relay that comes back by itself.
 ///
-/// Cloning it gives another handle to the same connection, which ends when the last handle is dropped, or [`Events`] is.
+/// Cloning it gives another handle to the same connection, which ends when the last handle is
+/// dropped, or [`Events`] is.
 ///
-/// What an outage means: subscriptions are kept and made again. A publish while there is no connection is an error, and one
-/// that was on its way when the connection broke may be lost without a word; so may messages of others. Signaling is lossy
-/// across connections, and peers announce themselves anew after each: see [`ClientConfig::announce`].
+/// What an outage means: subscriptions are kept and made again. A publish while there is no
+/// connection is an error, and one that was on its way when the connection broke may be lost
+/// without a word; so may messages of others. Signaling is lossy across connections, and peers
+/// announce themselves anew after each: see [`ClientConfig::announce`].
 ///
 /// ```no_run
 /// use signal_tokio::{Client, ClientConfig, Event};
@@ -84,8 +86,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// If `url` is no `ws://` address, nor, with feature `tls`, a `wss://` one. Everything that may pass is an
-    /// [`Event::Disconnected`] instead.
+    /// If `url` is no `ws://` address, nor, with feature `tls`, a `wss://` one. Everything that may
+    /// pass is an [`Event::Disconnected`] instead.
     ///
     /// # Panics
     ///
@@ -135,7 +137,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// If there is no connection at the moment, the client has been closed, or `data` cannot be JSON.
+    /// If there is no connection at the moment, the client has been closed, or `data` cannot be
+    /// JSON.
     pub async fn publish<T>(&self, topic: &str, data: &T) -> Result<(), ClientError>
     where
         T: Serialize + ?Sized,
@@ -155,12 +158,13 @@ impl Client {
         self.command(Command::Send(text.into())).await
     }
 
-    /// Asks the relay for a sign of life; completes with its `pong`. Not for more than one a second: relays leave a flood of pings
-    /// unanswered.
+    /// Asks the relay for a sign of life; completes with its `pong`. Not for more than one a
+    /// second: relays leave a flood of pings unanswered.
     ///
     /// # Errors
     ///
-    /// If there is no connection at the moment, it breaks before the answer, or the client has been closed.
+    /// If there is no connection at the moment, it breaks before the answer, or the client has been
+    /// closed.
     pub async fn ping(&self) -> Result<(), ClientError> {
         if !self.is_connected() {
             return Err(ClientError::NotConnected);

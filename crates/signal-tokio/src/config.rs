@@ -21,7 +21,8 @@ const HEADER_BYTES_MIN: u64 = 512;
 
 /// Every setting of a relay's sockets, and the core's [`Limits`] beside them.
 ///
-/// Durations are seconds where they are written down (`write_deadline = 10`, or `0.5`). Change single fields of the default:
+/// Durations are seconds where they are written down (`write_deadline = 10`, or `0.5`). Change
+/// single fields of the default:
 ///
 /// ```
 /// use signal_tokio::Config;
@@ -40,57 +41,66 @@ pub struct Config {
     #[serde(with = "limits")]
     pub core: Limits,
 
-    /// Bytes that may wait for one peer, frame headers included. Default 1 MiB, the room a burst of candidates needs on a slow
-    /// phone. At least one message of `message_bytes_max` must fit. A peer past it is closed with 1013.
+    /// Bytes that may wait for one peer, frame headers included. Default 1 MiB, the room a burst of
+    /// candidates needs on a slow phone. At least one message of `message_bytes_max` must fit. A
+    /// peer past it is closed with 1013.
     pub outbound_bytes_max: usize,
-    /// Frames that may wait for one peer. Default 1,024, so that small frames cannot cost much more than they weigh. A peer past
-    /// it is closed with 1013.
+    /// Frames that may wait for one peer. Default 1,024, so that small frames cannot cost much more
+    /// than they weigh. A peer past it is closed with 1013.
     pub outbound_frames_max: usize,
-    /// How long a socket may take nothing while something waits for it, 0.1 s to 1 h. Default 10 s. Then the connection is reset.
+    /// How long a socket may take nothing while something waits for it, 0.1 s to 1 h. Default 10 s.
+    /// Then the connection is reset.
     #[serde(with = "seconds")]
     pub write_deadline: Duration,
-    /// How long a close may take: from our close frame to the end of the connection, 0.1 s to 1 min. Default 5 s.
+    /// How long a close may take: from our close frame to the end of the connection, 0.1 s to 1
+    /// min. Default 5 s.
     #[serde(with = "seconds")]
     pub close_timeout: Duration,
 
-    /// How long a client may take for its HTTP request, the authorizer and our answer included, 0.1 s to 5 min. Default 5 s.
-    /// Past it: 408.
+    /// How long a client may take for its HTTP request, the authorizer and our answer included, 0.1
+    /// s to 5 min. Default 5 s. Past it: 408.
     #[serde(with = "seconds")]
     pub handshake_timeout: Duration,
-    /// The longest request head in bytes, 512 to 1 MiB. Default 8 KiB, what other servers accept and enough for cookies. Past it:
-    /// 431.
+    /// The longest request head in bytes, 512 to 1 MiB. Default 8 KiB, what other servers accept
+    /// and enough for cookies. Past it: 431.
     pub header_bytes_max: usize,
-    /// The most headers of a request, 8 to 1,000. Default 64; browsers send about 20, a proxy adds a few. Past it: 431.
+    /// The most headers of a request, 8 to 1,000. Default 64; browsers send about 20, a proxy adds
+    /// a few. Past it: 431.
     pub headers_max: usize,
-    /// Connections that may be in their HTTP request at once. Default: an eighth of the limit on open files, at most 1,024. Past
-    /// it new ones wait in the kernel's backlog.
+    /// Connections that may be in their HTTP request at once. Default: an eighth of the limit on
+    /// open files, at most 1,024. Past it new ones wait in the kernel's backlog.
     pub handshakes_max: usize,
 
-    /// The most peers. Default: what the limit on open files allows after `handshakes_max` and 64 for the process itself. Past
-    /// it: 503.
+    /// The most peers. Default: what the limit on open files allows after `handshakes_max` and 64
+    /// for the process itself. Past it: 503.
     pub peers_max: usize,
-    /// The most peers from one IPv4 address or IPv6 /64. Default 100: a school behind one address. Past it: 429.
+    /// The most peers from one IPv4 address or IPv6 /64. Default 100: a school behind one address.
+    /// Past it: 429.
     pub peers_per_ip_max: usize,
-    /// Upgrades in a minute from one IPv4 address or IPv6 /64, all at once or spread. Default 120: such a school comes back after
-    /// an outage. Past it: 429 with `Retry-After`.
+    /// Upgrades in a minute from one IPv4 address or IPv6 /64, all at once or spread. Default 120:
+    /// such a school comes back after an outage. Past it: 429 with `Retry-After`.
     pub connects_per_minute_per_ip: u32,
-    /// The proxies before the relay, by network or address. Default none. Of a connection from one of them, the client is the
-    /// right-most address in `X-Forwarded-For` that is no such proxy; from anywhere else the header means nothing. Written down
-    /// as a list of texts.
+    /// The proxies before the relay, by network or address. Default none. Of a connection from one
+    /// of them, the client is the right-most address in `X-Forwarded-For` that is no such proxy;
+    /// from anywhere else the header means nothing. Written down as a list of texts.
     #[serde(with = "proxies")]
     pub trusted_proxies: TrustedProxies,
-    /// Whether loopback and private addresses are held to the per-address limits too. Default false: they are nearly always a
-    /// proxy that is not in `trusted_proxies`, and the world behind it is not one client.
+    /// Whether loopback and private addresses are held to the per-address limits too. Default
+    /// false: they are nearly always a proxy that is not in `trusted_proxies`, and the world behind
+    /// it is not one client.
     pub limit_private_ips: bool,
-    /// How long an address gets 429 after one of its peers was closed for breaking a limit or the protocol, 0 to 1 h. Default 10 s.
-    /// A stock client that is closed reconnects within 4 ms, for ever; one that is refused backs off.
+    /// How long an address gets 429 after one of its peers was closed for breaking a limit or the
+    /// protocol, 0 to 1 h. Default 10 s. A stock client that is closed reconnects within 4 ms, for
+    /// ever; one that is refused backs off.
     #[serde(with = "seconds")]
     pub refuse_after_close: Duration,
 
-    /// How much of a client's address stands in logs. Default: its network, an IPv4 /24 or an IPv6 /48.
+    /// How much of a client's address stands in logs. Default: its network, an IPv4 /24 or an IPv6
+    /// /48.
     pub log_ips: LogIps,
 
-    /// Over how many seconds a drain spreads its closes, 0 to 3,600. Default 10: a thousand clients come back at 100 a second.
+    /// Over how many seconds a drain spreads its closes, 0 to 3,600. Default 10: a thousand clients
+    /// come back at 100 a second.
     pub drain_seconds: u32,
 }
 

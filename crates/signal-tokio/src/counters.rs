@@ -10,15 +10,16 @@ use crate::auth_result::AuthResult;
 use crate::refusal::RefusalCause;
 use crate::stats::{Ending, Histogram, ReceivedType, SentType, Stats, Traffic};
 
-/// Copies of the counters that every message touches, so that the threads of a relay do not fight over a cache line. More
-/// threads than that share them, which is right and only a little slower.
+/// Copies of the counters that every message touches, so that the threads of a relay do not fight
+/// over a cache line. More threads than that share them, which is right and only a little slower.
 const STRIPES: usize = 16;
 /// One turn in so many is timed, at random, so that no rhythm of the traffic hides from it.
 const TURNS_PER_SAMPLE: u8 = 16;
 
 /// Upper bounds of [`Stats::fan_out`], in subscribers. A room of a handful, a class, a conference.
 const FAN_OUT_BOUNDS: [u64; 11] = [0, 1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000];
-/// Upper bounds of [`Stats::turns`], in nanoseconds. A turn that writes is some 10 µs; the rest tells what goes wrong.
+/// Upper bounds of [`Stats::turns`], in nanoseconds. A turn that writes is some 10 µs; the rest
+/// tells what goes wrong.
 const TURN_BOUNDS: [u64; 14] = [
     5_000,
     10_000,

@@ -35,8 +35,9 @@ pub(crate) async fn drain(shared: &Arc<Shared>) {
     let _ = lifecycle.wait_for(|now| *now == Lifecycle::Drained).await;
 }
 
-/// Closes each connection at a random moment of the drain: of as many equal slices of it as there are connections, each gets one,
-/// so that no second has more closes than another. Ends early if all have gone by themselves.
+/// Closes each connection at a random moment of the drain: of as many equal slices of it as there
+/// are connections, each gets one, so that no second has more closes than another. Ends early if
+/// all have gone by themselves.
 async fn close_spread(shared: &Shared) {
     let start = Instant::now();
     let spread = Duration::from_secs(shared.config.drain_seconds.into());

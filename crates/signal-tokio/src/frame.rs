@@ -1,9 +1,10 @@
 //! RFC 6455 frames, as a server reads and writes them.
 //!
-//! The relay has its own decoder because of what a connection costs while it is quiet and while it talks. tungstenite's keeps
-//! its buffers for as long as the connection lives, reserves the whole announced length on the header alone, and cannot say
-//! whether it is at rest. This one works in place on a buffer that the thread lends it, holds nothing between two frames, and
-//! copies only a frame that arrived in pieces. The Autobahn cases in `tests/autobahn.rs` hold it to the RFC.
+//! The relay has its own decoder because of what a connection costs while it is quiet and while it
+//! talks. tungstenite's keeps its buffers for as long as the connection lives, reserves the whole
+//! announced length on the header alone, and cannot say whether it is at rest. This one works in
+//! place on a buffer that the thread lends it, holds nothing between two frames, and copies only a
+//! frame that arrived in pieces. The Autobahn cases in `tests/autobahn.rs` hold it to the RFC.
 
 mod decoder;
 

@@ -13,8 +13,8 @@ use signal_core::Instant;
 use crate::config::Config;
 use crate::refusal::{self, RefusalCause};
 
-/// The most addresses remembered. Past it, new addresses are held to `peers_max` alone: refusing them instead would let an
-/// attacker with many addresses shut everybody out.
+/// The most addresses remembered. Past it, new addresses are held to `peers_max` alone: refusing
+/// them instead would let an attacker with many addresses shut everybody out.
 const ADDRESSES_MAX: usize = 65_536;
 /// How often a full table is searched for addresses to forget.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
@@ -53,7 +53,8 @@ pub(crate) struct Refused {
 }
 
 impl Gate {
-    /// Counts a peer in. Each success must be matched by one [`leave`](Self::leave) with the key it returned.
+    /// Counts a peer in. Each success must be matched by one [`leave`](Self::leave) with the key it
+    /// returned.
     pub(crate) fn enter(
         &self,
         now: Instant,
@@ -162,7 +163,8 @@ impl Addresses {
         Ok(Some(key))
     }
 
-    /// Whether one more address can be remembered, after forgetting those of which nothing needs to be known.
+    /// Whether one more address can be remembered, after forgetting those of which nothing needs to
+    /// be known.
     fn has_room(&mut self, now: Instant) -> bool {
         if self.visitors.len() >= ADDRESSES_MAX
             && now.saturating_since(self.swept_at) >= SWEEP_INTERVAL

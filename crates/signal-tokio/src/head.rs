@@ -1,8 +1,9 @@
 //! The heads of an upgrade, read and written without I/O and without a task.
 //!
-//! Nearly every request to a relay is an upgrade that has arrived whole. That one needs no state machine: it is parsed where it
-//! lies, with the parser that hyper uses, and answered in the same turn. Whatever is not that plain is left to hyper
-//! ([`http1`](crate::http1)), which knows all of HTTP/1.1.
+//! Nearly every request to a relay is an upgrade that has arrived whole. That one needs no state
+//! machine: it is parsed where it lies, with the parser that hyper uses, and answered in the same
+//! turn. Whatever is not that plain is left to hyper ([`http1`](crate::http1)), which knows all of
+//! HTTP/1.1.
 
 use std::time::SystemTime;
 
@@ -29,8 +30,8 @@ pub(crate) struct Head {
     pub(crate) read_ahead: Bytes,
 }
 
-/// The plain upgrade at the start of `input`: whole, within the limits, a GET of HTTP/1.1 without a body. `None` if it is anything
-/// else, or not there yet.
+/// The plain upgrade at the start of `input`: whole, within the limits, a GET of HTTP/1.1 without a
+/// body. `None` if it is anything else, or not there yet.
 pub(crate) fn parse(input: &Bytes, config: &Config) -> Option<Head> {
     let mut headers = [EMPTY_HEADER; HEADERS_PLAIN];
     let headers = &mut headers[..HEADERS_PLAIN.min(config.headers_max)];

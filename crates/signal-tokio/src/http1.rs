@@ -43,7 +43,8 @@ pub(crate) struct Upgraded<Io> {
     pub(crate) admission: Admission,
 }
 
-/// Reads one request, until then at the latest, and answers it. `None` if the answer was no upgrade; the connection is closed then.
+/// Reads one request, until then at the latest, and answers it. `None` if the answer was no
+/// upgrade; the connection is closed then.
 pub(crate) async fn serve<Io>(
     shared: &Arc<Shared>,
     io: Io,
@@ -110,8 +111,8 @@ where
     None
 }
 
-/// Has an answer say that it is the only one: there is one request a connection. hyper's own switch for it would write `close`
-/// into the 101 too.
+/// Has an answer say that it is the only one: there is one request a connection. hyper's own switch
+/// for it would write `close` into the 101 too.
 pub(crate) fn close_after(response: &mut Response<Body>) {
     response
         .headers_mut()
@@ -160,7 +161,8 @@ where
     linger(io).await;
 }
 
-/// Closes our side and reads on for a moment: a socket closed with unread input is reset, which would throw our answer away.
+/// Closes our side and reads on for a moment: a socket closed with unread input is reset, which
+/// would throw our answer away.
 async fn linger<Io: AsyncRead + AsyncWrite + Unpin>(mut io: Io) {
     let drain = async {
         io.shutdown().await?;

@@ -8,10 +8,11 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::http1::Upgraded;
 
-/// Tells a reactor which of its connections have something to write, which are to have a turn, and who is new.
+/// Tells a reactor which of its connections have something to write, which are to have a turn, and
+/// who is new.
 ///
-/// Any thread may put something in, and only the first to do so since the reactor looked wakes it: a publish to a thousand
-/// connections of another thread is one wake-up.
+/// Any thread may put something in, and only the first to do so since the reactor looked wakes it:
+/// a publish to a thousand connections of another thread is one wake-up.
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
     state: Mutex<State>,
@@ -38,8 +39,8 @@ pub(crate) struct Notes {
     pub(crate) permit: Option<OwnedSemaphorePermit>,
 }
 
-/// A connection's place in the reactor of a thread. A note for a place that somebody else has by now does no harm: it is one
-/// look in vain.
+/// A connection's place in the reactor of a thread. A note for a place that somebody else has by
+/// now does no harm: it is one look in vain.
 #[derive(Clone, Debug)]
 pub(crate) struct Home {
     mailbox: Arc<Mailbox>,

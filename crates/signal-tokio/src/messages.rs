@@ -112,7 +112,8 @@ where
         self.is_paused = false;
         for count in 0..READS_PER_TURN {
             if !self.session.wants_input() {
-                // A held peer is not read any more; a slow one is once it has taken what waits for it.
+                // A held peer is not read any more; a slow one is once it has taken what waits for
+                // it.
                 self.is_paused = self.session.stage() == Stage::Open;
                 return Ok(count > 0);
             }

@@ -41,7 +41,8 @@ pub enum Read<S> {
     Gauge(fn(&S) -> Vec<Sample>),
     /// What has been since the start.
     Counter(fn(&S) -> Vec<Sample>),
-    /// How often which sizes were seen; the number is what one unit of the histogram is in the unit of the metric.
+    /// How often which sizes were seen; the number is what one unit of the histogram is in the unit
+    /// of the metric.
     Histogram(fn(&S) -> &Histogram, f64),
     /// Labels whose values are the news; the number is 1.
     Info(fn(&S) -> Vec<Sample>),
@@ -134,7 +135,8 @@ impl Collector for RelayCollector {
 }
 
 impl Relay {
-    /// What the relay holds and has done, for Prometheus: the text of [`CONTENT_TYPE`]. Feature `metrics`.
+    /// What the relay holds and has done, for Prometheus: the text of [`CONTENT_TYPE`]. Feature
+    /// `metrics`.
     ///
     /// A program with metrics of its own registers [`collector`](Self::collector) instead.
     pub fn open_metrics(&self) -> String {

@@ -38,7 +38,8 @@ impl Serving {
         self.local_address
     }
 
-    /// Waits until each thread has had a turn. False if one has ended, and for ever if one hangs: a watchdog should bite then.
+    /// Waits until each thread has had a turn. False if one has ended, and for ever if one hangs: a
+    /// watchdog should bite then.
     pub async fn has_turned(&self) -> bool {
         let turns: Vec<_> = self
             .runtimes
@@ -64,22 +65,24 @@ impl Serving {
 }
 
 impl Relay {
-    /// Serves `address` with `threads` threads, each with a runtime and, where the system can share a port, a listener of its
-    /// own.
+    /// Serves `address` with `threads` threads, each with a runtime and, where the system can share
+    /// a port, a listener of its own.
     ///
-    /// A connection stays on the thread that accepted it. So what many peers of a thread have to say in one moment is gathered
-    /// and written at once, which a work-stealing runtime spoils, and nobody is woken across threads for their own reads. On Unix
-    /// one task drives all connections of a thread, which takes half the memory of a task for each.
+    /// A connection stays on the thread that accepted it. So what many peers of a thread have to
+    /// say in one moment is gathered and written at once, which a work-stealing runtime spoils, and
+    /// nobody is woken across threads for their own reads. On Unix one task drives all connections
+    /// of a thread, which takes half the memory of a task for each.
     ///
     /// # Errors
     ///
-    /// If the address cannot be bound, for instance because another process, another relay included, listens there already; or
-    /// if a thread cannot be started.
+    /// If the address cannot be bound, for instance because another process, another relay
+    /// included, listens there already; or if a thread cannot be started.
     pub fn serve_per_core(&self, address: SocketAddr, threads: usize) -> io::Result<Serving> {
         self.start_threads(address, threads, &Transport::Plain)
     }
 
-    /// Serves as [`serve_per_core`](Self::serve_per_core) does, over TLS; see [`serve_tls`](Self::serve_tls).
+    /// Serves as [`serve_per_core`](Self::serve_per_core) does, over TLS; see
+    /// [`serve_tls`](Self::serve_tls).
     ///
     /// # Errors
     ///
@@ -128,7 +131,8 @@ impl Relay {
 
 /// Serves a listener on this thread.
 async fn serve_here(relay: Relay, listener: TcpListener, transport: Transport) -> io::Result<()> {
-    // One that speaks TLS has tasks for its connections, because the TLS library reads and writes as one.
+    // One that speaks TLS has tasks for its connections, because the TLS library reads and writes
+    // as one.
     #[cfg(unix)]
     if matches!(transport, Transport::Plain) {
         let shared = Arc::clone(&relay.shared);
@@ -160,8 +164,8 @@ fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
         listeners.push(first);
         return Ok(listeners);
     }
-    // With a shared port a second relay on it would be no error and would take half of the connections. So first see whether
-    // the port is free, without sharing.
+    // With a shared port a second relay on it would be no error and would take half of the
+    // connections. So first see whether the port is free, without sharing.
     let probe = listen(address, false)?;
     let address = probe.local_addr()?;
     drop(probe);
@@ -181,8 +185,9 @@ fn listen(address: SocketAddr, is_shared: bool) -> io::Result<TcpListener> {
     #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
     let _ = is_shared;
     socket.set_nonblocking(true)?;
-    // Its connections inherit it on Linux, which saves a system call for each; elsewhere they are told themselves. Messages are
-    // small and each is written whole; waiting for more would only delay them.
+    // Its connections inherit it on Linux, which saves a system call for each; elsewhere they are
+    // told themselves. Messages are small and each is written whole; waiting for more would only
+    // delay them.
     socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;

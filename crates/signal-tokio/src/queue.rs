@@ -28,7 +28,8 @@ pub(crate) enum Pushed {
     Closed,
 }
 
-/// Frames on their way to one peer, filled by whoever publishes and emptied by the connection that owns the socket.
+/// Frames on their way to one peer, filled by whoever publishes and emptied by the connection that
+/// owns the socket.
 ///
 /// The lock is held for a push or a swap of two pointers, never while a socket is written.
 #[derive(Debug, Default)]
@@ -53,7 +54,8 @@ struct State {
     is_closed: bool,
     /// Set while the connection sleeps.
     sleeper: Option<Sleeper>,
-    /// Whether it sleeps with an empty queue and a frame is news to it; so it is woken once per batch.
+    /// Whether it sleeps with an empty queue and a frame is news to it; so it is woken once per
+    /// batch.
     wants_frames: bool,
     /// Whether its reactor is told to write what is queued.
     is_listed: bool,
@@ -109,7 +111,8 @@ impl Outbound {
         pushed
     }
 
-    /// Queues a batch, to which more may be added up to half of the limits. False if a frame must be pushed instead.
+    /// Queues a batch, to which more may be added up to half of the limits. False if a frame must
+    /// be pushed instead.
     pub(crate) fn push_batch(&self, batch: &Arc<Batch>, limits: QueueLimits) -> bool {
         // To other transports a batch would be one long frame.
         if !self.is_in_reactor() {
@@ -139,7 +142,8 @@ impl Outbound {
         is_left && state.sleep(Sleeper::InReactor, false)
     }
 
-    /// Writes until the queue is empty or `write` takes no more; what is left stays. `frames` is empty before and after.
+    /// Writes until the queue is empty or `write` takes no more; what is left stays. `frames` is
+    /// empty before and after.
     ///
     /// Only the connection itself, or its reactor, does so.
     pub(crate) fn write_all(
@@ -179,8 +183,8 @@ impl Outbound {
         state.frames.push_back(frame);
     }
 
-    /// Drops what the connection has not taken yet, and takes no more. A frame that is half written stays: what is sent after
-    /// it would be taken for its rest.
+    /// Drops what the connection has not taken yet, and takes no more. A frame that is half written
+    /// stays: what is sent after it would be taken for its rest.
     pub(crate) fn discard(&self) {
         let mut state = self.lock();
         state.seal_batch();
@@ -230,8 +234,8 @@ impl Outbound {
         state.frames.is_empty() && state.batch.is_none() && state.sleep(self.sleeper(cx), true)
     }
 
-    /// Arranges a wake-up for the end, for a connection whose socket is full: more frames are no news to it. False if the end is
-    /// there already.
+    /// Arranges a wake-up for the end, for a connection whose socket is full: more frames are no
+    /// news to it. False if the end is there already.
     pub(crate) fn sleep_until_end(&self, cx: &Context<'_>) -> bool {
         self.lock().sleep(self.sleeper(cx), false)
     }
@@ -329,7 +333,8 @@ impl State {
         !frames.is_empty()
     }
 
-    /// Counts off this many bytes at the front of what was taken, and drops the frames that are written whole.
+    /// Counts off this many bytes at the front of what was taken, and drops the frames that are
+    /// written whole.
     fn count_written(&mut self, frames: &mut VecDeque<Bytes>, mut bytes: usize) {
         self.bytes -= bytes;
         while let Some(frame) = frames.front_mut() {

@@ -1,8 +1,9 @@
 //! The connections of a thread, without a task for each.
 //!
-//! A tokio task and tokio's registration of a socket are a kilobyte for each connection, and waking a task costs more than half
-//! as much as the write it is woken for. So on the threads of [`Relay::serve_per_core`](crate::Relay::serve_per_core), whose
-//! connections never move, one task drives them all, with an epoll (kqueue) of its own inside of tokio's, and accepts them:
+//! A tokio task and tokio's registration of a socket are a kilobyte for each connection, and waking
+//! a task costs more than half as much as the write it is woken for. So on the threads of
+//! [`Relay::serve_per_core`](crate::Relay::serve_per_core), whose connections never move, one task
+//! drives them all, with an epoll (kqueue) of its own inside of tokio's, and accepts them:
 //!
 //! ```text
 //!  listener ──▶ guests ──upgrade──▶ connections
@@ -13,8 +14,8 @@
 //!                                     other threads ───┘
 //! ```
 //!
-//! All that is ready is read before anything is written. So what many peers have to say to one in a moment goes out to it with
-//! one system call.
+//! All that is ready is read before anything is written. So what many peers have to say to one in a
+//! moment goes out to it with one system call.
 
 mod arrivals;
 mod guest;
@@ -66,11 +67,13 @@ pub(crate) struct Reactor {
     notes: Notes,
     /// Connections that have a turn in this round.
     due: Vec<u32>,
-    /// Turns of one round in which some have more than one: all that is read in them fits into half of a queue.
+    /// Turns of one round in which some have more than one: all that is read in them fits into half
+    /// of a queue.
     turns_max: usize,
     /// Whether the last look had no room for all events.
     has_more_events: bool,
-    /// The deadline of each guest and connection that has one, and when the listener is to try again.
+    /// The deadline of each guest and connection that has one, and when the listener is to try
+    /// again.
     deadlines: BTreeSet<(Instant, u32)>,
     timer: Pin<Box<Sleep>>,
 }
@@ -224,8 +227,9 @@ impl Reactor {
         }
     }
 
-    /// Gives a turn to each connection that is due, and then, while they are few, further ones to those that have more to read:
-    /// what a burst brings then goes out in one write instead of one for each read.
+    /// Gives a turn to each connection that is due, and then, while they are few, further ones to
+    /// those that have more to read: what a burst brings then goes out in one write instead of one
+    /// for each read.
     fn take_turns(&mut self) {
         let mut left = self.turns_max;
         loop {
@@ -335,10 +339,11 @@ impl Drop for Reactor {
     }
 }
 
-/// Has a connection take its turn. If that panics, which is a mistake of ours, it ends that connection and no other, as it
-/// would if each were a task.
+/// Has a connection take its turn. If that panics, which is a mistake of ours, it ends that
+/// connection and no other, as it would if each were a task.
 fn survive<T>(turn: impl FnOnce() -> T) -> Option<T> {
-    // The connection is dropped, and what it shares with others is not left half changed: see the locks.
+    // The connection is dropped, and what it shares with others is not left half changed: see the
+    // locks.
     catch_unwind(AssertUnwindSafe(turn)).ok()
 }
 

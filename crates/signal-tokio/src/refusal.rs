@@ -1,8 +1,9 @@
 //! Why a request is not upgraded.
 //!
-//! `Retry-After` is exact where one address or subject waits for a budget of its own: earlier is in vain, later is lost time. It is
-//! drawn at random where everybody is refused at once, because the relay is full, restarts or cannot judge: all would be told the
-//! same second, and come back in it. Browsers show the header to no page, so this is for programs and proxies; a page backs off by
+//! `Retry-After` is exact where one address or subject waits for a budget of its own: earlier is in
+//! vain, later is lost time. It is drawn at random where everybody is refused at once, because the
+//! relay is full, restarts or cannot judge: all would be told the same second, and come back in it.
+//! Browsers show the header to no page, so this is for programs and proxies; a page backs off by
 //! itself when it is refused.
 
 use std::ops::RangeInclusive;
@@ -18,7 +19,8 @@ use crate::auth_result::AuthResult;
 pub enum RefusalCause {
     /// The request is no WebSocket upgrade that RFC 6455 allows.
     BadRequest,
-    /// The request took longer than [`handshake_timeout`](crate::Config::handshake_timeout), or its head was too large.
+    /// The request took longer than [`handshake_timeout`](crate::Config::handshake_timeout), or its
+    /// head was too large.
     BadHead,
     /// There was no TLS handshake, on a port that speaks TLS.
     Tls,
@@ -32,7 +34,8 @@ pub enum RefusalCause {
     PeersPerIp,
     /// The [`Subject`](crate::Subject) has as many connections as it may have.
     PeersPerSubject,
-    /// This address connects more often than [`connects_per_minute_per_ip`](crate::Config::connects_per_minute_per_ip).
+    /// This address connects more often than
+    /// [`connects_per_minute_per_ip`](crate::Config::connects_per_minute_per_ip).
     ConnectRate,
     /// A peer from this address was closed for what it did, less than
     /// [`refuse_after_close`](crate::Config::refuse_after_close) ago.
@@ -94,8 +97,9 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal by an authorizer. A 401 is sent with `WWW-Authenticate: Bearer`, unless it has another
-    /// [`challenge`](Self::challenge). A status that is neither 4xx nor 5xx becomes 403, because anything else would not refuse.
+    /// A refusal by an authorizer. A 401 is sent with `WWW-Authenticate: Bearer`, unless it has
+    /// another [`challenge`](Self::challenge). A status that is neither 4xx nor 5xx becomes 403,
+    /// because anything else would not refuse.
     pub fn new(status: StatusCode, body: impl Into<String>) -> Self {
         let refuses = status.is_client_error() || status.is_server_error();
         let status = if refuses {

@@ -9,17 +9,21 @@ use std::time::Duration;
 use signal_access::{AddressKey, Denied, TokenError, UpgradeParts};
 use signal_core::Instant;
 
-/// How long a refusal is remembered. A stock client has tried some 45 times by then, so that nearly all of its tries cost no
-/// verification; and whatever is wrong with a clock lasts no longer than this.
+/// How long a refusal is remembered. A stock client has tried some 45 times by then, so that nearly
+/// all of its tries cost no verification; and whatever is wrong with a clock lasts no longer than
+/// this.
 const MEMORY: Duration = Duration::from_secs(60);
-/// The most refusals remembered, times two: half a megabyte. Who shows more different tokens than this is only verified again.
+/// The most refusals remembered, times two: half a megabyte. Who shows more different tokens than
+/// this is only verified again.
 const GENERATION_MAX: usize = 8_192;
 
-/// What was refused, by address and by what was shown; a second try within [`MEMORY`] has the same answer without a verification.
+/// What was refused, by address and by what was shown; a second try within [`MEMORY`] has the same
+/// answer without a verification.
 ///
-/// It holds no token, only keyed hashes: with 64 bits and a key that nobody knows, that two requests share one is neither chance
-/// nor in anybody's hands. There are two generations. A full younger one becomes the older one, which is forgotten; so the table
-/// is bounded, and what was refused last is what is remembered.
+/// It holds no token, only keyed hashes: with 64 bits and a key that nobody knows, that two
+/// requests share one is neither chance nor in anybody's hands. There are two generations. A full
+/// younger one becomes the older one, which is forgotten; so the table is bounded, and what was
+/// refused last is what is remembered.
 #[derive(Debug, Default)]
 pub(crate) struct RefusedTokens {
     hasher: RandomState,
@@ -88,8 +92,8 @@ impl RefusedTokens {
     }
 }
 
-/// Whether a signature was verified, and the answer stays the same. What is refused before that is refused as cheaply again, and a
-/// token that is not valid yet becomes valid.
+/// Whether a signature was verified, and the answer stays the same. What is refused before that is
+/// refused as cheaply again, and a token that is not valid yet becomes valid.
 fn is_final(denied: Denied) -> bool {
     matches!(
         denied,

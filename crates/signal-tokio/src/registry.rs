@@ -65,7 +65,8 @@ impl Hasher for PeerHasher {
     }
 
     fn write_u64(&mut self, number: u64) {
-        // 2^64 divided by the golden ratio spreads consecutive numbers over the high bits; the map looks at both ends.
+        // 2^64 divided by the golden ratio spreads consecutive numbers over the high bits; the map
+        // looks at both ends.
         let mixed = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         self.0 = mixed ^ mixed >> 32;
     }

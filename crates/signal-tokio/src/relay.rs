@@ -29,7 +29,8 @@ use crate::{drain, messages, serve, socket};
 ///
 /// - [`serve`](Self::serve) takes a listener and does everything;
 /// - `serve_tls` does so over TLS (feature `tls`);
-/// - [`serve_stream`](Self::serve_stream) takes one fresh connection, for a Unix socket or a test pipe;
+/// - [`serve_stream`](Self::serve_stream) takes one fresh connection, for a Unix socket or a test
+///   pipe;
 /// - [`upgrade`](Self::upgrade) and [`accept`](Self::accept) leave HTTP to another server;
 /// - [`accept_messages`](Self::accept_messages) leaves WebSocket frames to another server too;
 /// - `router` is all of that for axum (feature `axum`).
@@ -63,8 +64,9 @@ impl Relay {
         })
     }
 
-    /// A server that sends every message back to its sender: all of a relay's connection code, with nothing behind it. The
-    /// Autobahn cases need such a server, and are worth something only if they test the relay's own frames.
+    /// A server that sends every message back to its sender: all of a relay's connection code, with
+    /// nothing behind it. The Autobahn cases need such a server, and are worth something only if
+    /// they test the relay's own frames.
     ///
     /// # Errors
     ///
@@ -81,15 +83,17 @@ impl Relay {
 
     /// Serves connections from `listener` until the relay has [drained](Self::drain).
     ///
-    /// Connections are tasks of the current runtime. Dropping this future stops accepting and leaves them running.
+    /// Connections are tasks of the current runtime. Dropping this future stops accepting and
+    /// leaves them running.
     pub async fn serve(&self, listener: TcpListener) {
         serve::serve(&self.shared, listener, Transport::Plain).await;
     }
 
     /// Serves connections from `listener` as [`serve`](Self::serve) does, over TLS: `wss://`.
     ///
-    /// The handshake must be over, and the request there, within [`handshake_timeout`](Config::handshake_timeout). Who speaks
-    /// no TLS is told so in plain HTTP. `tls` should offer no protocol but `http/1.1`; give it a resolver to exchange
+    /// The handshake must be over, and the request there, within
+    /// [`handshake_timeout`](Config::handshake_timeout). Who speaks no TLS is told so in plain
+    /// HTTP. `tls` should offer no protocol but `http/1.1`; give it a resolver to exchange
     /// certificates while it serves.
     #[cfg(feature = "tls")]
     pub async fn serve_tls(&self, listener: TcpListener, tls: Arc<rustls::ServerConfig>) {
@@ -109,7 +113,8 @@ impl Relay {
         tokio::join!(self.serve(listener), drain);
     }
 
-    /// Serves one fresh connection, from its HTTP request to its end: a TLS stream, a Unix socket, a test pipe.
+    /// Serves one fresh connection, from its HTTP request to its end: a TLS stream, a Unix socket,
+    /// a test pipe.
     pub async fn serve_stream<Io>(&self, io: Io, remote: Option<SocketAddr>)
     where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -127,8 +132,8 @@ impl Relay {
         upgrade::answer(&self.shared, request, remote).await
     }
 
-    /// Takes a place for a connection that was authorized elsewhere. `client` is the client's own address, not that of a proxy:
-    /// the limits per address count by it.
+    /// Takes a place for a connection that was authorized elsewhere. `client` is the client's own
+    /// address, not that of a proxy: the limits per address count by it.
     ///
     /// # Errors
     ///
@@ -145,13 +150,14 @@ impl Relay {
         Ok(admission)
     }
 
-    /// Lets somebody else judge from now on: after keys were changed, for instance. Those who are connected stay, with the
-    /// grants they have.
+    /// Lets somebody else judge from now on: after keys were changed, for instance. Those who are
+    /// connected stay, with the grants they have.
     pub fn set_authorizer(&self, authorizer: impl Authorizer) {
         self.shared.set_authorizer(Arc::new(authorizer));
     }
 
-    /// Runs a connection that has been upgraded, until it ends. `read_ahead` is what the HTTP server had read beyond the request.
+    /// Runs a connection that has been upgraded, until it ends. `read_ahead` is what the HTTP
+    /// server had read beyond the request.
     ///
     /// Dropping the future ends the connection and removes its peer at once.
     pub async fn accept<Io>(&self, io: Io, read_ahead: Bytes, admission: Admission)
@@ -166,9 +172,10 @@ impl Relay {
         socket::run(upgraded).await;
     }
 
-    /// Runs a connection whose frames somebody else reads and writes: any stream and sink of WebSocket messages, such as
-    /// tokio-tungstenite's `WebSocketStream`. Pings and closes are answered by that side, which must also bound the size of
-    /// messages; the relay cannot see a header before the payload here.
+    /// Runs a connection whose frames somebody else reads and writes: any stream and sink of
+    /// WebSocket messages, such as tokio-tungstenite's `WebSocketStream`. Pings and closes are
+    /// answered by that side, which must also bound the size of messages; the relay cannot see a
+    /// header before the payload here.
     pub async fn accept_messages<S, E>(&self, socket: S, admission: Admission)
     where
         S: Stream<Item = Result<Message, E>> + Sink<Message> + Unpin,
@@ -177,14 +184,16 @@ impl Relay {
     }
 
     /// Ends the relay without a herd: not ready and no upgrades from now on, closes spread over
-    /// [`drain_seconds`](Config::drain_seconds), then [`serve`](Self::serve) returns. Completes when all peers have gone.
+    /// [`drain_seconds`](Config::drain_seconds), then [`serve`](Self::serve) returns. Completes
+    /// when all peers have gone.
     ///
     /// A second call waits for the first.
     pub async fn drain(&self) {
         drain::drain(&self.shared).await;
     }
 
-    /// What the relay holds and has done. Looks at the queue of every peer, so ask once a second rather than once a message.
+    /// What the relay holds and has done. Looks at the queue of every peer, so ask once a second
+    /// rather than once a message.
     pub fn stats(&self) -> Stats {
         let mut stats = Stats {
             lifecycle: self.shared.lifecycle(),

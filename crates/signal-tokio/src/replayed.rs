@@ -23,7 +23,8 @@ impl<Io> Replayed<Io> {
 }
 
 impl<Io> Upgraded<Replayed<Io>> {
-    /// The same on the stream itself. What has not been read a second time follows what was read ahead.
+    /// The same on the stream itself. What has not been read a second time follows what was read
+    /// ahead.
     pub(crate) fn into_stream(self) -> Upgraded<Io> {
         let Self {
             io: Replayed { read, io },

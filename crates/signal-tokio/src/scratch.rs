@@ -6,8 +6,8 @@ use std::ops::{Deref, DerefMut};
 
 use bytes::Bytes;
 
-/// What one read may bring. Small enough that one peer's burst cannot fill the queues of others before they had their turn to
-/// write, large enough that a session description comes in one read.
+/// What one read may bring. Small enough that one peer's burst cannot fill the queues of others
+/// before they had their turn to write, large enough that a session description comes in one read.
 pub(crate) const READ_BYTES: usize = 16 * 1024;
 
 thread_local! {
@@ -44,7 +44,8 @@ impl Drop for Input {
     }
 }
 
-/// What a write of this thread needs, on loan: the frames on their way, and room for a copy of small ones.
+/// What a write of this thread needs, on loan: the frames on their way, and room for a copy of
+/// small ones.
 pub(crate) struct Output((VecDeque<Bytes>, Vec<u8>));
 
 pub(crate) fn output() -> Output {

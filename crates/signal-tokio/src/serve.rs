@@ -15,7 +15,8 @@ use crate::http1;
 use crate::shared::Shared;
 use crate::socket;
 
-/// How long to wait after an accept that failed for want of descriptors or memory, instead of spinning.
+/// How long to wait after an accept that failed for want of descriptors or memory, instead of
+/// spinning.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a listener's connections speak.
@@ -58,7 +59,8 @@ async fn accept_all(shared: &Arc<Shared>, listener: TcpListener, transport: &Tra
             }
         };
         failures = Failures::default();
-        // Never closed, so this waits and does not fail; meanwhile others wait in the kernel's backlog.
+        // Never closed, so this waits and does not fail; meanwhile others wait in the kernel's
+        // backlog.
         let handshakes = Arc::clone(&shared.handshakes);
         let Ok(handshake) = handshakes.acquire_owned().await else {
             return;
@@ -103,7 +105,8 @@ impl Arrival {
         let upgraded = http1::serve(&self.shared, io, Some(self.remote), self.deadline).await;
         drop(self.handshake);
         if let Some(upgraded) = upgraded {
-            // A task of its own, so that the connection does not carry the size of the handshake all its life.
+            // A task of its own, so that the connection does not carry the size of the handshake
+            // all its life.
             tokio::spawn(socket::run(upgraded));
         }
     }

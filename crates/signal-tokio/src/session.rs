@@ -14,8 +14,8 @@ use crate::queue::{Load, Outbound, Pushed};
 use crate::shared::Shared;
 use crate::stats::{Ending, ReceivedType, SentType};
 
-/// Pings of one turn that are all answered; past it only the last is, as RFC 6455, 5.5.3 allows. So a flood of six-byte pings
-/// cannot fill the flooder's own queue in one read.
+/// Pings of one turn that are all answered; past it only the last is, as RFC 6455, 5.5.3 allows. So
+/// a flood of six-byte pings cannot fill the flooder's own queue in one read.
 const PONGS_PER_TURN: u32 = 16;
 
 /// How far a connection is in its life.
@@ -34,7 +34,8 @@ pub(crate) enum Stage {
     Closing,
 }
 
-/// A peer on a connection: reads messages, carries them out on the topics, and fills its own queue with answers.
+/// A peer on a connection: reads messages, carries them out on the topics, and fills its own queue
+/// with answers.
 ///
 /// However a connection ends, dropping its session removes every trace of it.
 #[derive(Debug)]
@@ -91,8 +92,8 @@ impl Session {
         self.ending == Ending::ByPeer
     }
 
-    /// Whether more input may be read. A peer that does not take what it is sent is not listened to either, so what it causes
-    /// for itself (echoes, pongs) cannot fill its queue.
+    /// Whether more input may be read. A peer that does not take what it is sent is not listened to
+    /// either, so what it causes for itself (echoes, pongs) cannot fill its queue.
     pub(crate) fn wants_input(&self) -> bool {
         let limits = &self.shared().config;
         let Load { bytes, frames } = self.queue.load();

@@ -10,7 +10,8 @@ use crate::frame;
 use crate::queue::{Outbound, Pushed, QueueLimits};
 use crate::stats::{SentType, Stats, Traffic};
 
-/// More than the cores of any machine this runs on, so that two publishes rarely meet; a shard without topics is 200 bytes.
+/// More than the cores of any machine this runs on, so that two publishes rarely meet; a shard
+/// without topics is 200 bytes.
 const SHARDS: usize = 64;
 
 /// Rooms from this size on share batches; for two, a frame for each is as cheap.
@@ -20,9 +21,9 @@ const OPEN_BATCHES_MAX: usize = 8;
 
 /// All topics.
 ///
-/// A lock is held for one change of a map, or for one walk over the receivers of a publish. Because all queues of a topic are
-/// filled under one lock, its subscribers see one order; because each peer has one queue for all its topics, a publisher's
-/// messages arrive in the order it sent them.
+/// A lock is held for one change of a map, or for one walk over the receivers of a publish. Because
+/// all queues of a topic are filled under one lock, its subscribers see one order; because each
+/// peer has one queue for all its topics, a publisher's messages arrive in the order it sent them.
 #[derive(Debug)]
 pub(crate) struct Shards {
     shards: Box<[Mutex<Shard>]>,
@@ -166,7 +167,8 @@ impl FanOut<'_> {
         }
     }
 
-    /// Adds a message to the topic's open batch, if there is one. The place of what was its batch otherwise.
+    /// Adds a message to the topic's open batch, if there is one. The place of what was its batch
+    /// otherwise.
     fn add(&mut self, to: &[Member], publish: &Encoding<'_>) -> Result<(), Option<usize>> {
         let QueueLimits {
             bytes_max,
@@ -187,7 +189,8 @@ impl FanOut<'_> {
         Ok(())
     }
 
-    /// Puts a new batch into the queues that have room for all that it may become, and a frame into the others.
+    /// Puts a new batch into the queues that have room for all that it may become, and a frame into
+    /// the others.
     fn start(&mut self, place: Option<usize>, to: &[Member], publish: &Encoding<'_>) {
         let batch = Arc::new(Batch::new(publish));
         let mut others = Vec::new();

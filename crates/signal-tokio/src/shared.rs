@@ -62,7 +62,8 @@ pub(crate) struct Shared {
     pub(crate) lifecycle: watch::Sender<Lifecycle>,
     /// Told whenever the last peer has left.
     pub(crate) emptied: Notify,
-    /// Whether messages are sent back instead of carried out; see [`Relay::echo`](crate::Relay::echo).
+    /// Whether messages are sent back instead of carried out; see
+    /// [`Relay::echo`](crate::Relay::echo).
     pub(crate) is_echo: bool,
     origin: tokio::time::Instant,
 }
@@ -123,7 +124,8 @@ impl Shared {
             .unwrap_or_else(|| self.first_timer())
     }
 
-    /// What a connection's timer is made with, before it knows its deadlines: later than any of them need be set.
+    /// What a connection's timer is made with, before it knows its deadlines: later than any of
+    /// them need be set.
     pub(crate) fn first_timer(&self) -> tokio::time::Instant {
         tokio::time::Instant::now() + YEAR
     }

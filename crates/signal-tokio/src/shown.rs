@@ -6,7 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use http::Uri;
 use serde::{Deserialize, Serialize};
 
-/// Characters of a client's text that are shown. Enough to recognise a path, too few to fill a disk with.
+/// Characters of a client's text that are shown. Enough to recognise a path, too few to fill a disk
+/// with.
 const CHARS_MAX: usize = 100;
 
 /// How much of a client's address stands in logs.
@@ -14,7 +15,8 @@ const CHARS_MAX: usize = 100;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum LogIps {
-    /// The network: an IPv4 /24 or an IPv6 /48. Enough to see where trouble comes from, and not whose it is.
+    /// The network: an IPv4 /24 or an IPv6 /48. Enough to see where trouble comes from, and not
+    /// whose it is.
     #[default]
     Short,
     /// The whole address.
@@ -80,13 +82,14 @@ impl fmt::Display for ShownIp {
     }
 }
 
-/// The path that a client asked for: without its query, which is where secrets are, and with a token cut out if there is one all
-/// the same.
+/// The path that a client asked for: without its query, which is where secrets are, and with a
+/// token cut out if there is one all the same.
 pub(crate) fn path(uri: &Uri) -> String {
     text(&signal_access::redact(uri.path()))
 }
 
-/// A client's text on one line: cut, and with everything escaped that a terminal or a reader might take for something else.
+/// A client's text on one line: cut, and with everything escaped that a terminal or a reader might
+/// take for something else.
 pub(crate) fn text(text: &str) -> String {
     let mut shown = String::new();
     let mut chars = text.chars();

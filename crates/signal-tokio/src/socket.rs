@@ -23,7 +23,8 @@ use crate::session::{Session, Stage};
 
 /// Reads of one turn, for streams that deliver in small pieces.
 const READS_PER_TURN: usize = 8;
-/// Up to this many bytes, copying frames together is cheaper than telling the kernel where each lies.
+/// Up to this many bytes, copying frames together is cheaper than telling the kernel where each
+/// lies.
 const COPIED_BYTES_MAX: usize = 16 * 1024;
 /// Frames of one write; as many as the systems we know take (`IOV_MAX`).
 const SLICES_MAX: usize = 1_024;
@@ -32,8 +33,8 @@ const SLICES_FEW: usize = 32;
 
 /// Runs a connection until it has ended.
 ///
-/// A plain function around an `async` block, because the arguments of an `async fn` stay in its future all its life; here that
-/// would double the size of a connection.
+/// A plain function around an `async` block, because the arguments of an `async fn` stay in its
+/// future all its life; here that would double the size of a connection.
 pub(crate) fn run<Io>(upgraded: Upgraded<Io>) -> impl Future<Output = ()> + use<Io>
 where
     Io: AsyncRead + AsyncWrite + Unpin + 'static,
@@ -60,9 +61,10 @@ where
 
 /// A connection: bytes in, frames out.
 ///
-/// Each wake-up is one turn: read all that has arrived, let the other connections of this thread have theirs, then write all
-/// that is queued at once. One write of many frames costs hardly more than one of one. In the reactor of a thread
-/// ([`reactor`](crate::reactor)) that says when to write.
+/// Each wake-up is one turn: read all that has arrived, let the other connections of this thread
+/// have theirs, then write all that is queued at once. One write of many frames costs hardly more
+/// than one of one. In the reactor of a thread ([`reactor`](crate::reactor)) that says when to
+/// write.
 #[derive(Debug)]
 pub(crate) struct Socket<Io> {
     io: Io,
@@ -142,7 +144,8 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Socket<Io> {
         Turn::Sleep(self.deadlines.next(now, &self.session))
     }
 
-    /// Writes what is queued, for a connection that has left it to its reactor. False if the connection needs a turn for it.
+    /// Writes what is queued, for a connection that has left it to its reactor. False if the
+    /// connection needs a turn for it.
     #[cfg(unix)]
     pub(crate) fn write_listed(&mut self, cx: &mut Context<'_>, output: &mut Output) -> bool {
         matches!(self.write_queued(cx, output), Poll::Ready(Ok(())))
@@ -193,7 +196,8 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Socket<Io> {
         let mut input = scratch::input();
         for _ in 0..READS_PER_TURN {
             if !self.session.wants_input() {
-                // A held peer is not read any more; a slow one is once it has taken what waits for it.
+                // A held peer is not read any more; a slow one is once it has taken what waits for
+                // it.
                 self.is_paused = self.session.stage() == Stage::Open;
                 return Ok(read);
             }
@@ -256,8 +260,9 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Socket<Io> {
         })
     }
 
-    /// The end of a close, as RFC 6455, 7.1.1 describes it: our side is shut down, what still comes is thrown away until the
-    /// peer's side ends too. A socket dropped with unread input would be reset, and our close frame perhaps lost.
+    /// The end of a close, as RFC 6455, 7.1.1 describes it: our side is shut down, what still comes
+    /// is thrown away until the peer's side ends too. A socket dropped with unread input would be
+    /// reset, and our close frame perhaps lost.
     fn close(&mut self, cx: &mut Context<'_>) -> Result<bool, Gone> {
         if self.is_closed_by_peer() {
             return Err(Gone);
@@ -281,8 +286,9 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Socket<Io> {
         Ok(true)
     }
 
-    /// Whether both close frames are sent and nothing of the peer's lies unread: after its own it may send nothing. Then the socket
-    /// can be closed at once; the kernel delivers what it still has.
+    /// Whether both close frames are sent and nothing of the peer's lies unread: after its own it
+    /// may send nothing. Then the socket can be closed at once; the kernel delivers what it still
+    /// has.
     fn is_closed_by_peer(&self) -> bool {
         #[cfg(unix)]
         if let Some(stream) = (&self.io as &dyn Any).downcast_ref::<Stream>() {

@@ -184,7 +184,8 @@ impl Histogram {
 
 /// What a relay holds now and has done since its start.
 ///
-/// The lists have one entry for each value of their enum, in its order, so the label sets are closed.
+/// The lists have one entry for each value of their enum, in its order, so the label sets are
+/// closed.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -206,7 +207,8 @@ pub struct Stats {
     pub queue_bytes_largest: u64,
     /// How many may wait for one peer: [`outbound_bytes_max`](crate::Config::outbound_bytes_max).
     pub queue_bytes_max: u64,
-    /// Connections that listeners have accepted since the start, those that never asked for an upgrade included.
+    /// Connections that listeners have accepted since the start, those that never asked for an
+    /// upgrade included.
     pub connections: u64,
     /// Upgrades accepted since the start.
     pub upgrades: u64,
@@ -216,8 +218,8 @@ pub struct Stats {
     pub sent: Vec<(SentType, Traffic)>,
     /// Publishes by how many subscribers they went to.
     pub fan_out: Histogram,
-    /// Turns of connections, of which one in sixteen is timed: to read what has arrived, carry it out and write what waits. In
-    /// nanoseconds.
+    /// Turns of connections, of which one in sixteen is timed: to read what has arrived, carry it
+    /// out and write what waits. In nanoseconds.
     pub turns: Histogram,
     /// Topics skipped in subscribes: no grant, too long or too many.
     pub topics_skipped: u64,

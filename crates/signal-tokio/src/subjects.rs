@@ -7,16 +7,16 @@ use crate::authorize::Subject;
 
 /// Connections by subject.
 ///
-/// There is an entry for each subject that has a connection and no other, so the table is no longer than
-/// [`peers_max`](crate::Config::peers_max).
+/// There is an entry for each subject that has a connection and no other, so the table is no longer
+/// than [`peers_max`](crate::Config::peers_max).
 #[derive(Debug, Default)]
 pub(crate) struct Subjects {
     peers: Mutex<HashMap<Arc<str>, u32>>,
 }
 
 impl Subjects {
-    /// Counts a connection of the subject in. False if it has as many as it may have. Each success must be matched by one
-    /// [`leave`](Self::leave).
+    /// Counts a connection of the subject in. False if it has as many as it may have. Each success
+    /// must be matched by one [`leave`](Self::leave).
     pub(crate) fn enter(&self, subject: &Subject) -> bool {
         let mut all = self.peers();
         let peers = all.get(&subject.name).copied().unwrap_or(0);

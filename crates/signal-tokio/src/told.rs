@@ -6,7 +6,8 @@ use crate::config::Config;
 
 /// The limits that a client can run into, by name, as JSON: sizes in bytes, times in milliseconds.
 ///
-/// They are no secret, since anybody can find them by trying; told, a tool can check that they hold.
+/// They are no secret, since anybody can find them by trying; told, a tool can check that they
+/// hold.
 pub(crate) fn limits(config: &Config) -> String {
     let Limits {
         message_bytes_max,

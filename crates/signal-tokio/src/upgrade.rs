@@ -26,7 +26,8 @@ use crate::{shown, told};
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// The subprotocol that announces a token as the next one.
 const TOKEN_MARKER: &str = "signal-token";
-/// Seconds after which a client that meets a draining relay may try again: a restart takes about as long.
+/// Seconds after which a client that meets a draining relay may try again: a restart takes about as
+/// long.
 const DRAINING_RETRY: RangeInclusive<u64> = 1..=5;
 
 /// The body of every answer.
@@ -38,11 +39,13 @@ pub(crate) type Body = Full<Bytes>;
 pub struct Upgrade {
     /// What to answer.
     pub response: Response<Full<Bytes>>,
-    /// Given if `response` is 101: hand it to [`Relay::accept`](crate::Relay::accept) together with the upgraded stream.
+    /// Given if `response` is 101: hand it to [`Relay::accept`](crate::Relay::accept) together with
+    /// the upgraded stream.
     pub admission: Option<Admission>,
 }
 
-/// Answers any request: upgrades, health checks, limits, and `okay` to the rest, as y-webrtc's server does.
+/// Answers any request: upgrades, health checks, limits, and `okay` to the rest, as y-webrtc's
+/// server does.
 pub(crate) async fn answer(
     shared: &Arc<Shared>,
     request: &Parts,
@@ -127,7 +130,8 @@ async fn admit(
     Admission::new(place, permit)
 }
 
-/// The address of the client: behind the operator's own proxies what the last of them says, else the other end of the socket.
+/// The address of the client: behind the operator's own proxies what the last of them says, else
+/// the other end of the socket.
 fn client(shared: &Shared, remote: IpAddr, headers: &HeaderMap) -> IpAddr {
     let forwarded = headers.get_all(X_FORWARDED_FOR).iter();
     // What is no text is no address either, so the search ends there.
@@ -170,7 +174,8 @@ fn check_upgrade(request: &Parts) -> Result<&HeaderValue, Answer> {
         return Err(bad("the only upgrade here is websocket"));
     }
     if has_body(headers) {
-        // Its bytes would be taken for frames, or, behind a proxy that thinks otherwise, for the next request.
+        // Its bytes would be taken for frames, or, behind a proxy that thinks otherwise, for the
+        // next request.
         return Err(bad("a WebSocket upgrade has no body"));
     }
     let mut versions = headers.get_all(SEC_WEBSOCKET_VERSION).iter();
@@ -236,8 +241,9 @@ fn switching_protocols(key: &HeaderValue, protocol: Option<HeaderValue>) -> Resp
     response
 }
 
-/// The subprotocol to answer. The relay has none of its own, but a browser that offered some fails the connection unless one is
-/// chosen; y-webrtc's server chooses the first. Beside the marker of a token is a token, which is not to be repeated.
+/// The subprotocol to answer. The relay has none of its own, but a browser that offered some fails
+/// the connection unless one is chosen; y-webrtc's server chooses the first. Beside the marker of a
+/// token is a token, which is not to be repeated.
 fn choose_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
     if has_token(headers, &SEC_WEBSOCKET_PROTOCOL, TOKEN_MARKER) {
         return Some(HeaderValue::from_static(TOKEN_MARKER));

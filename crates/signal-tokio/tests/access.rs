@@ -132,7 +132,8 @@ async fn a_connection_ends_with_its_token_and_the_token_opens_no_other() {
     assert_eq!(again.rest().await, "the token has expired");
 }
 
-/// The clock jumps back, so that a second verification would find the token valid: for a minute there is none.
+/// The clock jumps back, so that a second verification would find the token valid: for a minute
+/// there is none.
 #[tokio::test(start_paused = true)]
 async fn a_refused_token_is_not_verified_again_for_a_minute() {
     let keys = keys(1);

@@ -1,7 +1,8 @@
 //! The Autobahn cases, run by kosoku against the relay's connection code.
 //!
-//! Needs the environment variable `SIGNAL_KOSOKU` with the path of the `kosoku` program (PyPI). With `SIGNAL_BLESS=1` the
-//! expected results are written instead of compared. Groups 12 and 13 are about compression, which the relay does not negotiate.
+//! Needs the environment variable `SIGNAL_KOSOKU` with the path of the `kosoku` program (PyPI).
+//! With `SIGNAL_BLESS=1` the expected results are written instead of compared. Groups 12 and 13 are
+//! about compression, which the relay does not negotiate.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -22,7 +22,8 @@ use signal_tokio::{Config, Grant, Refusal, Relay, TopicSet, UpgradeRequest};
 use tokio::net::TcpSocket;
 use tokio::runtime::Runtime;
 
-/// How many times faster the clock of the slow levels runs: pings every 1.5 s instead of 30 s, and all else in proportion.
+/// How many times faster the clock of the slow levels runs: pings every 1.5 s instead of 30 s, and
+/// all else in proportion.
 const SPEED: u32 = 20;
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! The level `access` on a relay that asks for tokens and has a list of origins, as anybody can run it by address.
+//! The level `access` on a relay that asks for tokens and has a list of origins, as anybody can run
+//! it by address.
 
 #![cfg(feature = "tokens")]
 

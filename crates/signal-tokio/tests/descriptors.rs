@@ -1,4 +1,5 @@
-//! A process that has run out of file descriptors. A file of its own, because the limit holds for the whole process.
+//! A process that has run out of file descriptors. A file of its own, because the limit holds for
+//! the whole process.
 
 #![cfg(target_os = "linux")]
 

@@ -32,8 +32,8 @@ async fn closes_are_spread_over_the_drain() {
         assert_eq!(code, 1012);
         in_each_second[(at - start).as_secs() as usize] += 1;
     }
-    // Ten are planned for each second. Closes are sent up to a step of 0.1 s early, and timers are up to 2 ms late, so each end
-    // of a second can bring one of its neighbour's.
+    // Ten are planned for each second. Closes are sent up to a step of 0.1 s early, and timers are
+    // up to 2 ms late, so each end of a second can bring one of its neighbour's.
     assert!(
         in_each_second.iter().all(|count| *count <= 12),
         "a herd: {in_each_second:?}"

@@ -104,7 +104,8 @@ async fn a_publish_right_before_the_close_is_delivered() {
     assert_eq!(listener.next_json().await["data"], 7);
 }
 
-/// Sends `bytes` beside a pair of peers; the close code that comes, and that the pair has noticed nothing.
+/// Sends `bytes` beside a pair of peers; the close code that comes, and that the pair has noticed
+/// nothing.
 async fn close_code_for(bytes: &[u8]) -> u16 {
     let relay = relay(|_| {});
     let (mut ann, mut ben, mut bad) = (open(&relay).await, open(&relay).await, open(&relay).await);
@@ -261,7 +262,8 @@ async fn random_bytes_end_their_own_connection_at_most() {
     let mut random = fastrand::Rng::with_seed(1);
     for number in 0..300 {
         let mut bytes: Vec<u8> = (0..random.usize(1..200)).map(|_| random.u8(..)).collect();
-        // A third as it is, before any upgrade; a third behind one; a third as what looks like a frame.
+        // A third as it is, before any upgrade; a third behind one; a third as what looks like a
+        // frame.
         let upgrade = if number % 3 == 0 {
             &[]
         } else {

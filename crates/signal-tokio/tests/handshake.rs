@@ -1,4 +1,5 @@
-//! How connections come in over `serve_per_core`: plain upgrades past hyper, all else through it, with the same answers.
+//! How connections come in over `serve_per_core`: plain upgrades past hyper, all else through it,
+//! with the same answers.
 
 mod common;
 

@@ -1,8 +1,9 @@
-//! A thousand stock clients whose relay restarts: how fast they come back to the next one. In virtual time.
+//! A thousand stock clients whose relay restarts: how fast they come back to the next one. In
+//! virtual time.
 //!
-//! The clients keep to y-webrtc's law, as it was measured: 3 ms after a connection that was accepted ended, and
-//! `log10(n + 1) * 1200` ms, at most 2.5 s, after the n-th try in a row that was not accepted. There is no jitter in it, and it
-//! knows no `Retry-After`.
+//! The clients keep to y-webrtc's law, as it was measured: 3 ms after a connection that was
+//! accepted ended, and `log10(n + 1) * 1200` ms, at most 2.5 s, after the n-th try in a row that
+//! was not accepted. There is no jitter in it, and it knows no `Retry-After`.
 
 mod common;
 
@@ -20,7 +21,8 @@ const DRAIN_SECONDS: u32 = 10;
 /// Where the clients' address leads at the moment; nowhere while no process listens.
 type Place = Arc<Mutex<Option<Relay>>>;
 
-/// With the next relay there before the last one drains, no second has more than 1.5 times the clients a drain closes in one.
+/// With the next relay there before the last one drains, no second has more than 1.5 times the
+/// clients a drain closes in one.
 #[tokio::test(start_paused = true)]
 async fn clients_move_to_a_second_relay_at_the_pace_of_the_drain() {
     let (old, new) = (restarting(), restarting());
@@ -37,8 +39,8 @@ async fn clients_move_to_a_second_relay_at_the_pace_of_the_drain() {
     );
 }
 
-/// Where the address is dead until the last one has ended, nothing a relay does can spread stock clients wider than the longest of
-/// their waits: they are all back within two seconds.
+/// Where the address is dead until the last one has ended, nothing a relay does can spread stock
+/// clients wider than the longest of their waits: they are all back within two seconds.
 #[tokio::test(start_paused = true)]
 async fn clients_of_a_relay_restarted_in_its_place_are_back_in_two_seconds() {
     let (old, new) = (restarting(), restarting());
@@ -71,7 +73,8 @@ fn restarting() -> Relay {
     })
 }
 
-/// Stock clients, all connected to the relay. Each ends with the moment at which it was accepted for the second time.
+/// Stock clients, all connected to the relay. Each ends with the moment at which it was accepted
+/// for the second time.
 async fn herd(relay: &Relay, place: &Place) -> JoinSet<Instant> {
     fastrand::seed(1);
     let clients = (0..CLIENTS)

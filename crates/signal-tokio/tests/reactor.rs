@@ -36,7 +36,8 @@ async fn what_a_socket_does_not_take_at_once_arrives_whole_and_in_order() {
     for threads in [1, 2] {
         let relay = common::relay(|config| {
             config.outbound_bytes_max = 16 * 1024 * 1024;
-            // The last reader waits for the others, on a busy machine longer than a socket is allowed to.
+            // The last reader waits for the others, on a busy machine longer than a socket is
+            // allowed to.
             config.write_deadline = Duration::from_secs(600);
             config.core.ping_interval = Duration::from_secs(600);
         });
@@ -102,8 +103,9 @@ async fn a_peer_that_never_reads_ends_alone() {
     assert_eq!(reader.next_json().await["clients"], 1);
 }
 
-/// What this many peers of one room hear of what all of them publish at once, in two rooms that some share, while others come
-/// and go: the batches of the one room and the frames of the other, in one order.
+/// What this many peers of one room hear of what all of them publish at once, in two rooms that
+/// some share, while others come and go: the batches of the one room and the frames of the other,
+/// in one order.
 #[tokio::test]
 async fn a_large_room_hears_everything_once_and_in_one_order() {
     const PEERS: usize = 40;
@@ -164,7 +166,8 @@ async fn a_large_room_hears_everything_once_and_in_one_order() {
     }
 }
 
-/// What is sent after half a frame would be read as its rest. So the frame is finished first, whatever becomes of those behind it.
+/// What is sent after half a frame would be read as its rest. So the frame is finished first,
+/// whatever becomes of those behind it.
 #[tokio::test]
 async fn a_slow_reader_gets_whole_frames_and_then_the_close() {
     for in_reactor in [true, false] {

@@ -166,7 +166,8 @@ async fn a_handshake_that_does_not_come_to_its_end_gives_its_place_back() {
     Wire::open(stream).await.settle().await;
 }
 
-/// TLS keeps what the socket below does not take, so its writes succeed where those of a plain connection would not.
+/// TLS keeps what the socket below does not take, so its writes succeed where those of a plain
+/// connection would not.
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_reads_nothing_is_ended_by_the_write_deadline() {
     let tls = Tls::new();
@@ -198,7 +199,8 @@ async fn a_peer_that_reads_nothing_is_ended_by_the_write_deadline() {
 
 const URL: &str = "SIGNAL_TEST_WSS_URL";
 
-/// The client trusts what the system trusts. That is read from the environment, so it runs in a process of its own.
+/// The client trusts what the system trusts. That is read from the environment, so it runs in a
+/// process of its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_client_of_this_crate_connects_over_wss() {
     let (tls, relay) = (Tls::new(), relay(|_| {}));

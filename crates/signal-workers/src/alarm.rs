@@ -23,7 +23,8 @@ pub(crate) enum Change {
     Delete,
 }
 
-/// What must change so that the alarm is at `due`. Nothing in the common case, as each change is billed as a write.
+/// What must change so that the alarm is at `due`. Nothing in the common case, as each change is
+/// billed as a write.
 pub(crate) fn change(armed: Armed, due: Option<Instant>) -> Option<Change> {
     match (armed, due) {
         (Armed::At(at), Some(due)) if at == due => None,

@@ -1,8 +1,9 @@
 //! What is kept with a socket, and how it is cut where it is too long for one attachment.
 //!
-//! An attachment may have 16,384 bytes. A snapshot with many long topics is longer; its end is then kept in the object's
-//! storage. It is the end, because a snapshot holds its topics last: a message that only moves a budget changes the part before
-//! them, so that it costs an attachment but no write to the storage, which is billed.
+//! An attachment may have 16,384 bytes. A snapshot with many long topics is longer; its end is then
+//! kept in the object's storage. It is the end, because a snapshot holds its topics last: a message
+//! that only moves a budget changes the part before them, so that it costs an attachment but no
+//! write to the storage, which is billed.
 
 use signal_core::{PeerId, PeerSnapshot, RestoreError};
 
@@ -11,10 +12,11 @@ const BYTES_MAX: usize = 16_384 - 64;
 const VERSION: u8 = 1;
 /// Version, peer, length of the tail.
 const HEADER_BYTES: usize = 1 + 8 + 4;
-/// The snapshot's checksum, which goes before the rest so that the tail changes only with the topics.
+/// The snapshot's checksum, which goes before the rest so that the tail changes only with the
+/// topics.
 const CHECKSUM_BYTES: usize = 4;
-/// How much of a long snapshot stays in the attachment when it is cut anew: not all that fits, so that budgets may grow by some
-/// digits and the cut still holds.
+/// How much of a long snapshot stays in the attachment when it is cut anew: not all that fits, so
+/// that budgets may grow by some digits and the cut still holds.
 const HEAD_BYTES: usize = BYTES_MAX * 3 / 4;
 
 /// An attachment as bytes, and what must be done about its tail.
@@ -88,7 +90,8 @@ impl<'a> Attachment<'a> {
         })
     }
 
-    /// The state, with the tail that the storage holds. The checksum spans both, so a tail of another time is an error.
+    /// The state, with the tail that the storage holds. The checksum spans both, so a tail of
+    /// another time is an error.
     pub(crate) fn snapshot(&self, tail: &[u8]) -> Result<PeerSnapshot, RestoreError> {
         if tail.len() as u64 != u64::from(self.tail_bytes) {
             return Err(RestoreError::Damaged);

@@ -1,5 +1,5 @@
-//! What is worth a line in the log: one JSON object each, for `wrangler tail` and the dashboard, and a count in Analytics Engine
-//! if the binding is there. No topics, no tokens, no addresses.
+//! What is worth a line in the log: one JSON object each, for `wrangler tail` and the dashboard,
+//! and a count in Analytics Engine if the binding is there. No topics, no tokens, no addresses.
 
 use worker::{
     AnalyticsEngineDataPointBuilder, AnalyticsEngineDataset, Env, console_error, console_log,
@@ -77,7 +77,8 @@ impl Event {
         }
     }
 
-    /// The detail and the number of a data point. What is wrong with a token has a name that no other cause has.
+    /// The detail and the number of a data point. What is wrong with a token has a name that no
+    /// other cause has.
     fn point(&self) -> (&'static str, f64) {
         match self {
             Self::Wake { peers, .. } | Self::Connect { peers } | Self::Disconnect { peers, .. } => {
@@ -95,7 +96,8 @@ impl Event {
     }
 }
 
-/// Text of others, fit to stand between quotes: what needs an escape is left out, and the end of what is long.
+/// Text of others, fit to stand between quotes: what needs an escape is left out, and the end of
+/// what is long.
 fn plain(text: &str) -> String {
     let is_plain = |character: &char| !character.is_control() && !matches!(character, '"' | '\\');
     text.chars().filter(is_plain).take(200).collect()

@@ -23,9 +23,9 @@ const CONNECTS_PERIOD_SECONDS: u64 = 60;
 
 /// Answers a request; who wants to connect and may is passed on to a Durable Object.
 ///
-/// For the Worker's `fetch` event. If there is a secret `TOKEN_KEYS`, everyone needs a token that one of its keys has signed, and
-/// gets what the token says; otherwise everyone gets every topic. The variable `TOKEN_AUDIENCE` is the audience that tokens must
-/// name.
+/// For the Worker's `fetch` event. If there is a secret `TOKEN_KEYS`, everyone needs a token that
+/// one of its keys has signed, and gets what the token says; otherwise everyone gets every topic.
+/// The variable `TOKEN_AUDIENCE` is the audience that tokens must name.
 ///
 /// # Errors
 ///
@@ -39,11 +39,13 @@ pub async fn fetch(request: Request, env: Env) -> Result<Response> {
     fetch_with(request, env, judge).await
 }
 
-/// As [`fetch`], but `authorize` decides what each client may do, after all cheaper checks have passed.
+/// As [`fetch`], but `authorize` decides what each client may do, after all cheaper checks have
+/// passed.
 ///
-/// It may await anything that a Worker may, such as another service's answer, and returns a [`Grant`] or a [`Permit`]. Whom it
-/// refuses never wakes an object. `TOKEN_KEYS` is not read; but what carries a token for [`fetch`] is kept from the object all the
-/// same: the parameter `token`, `Authorization` and what is offered after the subprotocol `signal-token`.
+/// It may await anything that a Worker may, such as another service's answer, and returns a
+/// [`Grant`] or a [`Permit`]. Whom it refuses never wakes an object. `TOKEN_KEYS` is not read; but
+/// what carries a token for [`fetch`] is kept from the object all the same: the parameter `token`,
+/// `Authorization` and what is offered after the subprotocol `signal-token`.
 ///
 /// ```
 /// use signal_workers::{Grant, Refusal, fetch_with};

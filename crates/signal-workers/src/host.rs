@@ -1,7 +1,8 @@
 //! One object awake: the core's room, and the sockets of its peers.
 //!
-//! Each event runs to its end without waiting, in this order: the core decides, the peer's state is kept, then messages go out.
-//! Whatever goes wrong in between, a wake finds every peer as it was after its last event that was kept.
+//! Each event runs to its end without waiting, in this order: the core decides, the peer's state is
+//! kept, then messages go out. Whatever goes wrong in between, a wake finds every peer as it was
+//! after its last event that was kept.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;

@@ -1,4 +1,5 @@
-//! The object's storage, for the tails of states that are too long for their attachment. One row for such a peer.
+//! The object's storage, for the tails of states that are too long for their attachment. One row
+//! for such a peer.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -14,7 +15,8 @@ const SELECT: &str = "SELECT peer, tail FROM signal_tails";
 const REPLACE: &str = "INSERT OR REPLACE INTO signal_tails (peer, tail) VALUES (?, ?)";
 const DELETE: &str = "DELETE FROM signal_tails WHERE peer = ?";
 
-/// The rows. The table is made when the first one is written, so an object without such a peer never writes.
+/// The rows. The table is made when the first one is written, so an object without such a peer
+/// never writes.
 #[derive(Debug)]
 pub(crate) struct Overflow {
     sql: Option<SqlStorage>,

@@ -20,7 +20,8 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// The same permit for somebody who may have only so many connections to one object at once. Past it: 429.
+    /// The same permit for somebody who may have only so many connections to one object at once.
+    /// Past it: 429.
     #[must_use]
     pub fn subject(mut self, subject: Subject) -> Self {
         self.subject = Some(subject.into());

@@ -4,7 +4,8 @@ use signal_access::Denied;
 
 /// An answer that refuses an upgrade: a status, and a line for the person who reads it.
 ///
-/// A stock client that is refused so backs off; one that is let in and then closed comes back at once, for ever.
+/// A stock client that is refused so backs off; one that is let in and then closed comes back at
+/// once, for ever.
 ///
 /// ```
 /// use signal_workers::Refusal;
@@ -26,8 +27,8 @@ pub struct Refusal {
 const UNAUTHORIZED: &str = "unauthorized";
 
 impl Refusal {
-    /// A refusal by whoever judges tokens. A 401 is sent with `WWW-Authenticate: Bearer`. A status that is neither 4xx nor 5xx becomes 403, because anything else would not
-    /// refuse.
+    /// A refusal by whoever judges tokens. A 401 is sent with `WWW-Authenticate: Bearer`. A status
+    /// that is neither 4xx nor 5xx becomes 403, because anything else would not refuse.
     pub fn new(status: u16, body: impl Into<String>) -> Self {
         let status = if (400..600).contains(&status) {
             status

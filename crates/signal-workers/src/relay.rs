@@ -16,11 +16,12 @@ use crate::runtime::Runtime;
 use crate::settings::Settings;
 use crate::ticket;
 
-/// The relay in a Durable Object. The object's handlers of the same names pass everything on to it; see the [crate page](crate).
+/// The relay in a Durable Object. The object's handlers of the same names pass everything on to it;
+/// see the [crate page](crate).
 pub struct Relay {
     runtime: Rc<Runtime>,
-    /// Taken out while an event is handled. If an exception ends the event, nothing is put back, and the next event starts from
-    /// what the runtime has kept.
+    /// Taken out while an event is handled. If an exception ends the event, nothing is put back,
+    /// and the next event starts from what the runtime has kept.
     host: Cell<Option<Host>>,
     armed: Cell<Armed>,
 }
@@ -37,7 +38,8 @@ impl fmt::Debug for Relay {
 }
 
 impl Relay {
-    /// Wakes the relay: restores each open socket's peer from what is kept with it. For the object's constructor.
+    /// Wakes the relay: restores each open socket's peer from what is kept with it. For the
+    /// object's constructor.
     pub fn new(state: State, env: &Env) -> Self {
         let events = Events::new(env);
         // The Worker has refused everyone if they cannot be read, and has said so.
@@ -121,7 +123,8 @@ impl Relay {
         self.websocket_close(socket, ABNORMAL, String::new()).await
     }
 
-    /// Acts on the deadlines that have come: grants that end, refused peers whose time to be held is over.
+    /// Acts on the deadlines that have come: grants that end, refused peers whose time to be held
+    /// is over.
     ///
     /// # Errors
     ///

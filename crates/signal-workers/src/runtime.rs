@@ -1,4 +1,5 @@
-//! The calls into the runtime, each with its failure as a value. Many methods of `worker::State` unwrap instead.
+//! The calls into the runtime, each with its failure as a value. Many methods of `worker::State`
+//! unwrap instead.
 
 use signal_access::AddressKey;
 use signal_core::{Instant, Message};
@@ -15,7 +16,8 @@ use crate::settings::Settings;
 use crate::subject::CappedSubject;
 use crate::ticket::{self, Holder};
 
-/// What `JSON.stringify` makes of a stock client's ping. Only this very text is answered while the object sleeps.
+/// What `JSON.stringify` makes of a stock client's ping. Only this very text is answered while the
+/// object sleeps.
 const PING: &str = r#"{"type":"ping"}"#;
 /// What the tag of a socket begins with that says where it is from.
 const ADDRESS_TAG: &str = "ip:";

@@ -9,7 +9,8 @@ use worker::{Env, js_sys};
 pub(crate) const ROOM_NAME_BYTES_MAX: usize = 256;
 /// What the runtime allows at most in one object.
 const SOCKETS_PER_OBJECT_MAX: u64 = 32_768;
-/// Names that one may think of, with the right ones. Passed over, they would let in whom they are to keep out.
+/// Names that one may think of, with the right ones. Passed over, they would let in whom they are
+/// to keep out.
 const MISNAMED: [(&str, &str); 3] = [
     ("SIGNAL_ALLOWED_ORIGINS", "SIGNAL_ORIGINS"),
     ("SIGNAL_TOKEN_KEYS", "TOKEN_KEYS"),
@@ -30,29 +31,33 @@ pub enum Rooms {
 
 /// Every setting of a relay on Workers.
 ///
-/// A setting is read from the variable of its name in capitals, with `SIGNAL_` before it: `SIGNAL_PEERS_MAX`. Durations are
-/// seconds there. Cloudflare's own limits are larger than each of the defaults.
+/// A setting is read from the variable of its name in capitals, with `SIGNAL_` before it:
+/// `SIGNAL_PEERS_MAX`. Durations are seconds there. Cloudflare's own limits are larger than each of
+/// the defaults.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Settings {
-    /// What the core holds each peer to. `ping_interval` is always zero: the runtime watches its sockets itself, and a timer
-    /// would keep the object awake.
+    /// What the core holds each peer to. `ping_interval` is always zero: the runtime watches its
+    /// sockets itself, and a timer would keep the object awake.
     pub core: Limits,
     /// Which object serves a connection. Default: one for all.
     pub rooms: Rooms,
-    /// Pages that may connect, as origins separated by commas: `https://app.example`, `https://*.app.example`. Default: any. Who
-    /// sends no `Origin` is no browser and is let in.
+    /// Pages that may connect, as origins separated by commas: `https://app.example`,
+    /// `https://*.app.example`. Default: any. Who sends no `Origin` is no browser and is let in.
     pub origins: Origins,
-    /// Bytes that may wait for one peer. Default 1 MiB. A peer past it is closed with 1013. As good as the runtime's own count.
+    /// Bytes that may wait for one peer. Default 1 MiB. A peer past it is closed with 1013. As good
+    /// as the runtime's own count.
     pub outbound_bytes_max: u32,
     /// The most peers of one object. Default 10,000; the runtime's limit is 32,768. Past it: 503.
     pub peers_max: u32,
-    /// The most peers of one object from one IPv4 address or IPv6 /64. Default 100: a school behind one address. Past it: 429.
+    /// The most peers of one object from one IPv4 address or IPv6 /64. Default 100: a school behind
+    /// one address. Past it: 429.
     pub peers_per_ip_max: u32,
-    /// Whether loopback and private addresses are held to the limit per address too. Default false, for development.
+    /// Whether loopback and private addresses are held to the limit per address too. Default false,
+    /// for development.
     pub limit_private_ips: bool,
-    /// How long an address gets 429 after one of its peers was closed for breaking a limit. Default 10 s, after which an object
-    /// without events has been evicted and remembers nothing anyway.
+    /// How long an address gets 429 after one of its peers was closed for breaking a limit. Default
+    /// 10 s, after which an object without events has been evicted and remembers nothing anyway.
     pub refuse_after_close: Duration,
 }
 

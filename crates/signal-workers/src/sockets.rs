@@ -8,7 +8,8 @@ use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::worker_sys::ext::WebSocketExt as _;
 use worker::{Result, WebSocket, web_sys};
 
-/// Sockets keep their identity for as long as they are open, even while the object sleeps, so they are keys of a `Map`.
+/// Sockets keep their identity for as long as they are open, even while the object sleeps, so they
+/// are keys of a `Map`.
 #[derive(Debug)]
 pub(crate) struct Sockets {
     by_peer: BTreeMap<PeerId, WebSocket>,
@@ -46,12 +47,14 @@ impl Sockets {
     }
 }
 
-/// Whether a socket may be sent to. One that is closing stays in the runtime's list until its client answers.
+/// Whether a socket may be sent to. One that is closing stays in the runtime's list until its
+/// client answers.
 pub(crate) fn is_open(socket: &WebSocket) -> bool {
     socket.as_ref().ready_state() == web_sys::WebSocket::OPEN
 }
 
-/// The `send` of a socket, to be called on any of them: a text that goes to many is then made into JavaScript's once.
+/// The `send` of a socket, to be called on any of them: a text that goes to many is then made into
+/// JavaScript's once.
 pub(crate) fn sender(socket: &WebSocket) -> Result<Function> {
     let send = Reflect::get(socket.as_ref(), &JsValue::from_str("send"))?;
     Ok(send.dyn_into()?)

@@ -1,7 +1,7 @@
 //! What the Worker tells the object about a connection it lets in.
 //!
-//! The object can only be reached through the Worker, which writes these headers itself, whatever the client sent by these
-//! names.
+//! The object can only be reached through the Worker, which writes these headers itself, whatever
+//! the client sent by these names.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -16,7 +16,8 @@ const KEYS: &str = "TOKEN_KEYS";
 /// The variable with the audience that tokens must name.
 const AUDIENCE: &str = "TOKEN_AUDIENCE";
 
-/// Who may come in: if there are keys, whoever has a token. Origins are judged before, by the route.
+/// Who may come in: if there are keys, whoever has a token. Origins are judged before, by the
+/// route.
 pub(crate) fn access(env: &Env) -> Result<Access, SettingsError> {
     Ok(Access {
         origins: Origins::default(),
@@ -64,7 +65,8 @@ pub(crate) fn judge(request: &Request, access: &Access) -> Result<Permit, Refusa
     })
 }
 
-/// The request without its token: the object has no use for one, and what it never gets it cannot tell.
+/// The request without its token: the object has no use for one, and what it never gets it cannot
+/// tell.
 pub(crate) fn cut(request: &Request) -> worker::Result<Request> {
     let request = request.inner();
     // As a dictionary, a request has all that makes another like it.

@@ -2,10 +2,12 @@
 
 use crate::settings::{Rooms, Settings};
 
-/// The limits that a client can run into, by name: sizes in bytes, times in milliseconds. `without` names what the conformance
-/// suite cannot expect here: the runtime reads the frames, a path may be a room, and not every origin may be let in.
+/// The limits that a client can run into, by name: sizes in bytes, times in milliseconds. `without`
+/// names what the conformance suite cannot expect here: the runtime reads the frames, a path may be
+/// a room, and not every origin may be let in.
 ///
-/// They are no secret, since anybody can find them by trying; told, `signal check` can check that they hold.
+/// They are no secret, since anybody can find them by trying; told, `signal check` can check that
+/// they hold.
 pub(crate) fn limits(settings: &Settings) -> String {
     let core = &settings.core;
     let limits: [(&str, u64); 15] = [

@@ -1,6 +1,7 @@
 //! Real clients against the real binary.
 //!
-//! Each script under `acceptance/` starts, kills and restarts the relay itself, on a port of its own.
+//! Each script under `acceptance/` starts, kills and restarts the relay itself, on a port of its
+//! own.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,8 @@ use crate::step::{Stop, cargo, command, run};
 use crate::tools::{Tools, install_packages, npm};
 use crate::workspace;
 
-/// How long `signal check` waits for what must come: all is to pass, on a machine with other work too.
+/// How long `signal check` waits for what must come: all is to pass, on a machine with other work
+/// too.
 pub(crate) const PATIENT: &str = "--timeout=30s";
 
 pub(crate) fn build_signal(_: &Tools) -> Result<(), Stop> {
@@ -23,7 +25,8 @@ pub(crate) fn build_signal(_: &Tools) -> Result<(), Stop> {
     ]))
 }
 
-/// The whole suite, against the process that users run, the inputs that kill y-webrtc's own server included.
+/// The whole suite, against the process that users run, the inputs that kill y-webrtc's own server
+/// included.
 pub(crate) fn conformance(_: &Tools) -> Result<(), Stop> {
     let signal = built_signal()?;
     let mut relay = Relay::start(&signal)?;
@@ -65,8 +68,8 @@ fn narrow_limits(signal: &Path) -> Result<(), Stop> {
     relay.check_alive()
 }
 
-/// Tokens, signed by the suite with the relay's key, and a list of origins. The level `stock` is run, too, with a token in each
-/// connection.
+/// Tokens, signed by the suite with the relay's key, and a list of origins. The level `stock` is
+/// run, too, with a token in each connection.
 fn access(signal: &Path, key: &str, audience: Option<&str>) -> Result<(), Stop> {
     const ORIGIN: &str = "https://app.example.org";
     let mut asks = vec!["--token-key-file", key];
@@ -91,8 +94,9 @@ pub(crate) fn new_key(signal: &Path, algorithm: &str) -> Result<String, Stop> {
     Ok(path)
 }
 
-/// Liveness, drain and restart, against a relay that `check` starts and ends itself. Its pings are a second apart, so that
-/// nobody waits a minute. It asks for tokens, without which nobody has a grant that ends.
+/// Liveness, drain and restart, against a relay that `check` starts and ends itself. Its pings are
+/// a second apart, so that nobody waits a minute. It asks for tokens, without which nobody has a
+/// grant that ends.
 fn lifecycle(signal: &Path, key: &str) -> Result<(), Stop> {
     let address = format!("127.0.0.1:{}", workspace::free_port()?);
     let serve = format!(

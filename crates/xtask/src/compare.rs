@@ -1,8 +1,9 @@
 //! `cargo xtask compare`: this relay beside other servers, under the same load, in turn.
 //!
-//! Each measurement starts a fresh server on one core and puts it under load from another, with `signal bench`. Servers take
-//! turns within a scenario, and scenarios within a round, so what else the machine does falls on all of them alike. Every result
-//! is written down at once: an interrupted run goes on with `--resume`.
+//! Each measurement starts a fresh server on one core and puts it under load from another, with
+//! `signal bench`. Servers take turns within a scenario, and scenarios within a round, so what else
+//! the machine does falls on all of them alike. Every result is written down at once: an
+//! interrupted run goes on with `--resume`.
 
 mod results;
 mod scenarios;

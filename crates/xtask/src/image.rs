@@ -61,7 +61,8 @@ fn check_static(signal: &Path) -> Result<(), Stop> {
     Err(Stop::Failed(format!("not static: {}", needs.join("; "))))
 }
 
-/// Serves as nobody where there is nothing but the binary, and passes the image's health check there.
+/// Serves as nobody where there is nothing but the binary, and passes the image's health check
+/// there.
 fn serve_alone(signal: &Path) -> Result<(), Stop> {
     let root = workspace::tools().join("image");
     let failed = |error| Stop::Failed(format!("cannot fill {}: {error}", root.display()));
@@ -69,7 +70,8 @@ fn serve_alone(signal: &Path) -> Result<(), Stop> {
     let _ = fs::remove_dir_all(&root);
     fs::create_dir_all(&root).map_err(failed)?;
     fs::copy(signal, root.join("signal")).map_err(failed)?;
-    // As Docker has them. glibc's static build reads them where musl's asks the kernel; so it matters only there if this fails.
+    // As Docker has them. glibc's static build reads them where musl's asks the kernel; so it
+    // matters only there if this fails.
     fs::create_dir_all(root.join("dev")).map_err(failed)?;
     for (device, minor) in [("dev/random", "8"), ("dev/urandom", "9")] {
         let mut mknod = command("mknod", ["-m", "666"]);

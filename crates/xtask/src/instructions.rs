@@ -1,4 +1,5 @@
-//! The gate on instruction counts: `benches/instructions` counted by callgrind and compared with a committed baseline.
+//! The gate on instruction counts: `benches/instructions` counted by callgrind and compared with a
+//! committed baseline.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -14,7 +15,8 @@ const RUNNER: &str = "gungraun-runner@0.20.0";
 
 /// What a benchmark may take more than its baseline, in percent.
 const TOLERANCE: u64 = 5;
-/// The same with another compiler or C library than the baseline's, which moves every count by some percent.
+/// The same with another compiler or C library than the baseline's, which moves every count by some
+/// percent.
 const TOLERANCE_ELSEWHERE: u64 = 20;
 
 const USAGE: &str = "cargo xtask instructions [--accept]   (--accept writes the baseline)";
@@ -115,15 +117,16 @@ fn install_runner() -> Result<PathBuf, Stop> {
     Ok(runner)
 }
 
-/// What the counts depend on besides our code: the compiler, and the C library, whose `malloc` and `memcpy` are counted too.
+/// What the counts depend on besides our code: the compiler, and the C library, whose `malloc` and
+/// `memcpy` are counted too.
 fn environment() -> String {
     let rustc = output(&mut command("rustc", ["--version"])).unwrap_or_default();
     let libc = output(&mut command("getconf", ["GNU_LIBC_VERSION"])).unwrap_or_default();
     format!("{rustc}, {libc}, {}", std::env::consts::ARCH)
 }
 
-/// Takes the names and counts out of what gungraun prints: a line with the name of a benchmark and its arguments, then one
-/// `  Instructions:   COUNT|…`.
+/// Takes the names and counts out of what gungraun prints: a line with the name of a benchmark and
+/// its arguments, then one `  Instructions:   COUNT|…`.
 fn parse_report(text: &str) -> Vec<(String, u64)> {
     let mut benchmarks = Vec::new();
     let mut name = String::new();

@@ -1,7 +1,8 @@
 //! `cargo xtask`: installs what the tests need, then runs everything CI runs.
 //!
-//! A step is a function with a name. It passes, fails, or says what is missing on this machine and how to install it; the
-//! last counts as a failure where `CI=true`, so that nothing is skipped there unseen.
+//! A step is a function with a name. It passes, fails, or says what is missing on this machine and
+//! how to install it; the last counts as a failure where `CI=true`, so that nothing is skipped
+//! there unseen.
 
 mod clients;
 mod compare;

@@ -1,4 +1,5 @@
-//! The core decides and nothing else: a second net behind `#![no_std]`, the lints and the build without a `std`.
+//! The core decides and nothing else: a second net behind `#![no_std]`, the lints and the build
+//! without a `std`.
 
 use std::fs;
 use std::path::Path;
@@ -77,7 +78,8 @@ fn scan_folder(folder: &Path, findings: &mut Vec<String>) -> std::io::Result<usi
     Ok(count)
 }
 
-/// What is forbidden in a file, as `:LINE: word would bring in ..`. Comments and tests at the end of a file are free.
+/// What is forbidden in a file, as `:LINE: word would bring in ..`. Comments and tests at the end
+/// of a file are free.
 fn scan(text: &str) -> Vec<String> {
     let library = text.split("#[cfg(test)]").next().unwrap_or_default();
     let mut findings = Vec::new();
@@ -90,7 +92,8 @@ fn scan(text: &str) -> Vec<String> {
     findings
 }
 
-/// Whether `word` stands in `code` and is not the tail of a longer name: `my_std::` and `Unsafe` are something else.
+/// Whether `word` stands in `code` and is not the tail of a longer name: `my_std::` and `Unsafe`
+/// are something else.
 fn has_word(code: &str, word: &str) -> bool {
     code.match_indices(word).any(|(at, _)| {
         let before = code[..at].chars().next_back();

@@ -60,7 +60,8 @@ pub(crate) fn clippy(_: &Tools) -> Result<(), Stop> {
     run(cargo(fuzz).arg(workspace::tools().join("fuzz")).args(deny))
 }
 
-/// Features only add: without them, and without what the other crates switch on, each library builds too.
+/// Features only add: without them, and without what the other crates switch on, each library
+/// builds too.
 pub(crate) fn features(_: &Tools) -> Result<(), Stop> {
     LIBRARIES.iter().try_for_each(|library| {
         run(&mut cargo([
@@ -72,7 +73,8 @@ pub(crate) fn features(_: &Tools) -> Result<(), Stop> {
     })
 }
 
-/// The published crates build with the oldest Rust that they name, and so do their dependencies at the locked versions.
+/// The published crates build with the oldest Rust that they name, and so do their dependencies at
+/// the locked versions.
 pub(crate) fn msrv(_: &Tools) -> Result<(), Stop> {
     let manifest = workspace::read(&workspace::root().join("crates/signal-core/Cargo.toml"))?;
     let version = manifest
@@ -118,7 +120,8 @@ pub(crate) fn doc(_: &Tools) -> Result<(), Stop> {
     run(doc.env("RUSTDOCFLAGS", "--deny=warnings"))
 }
 
-/// Not in CI's way: building cargo-deny takes longer than all that it checks. The hosted workflow has it ready-made.
+/// Not in CI's way: building cargo-deny takes longer than all that it checks. The hosted workflow
+/// has it ready-made.
 pub(crate) fn deny(_: &Tools) -> Result<(), Stop> {
     if output(&mut cargo(["deny", "--version"])).is_none() {
         return Err(Stop::Optional {
@@ -136,7 +139,8 @@ pub(crate) fn deny(_: &Tools) -> Result<(), Stop> {
     ]))
 }
 
-/// The tests find what was installed for them by variables. Without one, the tests that need it are skipped by themselves.
+/// The tests find what was installed for them by variables. Without one, the tests that need it are
+/// skipped by themselves.
 pub(crate) fn tests(tools: &Tools) -> Result<(), Stop> {
     let mut test = cargo(["test", "--workspace", "--all-features", "--no-fail-fast"]);
     let installed = [

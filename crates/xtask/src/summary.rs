@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use crate::step::{Step, Stop, in_ci};
 use crate::tools::Tools;
 
-/// Runs `steps` in order and prints the summary. Fails if a step failed, or in CI if one could not run.
+/// Runs `steps` in order and prints the summary. Fails if a step failed, or in CI if one could not
+/// run.
 pub(crate) fn run_all<'a>(
     steps: impl IntoIterator<Item = &'a Step>,
     tools: &Tools,

@@ -1,4 +1,5 @@
-//! What the tests need besides Rust: found, or installed once into `target/xtask` and `node_modules`.
+//! What the tests need besides Rust: found, or installed once into `target/xtask` and
+//! `node_modules`.
 
 use std::cell::OnceCell;
 use std::fs;
@@ -174,7 +175,8 @@ impl Tools {
 
     /// The runtime of Cloudflare Workers.
     pub(crate) fn workerd(&self) -> Result<PathBuf, Stop> {
-        // Not `.bin/workerd`, which is a script that starts it: the process that is ended must be the one that serves.
+        // Not `.bin/workerd`, which is a script that starts it: the process that is ended must be
+        // the one that serves.
         let packages = self.worker_modules()?.join("@cloudflare");
         let entries = fs::read_dir(&packages).into_iter().flatten().flatten();
         let mut binaries = entries
@@ -186,7 +188,8 @@ impl Tools {
         })
     }
 
-    /// The folder of `worker-build`, with which a deploy builds the Worker, and of `wasm-bindgen`, which that calls.
+    /// The folder of `worker-build`, with which a deploy builds the Worker, and of `wasm-bindgen`,
+    /// which that calls.
     pub(crate) fn worker_programs(&self) -> Result<PathBuf, Stop> {
         self.worker_programs
             .get_or_init(install_worker_programs)
@@ -204,7 +207,8 @@ impl Tools {
     }
 }
 
-/// Builds the programs that a deploy of the Worker uses, once. Unoptimised, which takes a third of the time and is fast enough.
+/// Builds the programs that a deploy of the Worker uses, once. Unoptimised, which takes a third of
+/// the time and is fast enough.
 fn install_worker_programs() -> Result<PathBuf, Stop> {
     let root = workspace::tools().join("programs");
     let folder = root.join("bin");

@@ -1,7 +1,8 @@
-//! Builds for WebAssembly: the core and the judge of tokens here, the Cloudflare Worker in `worker`.
+//! Builds for WebAssembly: the core and the judge of tokens here, the Cloudflare Worker in
+//! `worker`.
 //!
-//! With rustup's standard library for the target where rustup can fetch it; otherwise with Debian's compiler, and a standard
-//! library built from Debian's sources of it.
+//! With rustup's standard library for the target where rustup can fetch it; otherwise with Debian's
+//! compiler, and a standard library built from Debian's sources of it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -107,7 +108,8 @@ impl Toolchain {
     }
 }
 
-/// Debian's compiler with a `std` for WebAssembly beside it, built once: as cargo's `-Zbuild-std` would for every target folder.
+/// Debian's compiler with a `std` for WebAssembly beside it, built once: as cargo's `-Zbuild-std`
+/// would for every target folder.
 fn debian_toolchain() -> Result<PathBuf, Stop> {
     let toolchain = workspace::tools().join("wasm-toolchain");
     let stamp = toolchain.join("version");

@@ -1,4 +1,5 @@
-//! The Cloudflare Worker in `examples/cloudflare`: built, measured, and run where Cloudflare would run it.
+//! The Cloudflare Worker in `examples/cloudflare`: built, measured, and run where Cloudflare would
+//! run it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,8 @@ use crate::tools::{Tools, install_packages};
 use crate::wasm::Toolchain;
 use crate::{clients, workspace};
 
-/// The largest script after gzip that leaves the start-up of a Worker alone; Cloudflare itself refuses one of 3 MiB.
+/// The largest script after gzip that leaves the start-up of a Worker alone; Cloudflare itself
+/// refuses one of 3 MiB.
 const GZIP_BYTES_MAX: u64 = 300 * 1024;
 
 /// What wrangler's own configuration says, so that a client's configuration works with both.
@@ -83,7 +85,8 @@ pub(crate) fn check_size(tools: &Tools) -> Result<(), Stop> {
     Ok(())
 }
 
-/// The whole suite as a user would run it, against workerd; and its level `access` against a Worker that asks for tokens.
+/// The whole suite as a user would run it, against workerd; and its level `access` against a Worker
+/// that asks for tokens.
 pub(crate) fn conformance(tools: &Tools) -> Result<(), Stop> {
     const AUDIENCE: &str = "relay.example.org";
     const ORIGIN: &str = "https://app.example.org";
@@ -117,8 +120,8 @@ pub(crate) fn conformance(tools: &Tools) -> Result<(), Stop> {
     )
 }
 
-/// Unchanged y-webrtc clients share a document through the Worker, which is killed and started again meanwhile; and through one
-/// that asks for tokens.
+/// Unchanged y-webrtc clients share a document through the Worker, which is killed and started
+/// again meanwhile; and through one that asks for tokens.
 pub(crate) fn y_webrtc(tools: &Tools) -> Result<(), Stop> {
     run_script(tools, "y-webrtc.js", &[], "")?;
     let signal = clients::built_signal()?;
@@ -202,7 +205,8 @@ fn public_half(key: &str) -> Result<String, Stop> {
     output(public.arg(key)).ok_or_else(|| Stop::Failed("no public key".to_owned()))
 }
 
-/// Variables in the language of workerd's configuration, which writes quotes and escapes as Rust does.
+/// Variables in the language of workerd's configuration, which writes quotes and escapes as Rust
+/// does.
 fn bindings(variables: &[(&str, &str)]) -> String {
     let bindings = variables.iter();
     bindings

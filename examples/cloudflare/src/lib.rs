@@ -1,4 +1,5 @@
-//! A y-webrtc signaling relay on Cloudflare Workers. The README beside it says how to deploy it and what it costs.
+//! A y-webrtc signaling relay on Cloudflare Workers. The README beside it says how to deploy it and
+//! what it costs.
 
 use signal_workers::Relay;
 use worker::*;

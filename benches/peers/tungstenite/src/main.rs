@@ -1,5 +1,6 @@
-//! The y-webrtc protocol as one writes it on tokio-tungstenite: a map of topics behind a lock, an unbounded channel for each
-//! peer, and two tasks for each connection, one that reads and one that writes. Listens on 127.0.0.1:$PORT.
+//! The y-webrtc protocol as one writes it on tokio-tungstenite: a map of topics behind a lock, an
+//! unbounded channel for each peer, and two tasks for each connection, one that reads and one that
+//! writes. Listens on 127.0.0.1:$PORT.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -63,7 +63,8 @@ fn forms() -> Vec<Row> {
     ]
 }
 
-/// The same signature with one of the bits set that the last character has too many. Lax decoders take both.
+/// The same signature with one of the bits set that the last character has too many. Lax decoders
+/// take both.
 fn not_canonical(token: &str) -> String {
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let (rest, last) = token.split_at(token.len() - 1);
@@ -137,7 +138,8 @@ fn sizes() -> Vec<Row> {
 
 /// A good token of this length.
 fn of_length(length: usize) -> String {
-    // Some lengths cannot be reached: four characters are three bytes. A longer header moves the remainder.
+    // Some lengths cannot be reached: four characters are three bytes. A longer header moves the
+    // remainder.
     for header in ["", "x", "xx"] {
         let header = json!({ "alg": "HS256", "typ": header }).to_string();
         let token = |note: usize| {

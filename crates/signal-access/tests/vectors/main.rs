@@ -1,7 +1,7 @@
 //! The shared vectors, `vectors/tokens.json`: each relay must judge each row as written.
 //!
-//! The file is made by the code beside this, which signs by itself. `SIGNAL_UPDATE_VECTORS=1 cargo test -p signal-access` writes
-//! it anew.
+//! The file is made by the code beside this, which signs by itself. `SIGNAL_UPDATE_VECTORS=1 cargo
+//! test -p signal-access` writes it anew.
 
 mod claims;
 mod form;

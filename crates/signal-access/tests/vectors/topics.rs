@@ -91,7 +91,8 @@ pub(crate) fn rows() -> Vec<Row> {
     ]
 }
 
-/// A row in which the rights of `kind` cover `may` and not `may_not`, and the other right covers nothing.
+/// A row in which the rights of `kind` cover `may` and not `may_not`, and the other right covers
+/// nothing.
 fn row(name: &str, rights: &Value, may: &[&str], may_not: &[&str], kind: &str) -> Row {
     let mut row = claimed(name, rights);
     let (may, may_not) = (owned(may), owned(may_not));

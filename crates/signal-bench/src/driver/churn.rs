@@ -4,8 +4,9 @@ use crate::explain;
 use crate::stage::Stage;
 use crate::tally::Tally;
 
-/// Visitors that come and go: each connects, subscribes, publishes, hears itself, unsubscribes and closes, and then the next
-/// takes its place. A delivery counts from the first packet of its connection.
+/// Visitors that come and go: each connects, subscribes, publishes, hears itself, unsubscribes and
+/// closes, and then the next takes its place. A delivery counts from the first packet of its
+/// connection.
 #[derive(Debug)]
 pub(crate) struct Churn {
     /// One room for each place, with one member.

@@ -7,8 +7,8 @@ use crate::stage::Stage;
 use crate::tally::Tally;
 use crate::template::Topics;
 
-/// Connections that do what a page does in which nobody works: each is subscribed to a topic of its own, sends a ping now and
-/// then, and answers the server's.
+/// Connections that do what a page does in which nobody works: each is subscribed to a topic of its
+/// own, sends a ping now and then, and answers the server's.
 #[derive(Debug)]
 pub(crate) struct Idle {
     count: usize,
@@ -43,7 +43,8 @@ impl Idle {
         }
     }
 
-    /// When the next ping is due: all connections have their turn within an interval, evenly spaced.
+    /// When the next ping is due: all connections have their turn within an interval, evenly
+    /// spaced.
     fn due(&self, began: u64) -> u64 {
         let share = self.sent as f64 / self.count as f64;
         began + (share * self.interval as f64) as u64

@@ -6,8 +6,9 @@ use crate::tally::Tally;
 
 /// Messages at a fixed rate, whatever the server does: one room after the other, evenly spaced.
 ///
-/// A message counts from when it was due, not from when it was sent. So a server that stalls is charged with all that
-/// would have come meanwhile, and not only with what it held (the mistake known as coordinated omission).
+/// A message counts from when it was due, not from when it was sent. So a server that stalls is
+/// charged with all that would have come meanwhile, and not only with what it held (the mistake
+/// known as coordinated omission).
 #[derive(Debug)]
 pub(crate) struct Paced {
     rooms: Rooms,

@@ -6,8 +6,8 @@ use crate::plan::Plan;
 use crate::tally::Tally;
 use crate::template::{Template, Topics};
 
-/// Rooms of one thread, whose members are subscribed, and the messages in them. Connection `room * members + member` is that
-/// member's.
+/// Rooms of one thread, whose members are subscribed, and the messages in them. Connection `room *
+/// members + member` is that member's.
 #[derive(Debug)]
 pub(crate) struct Rooms {
     pub(crate) count: usize,

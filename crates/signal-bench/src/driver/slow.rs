@@ -4,7 +4,8 @@ use crate::plan::Plan;
 use crate::stage::Stage;
 use crate::tally::{SlowReaders, Tally};
 
-/// Messages circulate as in [`Fanout`], but some further subscribers never read. The others must not suffer.
+/// Messages circulate as in [`Fanout`], but some further subscribers never read. The others must
+/// not suffer.
 #[derive(Debug)]
 pub(crate) struct Slow {
     fanout: Fanout,

@@ -1,8 +1,10 @@
-//! Measures what clients with expired tokens cost a relay, and whether others notice: `storm [CLIENTS [SECONDS [PROGRAM]]]`.
+//! Measures what clients with expired tokens cost a relay, and whether others notice: `storm
+//! [CLIENTS [SECONDS [PROGRAM]]]`.
 //!
-//! It starts `signal serve` itself (PROGRAM, or the `signal` that was built beside it) with a key, and lets 1,000 clients knock
-//! for 60 s, each with an expired token and an address of its own, by y-webrtc's law: after the n-th refusal in a row it waits
-//! `log10(n + 1) * 1200` ms. An honest pair exchanges messages before and meanwhile. Linux only.
+//! It starts `signal serve` itself (PROGRAM, or the `signal` that was built beside it) with a key,
+//! and lets 1,000 clients knock for 60 s, each with an expired token and an address of its own, by
+//! y-webrtc's law: after the n-th refusal in a row it waits `log10(n + 1) * 1200` ms. An honest
+//! pair exchanges messages before and meanwhile. Linux only.
 //!
 //! ```sh
 //! cargo build --release -p signal-cli && cargo run --release -p signal-cli --example storm

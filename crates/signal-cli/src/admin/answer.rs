@@ -88,8 +88,9 @@ fn all_metrics(admin: &Admin) -> String {
     metrics::to_text(&registry)
 }
 
-/// Whether the `Host` is an address or `localhost`. A page of somebody else can have its own name lead to this machine (DNS
-/// rebinding) and would then be allowed to read what we answer, but it cannot change the name.
+/// Whether the `Host` is an address or `localhost`. A page of somebody else can have its own name
+/// lead to this machine (DNS rebinding) and would then be allowed to read what we answer, but it
+/// cannot change the name.
 fn names_this_machine(request: &Parts) -> bool {
     let mut hosts = request.headers.get_all(HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else {

@@ -9,7 +9,8 @@ pub(super) const EVERY: Duration = Duration::from_secs(2);
 /// Five minutes.
 const POINTS: usize = 150;
 
-/// The numbers of the plots over the last minutes, so that somebody who opens the page sees what led to now.
+/// The numbers of the plots over the last minutes, so that somebody who opens the page sees what
+/// led to now.
 #[derive(Debug, Default)]
 pub(super) struct History(VecDeque<Point>);
 

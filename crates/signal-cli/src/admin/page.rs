@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 /// The page: one file that asks for nothing but `/status.json`.
 pub(super) const HTML: &str = include_str!("status.html");
 
-/// What the page may do: run its own script, use its own styles, and ask this address. The hashes are those of the file, so
-/// nothing that gets into it by mistake would run.
+/// What the page may do: run its own script, use its own styles, and ask this address. The hashes
+/// are those of the file, so nothing that gets into it by mistake would run.
 pub(super) static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     let [script, style] = ["script", "style"].map(|tag| hash(inside(tag)));
     let policy = format!(

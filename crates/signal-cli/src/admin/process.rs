@@ -105,7 +105,8 @@ struct Stat {
 #[cfg(target_os = "linux")]
 impl Stat {
     fn parse(text: &str) -> Option<Self> {
-        // The name of the program is in brackets and may hold anything. Behind it the third field comes first.
+        // The name of the program is in brackets and may hold anything. Behind it the third field
+        // comes first.
         let (_, fields) = text.rsplit_once(')')?;
         let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
         let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
@@ -116,7 +117,8 @@ impl Stat {
     }
 }
 
-/// How many files are open. Linux 6.2 and newer tell it as the size of the folder; older ones must be counted.
+/// How many files are open. Linux 6.2 and newer tell it as the size of the folder; older ones must
+/// be counted.
 #[cfg(target_os = "linux")]
 fn open_files() -> Option<u64> {
     const FOLDER: &str = "/proc/self/fd";

@@ -15,7 +15,8 @@ use crate::admin::{Admin, answer, history};
 
 /// Connections at once: a scraper or two, and some people. More wait.
 const CONNECTIONS_MAX: usize = 64;
-/// How long a connection may take, from its first byte to our last: one that hangs gives its place back.
+/// How long a connection may take, from its first byte to our last: one that hangs gives its place
+/// back.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// As for clients of the relay.
 const HEADER_BYTES_MAX: usize = 8 * 1024;

@@ -20,7 +20,8 @@ pub(crate) struct BenchArgs {
     #[arg(required_unless_present = "compare")]
     pub(crate) url: Option<Target>,
 
-    /// Put several servers under the same load in turn, A B A B, and print how many times better the first is
+    /// Put several servers under the same load in turn, A B A B, and print how many times better
+    /// the first is
     #[arg(long, value_name = "NAME=URL[,PID]", num_args = 1.., conflicts_with_all = ["url", "pid", "csv", "fail_if"], help_heading = REPORT)]
     pub(crate) compare: Vec<Entry>,
 
@@ -30,9 +31,10 @@ pub(crate) struct BenchArgs {
 
     /// What to do: fanout, paced, join, idle, churn or slow
     ///
-    /// fanout: messages circulate in rooms as fast as they are delivered. paced: at a fixed --rate, counted from when each was due.
-    /// join: rooms fill up; each newcomer announces itself and each member answers with 3 to 6 messages of 0.5 to 3 KB. idle:
-    /// --connections that only ping. churn: --connections at a time that come, subscribe, publish, hear themselves and go. slow:
+    /// fanout: messages circulate in rooms as fast as they are delivered. paced: at a fixed --rate,
+    /// counted from when each was due. join: rooms fill up; each newcomer announces itself and each
+    /// member answers with 3 to 6 messages of 0.5 to 3 KB. idle: --connections that only ping.
+    /// churn: --connections at a time that come, subscribe, publish, hear themselves and go. slow:
     /// as fanout, with --slow-readers that never read.
     #[arg(long, value_name = "NAME", default_value = "fanout", help_heading = LOAD)]
     scenario: Scenario,
@@ -93,7 +95,8 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = LOAD)]
     seed: u64,
 
-    /// The server's process on this machine: measures its processor time and memory, children included
+    /// The server's process on this machine: measures its processor time and memory, children
+    /// included
     #[arg(long, value_name = "PID", help_heading = REPORT)]
     pid: Option<u32>,
 
@@ -107,8 +110,8 @@ pub(crate) struct BenchArgs {
 
     /// Fail if this is true, such as 'p99>50ms'; may be repeated
     ///
-    /// The numbers are p50, p99, p99.9 and max (ms), lost, deliveries_per_second, and with --pid cpu_per_delivery (us) and
-    /// memory_per_connection (B, KiB).
+    /// The numbers are p50, p99, p99.9 and max (ms), lost, deliveries_per_second, and with --pid
+    /// cpu_per_delivery (us) and memory_per_connection (B, KiB).
     #[arg(long, value_name = "CONDITION", help_heading = REPORT)]
     pub(crate) fail_if: Vec<Threshold>,
 

@@ -16,7 +16,8 @@ use crate::token::key_file;
 #[derive(Args, Debug)]
 #[command(next_help_heading = CONFORMANCE)]
 pub(crate) struct AccessFlags {
-    /// The server asks for tokens, which this key signs: a JWK with its private half; runs the level `access`, too
+    /// The server asks for tokens, which this key signs: a JWK with its private half; runs the
+    /// level `access`, too
     #[arg(long, value_name = "FILE", requires = "conformance", conflicts_with_all = ["token", "token_file"])]
     token_key_file: Option<PathBuf>,
 

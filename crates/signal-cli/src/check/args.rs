@@ -39,7 +39,8 @@ pub(crate) struct CheckArgs {
     #[command(flatten)]
     token: TokenFlags,
 
-    /// How the names of the check's own topics begin, such as `team-7/` for a token that allows `team-7/*`
+    /// How the names of the check's own topics begin, such as `team-7/` for a token that allows
+    /// `team-7/*`
     #[arg(
         long,
         value_name = "START",
@@ -60,7 +61,8 @@ pub(crate) struct CheckArgs {
     #[arg(long, help_heading = CONFORMANCE)]
     pub(crate) conformance: bool,
 
-    /// Also send what kills fragile servers (level `robust`); other users of the server would be cut off
+    /// Also send what kills fragile servers (level `robust`); other users of the server would be
+    /// cut off
     #[arg(long, requires = "conformance", help_heading = CONFORMANCE)]
     pub(crate) hostile: bool,
 
@@ -68,7 +70,8 @@ pub(crate) struct CheckArgs {
     #[arg(long, requires = "hostile", help_heading = CONFORMANCE)]
     pub(crate) i_own_this_server: bool,
 
-    /// Start the server with this command, and again whenever it died; so all that kills it is found, not just the first
+    /// Start the server with this command, and again whenever it died; so all that kills it is
+    /// found, not just the first
     #[arg(long, value_name = "COMMAND", requires = "conformance", help_heading = CONFORMANCE)]
     pub(crate) start: Option<String>,
 
@@ -80,7 +83,8 @@ pub(crate) struct CheckArgs {
     #[arg(long = "scenario", value_name = "ID", help_heading = CONFORMANCE)]
     pub(crate) scenarios: Vec<String>,
 
-    /// A limit of the server, such as message_bytes_max=65536, which the level `limits` then checks; may be repeated
+    /// A limit of the server, such as message_bytes_max=65536, which the level `limits` then
+    /// checks; may be repeated
     ///
     /// Sizes in bytes, times in milliseconds. A relay of this project tells its limits itself.
     #[arg(long = "limit", value_name = "NAME=NUMBER", value_parser = limit, help_heading = CONFORMANCE)]

@@ -16,7 +16,8 @@ pub(crate) fn days_left(certificate: &[u8]) -> Option<i64> {
     Some((not_after(certificate)? - i64::try_from(now).ok()?).div_euclid(SECONDS_PER_DAY))
 }
 
-/// `Certificate { tbs { [version], serial, algorithm, issuer, validity { notBefore, notAfter }, …` as Unix time.
+/// `Certificate { tbs { [version], serial, algorithm, issuer, validity { notBefore, notAfter }, …`
+/// as Unix time.
 fn not_after(certificate: &[u8]) -> Option<i64> {
     let (certificate, _) = read(certificate, SEQUENCE)?;
     let (mut tbs, _) = read(certificate, SEQUENCE)?;

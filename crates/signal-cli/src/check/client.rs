@@ -95,7 +95,8 @@ impl Client {
             .map_err(|error| broken(&error))
     }
 
-    /// The next message, which must be a JSON object as text: a browser's client throws at anything else.
+    /// The next message, which must be a JSON object as text: a browser's client throws at anything
+    /// else.
     async fn receive(&mut self) -> Result<Value, Problem> {
         loop {
             let message = match self.socket.next().await {

@@ -170,7 +170,8 @@ fn text(report: &Report, args: &CheckArgs, is_ours: bool) -> String {
     text
 }
 
-/// A server that fails at what apps need is broken; one that fails at anything else works, but not as it should.
+/// A server that fails at what apps need is broken; one that fails at anything else works, but not
+/// as it should.
 fn verdict(report: &Report) -> Verdict {
     let failed = report
         .results

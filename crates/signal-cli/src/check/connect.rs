@@ -114,7 +114,8 @@ async fn tcp(target: &Target, addresses: &[SocketAddr]) -> Work<TcpStream> {
             Ok(stream) => {
                 // Without this the times of small messages would be the kernel's, not the server's.
                 let _ = stream.set_nodelay(true);
-                // `localhost` has an IPv6 address, too, on which few listen; every client tries both.
+                // `localhost` has an IPv6 address, too, on which few listen; every client tries
+                // both.
                 let problem = first_problem.filter(|_| !target.is_loopback());
                 let warning = problem.map(|problem: Problem| {
                     let mend = "remove the address from the DNS records, or make it work";

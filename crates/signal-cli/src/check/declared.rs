@@ -10,8 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::check::connect::{self, Credentials};
 use crate::check::target::Target;
 
-/// Where a relay of this project tells its limits, as a JSON object of names and numbers, and in `without` the capabilities that
-/// it has not.
+/// Where a relay of this project tells its limits, as a JSON object of names and numbers, and in
+/// `without` the capabilities that it has not.
 const PATH: &str = "/limits";
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -1,4 +1,5 @@
-//! What to do about the refusals of this project's own relays, which say more than their status does.
+//! What to do about the refusals of this project's own relays, which say more than their status
+//! does.
 
 /// What they say, by its beginning, and what to do about it. The first that fits counts.
 const MENDS: &[(&str, &str)] = &[

@@ -29,7 +29,8 @@ pub(crate) const STEPS: [&str; 12] = [
     "close",
 ];
 
-/// Pings that may go out at once: with the fences of the first client, as many as the strictest relay known allows.
+/// Pings that may go out at once: with the fences of the first client, as many as the strictest
+/// relay known allows.
 const PINGS_AT_ONCE: usize = 3;
 const PING_PAUSE: Duration = Duration::from_secs(1);
 
@@ -115,7 +116,8 @@ async fn join(
     Ok(Done::new(bob, "connected and subscribed"))
 }
 
-/// What is sent between the clients: all that servers are known to damage, and JSON can hold for sure.
+/// What is sent between the clients: all that servers are known to damage, and JSON can hold for
+/// sure.
 fn payload(from: &str) -> Value {
     json!({
         "type": "announce",
@@ -126,7 +128,8 @@ fn payload(from: &str) -> Value {
     })
 }
 
-/// Sends a message each way. Returns the two as the first client got them, its own echo first if there was one.
+/// Sends a message each way. Returns the two as the first client got them, its own echo first if
+/// there was one.
 async fn publish(ann: &mut Client, bob: &mut Client, topic: &str) -> Work<Vec<Value>> {
     let (from_ann, from_bob) = (payload("ann"), payload("bob"));
     ann.publish(topic, &from_ann).await?;
@@ -174,7 +177,8 @@ fn expect(got: &Value, topic: &str, data: &Value, way: &str) -> Result<(), Probl
     ))
 }
 
-/// Whether two documents are the same to a JavaScript client, to which all numbers are floating point.
+/// Whether two documents are the same to a JavaScript client, to which all numbers are floating
+/// point.
 fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(one), Value::Number(other)) => one.as_f64() == other.as_f64(),
@@ -210,7 +214,8 @@ fn count(received: &[Value]) -> Work<()> {
     }
 }
 
-/// Publishes to a topic of the first client alone, then to the common one: the second must get only that.
+/// Publishes to a topic of the first client alone, then to the common one: the second must get only
+/// that.
 async fn isolation(ann: &mut Client, bob: &mut Client, topic: &str) -> Work<()> {
     let private = format!("{topic}-private");
     ann.subscribe(&private).await?;

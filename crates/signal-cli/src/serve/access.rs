@@ -83,7 +83,8 @@ impl Keys {
         })
     }
 
-    /// Reads the keys again. Connections go on with the rights they have, new ones are judged by the new keys.
+    /// Reads the keys again. Connections go on with the rights they have, new ones are judged by
+    /// the new keys.
     ///
     /// # Errors
     ///

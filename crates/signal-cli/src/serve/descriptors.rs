@@ -8,7 +8,8 @@ pub(crate) struct Descriptors {
 }
 
 impl Descriptors {
-    /// Raises the limit as far as a process may by itself: the soft limit, often 1,024, to the hard one.
+    /// Raises the limit as far as a process may by itself: the soft limit, often 1,024, to the hard
+    /// one.
     #[cfg(unix)]
     pub(crate) fn raise() -> Self {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

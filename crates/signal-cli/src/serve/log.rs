@@ -1,8 +1,9 @@
 //! The log, and what keeps it short whatever happens.
 //!
-//! What one client does is told at `debug` alone. At `info` and above, each place in the code has [`Suppress`] to see that it says
-//! no more than a few lines a minute, and refusals and closes are told as sums by [`Trouble`], one line a minute. So a storm of
-//! clients costs a line within ten seconds and then one each minute, whatever their number.
+//! What one client does is told at `debug` alone. At `info` and above, each place in the code has
+//! [`Suppress`] to see that it says no more than a few lines a minute, and refusals and closes are
+//! told as sums by [`Trouble`], one line a minute. So a storm of clients costs a line within ten
+//! seconds and then one each minute, whatever their number.
 
 mod suppress;
 mod trouble;

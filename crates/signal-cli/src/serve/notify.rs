@@ -1,4 +1,5 @@
-//! Tells systemd how it goes: `Type=notify`, `WatchdogSec=`. Without `NOTIFY_SOCKET` all of it does nothing.
+//! Tells systemd how it goes: `Type=notify`, `WatchdogSec=`. Without `NOTIFY_SOCKET` all of it does
+//! nothing.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -29,7 +30,8 @@ pub(crate) fn stopping(relay: &Relay) {
     send(&[NotifyState::Stopping, NotifyState::Status(&status)]);
 }
 
-/// Feeds the watchdog, each time after every thread of the relay has had a turn; and tells the status.
+/// Feeds the watchdog, each time after every thread of the relay has had a turn; and tells the
+/// status.
 pub(crate) async fn keep_telling(relay: &Relay, serving: &Serving) -> Infallible {
     if std::env::var_os("NOTIFY_SOCKET").is_none() {
         return std::future::pending().await;

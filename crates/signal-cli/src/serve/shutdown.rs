@@ -25,8 +25,8 @@ pub(crate) struct Shutdown {
 }
 
 impl Shutdown {
-    /// Hears signals from now on. Before anybody is told that the relay listens, or theirs might come too early and end it
-    /// without a drain.
+    /// Hears signals from now on. Before anybody is told that the relay listens, or theirs might
+    /// come too early and end it without a drain.
     pub(crate) fn listen(reload: &Reload) -> Result<Self, Failure> {
         let listen = || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -46,7 +46,8 @@ impl Shutdown {
         })
     }
 
-    /// Waits for Ctrl-C or SIGTERM and drains the relay; a second one ends it at once. Until then, SIGHUP reloads.
+    /// Waits for Ctrl-C or SIGTERM and drains the relay; a second one ends it at once. Until then,
+    /// SIGHUP reloads.
     pub(crate) fn wait_and_drain(
         self,
         relay: &Relay,
@@ -134,7 +135,8 @@ struct Hangups(Option<tokio::signal::unix::Signal>);
 
 #[cfg(unix)]
 impl Hangups {
-    /// A relay on a terminal that has nothing to reload ends when the terminal does, as programs do.
+    /// A relay on a terminal that has nothing to reload ends when the terminal does, as programs
+    /// do.
     fn new(reload: &Reload) -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         let is_heard = !reload.is_empty() || !log::is_terminal();

@@ -18,7 +18,8 @@ use crate::settings::{Mistake, Resolved};
 
 /// The one protocol that can be upgraded to a WebSocket here.
 const PROTOCOL: &[u8] = b"http/1.1";
-/// From when on a certificate that runs out is worth a warning. Certificates of 90 days are renewed with 30 left.
+/// From when on a certificate that runs out is worth a warning. Certificates of 90 days are renewed
+/// with 30 left.
 const DAYS_FEW: i64 = 14;
 
 const CERTIFICATE: &str = "tls_cert";
@@ -88,7 +89,8 @@ impl Tls {
         Ok(Arc::new(config))
     }
 
-    /// Reads the files again. Connections go on with what they were shown, new ones get the new certificate.
+    /// Reads the files again. Connections go on with what they were shown, new ones get the new
+    /// certificate.
     ///
     /// # Errors
     ///

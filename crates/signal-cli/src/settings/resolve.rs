@@ -61,7 +61,8 @@ impl Resolved {
     }
 }
 
-/// Brings flags, environment, file and defaults together, the first that names a setting being right.
+/// Brings flags, environment, file and defaults together, the first that names a setting being
+/// right.
 ///
 /// # Errors
 ///
@@ -130,8 +131,8 @@ fn find(
 
 /// Takes the port from `PORT`, unless a flag or `SIGNAL_LISTEN` names it.
 ///
-/// Platforms that set it send their traffic from outside, and y-webrtc's server listens on every interface: so do we then,
-/// unless the file says on which.
+/// Platforms that set it send their traffic from outside, and y-webrtc's server listens on every
+/// interface: so do we then, unless the file says on which.
 fn use_port(
     settings: &mut Settings,
     origins: &mut [Origin],

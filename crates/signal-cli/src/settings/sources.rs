@@ -13,7 +13,8 @@ const FILE: &str = "SIGNAL_CONFIG";
 /// The variable by which hosting platforms, and the reference, name the port.
 const PORT: &str = "PORT";
 
-/// The variables of the environment that concern us. Empty ones count as not set, as Compose files cannot leave them out.
+/// The variables of the environment that concern us. Empty ones count as not set, as Compose files
+/// cannot leave them out.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Environment(BTreeMap<String, String>);
 

@@ -93,7 +93,8 @@ fn read(path: &str) -> Result<Token, String> {
     Ok(Token(text.to_owned()))
 }
 
-/// The token on standard input, perhaps with white space around it. Much more than a token is not read.
+/// The token on standard input, perhaps with white space around it. Much more than a token is not
+/// read.
 pub(super) fn from_stdin() -> std::io::Result<String> {
     let mut token = String::new();
     let limit = 4 * TOKEN_BYTES_MAX as u64;

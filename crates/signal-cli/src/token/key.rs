@@ -10,7 +10,8 @@ use crate::token::{key_file, usage};
 /// What key to make.
 #[derive(Args, Debug)]
 pub(crate) struct KeyArgs {
-    /// How it signs: HS256, one secret for backend and relay, or EdDSA, where the relay needs only the public half
+    /// How it signs: HS256, one secret for backend and relay, or EdDSA, where the relay needs only
+    /// the public half
     #[arg(long, value_name = "HS256|EdDSA", default_value = "EdDSA", value_parser = algorithm)]
     algorithm: Algorithm,
 

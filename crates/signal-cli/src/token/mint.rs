@@ -19,7 +19,8 @@ pub(crate) struct MintArgs {
     #[arg(long, value_name = "NAME")]
     subject: Option<String>,
 
-    /// Topics to subscribe and publish to, separated by commas: 'garden' is one, 'team-*' all that begin so, '*' all
+    /// Topics to subscribe and publish to, separated by commas: 'garden' is one, 'team-*' all that
+    /// begin so, '*' all
     #[arg(long, value_name = "TOPIC,…", value_delimiter = ',')]
     topics: Vec<String>,
 

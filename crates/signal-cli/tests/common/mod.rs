@@ -43,7 +43,8 @@ pub fn clean(program: impl AsRef<std::ffi::OsStr>) -> Command {
     command
 }
 
-/// A program that `cargo xtask test` installs and names by a variable. Without it a test skips itself, except in CI.
+/// A program that `cargo xtask test` installs and names by a variable. Without it a test skips
+/// itself, except in CI.
 pub fn program(variable: &str) -> Option<std::path::PathBuf> {
     let program = std::env::var_os(variable).map(Into::into);
     if program.is_none() {

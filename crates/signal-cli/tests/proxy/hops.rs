@@ -1,7 +1,7 @@
 //! Two nginx in a row before a relay, and clients that lie about where they come from.
 //!
-//! Everybody has an address of 127.0.0.0/8, which is loopback as a whole on Linux only; the relay is told to hold such addresses
-//! to their limits.
+//! Everybody has an address of 127.0.0.0/8, which is loopback as a whole on Linux only; the relay
+//! is told to hold such addresses to their limits.
 
 use serde_json::json;
 use tokio::net::TcpSocket;

@@ -1,5 +1,5 @@
-//! The proxy configurations of `examples/`, in the proxies themselves. `SIGNAL_NGINX` and `SIGNAL_CADDY` name them;
-//! `cargo xtask test` installs them.
+//! The proxy configurations of `examples/`, in the proxies themselves. `SIGNAL_NGINX` and
+//! `SIGNAL_CADDY` name them; `cargo xtask test` installs them.
 
 #![cfg(unix)]
 
@@ -147,7 +147,8 @@ async fn the_client_is_named(start: Start) {
     }
 }
 
-/// The relay's pings keep an idle connection alive; one without pings is cut by the proxy, which shows that its timeout works.
+/// The relay's pings keep an idle connection alive; one without pings is cut by the proxy, which
+/// shows that its timeout works.
 #[tokio::test]
 async fn pings_outlast_the_idle_timeout_of_nginx() {
     let timeouts = [
@@ -166,7 +167,8 @@ async fn pings_outlast_the_idle_timeout_of_nginx() {
     let mut pinged = pinged.expect("an upgrade");
     let unpinged = certificate.connect(to_silent.port, "/").await;
     let mut unpinged = unpinged.expect("an upgrade");
-    // The clock of this test is nginx's: whoever is not pinged is cut, and later than the other one would have been.
+    // The clock of this test is nginx's: whoever is not pinged is cut, and later than the other one
+    // would have been.
     let cut = tokio::select! {
         cut = unpinged.closed() => cut,
         () = pinged.answer_pings(usize::MAX) => unreachable!("so many pings"),

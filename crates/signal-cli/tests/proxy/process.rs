@@ -22,7 +22,8 @@ pub(crate) struct Proxy {
     folder: PathBuf,
 }
 
-/// The example's configuration with this relay, this certificate, a free port, and what else is to be replaced.
+/// The example's configuration with this relay, this certificate, a free port, and what else is to
+/// be replaced.
 pub(crate) fn nginx(
     certificate: &Certificate,
     relay: &str,
@@ -189,8 +190,8 @@ fn show(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// A free port. While the socket lives nobody else is given it, and a server that is told of it can listen there: neither is for
-/// itself, and both say that they share.
+/// A free port. While the socket lives nobody else is given it, and a server that is told of it can
+/// listen there: neither is for itself, and both say that they share.
 fn reserve_port() -> (TcpSocket, u16) {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_reuseaddr(true).expect("an option");

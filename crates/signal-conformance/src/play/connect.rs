@@ -8,8 +8,8 @@ use crate::step::Connect;
 use crate::template::{TemplateError, Values};
 use crate::{ConnectError, ConnectOptions, Declared, Grant, HttpResponse};
 
-/// Pings a client may send as fences: few, since servers may have a budget for pings. Further fences are publishes, which a
-/// client with a grant may not be allowed to make, so it has more.
+/// Pings a client may send as fences: few, since servers may have a budget for pings. Further
+/// fences are publishes, which a client with a grant may not be allowed to make, so it has more.
 const PINGS: u64 = 2;
 const PINGS_WITH_GRANT: u64 = 4;
 

@@ -43,7 +43,8 @@ impl From<BackendError> for Problem {
     }
 }
 
-/// When a scenario began, by the clock of the server and by ours: either may run ahead, as where a test moves time.
+/// When a scenario began, by the clock of the server and by ours: either may run ahead, as where a
+/// test moves time.
 struct Started {
     instant: Instant,
     unix_millis: u64,
@@ -187,7 +188,8 @@ impl<'a> Play<'a> {
         }
     }
 
-    /// A fence must pass, after what the others sent has been handled, and nothing may come before it.
+    /// A fence must pass, after what the others sent has been handled, and nothing may come before
+    /// it.
     async fn nothing(&mut self, name: &str) -> Outcome {
         self.settle(Some(name)).await?;
         self.fence(name).await?;

@@ -124,7 +124,8 @@ impl Report {
         self.results.iter().find(|result| result.id == id)
     }
 
-    /// Each scenario's grade in a word or two: stable from run to run, so that it can be kept in a file and compared.
+    /// Each scenario's grade in a word or two: stable from run to run, so that it can be kept in a
+    /// file and compared.
     #[must_use]
     pub fn summary(&self) -> BTreeMap<String, String> {
         self.results
@@ -139,7 +140,8 @@ impl Report {
         serde_json::to_string_pretty(self).expect("reports are strings, numbers and lists")
     }
 
-    /// The report for people: the verdict of each level, and each failure with what was expected and what came.
+    /// The report for people: the verdict of each level, and each failure with what was expected
+    /// and what came.
     #[must_use]
     pub fn to_text(&self) -> String {
         text::render(self)

@@ -145,7 +145,8 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         )
         .connect_until(60_000)
         .subscribe("a", "${t}")
-        // Not to the last second: a relay whose clock runs faster for a test has little time left then.
+        // Not to the last second: a relay whose clock runs faster for a test has little time left
+        // then.
         .advance("40000")
         .publish("a", r#""data":1"#)
         .expect_publish("a", r#""data":1"#, 1),

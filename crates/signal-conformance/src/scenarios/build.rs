@@ -248,7 +248,8 @@ impl Scenario {
         self.step(Step::ExpectOpen { on: words(on) })
     }
 
-    /// Publishes to `${t}` until `clients` is as expected. Only for a sender that is the only one to receive it.
+    /// Publishes to `${t}` until `clients` is as expected. Only for a sender that is the only one
+    /// to receive it.
     pub(super) fn await_clients(self, on: &str, clients: usize) -> Self {
         self.await_publish(on, "${t}", clients, |_, _| {})
     }

@@ -1,4 +1,5 @@
-//! Section 11, the part of it that all servers share: how connections end, and what is left of them.
+//! Section 11, the part of it that all servers share: how connections end, and what is left of
+//! them.
 
 use super::build::stock;
 use crate::{Scenario, Step};

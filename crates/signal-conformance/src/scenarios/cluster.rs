@@ -1,5 +1,5 @@
-//! Several nodes of one service. Nodes learn of each other's subscribers in their own time, so scenarios wait until a first
-//! message has come through.
+//! Several nodes of one service. Nodes learn of each other's subscribers in their own time, so
+//! scenarios wait until a first message has come through.
 
 use super::build::{publish, published, scenario};
 use crate::Capability::{CountAll, Nodes};

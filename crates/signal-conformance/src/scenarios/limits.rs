@@ -115,8 +115,9 @@ fn topics() -> Vec<Scenario> {
     ]
 }
 
-/// A flood is more than its budget and a second's refill. Of that refill as much is allowed for as can have come back in the time
-/// that the flood has really taken, which on a busy machine may be seconds.
+/// A flood is more than its budget and a second's refill. Of that refill as much is allowed for as
+/// can have come back in the time that the flood has really taken, which on a busy machine may be
+/// seconds.
 fn budgets() -> Vec<Scenario> {
     const DELIVERED_MAX: &str = "messages_burst+messages_per_second*elapsed/1000+5";
     let flood = |s: Scenario| {

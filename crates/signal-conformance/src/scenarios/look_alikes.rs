@@ -1,4 +1,5 @@
-//! Section 10: topics that look like a granted one, and messages that could be judged as one topic and routed as another.
+//! Section 10: topics that look like a granted one, and messages that could be judged as one topic
+//! and routed as another.
 //!
 //! That nothing else came is seen at the end of each.
 
@@ -261,7 +262,8 @@ impl Scenario {
                     s.expect("b", &published(topic, r#""data":"others""#, 1))
                 })
             })
-            // The next scenario may use them too, and a server need not have noticed by then that `b` has gone.
+            // The next scenario may use them too, and a server need not have noticed by then that
+            // `b` has gone.
             .send("b", &unsubscribe)
     }
 

@@ -180,7 +180,8 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     all
 }
 
-/// `topic` that is missing or no string: nothing happens, even if its text is a topic somebody subscribed to.
+/// `topic` that is missing or no string: nothing happens, even if its text is a topic somebody
+/// subscribed to.
 fn topics_that_are_none() -> Vec<Scenario> {
     let case = |id: &str, member: &str, title: &str| {
         stock(id, "P2", title)

@@ -1,4 +1,5 @@
-//! What y-webrtc's own server does not bear. Two bystanders exchange messages before and after, and must notice nothing.
+//! What y-webrtc's own server does not bear. Two bystanders exchange messages before and after, and
+//! must notice nothing.
 
 use super::build::{publish, published, scenario, words};
 use super::transport::{KEY, upgrade_to};
@@ -19,7 +20,8 @@ pub(super) fn robust(id: &str, requirements: &str, title: &str) -> Scenario {
     scenario(Level::Robust, id, requirements, title)
 }
 
-/// `x` does something bad among bystanders; afterwards they are served, and so is whoever comes anew.
+/// `x` does something bad among bystanders; afterwards they are served, and so is whoever comes
+/// anew.
 pub(super) fn survives(scenario: Scenario, bad: impl FnOnce(Scenario) -> Scenario) -> Scenario {
     scenario
         .room("a b")

@@ -94,7 +94,8 @@ impl Head {
         })
     }
 
-    /// Whether the whole body is there. Without a length the connection's end is its end; after an upgrade there is none.
+    /// Whether the whole body is there. Without a length the connection's end is its end; after an
+    /// upgrade there is none.
     fn is_complete(&self, bytes: &[u8]) -> bool {
         let body = &bytes[self.length..];
         match self.content_length {

@@ -29,15 +29,16 @@ mod tls;
 /// The largest message read: what y-webrtc's own server relays at most.
 const MESSAGE_BYTES_MAX: usize = 128 << 20;
 
-/// What the kernel keeps for a client that does not read. Left to itself it may grow to 32 MiB and more, and a paused client
-/// would look like one that reads.
+/// What the kernel keeps for a client that does not read. Left to itself it may grow to 32 MiB and
+/// more, and a paused client would look like one that reads.
 const RECEIVE_BUFFER_BYTES: u32 = 256 << 10;
 
 /// A server at a `ws://` or `wss://` address.
 ///
 /// A close with a code that may not be sent is told as 1002, as tungstenite does.
 ///
-/// It declares the levels `stock` and `robust`, and no limits; say more with [`declare`](Self::declare) if you know it.
+/// It declares the levels `stock` and `robust`, and no limits; say more with
+/// [`declare`](Self::declare) if you know it.
 #[derive(Clone, Debug)]
 pub struct UrlBackend {
     nodes: Vec<Uri>,
@@ -104,15 +105,16 @@ impl UrlBackend {
         self
     }
 
-    /// Lets scenarios wait as long as they must: 30 s and more for each of the level `lifecycle`, if
-    /// [`limits`](Declared::limits) says so.
+    /// Lets scenarios wait as long as they must: 30 s and more for each of the level `lifecycle`,
+    /// if [`limits`](Declared::limits) says so.
     #[must_use]
     pub fn patient(mut self) -> Self {
         self.declared.capabilities.insert(Capability::Advance);
         self
     }
 
-    /// Says that the server asks for tokens, and who signs them: each connection brings one, and the level `access` is claimed.
+    /// Says that the server asks for tokens, and who signs them: each connection brings one, and
+    /// the level `access` is claimed.
     #[must_use]
     pub fn issuer(self, issuer: Issuer) -> Self {
         self.declare(|declared| {
@@ -123,7 +125,8 @@ impl UrlBackend {
         })
     }
 
-    /// Says that the server lets in pages of this origin and no other: the level `access` is claimed.
+    /// Says that the server lets in pages of this origin and no other: the level `access` is
+    /// claimed.
     #[must_use]
     pub fn only_origin(self, origin: &str) -> Self {
         self.declare(|declared| declared.levels([Level::Access]).origin(origin))

@@ -1,4 +1,5 @@
-//! One connection: a task that owns the socket, so that pings are answered whatever the scenario does.
+//! One connection: a task that owns the socket, so that pings are answered whatever the scenario
+//! does.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -183,7 +184,8 @@ async fn run(
     }
 }
 
-/// Messages not yet written. Reading goes on meanwhile, or two peers with full buffers would wait for each other.
+/// Messages not yet written. Reading goes on meanwhile, or two peers with full buffers would wait
+/// for each other.
 #[derive(Default)]
 struct Outbox {
     messages: VecDeque<Message>,

@@ -47,7 +47,8 @@ impl Claims<'_> {
         })
     }
 
-    /// Whose connections are counted, and how many there may be; none at all if that makes no sense.
+    /// Whose connections are counted, and how many there may be; none at all if that makes no
+    /// sense.
     pub(crate) fn subject(&self) -> Option<Option<(String, usize)>> {
         if self.1.has(Fault::SubjectUnread) {
             return Some(None);

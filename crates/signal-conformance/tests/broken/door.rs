@@ -1,5 +1,5 @@
-//! The relay's door: whom it lets in, with what rights. Its tokens are signed with Ed25519, which signs the same text always in the
-//! same way, so that a signature is verified by signing again.
+//! The relay's door: whom it lets in, with what rights. Its tokens are signed with Ed25519, which
+//! signs the same text always in the same way, so that a signature is verified by signing again.
 
 use std::sync::LazyLock;
 

@@ -1,5 +1,5 @@
-//! Proof that the suite can fail: a naive relay passes all of it, and with any one fault it fails the scenario named for
-//! that fault.
+//! Proof that the suite can fail: a naive relay passes all of it, and with any one fault it fails
+//! the scenario named for that fault.
 
 mod backend;
 mod claims;
@@ -87,7 +87,8 @@ async fn run(suite: Suite, fault: Option<Fault>, limits: Limits) -> Report {
         .await
 }
 
-/// No scenario passes whatever the relay does. Those named for a fault fail with that one, as is seen above.
+/// No scenario passes whatever the relay does. Those named for a fault fail with that one, as is
+/// seen above.
 #[tokio::test]
 async fn each_scenario_fails_with_some_fault() {
     let mut unfailed = Suite::all();
@@ -184,7 +185,8 @@ async fn the_relay_at_a_socket_without_fault_passes_everything() {
 #[tokio::test]
 async fn each_fault_of_a_socket_is_caught_by_the_scenario_named_for_it() {
     let mut options = RunOptions::default();
-    // What must come does so at once on one machine; what never comes is waited for in each of these.
+    // What must come does so at once on one machine; what never comes is waited for in each of
+    // these.
     options.patience = std::time::Duration::from_secs(1);
     let runs = SOCKET_FAULTS.iter().map(|&(fault, id)| {
         let options = &options;

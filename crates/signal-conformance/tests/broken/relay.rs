@@ -1,5 +1,5 @@
-//! A naive relay on `serde_json`, in memory and with a virtual clock, right unless it is given a fault. Here is what it knows,
-//! and how messages come in and go out.
+//! A naive relay on `serde_json`, in memory and with a virtual clock, right unless it is given a
+//! fault. Here is what it knows, and how messages come in and go out.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

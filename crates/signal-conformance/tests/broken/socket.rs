@@ -180,7 +180,8 @@ impl Connection {
                 Incoming::Close(payload) => {
                     self.frame(8, &payload).await?;
                     if !self.has(SocketFault::ReadsAfterClose) {
-                        // What was sent before its close is delivered, and the socket is ended by the client.
+                        // What was sent before its close is delivered, and the socket is ended by
+                        // the client.
                         let code = payload
                             .first_chunk()
                             .map_or(1005, |code| u16::from_be_bytes(*code));

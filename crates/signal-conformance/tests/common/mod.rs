@@ -21,7 +21,8 @@ pub(crate) struct ProcessBackend {
 }
 
 impl ProcessBackend {
-    /// Starts a server with the command made for a port, which then serves that port of the loopback address.
+    /// Starts a server with the command made for a port, which then serves that port of the
+    /// loopback address.
     pub(crate) async fn start(
         name: &str,
         path: &str,

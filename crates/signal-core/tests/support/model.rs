@@ -1,4 +1,5 @@
-//! A naive relay, against which the real one is held: a set of pairs, and a list of facts for each peer.
+//! A naive relay, against which the real one is held: a set of pairs, and a list of facts for each
+//! peer.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,5 @@
-//! The fuzz targets, as functions: libFuzzer calls them with new inputs, `cargo test` with the corpus.
+//! The fuzz targets, as functions: libFuzzer calls them with new inputs, `cargo test` with the
+//! corpus.
 
 use serde_json::value::RawValue;
 use signal_core::{Ignored, Limits, Outcome, Output, Request};
@@ -8,8 +9,8 @@ use super::{ANN, BOB, CAT, Still, at};
 
 /// Bytes into the wire.
 ///
-/// What is JSON for serde_json is JSON for us, within the depth limit; and what we relay is one JSON object with a true count,
-/// whose topic is the one it was routed by.
+/// What is JSON for serde_json is JSON for us, within the depth limit; and what we relay is one
+/// JSON object with a true count, whose topic is the one it was routed by.
 pub fn wire(data: &[u8]) {
     let mut still = Still::new();
     let mut out = Vec::new();

@@ -33,7 +33,8 @@ pub(super) struct Dossier {
     pub(super) sent: VecDeque<(Intent, Payload)>,
     /// What the room has sent and it has not yet received.
     pub(super) due: VecDeque<Message>,
-    /// It never stalled, vanished or read slowly, so it must get everything and must never be timed out.
+    /// It never stalled, vanished or read slowly, so it must get everything and must never be timed
+    /// out.
     pub(super) is_healthy: bool,
     /// It may miss what was due: it was too slow, left without waiting, or vanished.
     pub(super) may_miss: bool,

@@ -28,7 +28,8 @@ impl Problem {
 
 /// A world that broke a rule: which rule, how it came about, and how to see it again.
 ///
-/// Its `Display` is for a person: the sentence, then the last lines of the transcript about the peer in question.
+/// Its `Display` is for a person: the sentence, then the last lines of the transcript about the
+/// peer in question.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Failure {
@@ -132,7 +133,8 @@ fn concerns(line: &Line, about: About) -> bool {
     }
 }
 
-/// The first way in which what was done differs from what should be, as a sentence, and whom it is about.
+/// The first way in which what was done differs from what should be, as a sentence, and whom it is
+/// about.
 pub(super) fn first_difference(expected: &[Output], actual: &[Output]) -> Option<(About, String)> {
     if expected == actual {
         return None;

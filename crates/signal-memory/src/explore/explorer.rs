@@ -25,11 +25,13 @@ pub fn simulate(seed: u64, plan: &Plan) -> Result<Stats, Box<Failure>> {
     Explorer::new(seed, plan).run()
 }
 
-/// One random world and who watches it. [`simulate`] is the short way; this one lets you look at the world afterwards.
+/// One random world and who watches it. [`simulate`] is the short way; this one lets you look at
+/// the world afterwards.
 ///
 /// After each step these rules are checked, whatever the world is doing:
 ///
-/// - Exactly the subscribers at that step get a publish, once each, as it was sent; `clients` is their number.
+/// - Exactly the subscribers at that step get a publish, once each, as it was sent; `clients` is
+///   their number.
 /// - All subscribers of a topic see one order, and each link keeps it.
 /// - After a disconnect nothing mentions the peer; nothing is sent to a held or a forgotten one.
 /// - Budgets refuse nothing within them and bound everything beyond.

@@ -49,7 +49,8 @@ impl Judge {
         report(room, lost.map(|peer| (About::Peer(peer), text(peer))))
     }
 
-    /// After time has passed: no deadline may have been missed, and no silent peer may still be there.
+    /// After time has passed: no deadline may have been missed, and no silent peer may still be
+    /// there.
     pub(super) fn inspect_time(&self, world: &World) -> Result<(), Problem> {
         for (number, bench) in self.rooms.iter().enumerate() {
             let room = RoomId(number);

@@ -2,13 +2,15 @@ use signal_core::{Grant, Instant, TopicSet};
 
 use crate::rng::Rng;
 
-/// Topics of the explored worlds. Alike ones, to find a relay that compares too loosely, and one that is too long.
+/// Topics of the explored worlds. Alike ones, to find a relay that compares too loosely, and one
+/// that is too long.
 pub(super) const TOPICS: [&str; 6] = ["t1", "t10", "T1", "t1 ", "é", "t-too-long"];
 
 /// The longest topic in bytes, so that the last of [`TOPICS`] is too long.
 pub(super) const TOPIC_BYTES_MAX: usize = 8;
 
-/// What a message means: known to whoever made it, so that nobody needs to parse it to know what must come of it.
+/// What a message means: known to whoever made it, so that nobody needs to parse it to know what
+/// must come of it.
 #[derive(Clone, Debug)]
 pub(super) enum Intent {
     Subscribe(Vec<&'static str>),

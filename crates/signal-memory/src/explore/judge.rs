@@ -11,8 +11,9 @@ use crate::{Config, Jump, Line, RoomId, What, World};
 
 /// Reads the transcript of a world line by line and holds it against what should be.
 ///
-/// Three witnesses: a naive room says what each call must cause; a twin room that never hibernates says what the room would
-/// do if it never did; and each client's own list says what it must receive, in which order.
+/// Three witnesses: a naive room says what each call must cause; a twin room that never hibernates
+/// says what the room would do if it never did; and each client's own list says what it must
+/// receive, in which order.
 #[derive(Debug)]
 pub(super) struct Judge {
     pub(super) stats: Stats,

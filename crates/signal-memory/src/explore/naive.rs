@@ -5,9 +5,11 @@ use signal_core::{CloseReason, Ignored, Instant, Limits, Message, Outcome, Outpu
 
 use super::intent::{Access, Intent, Post, TOPIC_BYTES_MAX};
 
-/// What a room should be, written as plainly as can be: a set of pairs, and token buckets that count tokens.
+/// What a room should be, written as plainly as can be: a set of pairs, and token buckets that
+/// count tokens.
 ///
-/// It shares no code with the room but the words for its answers, and never sees a message, only what it means.
+/// It shares no code with the room but the words for its answers, and never sees a message, only
+/// what it means.
 #[derive(Clone, Debug)]
 pub(super) struct NaiveRoom {
     limits: Limits,

@@ -8,7 +8,8 @@ use super::intent::{Access, Intent, Payload};
 use crate::rng::Rng;
 use crate::{Jump, PeerOptions, RoomId};
 
-/// What one world is like, in percent. Drawn by seed, so that some worlds are all hibernation, some have no losses, and so on.
+/// What one world is like, in percent. Drawn by seed, so that some worlds are all hibernation, some
+/// have no losses, and so on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Habits {
     slow: u64,

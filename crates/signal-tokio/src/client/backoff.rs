@@ -30,8 +30,8 @@ impl Backoff {
         wait
     }
 
-    /// Notes a connection that lasted. One that broke at once counts as a failure: a relay that accepts and closes must not be
-    /// asked again at full speed.
+    /// Notes a connection that lasted. One that broke at once counts as a failure: a relay that
+    /// accepts and closes must not be asked again at full speed.
     pub(super) fn lasted(&mut self, duration: Duration) {
         if duration >= self.max {
             self.failures = 0;

@@ -14,16 +14,18 @@ pub type Announce = Arc<dyn Fn(&str) -> Option<Value> + Send + Sync>;
 pub struct ClientConfig {
     /// Headers of the upgrade request, such as `Authorization`. None by default.
     pub headers: HeaderMap,
-    /// Called for each topic after each subscribe, also after a reconnect; what it returns is published to the topic. This is
-    /// where a peer tells the others that it is there, as stock clients do. None by default.
+    /// Called for each topic after each subscribe, also after a reconnect; what it returns is
+    /// published to the topic. This is where a peer tells the others that it is there, as stock
+    /// clients do. None by default.
     pub announce: Option<Announce>,
     /// How long connecting may take, the upgrade included. Default 10 s.
     pub connect_timeout: Duration,
-    /// How long the relay may be silent before it is asked for a pong; after twice as long the connection counts as lost.
-    /// Default 15 s, as y-webrtc's client.
+    /// How long the relay may be silent before it is asked for a pong; after twice as long the
+    /// connection counts as lost. Default 15 s, as y-webrtc's client.
     pub ping_interval: Duration,
-    /// The longest wait before the first reconnect; it doubles with each that fails. Default 0.5 s. Each wait is a random part
-    /// of it, so that the clients of a relay that restarts do not come back at one moment.
+    /// The longest wait before the first reconnect; it doubles with each that fails. Default 0.5 s.
+    /// Each wait is a random part of it, so that the clients of a relay that restarts do not come
+    /// back at one moment.
     pub backoff_min: Duration,
     /// What the longest wait grows to. Default 30 s.
     pub backoff_max: Duration,
@@ -31,8 +33,8 @@ pub struct ClientConfig {
     pub message_bytes_max: usize,
     /// Requests that may wait for the connection's task before callers wait. Default 64.
     pub commands_max: usize,
-    /// Events that may wait to be read. Past it the connection is not read either, and in the end the relay closes it: so read
-    /// [`Events`](crate::Events), or drop it. Default 256.
+    /// Events that may wait to be read. Past it the connection is not read either, and in the end
+    /// the relay closes it: so read [`Events`](crate::Events), or drop it. Default 256.
     pub events_max: usize,
 }
 

@@ -183,8 +183,9 @@ impl Task {
             .map_err(|_| End::Unwanted)
     }
 
-    /// Reads, writes and obeys. Nothing here waits for only one of the three: a user who publishes before reading events, and a
-    /// relay that sends before reading us, must not lock each other out.
+    /// Reads, writes and obeys. Nothing here waits for only one of the three: a user who publishes
+    /// before reading events, and a relay that sends before reading us, must not lock each other
+    /// out.
     async fn exchange(&mut self, socket: &mut Socket) -> End {
         let interval = self.config.ping_interval;
         let mut heard_at = Instant::now();
@@ -280,7 +281,8 @@ enum Arrived {
     Message(Option<Result<Message, tungstenite::Error>>),
 }
 
-/// Waits until everything is written or, if `may_read`, something has been read; works on both meanwhile.
+/// Waits until everything is written or, if `may_read`, something has been read; works on both
+/// meanwhile.
 async fn turn(socket: &mut Socket, is_flushed: &mut bool, may_read: bool) -> Arrived {
     poll_fn(|cx| {
         if !*is_flushed {
@@ -324,7 +326,8 @@ fn note(topics: &mut BTreeSet<String>, command: Command) {
         Command::Unsubscribe(topic) => {
             topics.remove(&topic);
         }
-        // Was on its way when the connection broke. A ping's caller hears of it by the dropped channel.
+        // Was on its way when the connection broke. A ping's caller hears of it by the dropped
+        // channel.
         Command::Send(_) | Command::Ping(_) => {}
     }
 }

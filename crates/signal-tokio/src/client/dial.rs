@@ -14,7 +14,8 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use super::connection::End;
 use super::{ClientConfig, ClientError};
 
-/// The longest `Retry-After` that is honoured; a client that waited hours for a mistyped header would seem broken.
+/// The longest `Retry-After` that is honoured; a client that waited hours for a mistyped header
+/// would seem broken.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 
 pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;

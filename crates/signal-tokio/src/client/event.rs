@@ -10,7 +10,8 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 pub enum Event {
     /// There is a connection, and all topics are subscribed and announced on it.
     Connected,
-    /// Somebody published to a topic of ours; perhaps we did, for a relay sends to the publisher too.
+    /// Somebody published to a topic of ours; perhaps we did, for a relay sends to the publisher
+    /// too.
     Message(Received),
     /// There is no connection, because it broke or could not be made.
     Disconnected {
@@ -76,7 +77,8 @@ impl Received {
     }
 }
 
-/// Reads a message of the relay. What is no message of this protocol is ignored: relays may say more to clients that know more.
+/// Reads a message of the relay. What is no message of this protocol is ignored: relays may say
+/// more to clients that know more.
 pub(super) fn parse(text: Utf8Bytes) -> Parsed {
     let Ok(Envelope {
         r#type,

@@ -17,7 +17,8 @@ const CONTROL_BYTES_MAX: usize = 125;
 ///            ▲                                │ the rest of the frame arrives
 ///            └────────────────────────────────┘
 /// ```
-/// Whether a message is fragmented is a second, independent dimension: control frames may come between its fragments.
+/// Whether a message is fragmented is a second, independent dimension: control frames may come
+/// between its fragments.
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
     /// Nothing while it is at rest, which is nearly always.
@@ -58,8 +59,8 @@ enum Start {
 }
 
 impl Decoder {
-    /// Decodes `input`, which it unmasks in place, and hands each message to `handle` until that breaks. No message may be
-    /// longer than `message_bytes_max`.
+    /// Decodes `input`, which it unmasks in place, and hands each message to `handle` until that
+    /// breaks. No message may be longer than `message_bytes_max`.
     pub(crate) fn decode(
         &mut self,
         mut input: &mut [u8],
@@ -251,7 +252,8 @@ impl Header {
 }
 
 impl Fragments {
-    /// Adds a fragment. Text is judged at once, so that a bad one ends before the rest of the message is sent.
+    /// Adds a fragment. Text is judged at once, so that a bad one ends before the rest of the
+    /// message is sent.
     fn push(&mut self, payload: &[u8]) -> Result<(), FrameError> {
         self.bytes.extend_from_slice(payload);
         if !self.is_text {

@@ -76,7 +76,8 @@ impl Reactor {
         }
     }
 
-    /// Hears what somebody has to say who has just been accepted: often the request is there already.
+    /// Hears what somebody has to say who has just been accepted: often the request is there
+    /// already.
     fn welcome(&mut self, io: TcpStream, arrival: Arrival) {
         // On Linux they inherit it from the listener.
         #[cfg(not(target_os = "linux"))]

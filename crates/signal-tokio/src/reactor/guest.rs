@@ -81,7 +81,8 @@ impl Guest {
         }
     }
 
-    /// Reads what has arrived and, if that is a plain upgrade and nothing has to be waited for, answers it.
+    /// Reads what has arrived and, if that is a plain upgrade and nothing has to be waited for,
+    /// answers it.
     pub(super) fn hear(mut self) -> Heard {
         let mut input = scratch::input();
         let mut buffer = ReadBuf::new(&mut input);
@@ -159,7 +160,8 @@ impl Guest {
 }
 
 impl Slow {
-    /// Ends the handshake. Who is upgraded comes back to the reactor, which does not watch the socket meanwhile.
+    /// Ends the handshake. Who is upgraded comes back to the reactor, which does not watch the
+    /// socket meanwhile.
     pub(super) async fn finish(self: Box<Self>, mailbox: Arc<Mailbox>) {
         let Self { io, arrival, next } = *self;
         let mut io = match TcpStream::from_std(io.into_std()) {
@@ -172,8 +174,8 @@ impl Slow {
         let (shared, remote) = (&arrival.shared, Some(arrival.remote));
         let (answer, outcome) = match next {
             Next::Read(input) => {
-                // The runtime has to learn that it is writable: hyper would drop what it answers to a head that is none if that
-                // could not be written at once.
+                // The runtime has to learn that it is writable: hyper would drop what it answers to
+                // a head that is none if that could not be written at once.
                 let _ = timeout_at(arrival.deadline, io.writable()).await;
                 let io = Replayed::new(input, io);
                 if let Some(upgraded) = http1::serve(shared, io, remote, arrival.deadline).await {

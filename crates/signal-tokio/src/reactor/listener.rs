@@ -93,8 +93,8 @@ impl Listener {
         Accepted::Nobody
     }
 
-    /// Room for a handshake. If there is none, it is asked for and sent to the mailbox; meanwhile others wait in the kernel's
-    /// backlog.
+    /// Room for a handshake. If there is none, it is asked for and sent to the mailbox; meanwhile
+    /// others wait in the kernel's backlog.
     fn take_permit(
         &mut self,
         shared: &Arc<Shared>,

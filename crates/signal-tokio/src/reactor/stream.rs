@@ -12,8 +12,9 @@ use mio::{Interest, Registry, Token};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A stream of a reactor. It remembers what the reactor was told of its socket, and when it is pending, arranges no wake-up:
-/// the reactor gives its connection a turn when the socket is ready again.
+/// A stream of a reactor. It remembers what the reactor was told of its socket, and when it is
+/// pending, arranges no wake-up: the reactor gives its connection a turn when the socket is ready
+/// again.
 #[derive(Debug)]
 pub(crate) struct Stream {
     io: TcpStream,
@@ -26,7 +27,8 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// The stream of a socket that is non-blocking. It may be worth a look, before the reactor is told anything.
+    /// The stream of a socket that is non-blocking. It may be worth a look, before the reactor is
+    /// told anything.
     pub(crate) fn new(io: TcpStream) -> Self {
         Self {
             io,
@@ -37,8 +39,8 @@ impl Stream {
         }
     }
 
-    /// Has the reactor told of what arrives from now on, and of what has arrived until now. That a fresh socket takes writes is
-    /// no news, and would be an event for each.
+    /// Has the reactor told of what arrives from now on, and of what has arrived until now. That a
+    /// fresh socket takes writes is no news, and would be an event for each.
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         registry.register(&mut self.io, token, Interest::READABLE)
     }
@@ -114,7 +116,8 @@ impl AsyncRead for Stream {
             let unfilled = buffer.initialize_unfilled();
             match (&self.io).read(unfilled) {
                 Ok(read) => {
-                    // A read that leaves room has emptied the socket; the next arrival is an event. But an end is told once.
+                    // A read that leaves room has emptied the socket; the next arrival is an event.
+                    // But an end is told once.
                     self.is_readable = read == unfilled.len() || self.is_read_closed;
                     buffer.advance(read);
                     return Poll::Ready(Ok(()));

@@ -66,7 +66,8 @@ impl Client {
         .await;
     }
 
-    /// Waits until what was sent has been handled: this spelling of a ping is answered by the object and not by the runtime.
+    /// Waits until what was sent has been handled: this spelling of a ping is answered by the
+    /// object and not by the runtime.
     pub(crate) async fn settle(&mut self) {
         self.send(r#"{"type": "ping"}"#).await;
         assert_eq!(self.receive().await, r#"{"type":"pong"}"#);

@@ -144,8 +144,9 @@ fn with_sleep(mut suite: Suite) -> Suite {
 
 /// Decides after which steps of a scenario the object can be put to sleep.
 struct Night {
-    /// A client has sent half a message or stopped reading: it cannot tell that what it sent before has been handled, which the
-    /// runner wants to know before a sleep; and the runtime keeps an object awake that has something to send.
+    /// A client has sent half a message or stopped reading: it cannot tell that what it sent before
+    /// has been handled, which the runner wants to know before a sleep; and the runtime keeps an
+    /// object awake that has something to send.
     is_busy: bool,
     /// How many sleeps are left.
     sleeps: usize,
@@ -153,7 +154,8 @@ struct Night {
 
 impl Night {
     fn of(scenario: &Scenario) -> Self {
-        // These use up the budgets that the runner's own messages need, or have clients without the rights for those.
+        // These use up the budgets that the runner's own messages need, or have clients without the
+        // rights for those.
         let sleeps = match scenario.id.as_str() {
             "limits.topics_at_limit" => 2,
             "limits.pings_apart" => 2,
@@ -204,8 +206,9 @@ impl Night {
     }
 }
 
-/// How many messages clients with a grant send: before each sleep the runner asks with a ping whether they were handled, since it
-/// does not know what else such a client may send, and has few pings.
+/// How many messages clients with a grant send: before each sleep the runner asks with a ping
+/// whether they were handled, since it does not know what else such a client may send, and has few
+/// pings.
 fn judged_messages(steps: &[Step]) -> usize {
     let judged: Vec<&String> = steps
         .iter()
@@ -229,8 +232,8 @@ fn is_few(times: &Amount) -> bool {
     matches!(times, Amount::Number(number) if *number <= ROUNDS_MAX)
 }
 
-/// Every wake is in the log with the number of peers whose state could not be restored. Says what it has found past the test
-/// runner, which keeps what a passing test prints.
+/// Every wake is in the log with the number of peers whose state could not be restored. Says what
+/// it has found past the test runner, which keeps what a passing test prints.
 fn check_that_nothing_was_lost(server: &Workerd) {
     let log = server.log();
     let wakes = log

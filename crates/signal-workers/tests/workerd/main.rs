@@ -1,7 +1,7 @@
 //! The Durable Object in the real workerd.
 //!
-//! `SIGNAL_WORKERD` names the program, `SIGNAL_WORKER` the folder with the built example; `cargo xtask test tests` installs and
-//! builds both. Without them the tests are skipped, but never in CI.
+//! `SIGNAL_WORKERD` names the program, `SIGNAL_WORKER` the folder with the built example; `cargo
+//! xtask test tests` installs and builds both. Without them the tests are skipped, but never in CI.
 #![expect(
     clippy::print_stderr,
     clippy::print_stdout,

@@ -102,7 +102,8 @@ async fn nothing_but_messages_keeps_the_object_awake() {
     };
     let mut ann = Client::connect(&server, "/").await;
     ann.subscribe("garden").await;
-    // Pings for longer than the runtime waits before it puts an object to sleep: no timer and no alarm may be left over.
+    // Pings for longer than the runtime waits before it puts an object to sleep: no timer and no
+    // alarm may be left over.
     for _ in 0..12 {
         ann.send(r#"{"type":"ping"}"#).await;
         assert_eq!(ann.receive().await, r#"{"type":"pong"}"#);

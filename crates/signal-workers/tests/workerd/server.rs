@@ -27,7 +27,8 @@ pub(crate) struct Installed {
 }
 
 impl Installed {
-    /// What `SIGNAL_WORKERD` and `SIGNAL_WORKER` name; without them the test is skipped, but never in CI.
+    /// What `SIGNAL_WORKERD` and `SIGNAL_WORKER` name; without them the test is skipped, but never
+    /// in CI.
     pub(crate) fn find() -> Option<Self> {
         let found = Self {
             workerd: std::env::var_os("SIGNAL_WORKERD")?.into(),
@@ -114,7 +115,8 @@ impl Workerd {
         server
     }
 
-    /// Ends the process as a deploy ends an object: every socket breaks, and only what is on disk is left. Then starts it anew.
+    /// Ends the process as a deploy ends an object: every socket breaks, and only what is on disk
+    /// is left. Then starts it anew.
     pub(crate) async fn restart(&self) {
         {
             let mut child = self.child.lock().expect("no test panics in here");
@@ -294,8 +296,8 @@ fn spawn(installed: &Installed, folder: &Path) -> Child {
         .unwrap_or_else(|error| panic!("{command:?} does not start: {error}"))
 }
 
-/// A free port. While the socket lives nobody else is given it, and a server that is told of it can listen there: neither is for
-/// itself, and both say that they share.
+/// A free port. While the socket lives nobody else is given it, and a server that is told of it can
+/// listen there: neither is for itself, and both say that they share.
 fn reserve_port() -> TcpSocket {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_reuseaddr(true).expect("an option");

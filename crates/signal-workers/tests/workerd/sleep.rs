@@ -8,7 +8,8 @@ use crate::backend::WorkerBackend;
 use crate::client::{Client, until};
 use crate::workerd;
 
-/// The runtime puts an object to sleep that has had no event for ten seconds, or a little later where other work is done.
+/// The runtime puts an object to sleep that has had no event for ten seconds, or a little later
+/// where other work is done.
 const IDLE: Duration = Duration::from_secs(15);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -152,7 +152,8 @@ async fn a_subject_has_as_many_connections_as_its_token_allows() {
     );
     assert!(!server.log().contains("ann"), "{}", server.log());
 
-    // The count outlasts a sleep. It is of the subject, whatever its tokens allow, and of nobody else.
+    // The count outlasts a sleep. It is of the subject, whatever its tokens allow, and of nobody
+    // else.
     server.evict("global").await.unwrap();
     assert_eq!(upgrade(&server, &path, &[]).await.0, 429);
     let wider = format!("/?token={}", token(&name, 3));

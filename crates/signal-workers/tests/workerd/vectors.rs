@@ -69,7 +69,8 @@ async fn check(server: &Workerd, policy: &Policy, row: &Row) -> Vec<String> {
 /// The connection is there until its token ends, and no longer, though the object sleeps meanwhile.
 async fn check_end(server: &Workerd, row: &Row, left: Duration) -> Option<String> {
     const PART: Duration = Duration::from_millis(900);
-    // The clock goes on by itself. It is set before each step, so that only a step must be done in time, not all.
+    // The clock goes on by itself. It is set before each step, so that only a step must be done in
+    // time, not all.
     let now = row.now.map(Duration::from_secs).unwrap_or_default();
     server.set_time(now).await.unwrap();
     let mut peer = row.connect(address(server)).await;

@@ -15,7 +15,8 @@ pub(crate) struct Scenario {
     pub(crate) goals: &'static [Goal],
 }
 
-/// One row of the table: how many times less of this the relay is to take than y-webrtc's server, Bun, and tungstenite.
+/// One row of the table: how many times less of this the relay is to take than y-webrtc's server,
+/// Bun, and tungstenite.
 pub(crate) struct Goal {
     pub(crate) what: &'static str,
     pub(crate) unit: &'static str,

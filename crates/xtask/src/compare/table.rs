@@ -43,7 +43,8 @@ fn heading(servers: &Servers, rounds: u32) -> String {
     )
 }
 
-/// One goal: our number, and for each other server its number, how many times ours that is, and whether it is enough.
+/// One goal: our number, and for each other server its number, how many times ours that is, and
+/// whether it is enough.
 fn row(results: &Results, scenario: &Scenario, goal: &Goal) -> String {
     let [ours, others @ ..] = Kind::ALL.map(|kind| values(results, scenario, goal, kind));
     let mut row = format!(

@@ -11,7 +11,8 @@ use tokio::time::Instant;
 /// How many tries had which answer: an HTTP status, or 0 for none.
 pub(crate) type Answers = BTreeMap<u16, u64>;
 
-/// Tries to connect until `end`, from the address `from`, and waits as a stock client does. Returns what it was answered.
+/// Tries to connect until `end`, from the address `from`, and waits as a stock client does. Returns
+/// what it was answered.
 pub(crate) async fn knock_until(
     end: Instant,
     relay: SocketAddr,

@@ -69,8 +69,8 @@ impl Outcome {
 }
 
 impl Storm<'_> {
-    /// Runs it. Each client has a token and an address (127.1.0.0/16) of its own, and the relay holds such addresses to their
-    /// limits as if they were of the internet.
+    /// Runs it. Each client has a token and an address (127.1.0.0/16) of its own, and the relay
+    /// holds such addresses to their limits as if they were of the internet.
     pub(crate) async fn run(&self) -> Result<Outcome, Error> {
         // Signatures of this kind are the ones that cost most to verify.
         let key = NewKey::from_seed(Algorithm::EdDsa, None, [7; 32]).private_jwk();

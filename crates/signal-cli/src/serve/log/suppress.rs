@@ -12,7 +12,8 @@ use tracing_subscriber::layer::Context;
 const LINES_MAX: u32 = 3;
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// Lets each place in the code say its line a few times a minute, counts the rest, and tells how many they were.
+/// Lets each place in the code say its line a few times a minute, counts the rest, and tells how
+/// many they were.
 ///
 /// What is only logged when somebody asks for it, at `debug` and `trace`, is left alone.
 #[derive(Debug, Default)]
@@ -114,7 +115,8 @@ impl Suppress {
 }
 
 impl Sum {
-    /// From places of its own, which are never suppressed: there is one sum a minute for each place that has one.
+    /// From places of its own, which are never suppressed: there is one sum a minute for each place
+    /// that has one.
     fn tell(&self) {
         let Self {
             level,

@@ -7,7 +7,8 @@ use signal_tokio::{CloseReason, Ending, Stats};
 /// The least time between two lines.
 const EVERY: Duration = Duration::from_secs(60);
 
-/// Tells of refused upgrades and of closed connections, at most once a minute, and not at all while there are none.
+/// Tells of refused upgrades and of closed connections, at most once a minute, and not at all while
+/// there are none.
 #[derive(Debug)]
 pub(super) struct Trouble {
     told: Counts,
@@ -99,7 +100,8 @@ impl Counts {
     }
 }
 
-/// Whether the relay ended it for what the peer did or did not do. Peers that leave, vanish or are drained are no news.
+/// Whether the relay ended it for what the peer did or did not do. Peers that leave, vanish or are
+/// drained are no news.
 fn is_trouble(ending: Ending) -> bool {
     match ending {
         Ending::ByRelay(reason) => reason != CloseReason::Draining,

@@ -1,4 +1,5 @@
-//! Serves yrs-warp's signaling service on `ws://127.0.0.1:$PORT/signaling`, as its documentation shows.
+//! Serves yrs-warp's signaling service on `ws://127.0.0.1:$PORT/signaling`, as its documentation
+//! shows.
 
 use warp::Filter;
 use warp::ws::{WebSocket, Ws};
