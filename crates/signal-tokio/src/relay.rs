@@ -13,15 +13,15 @@ use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::admission::Admission;
-use crate::authorize::{Authorizer, Everyone, Permit};
+use crate::admission::authorizer::{Authorizer, Everyone, Permit};
+use crate::admission::refusal::Refusal;
 use crate::config::{Config, ConfigError};
-use crate::http1::{self, Upgraded};
-use crate::refusal::Refusal;
-use crate::serve::Transport;
+use crate::handshake::http1::{self, Upgraded};
+use crate::handshake::upgrade::{self, Upgrade};
+use crate::serve::accept::{self, Transport};
+use crate::serve::{connection, drain, messages};
 use crate::shared::Shared;
 use crate::stats::Stats;
-use crate::upgrade::{self, Upgrade};
-use crate::{drain, messages, serve, socket};
 
 /// A relay: its topics, its peers, its limits. Cloning it gives another handle to the same.
 ///
@@ -86,7 +86,7 @@ impl Relay {
     /// Connections are tasks of the current runtime. Dropping this future stops accepting and
     /// leaves them running.
     pub async fn serve(&self, listener: TcpListener) {
-        serve::serve(&self.shared, listener, Transport::Plain).await;
+        accept::serve(&self.shared, listener, Transport::Plain).await;
     }
 
     /// Serves connections from `listener` as [`serve`](Self::serve) does, over TLS: `wss://`.
@@ -97,7 +97,7 @@ impl Relay {
     /// certificates while it serves.
     #[cfg(feature = "tls")]
     pub async fn serve_tls(&self, listener: TcpListener, tls: Arc<rustls::ServerConfig>) {
-        serve::serve(&self.shared, listener, Transport::Tls(tls.into())).await;
+        accept::serve(&self.shared, listener, Transport::Tls(tls.into())).await;
     }
 
     /// Serves connections from `listener` until `shutdown` completes, then drains.
@@ -121,7 +121,7 @@ impl Relay {
     {
         let deadline = self.shared.handshake_deadline();
         if let Some(upgraded) = Box::pin(http1::serve(&self.shared, io, remote, deadline)).await {
-            socket::run(upgraded).await;
+            connection::run(upgraded).await;
         }
     }
 
@@ -169,7 +169,7 @@ impl Relay {
             read_ahead,
             admission,
         };
-        socket::run(upgraded).await;
+        connection::run(upgraded).await;
     }
 
     /// Runs a connection whose frames somebody else reads and writes: any stream and sink of

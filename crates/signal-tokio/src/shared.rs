@@ -7,43 +7,17 @@ use std::time::Duration;
 use signal_core::{Instant, Limits};
 use tokio::sync::{Notify, Semaphore, watch};
 
-use crate::authorize::Authorizer;
+use crate::admission::addresses::Gate;
+use crate::admission::authorizer::Authorizer;
+use crate::admission::subjects::Subjects;
 use crate::config::Config;
-use crate::counters::Counters;
-use crate::gate::Gate;
-use crate::registry::Registry;
-use crate::shards::Shards;
-use crate::subjects::Subjects;
+use crate::hub::registry::Registry;
+use crate::hub::shards::Shards;
+use crate::stats::counters::Counters;
+use crate::stats::lifecycle::Lifecycle;
 
 /// Longer than any timer need run: timers are set again when they fire.
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);
-
-/// Whether a relay takes new peers. It only moves forward.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
-#[non_exhaustive]
-pub enum Lifecycle {
-    /// It takes new peers.
-    #[default]
-    Serving,
-    /// It takes none, and closes those it has.
-    Draining,
-    /// All have gone.
-    Drained,
-}
-
-impl Lifecycle {
-    /// All states, in their order.
-    pub const ALL: [Self; 3] = [Self::Serving, Self::Draining, Self::Drained];
-
-    /// The name in metrics, logs and reports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Serving => "serving",
-            Self::Draining => "draining",
-            Self::Drained => "drained",
-        }
-    }
-}
 
 #[derive(Debug)]
 pub(crate) struct Shared {

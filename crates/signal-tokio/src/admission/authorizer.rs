@@ -1,0 +1,157 @@
+//! Who decides what a peer may do.
+
+use std::fmt;
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, Method, Uri};
+use signal_core::{Grant, Instant};
+
+use crate::admission::refusal::Refusal;
+
+/// What is known of a client before it is accepted.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct UpgradeRequest<'a> {
+    /// The method; always `GET`.
+    pub method: &'a Method,
+    /// Path and query as sent. The query may hold a token, so it is not for logs.
+    pub uri: &'a Uri,
+    /// The headers as sent. `Origin`, `Authorization` and `X-Forwarded-For` are whatever the client
+    /// wrote.
+    pub headers: &'a HeaderMap,
+    /// The other end of the socket, where it is known: the client, or the proxy before us.
+    pub remote: Option<SocketAddr>,
+    /// The client's address, where it is known: the one that all limits per address count by.
+    pub client: Option<IpAddr>,
+    /// The time as the relay counts it, for the expiry of grants.
+    pub now: Instant,
+}
+
+/// Leaves out what may hold a secret: the query, and the values of headers.
+impl fmt::Debug for UpgradeRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UpgradeRequest")
+            .field("method", self.method)
+            .field("path", &self.uri.path())
+            .field("headers", &self.headers.keys().collect::<Vec<_>>())
+            .field("remote", &self.remote)
+            .field("client", &self.client)
+            .field("now", &self.now)
+            .finish()
+    }
+}
+
+/// What a client that may come in is given.
+///
+/// A [`Grant`] alone is a permit too, so an authorizer that has nothing else to say returns that.
+///
+/// ```
+/// use signal_tokio::{Grant, Permit, Subject};
+///
+/// let permit = Permit::from(Grant::open()).subject(Subject::new("ann", 3));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Permit {
+    pub(crate) grant: Grant,
+    pub(crate) subject: Option<Subject>,
+    pub(crate) protocol: Option<HeaderValue>,
+}
+
+impl Permit {
+    /// The same permit for somebody who may have only so many connections at once. Past it: 429.
+    #[must_use]
+    pub fn subject(mut self, subject: Subject) -> Self {
+        self.subject = Some(subject);
+        self
+    }
+
+    /// The same permit with the subprotocol to answer, which must be one that the client offered.
+    /// Without it the first that was offered is answered.
+    #[must_use]
+    pub fn protocol(mut self, protocol: HeaderValue) -> Self {
+        self.protocol = Some(protocol);
+        self
+    }
+}
+
+impl From<Grant> for Permit {
+    fn from(grant: Grant) -> Self {
+        Self {
+            grant,
+            subject: None,
+            protocol: None,
+        }
+    }
+}
+
+/// Whoever a token or an account stands for, however many connections and addresses they come from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Subject {
+    pub(crate) name: Arc<str>,
+    pub(crate) peers_max: u32,
+}
+
+impl Subject {
+    /// A subject that may have `peers_max` connections at once.
+    pub fn new(name: impl Into<Arc<str>>, peers_max: u32) -> Self {
+        Self {
+            name: name.into(),
+            peers_max,
+        }
+    }
+}
+
+/// The answer of an [`Authorizer`], perhaps later.
+pub type Authorization<'a> = Pin<Box<dyn Future<Output = Result<Permit, Refusal>> + Send + 'a>>;
+
+/// Judges a client by its upgrade request, before it is accepted.
+///
+/// It is asked after all cheaper checks have passed, those of the client's address among them, and
+/// has what is left of [`handshake_timeout`](crate::Config::handshake_timeout). A closure that
+/// needs no `await` is an authorizer as it is, whether it returns a [`Grant`] or a [`Permit`]:
+///
+/// ```
+/// use signal_tokio::{Config, Grant, Refusal, Relay, UpgradeRequest, http::StatusCode};
+///
+/// let judge = |request: &UpgradeRequest<'_>| match request.uri.query() {
+///     Some("token=open-sesame") => Ok(Grant::open()),
+///     _ => Err(Refusal::new(StatusCode::UNAUTHORIZED, "wrong token")),
+/// };
+/// let relay = Relay::with_authorizer(Config::default(), judge)?;
+/// # Ok::<(), signal_tokio::ConfigError>(())
+/// ```
+pub trait Authorizer: Send + Sync + 'static {
+    /// Decides what the client may do, or why it may not come in.
+    ///
+    /// The expiry of the grant counts in the relay's time, which [`UpgradeRequest::now`] and
+    /// [`Relay::now`](crate::Relay::now) tell.
+    fn authorize<'a>(&'a self, request: &'a UpgradeRequest<'a>) -> Authorization<'a>;
+}
+
+impl<F, P> Authorizer for F
+where
+    F: Fn(&UpgradeRequest<'_>) -> Result<P, Refusal> + Send + Sync + 'static,
+    P: Into<Permit>,
+{
+    fn authorize<'a>(&'a self, request: &'a UpgradeRequest<'a>) -> Authorization<'a> {
+        Box::pin(std::future::ready(self(request).map(Into::into)))
+    }
+}
+
+/// Lets everyone in, to every topic.
+pub(crate) struct Everyone;
+
+impl Authorizer for Everyone {
+    fn authorize<'a>(&'a self, _request: &'a UpgradeRequest<'a>) -> Authorization<'a> {
+        Box::pin(std::future::ready(Ok(Grant::open().into())))
+    }
+}
+
+impl fmt::Debug for dyn Authorizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Authorizer")
+    }
+}

@@ -1,0 +1,317 @@
+//! What one HTTP request is answered.
+
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{
+    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+    SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
+    TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE,
+};
+use http::request::Parts;
+use http::{HeaderMap, Method, Response, StatusCode, Version};
+use http_body_util::Full;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use crate::admission::auth_result::AuthResult;
+use crate::admission::authorizer::UpgradeRequest;
+use crate::admission::refusal::{self, Refusal, RefusalCause};
+use crate::admission::{Admission, Place};
+use crate::handshake::pages;
+use crate::shared::Shared;
+use crate::stats::lifecycle::Lifecycle;
+use crate::stats::log_fields;
+
+/// Where proxies say for whom they ask.
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// The subprotocol that announces a token as the next one.
+const TOKEN_MARKER: &str = "signal-token";
+/// Seconds after which a client that meets a draining relay may try again: a restart takes about as
+/// long.
+const DRAINING_RETRY: RangeInclusive<u64> = 1..=5;
+
+/// The body of every answer.
+pub(crate) type Body = Full<Bytes>;
+
+/// The answer to a request, and the right to a connection if it is 101.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Upgrade {
+    /// What to answer.
+    pub response: Response<Full<Bytes>>,
+    /// Given if `response` is 101: hand it to [`Relay::accept`](crate::Relay::accept) together with
+    /// the upgraded stream.
+    pub admission: Option<Admission>,
+}
+
+/// Answers any request: upgrades, health checks, limits, and `okay` to the rest, as y-webrtc's
+/// server does.
+pub(crate) async fn answer(
+    shared: &Arc<Shared>,
+    request: &Parts,
+    remote: Option<SocketAddr>,
+) -> Upgrade {
+    if !asks_for_upgrade(&request.headers) {
+        return Upgrade {
+            response: answer_plain(shared, request),
+            admission: None,
+        };
+    }
+    let client = remote.map(|remote| client(shared, remote.ip(), &request.headers));
+    let shown = || shared.config.log_ips.show(client);
+    let result = async {
+        let key = check_upgrade(request)?;
+        let (admission, protocol) = admit(shared, request, remote, client)
+            .await
+            .map_err(Answer::Refusal)?;
+        let protocol = protocol.or_else(|| choose_protocol(&request.headers));
+        Ok((switching_protocols(key, protocol), admission))
+    };
+    match result.await {
+        Ok((response, admission)) => {
+            tracing::debug!(
+                client = shown(),
+                path = log_fields::path(&request.uri),
+                "upgraded"
+            );
+            Upgrade {
+                response,
+                admission: Some(admission),
+            }
+        }
+        Err(answer) => {
+            let (cause, response) = match answer {
+                Answer::Refusal(refusal) => (refusal.cause, refused(&refusal)),
+                Answer::Bad(response) => (RefusalCause::BadRequest, *response),
+            };
+            shared.counters.count_refusal(cause);
+            tracing::debug!(
+                client = shown(),
+                path = log_fields::path(&request.uri),
+                cause = cause.name(),
+                "refused"
+            );
+            Upgrade {
+                response,
+                admission: None,
+            }
+        }
+    }
+}
+
+/// Why there is no upgrade.
+enum Answer {
+    Refusal(Refusal),
+    Bad(Box<Response<Body>>),
+}
+
+/// Takes a place and asks the authorizer: the cheap checks first.
+async fn admit(
+    shared: &Arc<Shared>,
+    request: &Parts,
+    remote: Option<SocketAddr>,
+    client: Option<IpAddr>,
+) -> Result<(Admission, Option<HeaderValue>), Refusal> {
+    let place = take_place(shared, client)?;
+    let request = UpgradeRequest {
+        method: &request.method,
+        uri: &request.uri,
+        headers: &request.headers,
+        remote,
+        client,
+        now: shared.now(),
+    };
+    let judged = shared.authorizer().authorize(&request).await;
+    let result = judged
+        .as_ref()
+        .map_or_else(|refusal| refusal.auth, |_permit| AuthResult::Granted);
+    shared.counters.count_auth(result);
+    let permit = judged?;
+    Admission::new(place, permit)
+}
+
+/// The address of the client: behind the operator's own proxies what the last of them says, else
+/// the other end of the socket.
+fn client(shared: &Shared, remote: IpAddr, headers: &HeaderMap) -> IpAddr {
+    let forwarded = headers.get_all(X_FORWARDED_FOR).iter();
+    // What is no text is no address either, so the search ends there.
+    let forwarded = forwarded.map(|value| value.to_str().unwrap_or_default());
+    shared.config.trusted_proxies.client(remote, forwarded)
+}
+
+pub(crate) fn take_place(shared: &Arc<Shared>, client: Option<IpAddr>) -> Result<Place, Refusal> {
+    if shared.lifecycle() != Lifecycle::Serving {
+        return Err(Refusal::because(
+            RefusalCause::Draining,
+            Some(refusal::between(DRAINING_RETRY)),
+        ));
+    }
+    Place::take(shared, client)
+}
+
+/// Whether this is meant as an upgrade: what Node's HTTP server, under the reference, looks at.
+fn asks_for_upgrade(headers: &HeaderMap) -> bool {
+    headers.contains_key(UPGRADE) && has_token(headers, &CONNECTION, "upgrade")
+}
+
+/// Checks an upgrade by RFC 6455, 4.2.1, and returns its key.
+fn check_upgrade(request: &Parts) -> Result<&HeaderValue, Answer> {
+    let headers = &request.headers;
+    if request.method != Method::GET {
+        let mut response = text(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "a WebSocket upgrade is a GET",
+        );
+        response
+            .headers_mut()
+            .insert(ALLOW, HeaderValue::from_static("GET"));
+        return Err(Answer::Bad(Box::new(response)));
+    }
+    if request.version != Version::HTTP_11 {
+        return Err(bad("a WebSocket upgrade needs HTTP/1.1"));
+    }
+    if !has_token(headers, &UPGRADE, "websocket") {
+        return Err(bad("the only upgrade here is websocket"));
+    }
+    if has_body(headers) {
+        // Its bytes would be taken for frames, or, behind a proxy that thinks otherwise, for the
+        // next request.
+        return Err(bad("a WebSocket upgrade has no body"));
+    }
+    let mut versions = headers.get_all(SEC_WEBSOCKET_VERSION).iter();
+    if versions.next().map(HeaderValue::as_bytes) != Some(b"13") || versions.next().is_some() {
+        let mut response = text(
+            StatusCode::UPGRADE_REQUIRED,
+            "this relay speaks WebSocket version 13",
+        );
+        response
+            .headers_mut()
+            .insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        response
+            .headers_mut()
+            .insert(UPGRADE, HeaderValue::from_static("websocket"));
+        return Err(Answer::Bad(Box::new(response)));
+    }
+    let mut keys = headers.get_all(SEC_WEBSOCKET_KEY).iter();
+    match (keys.next(), keys.next()) {
+        (Some(key), None) if is_key(key.as_bytes()) => Ok(key),
+        _ => Err(bad("Sec-WebSocket-Key must be 16 bytes in base64")),
+    }
+}
+
+fn has_body(headers: &HeaderMap) -> bool {
+    let lengths = headers.get_all(CONTENT_LENGTH);
+    headers.contains_key(TRANSFER_ENCODING)
+        || lengths.iter().any(|length| length.as_bytes() != b"0")
+}
+
+/// Whether these are the 24 characters that 16 bytes make in base64.
+fn is_key(key: &[u8]) -> bool {
+    let Some((digits, b"==")) = key.split_last_chunk::<2>() else {
+        return false;
+    };
+    digits.len() == 22
+        && digits
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
+}
+
+fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    let values = headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .any(|word| word.trim().eq_ignore_ascii_case(token))
+}
+
+fn switching_protocols(key: &HeaderValue, protocol: Option<HeaderValue>) -> Response<Body> {
+    let mut response = Response::new(Body::default());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let to = response.headers_mut();
+    to.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    to.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    if let Ok(accept) = HeaderValue::try_from(derive_accept_key(key.as_bytes())) {
+        to.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    }
+    if let Some(protocol) = protocol {
+        to.insert(SEC_WEBSOCKET_PROTOCOL, protocol);
+    }
+    response
+}
+
+/// The subprotocol to answer. The relay has none of its own, but a browser that offered some fails
+/// the connection unless one is chosen; y-webrtc's server chooses the first. Beside the marker of a
+/// token is a token, which is not to be repeated.
+fn choose_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
+    if has_token(headers, &SEC_WEBSOCKET_PROTOCOL, TOKEN_MARKER) {
+        return Some(HeaderValue::from_static(TOKEN_MARKER));
+    }
+    let offered = headers.get(SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?;
+    let first = offered.split(',').next()?.trim();
+    if first.is_empty() {
+        None
+    } else {
+        HeaderValue::from_str(first).ok()
+    }
+}
+
+fn answer_plain(shared: &Shared, request: &Parts) -> Response<Body> {
+    let is_serving = shared.lifecycle() == Lifecycle::Serving;
+    let peers = shared.gate.peers();
+    let (status, body) = match request.uri.path() {
+        "/healthz" => (
+            StatusCode::OK,
+            format!(r#"{{"status":"ok","peers":{peers}}}"#),
+        ),
+        "/readyz" if !is_serving => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            r#"{"ready":false,"reason":"draining"}"#.to_owned(),
+        ),
+        "/readyz" if peers >= shared.config.peers_max => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            r#"{"ready":false,"reason":"peers_max"}"#.to_owned(),
+        ),
+        "/readyz" => (StatusCode::OK, r#"{"ready":true}"#.to_owned()),
+        "/limits" => (StatusCode::OK, pages::limits(&shared.config)),
+        _ => return text(StatusCode::OK, "okay"),
+    };
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn bad(body: &'static str) -> Answer {
+    Answer::Bad(Box::new(text(StatusCode::BAD_REQUEST, body)))
+}
+
+/// The answer that tells of a refusal.
+pub(crate) fn refused(refusal: &Refusal) -> Response<Body> {
+    let mut response = text(refusal.status(), refusal.body().to_owned());
+    if let Some(challenge) = refusal.challenge_value() {
+        response
+            .headers_mut()
+            .insert(WWW_AUTHENTICATE, challenge.clone());
+    }
+    if let Some(seconds) = refusal.retry_after_seconds() {
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
+    let mut response = Response::new(Body::new(body.into()));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    response
+}

@@ -1,0 +1,12 @@
+//! The relay itself: peers, topics, and what is queued for each peer.
+
+pub(crate) mod batch;
+pub(crate) mod queue;
+pub(crate) mod registry;
+pub(crate) mod session;
+pub(crate) mod shards;
+#[cfg_attr(
+    not(unix),
+    expect(dead_code, reason = "only a reactor reads what is put in")
+)]
+pub(crate) mod wake;

@@ -1,0 +1,82 @@
+//! All connections, for those who must reach every one.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use signal_core::PeerId;
+
+use crate::hub::queue::{Load, Outbound};
+use crate::stats::Stats;
+
+const SHARDS: usize = 16;
+
+type Queues = HashMap<PeerId, Arc<Outbound>, BuildHasherDefault<PeerHasher>>;
+
+/// The queue of every connection, topics or not.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    shards: [Mutex<Queues>; SHARDS],
+}
+
+impl Registry {
+    pub(crate) fn insert(&self, peer: PeerId, queue: Arc<Outbound>) {
+        self.shard(peer).insert(peer, queue);
+    }
+
+    pub(crate) fn remove(&self, peer: PeerId) {
+        self.shard(peer).remove(&peer);
+    }
+
+    /// The queues of all connections, in no order.
+    pub(crate) fn queues(&self) -> Vec<Arc<Outbound>> {
+        let mut queues = Vec::new();
+        for shard in &self.shards {
+            queues.extend(lock(shard).values().map(Arc::clone));
+        }
+        queues
+    }
+
+    /// Adds up what waits in the queues, so that nobody has to count while they fill and empty.
+    pub(crate) fn fill(&self, stats: &mut Stats) {
+        for shard in &self.shards {
+            lock(shard).values().for_each(|queue| {
+                let Load { bytes, .. } = queue.load();
+                stats.queue_bytes += bytes as u64;
+                stats.queue_bytes_largest = stats.queue_bytes_largest.max(bytes as u64);
+            });
+        }
+    }
+
+    fn shard(&self, peer: PeerId) -> MutexGuard<'_, Queues> {
+        lock(&self.shards[peer.as_u64() as usize % SHARDS])
+    }
+}
+
+/// Hashes peer numbers, which we give out ourselves, with one multiplication.
+#[derive(Debug, Default)]
+struct PeerHasher(u64);
+
+impl Hasher for PeerHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64((*byte).into());
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // 2^64 divided by the golden ratio spreads consecutive numbers over the high bits; the map
+        // looks at both ends.
+        let mixed = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ mixed >> 32;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+fn lock(shard: &Mutex<Queues>) -> MutexGuard<'_, Queues> {
+    // No code that runs under this lock can panic half-way through a change.
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}

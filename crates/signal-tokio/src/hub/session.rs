@@ -1,0 +1,333 @@
+//! One connection's half of the relay, whatever carries its frames.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use signal_core::{Alarm, CloseReason, Instant, Message, Peer, PeerId, Request};
+
+use crate::admission::{Admission, Place};
+use crate::frame::{self, FrameError, Incoming, Opcode};
+use crate::hub::queue::{Load, Outbound, Pushed};
+use crate::hub::wake::Home;
+use crate::shared::Shared;
+use crate::stats::{Ending, ReceivedType, SentType};
+
+/// Pings of one turn that are all answered; past it only the last is, as RFC 6455, 5.5.3 allows. So
+/// a flood of six-byte pings cannot fill the flooder's own queue in one read.
+const PONGS_PER_TURN: u32 = 16;
+
+/// How far a connection is in its life.
+///
+/// ```text
+///  Open ── refused by the core ──▶ Held ── close_hold ──▶ Closing ── close frame written, peer gone ──▶ dropped
+///    └── close frame, protocol error, time-out, slow, draining ────▲
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Stage {
+    /// Messages are read and carried out.
+    Open,
+    /// Nothing is read and nothing is sent.
+    Held,
+    /// The close frame is queued; it is the last.
+    Closing,
+}
+
+/// A peer on a connection: reads messages, carries them out on the topics, and fills its own queue
+/// with answers.
+///
+/// However a connection ends, dropping its session removes every trace of it.
+#[derive(Debug)]
+pub(crate) struct Session {
+    place: Place,
+    id: PeerId,
+    peer: Peer,
+    queue: Arc<Outbound>,
+    stage: Stage,
+    ending: Ending,
+    has_left: bool,
+    pongs_this_turn: u32,
+    late_pong: Option<Box<Bytes>>,
+}
+
+impl Session {
+    /// A session on a connection that is a task, or lives in the reactor of a thread.
+    pub(crate) fn new(admission: Admission, home: Option<Home>) -> Self {
+        let Admission { place, grant } = admission;
+        let shared = place.shared();
+        let id = PeerId::new(shared.next_peer.fetch_add(1, Ordering::Relaxed));
+        let peer = Peer::new(Arc::clone(&shared.limits), grant, shared.now());
+        let queue = Arc::new(Outbound::new(home));
+        shared.registry.insert(id, Arc::clone(&queue));
+        shared.counters.upgrades.fetch_add(1, Ordering::Relaxed);
+        Self {
+            place,
+            id,
+            peer,
+            queue,
+            stage: Stage::Open,
+            ending: Ending::Lost,
+            has_left: false,
+            pongs_this_turn: 0,
+            late_pong: None,
+        }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        self.place.shared()
+    }
+
+    pub(crate) fn queue(&self) -> &Outbound {
+        &self.queue
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// Whether the peer's close frame is why the connection ends. It is answered and last.
+    #[cfg(unix)]
+    pub(crate) fn is_ended_by_peer(&self) -> bool {
+        self.ending == Ending::ByPeer
+    }
+
+    /// Whether more input may be read. A peer that does not take what it is sent is not listened to
+    /// either, so what it causes for itself (echoes, pongs) cannot fill its queue.
+    pub(crate) fn wants_input(&self) -> bool {
+        let limits = &self.shared().config;
+        let Load { bytes, frames } = self.queue.load();
+        self.stage == Stage::Open
+            && bytes <= limits.outbound_bytes_max / 2
+            && frames <= limits.outbound_frames_max / 2
+    }
+
+    /// Handles one message or control frame; breaks when the rest must not be read.
+    pub(crate) fn receive(&mut self, now: Instant, incoming: Incoming<'_>) -> ControlFlow<()> {
+        match incoming {
+            Incoming::Text(text) if self.shared().is_echo => {
+                let echo = frame::encode(Opcode::Text, text.as_bytes());
+                self.push(SentType::Publish, &echo);
+            }
+            Incoming::Binary(payload) if self.shared().is_echo => {
+                let echo = frame::encode(Opcode::Binary, payload);
+                self.push(SentType::Publish, &echo);
+            }
+            Incoming::Text(text) => {
+                let request = self.peer.receive(now, text);
+                let what = self.carry_out(now, request);
+                self.count_received(what, text.len());
+            }
+            Incoming::Binary(payload) => {
+                let request = self.peer.receive_binary(now, payload);
+                let what = self.carry_out(now, request);
+                self.count_received(what, payload.len());
+            }
+            Incoming::Ping(payload) => {
+                self.count_received(ReceivedType::PingFrame, 0);
+                self.peer.pong(now);
+                self.answer_ping(payload);
+            }
+            Incoming::Pong => {
+                self.count_received(ReceivedType::PongFrame, 0);
+                self.peer.pong(now);
+            }
+            Incoming::Close(close) => {
+                self.count_received(ReceivedType::CloseFrame, 0);
+                self.finish(Ending::ByPeer, frame::encode_close(close));
+            }
+        }
+        match self.stage {
+            Stage::Open => ControlFlow::Continue(()),
+            Stage::Held | Stage::Closing => ControlFlow::Break(()),
+        }
+    }
+
+    /// Notes that the peer has closed a connection whose close frames somebody else answers.
+    pub(crate) fn closed_by_peer(&mut self) {
+        self.count_received(ReceivedType::CloseFrame, 0);
+        self.leave();
+        self.queue.discard();
+        self.stage = Stage::Closing;
+        self.ending = Ending::ByPeer;
+    }
+
+    /// Ends the peer for a frame that cannot be read.
+    pub(crate) fn fail(&mut self, now: Instant, error: FrameError) {
+        match error {
+            FrameError::Protocol => self.close(CloseReason::Protocol),
+            FrameError::InvalidUtf8 => {
+                let reason = CloseReason::Invalid;
+                let close = frame::encode_close(Some((reason.code(), "text must be UTF-8")));
+                self.finish(Ending::ByRelay(reason), close);
+            }
+            FrameError::TooBig => {
+                self.peer.refuse(now, CloseReason::TooBig);
+                self.hold();
+            }
+        }
+    }
+
+    /// Does what is due: between two turns of reading, and when a deadline has passed.
+    pub(crate) fn turn(&mut self, now: Instant) {
+        self.pongs_this_turn = 0;
+        if let Some(pong) = self.late_pong.take() {
+            self.push(SentType::PongFrame, &pong);
+        }
+        if let Some(reason) = self.queue.take_ending() {
+            self.close(reason);
+        }
+        while self.stage != Stage::Closing && self.peer.poll_timeout().is_some_and(|due| due <= now)
+        {
+            match self.peer.handle_timeout(now) {
+                Some(Alarm::Ping) => {
+                    self.push(SentType::PingFrame, &Bytes::from_static(&[0x89, 0]));
+                }
+                Some(Alarm::Hold(_)) => self.hold(),
+                Some(Alarm::Close(reason)) => self.close(reason),
+                None => return,
+            }
+        }
+    }
+
+    /// The core's next deadline.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        match self.stage {
+            Stage::Open | Stage::Held => self.peer.poll_timeout(),
+            Stage::Closing => None,
+        }
+    }
+
+    /// Notes that the socket took nothing for too long.
+    pub(crate) fn stalled(&mut self) {
+        if !matches!(self.ending, Ending::ByRelay(_)) {
+            self.ending = Ending::WriteDeadline;
+        }
+    }
+
+    /// Does what a message asks for, and says what that was.
+    fn carry_out(
+        &mut self,
+        now: Instant,
+        request: Result<Request<'_>, CloseReason>,
+    ) -> ReceivedType {
+        let shared = self.place.shared();
+        match request {
+            Ok(Request::Publish(publish)) => {
+                let receivers = shared.shards.publish(&publish);
+                shared.counters.count_fan_out(receivers);
+                self.peer.delivered(now, receivers);
+                ReceivedType::Publish
+            }
+            Ok(Request::Subscribe { topics, skipped }) => {
+                for topic in &topics {
+                    shared.shards.subscribe(self.id, &self.queue, topic);
+                }
+                shared
+                    .counters
+                    .topics_skipped
+                    .fetch_add(skipped as u64, Ordering::Relaxed);
+                ReceivedType::Subscribe
+            }
+            Ok(Request::Unsubscribe { topics }) => {
+                for topic in &topics {
+                    shared.shards.unsubscribe(self.id, topic);
+                }
+                ReceivedType::Unsubscribe
+            }
+            Ok(Request::Ping) => {
+                let pong = frame::encode(Opcode::Text, Message::PONG.as_bytes());
+                self.push(SentType::Pong, &pong);
+                ReceivedType::Ping
+            }
+            Ok(Request::Ignored(why)) => {
+                shared.counters.count_ignored(why);
+                ReceivedType::Other
+            }
+            Ok(_) => {
+                // Not its content, which a peer chose.
+                tracing::error!("the core asks for something this relay does not know");
+                ReceivedType::Other
+            }
+            Err(_) => {
+                self.hold();
+                ReceivedType::Other
+            }
+        }
+    }
+
+    fn answer_ping(&mut self, payload: &[u8]) {
+        let pong = frame::encode(Opcode::Pong, payload);
+        self.pongs_this_turn += 1;
+        if self.pongs_this_turn <= PONGS_PER_TURN {
+            self.push(SentType::PongFrame, &pong);
+        } else {
+            self.late_pong = Some(Box::new(pong));
+        }
+    }
+
+    fn push(&self, what: SentType, frame: &Bytes) {
+        let shared = self.shared();
+        match self.queue.push(frame, shared.config.queue_limits()) {
+            Pushed::Queued => shared.counters.count_sent(what, frame.len()),
+            // The next turn hears so from the queue itself.
+            Pushed::Overflowed | Pushed::Closed => {}
+        }
+    }
+
+    fn count_received(&self, what: ReceivedType, bytes: usize) {
+        self.shared().counters.count_received(what, bytes);
+    }
+
+    fn hold(&mut self) {
+        self.leave();
+        self.queue.discard();
+        self.stage = Stage::Held;
+    }
+
+    fn close(&mut self, reason: CloseReason) {
+        if reason == CloseReason::SlowConsumer && self.stage != Stage::Closing {
+            self.queue.discard();
+        }
+        self.finish(
+            Ending::ByRelay(reason),
+            frame::encode_close(Some((reason.code(), reason.text()))),
+        );
+    }
+
+    fn finish(&mut self, ending: Ending, close: Bytes) {
+        if self.stage == Stage::Closing {
+            // Drained while it closes for another reason: one close frame is all there is.
+            return;
+        }
+        self.leave();
+        let counters = &self.shared().counters;
+        counters.count_sent(SentType::CloseFrame, close.len());
+        self.queue.finish(close);
+        self.stage = Stage::Closing;
+        self.ending = ending;
+        if let Ending::ByRelay(reason) = ending {
+            tracing::debug!(peer = %self.id, reason = reason.name(), "closing");
+            if reason.is_peers_fault() {
+                self.place.refuse_address();
+            }
+        }
+    }
+
+    fn leave(&mut self) {
+        if std::mem::replace(&mut self.has_left, true) {
+            return;
+        }
+        for topic in self.peer.topics() {
+            self.place.shared().shards.unsubscribe(self.id, topic);
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.leave();
+        self.shared().registry.remove(self.id);
+        self.shared().counters.count_ending(self.ending);
+    }
+}

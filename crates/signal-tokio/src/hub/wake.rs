@@ -1,0 +1,142 @@
+//! What others want of a thread that owns connections.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::handshake::http1::Upgraded;
+
+/// Tells a reactor which of its connections have something to write, which are to have a turn, and
+/// who is new.
+///
+/// Any thread may put something in, and only the first to do so since the reactor looked wakes it:
+/// a publish to a thousand connections of another thread is one wake-up.
+#[derive(Debug, Default)]
+pub(crate) struct Mailbox {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    notes: Notes,
+    /// Wakes the reactor; `None` while it is awake.
+    waker: Option<Waker>,
+    /// Whether the reactor is gone.
+    is_closed: bool,
+}
+
+/// What a mailbox holds.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    /// Connections whose queues have something to write.
+    pub(crate) to_write: Vec<u32>,
+    /// Connections that have to hear of something else.
+    pub(crate) to_turn: Vec<u32>,
+    pub(crate) newcomers: Vec<Upgraded<TcpStream>>,
+    /// Room for a handshake, where the listener waits for it.
+    pub(crate) permit: Option<OwnedSemaphorePermit>,
+}
+
+/// A connection's place in the reactor of a thread. A note for a place that somebody else has by
+/// now does no harm: it is one look in vain.
+#[derive(Clone, Debug)]
+pub(crate) struct Home {
+    mailbox: Arc<Mailbox>,
+    place: u32,
+}
+
+impl Home {
+    pub(crate) fn new(mailbox: Arc<Mailbox>, place: u32) -> Self {
+        Self { mailbox, place }
+    }
+
+    /// Has the connection's queue written.
+    pub(crate) fn write(&self) {
+        self.mailbox.put(|notes| notes.to_write.push(self.place));
+    }
+
+    /// Gives the connection a turn.
+    pub(crate) fn turn(&self) {
+        self.mailbox.put(|notes| notes.to_turn.push(self.place));
+    }
+}
+
+impl Mailbox {
+    /// Hands a connection over.
+    pub(crate) fn adopt(&self, newcomer: Upgraded<TcpStream>) {
+        self.put(|notes| notes.newcomers.push(newcomer));
+    }
+
+    /// Hands the listener its room for a handshake.
+    pub(crate) fn permit(&self, permit: OwnedSemaphorePermit) {
+        self.put(|notes| notes.permit = Some(permit));
+    }
+
+    /// Exchanges all but `to_write` for what is in `notes`, which is nothing.
+    pub(crate) fn take_turns(&self, notes: &mut Notes) {
+        let mut state = self.lock();
+        std::mem::swap(&mut state.notes.to_turn, &mut notes.to_turn);
+        std::mem::swap(&mut state.notes.newcomers, &mut notes.newcomers);
+        std::mem::swap(&mut state.notes.permit, &mut notes.permit);
+    }
+
+    /// Exchanges `to_write` alone.
+    pub(crate) fn take_writes(&self, notes: &mut Notes) {
+        std::mem::swap(&mut self.lock().notes.to_write, &mut notes.to_write);
+    }
+
+    /// Arranges a wake-up for the next note; false if there is one.
+    pub(crate) fn sleep(&self, waker: &Waker) -> bool {
+        let mut state = self.lock();
+        if !state.notes.are_none() {
+            return false;
+        }
+        match &mut state.waker {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+        true
+    }
+
+    /// Takes nothing from now on, and drops what has come.
+    pub(crate) fn close(&self) {
+        let notes = {
+            let mut state = self.lock();
+            state.is_closed = true;
+            state.waker = None;
+            std::mem::take(&mut state.notes)
+        };
+        // Outside of the lock: who is dropped may have something to say to others here.
+        drop(notes);
+    }
+
+    fn put(&self, put: impl FnOnce(&mut Notes)) {
+        let waker = {
+            let mut state = self.lock();
+            if state.is_closed {
+                return;
+            }
+            put(&mut state.notes);
+            state.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code that runs under this lock can panic half-way through a change.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Notes {
+    fn are_none(&self) -> bool {
+        self.to_write.is_empty()
+            && self.to_turn.is_empty()
+            && self.newcomers.is_empty()
+            && self.permit.is_none()
+    }
+}

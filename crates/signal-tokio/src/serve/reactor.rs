@@ -1,0 +1,369 @@
+//! The connections of a thread, without a task for each.
+//!
+//! A tokio task and tokio's registration of a socket are a kilobyte for each connection, and waking
+//! a task costs more than half as much as the write it is woken for. So on the threads of
+//! [`Relay::serve_per_core`](crate::Relay::serve_per_core), whose connections never move, one task
+//! drives them all, with an epoll (kqueue) of its own inside of tokio's, and accepts them:
+//!
+//! ```text
+//!  listener ──▶ guests ──upgrade──▶ connections
+//!
+//!  events of sockets ─┐
+//!  deadlines ─────────┼─▶ turns: read, act ──push──▶ queues ──first frame──▶ mailbox ─▶ writes, one for each queue
+//!  mailbox ───────────┘                                ▲
+//!                                     other threads ───┘
+//! ```
+//!
+//! All that is ready is read before anything is written. So what many peers have to say to one in a
+//! moment goes out to it with one system call.
+
+mod arrivals;
+mod guest;
+mod listener;
+mod stream;
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::io;
+use std::net::TcpListener;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use mio::event::Event;
+use mio::{Events, Token};
+use signal_core::Instant;
+use slab::Slab;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::time::Sleep;
+
+use self::guest::Guest;
+use self::listener::Listener;
+pub(crate) use self::stream::Stream;
+use crate::hub::wake::{Mailbox, Notes};
+use crate::serve::connection::{Socket, Turn};
+use crate::serve::deadlines::set_timer;
+use crate::serve::scratch;
+use crate::shared::Shared;
+
+/// Events of one look at the sockets.
+const EVENTS: usize = 1_024;
+
+/// The listener's place among the connections.
+const LISTENER: u32 = u32::MAX;
+
+/// Drives the connections of a thread.
+pub(crate) struct Reactor {
+    shared: Arc<Shared>,
+    poll: AsyncFd<mio::Poll>,
+    events: Events,
+    listener: Listener,
+    slots: Slab<Slot>,
+    mailbox: Arc<Mailbox>,
+    /// Empty between two rounds; kept for its memory.
+    notes: Notes,
+    /// Connections that have a turn in this round.
+    due: Vec<u32>,
+    /// Turns of one round in which some have more than one: all that is read in them fits into half
+    /// of a queue.
+    turns_max: usize,
+    /// Whether the last look had no room for all events.
+    has_more_events: bool,
+    /// The deadline of each guest and connection that has one, and when the listener is to try
+    /// again.
+    deadlines: BTreeSet<(Instant, u32)>,
+    timer: Pin<Box<Sleep>>,
+}
+
+/// Who has a place.
+enum Slot {
+    /// A connection that has not sent its request.
+    Guest(Box<Guest>),
+    Connection(Box<Connection>),
+    /// A guest that is being answered.
+    Taken,
+}
+
+struct Connection {
+    socket: Socket<Stream>,
+    place: u32,
+    /// Its entry in `deadlines`. One that is too early does no harm, so it is never put off.
+    deadline: Option<Instant>,
+    /// Whether it is in `due`.
+    is_due: bool,
+}
+
+impl Reactor {
+    /// A reactor of the current runtime, for the connections of this listener.
+    pub(crate) fn new(shared: Arc<Shared>, listener: TcpListener) -> io::Result<Self> {
+        #[expect(
+            deprecated,
+            reason = "what replaces it is unsafe, for objects that may exchange their descriptor; a `Poll` keeps its own"
+        )]
+        let poll = AsyncFd::with_interest(mio::Poll::new()?, Interest::READABLE)?;
+        let token = Token(LISTENER as usize);
+        let listener = Listener::register(listener, poll.get_ref().registry(), token)?;
+        let turns_max = shared.config.outbound_bytes_max / 2 / scratch::READ_BYTES;
+        let timer = Box::pin(tokio::time::sleep_until(shared.first_timer()));
+        Ok(Self {
+            shared,
+            poll,
+            events: Events::with_capacity(EVENTS),
+            listener,
+            slots: Slab::new(),
+            mailbox: Arc::default(),
+            notes: Notes::default(),
+            due: Vec::new(),
+            turns_max,
+            has_more_events: false,
+            deadlines: BTreeSet::new(),
+            timer,
+        })
+    }
+
+    /// Serves for ever.
+    pub(crate) async fn run(mut self) -> Infallible {
+        std::future::poll_fn(|cx| self.round(cx)).await
+    }
+
+    fn round(&mut self, cx: &mut Context<'_>) -> Poll<Infallible> {
+        self.look_at_sockets(cx);
+        self.read_mail();
+        self.find_overdue();
+        self.accept();
+        self.take_turns();
+        self.write();
+        if !self.sleep(cx) {
+            // After the listener, and whatever else the runtime has to do.
+            let _ = pin!(tokio::task::yield_now()).poll(cx);
+        }
+        Poll::Pending
+    }
+
+    /// Asks the system which sockets are ready, if it has something to say.
+    fn look_at_sockets(&mut self, cx: &mut Context<'_>) {
+        let Self {
+            poll,
+            events,
+            listener,
+            slots,
+            due,
+            has_more_events,
+            ..
+        } = self;
+        if let Poll::Ready(Ok(mut ready)) = poll.poll_read_ready_mut(cx) {
+            // Before the look: what happens after it makes the epoll ready again.
+            ready.clear_ready();
+            *has_more_events = true;
+        }
+        if !std::mem::take(has_more_events) {
+            return;
+        }
+        match poll.get_mut().poll(events, Some(Duration::ZERO)) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                *has_more_events = true;
+                return;
+            }
+            Err(error) => {
+                tracing::error!(%error, "cannot ask which sockets are ready");
+                return;
+            }
+        }
+        let mut count = 0;
+        for event in &*events {
+            count += 1;
+            let place = event.token().0;
+            match slots.get_mut(place) {
+                Some(Slot::Connection(connection)) => connection.note(event, due),
+                Some(Slot::Guest(guest)) => {
+                    guest.io.note(event);
+                    due.extend(u32::try_from(place));
+                }
+                Some(Slot::Taken) => {}
+                None if place == LISTENER as usize => listener.wake(),
+                None => {}
+            }
+        }
+        *has_more_events = count == EVENTS;
+    }
+
+    fn read_mail(&mut self) {
+        self.mailbox.take_turns(&mut self.notes);
+        for place in self.notes.to_turn.drain(..) {
+            if let Some(Slot::Connection(connection)) = self.slots.get_mut(place as usize) {
+                connection.make_due(&mut self.due);
+            }
+        }
+        if let Some(permit) = self.notes.permit.take() {
+            self.listener.permit(permit);
+        }
+        while let Some(newcomer) = self.notes.newcomers.pop() {
+            self.adopt(newcomer);
+        }
+    }
+
+    fn find_overdue(&mut self) {
+        if self.deadlines.is_empty() {
+            return;
+        }
+        let now = self.shared.now();
+        while let Some((_, place)) = self.deadlines.first().filter(|(due, _)| *due <= now) {
+            let place = *place;
+            self.deadlines.pop_first();
+            match self.slots.get_mut(place as usize) {
+                Some(Slot::Connection(connection)) => {
+                    connection.deadline = None;
+                    connection.make_due(&mut self.due);
+                }
+                Some(Slot::Guest(_)) => self.give_up(place),
+                Some(Slot::Taken) => {}
+                None if place == LISTENER => self.listener.wake(),
+                None => {}
+            }
+        }
+    }
+
+    /// Gives a turn to each connection that is due, and then, while they are few, further ones to
+    /// those that have more to read: what a burst brings then goes out in one write instead of one
+    /// for each read.
+    fn take_turns(&mut self) {
+        let mut left = self.turns_max;
+        loop {
+            let mut due = std::mem::take(&mut self.due);
+            left = left.saturating_sub(due.len());
+            for place in due.drain(..) {
+                self.take_turn(place);
+            }
+            // Kept for its memory.
+            std::mem::swap(&mut self.due, &mut due);
+            self.due.append(&mut due);
+            if self.due.is_empty() || self.due.len() > left {
+                return;
+            }
+        }
+    }
+
+    fn take_turn(&mut self, place: u32) {
+        let connection = match self.slots.get_mut(place as usize) {
+            Some(Slot::Connection(connection)) => connection,
+            Some(Slot::Guest(_)) => return self.hear(place),
+            Some(Slot::Taken) | None => return,
+        };
+        connection.is_due = false;
+        let mut cx = Context::from_waker(Waker::noop());
+        let turn = survive(|| connection.socket.poll(&mut cx)).unwrap_or(Turn::Gone);
+        let registry = self.poll.get_ref().registry();
+        let io = connection.socket.io_mut();
+        let turn = match io.await_room(registry, Token(place as usize)) {
+            Ok(()) => turn,
+            Err(error) => {
+                tracing::warn!(%error, "cannot watch a socket");
+                Turn::Gone
+            }
+        };
+        match turn {
+            Turn::Again => connection.make_due(&mut self.due),
+            Turn::Sleep(None) => {}
+            Turn::Sleep(Some(next)) => {
+                let known = connection.deadline;
+                if known.is_none_or(|known| next < known) {
+                    if let Some(known) = connection.deadline.replace(next) {
+                        self.deadlines.remove(&(known, place));
+                    }
+                    self.deadlines.insert((next, place));
+                }
+            }
+            Turn::Gone => {
+                if let Some(known) = connection.deadline {
+                    self.deadlines.remove(&(known, place));
+                }
+                self.slots.remove(place as usize);
+            }
+        }
+    }
+
+    /// Writes the queues that have something.
+    fn write(&mut self) {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut output = scratch::output();
+        self.mailbox.take_writes(&mut self.notes);
+        for place in self.notes.to_write.drain(..) {
+            let Some(Slot::Connection(connection)) = self.slots.get_mut(place as usize) else {
+                continue;
+            };
+            if !connection.socket.write_listed(&mut cx, &mut output) {
+                connection.make_due(&mut self.due);
+            }
+        }
+    }
+
+    fn has_work(&self) -> bool {
+        self.has_more_events || self.listener.is_ready() || !self.due.is_empty()
+    }
+
+    /// Arranges to be woken; false if there is something to do already.
+    fn sleep(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.has_work() || !self.mailbox.sleep(cx.waker()) {
+            return false;
+        }
+        if let Some((deadline, _)) = self.deadlines.first() {
+            set_timer(cx, &self.shared, *deadline, self.timer.as_mut());
+        }
+        self.poll.poll_read_ready(cx).is_pending()
+    }
+}
+
+impl Connection {
+    /// Notes what the system says of its socket.
+    fn note(&mut self, event: &Event, due: &mut Vec<u32>) {
+        if self.socket.io_mut().note(event) {
+            self.make_due(due);
+        }
+    }
+
+    /// Gives it a turn.
+    fn make_due(&mut self, due: &mut Vec<u32>) {
+        if !std::mem::replace(&mut self.is_due, true) {
+            due.push(self.place);
+        }
+    }
+}
+
+impl Drop for Reactor {
+    fn drop(&mut self) {
+        self.mailbox.close();
+    }
+}
+
+/// Has a connection take its turn. If that panics, which is a mistake of ours, it ends that
+/// connection and no other, as it would if each were a task.
+fn survive<T>(turn: impl FnOnce() -> T) -> Option<T> {
+    // The connection is dropped, and what it shares with others is not left half changed: see the
+    // locks.
+    catch_unwind(AssertUnwindSafe(turn)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_stays_small() {
+        let bytes = size_of::<Connection>();
+        assert!(
+            bytes <= 256,
+            "a connection has grown to {bytes} bytes; each costs this much while it is idle"
+        );
+        assert_eq!(size_of::<Option<Slot>>(), 16, "and so does its place");
+    }
+
+    #[test]
+    fn a_panic_ends_one_connection() {
+        assert_eq!(survive(|| -> u32 { panic!("a mistake") }), None);
+        assert_eq!(survive(|| 7), Some(7));
+    }
+}

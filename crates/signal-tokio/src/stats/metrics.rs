@@ -1,0 +1,173 @@
+#![doc = include_str!("../../METRICS.md")]
+
+mod encode;
+mod table;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, text};
+use prometheus_client::registry::Registry;
+
+use crate::relay::Relay;
+use crate::stats::Histogram;
+
+pub use encode::encode;
+pub use prometheus_client;
+pub use table::RELAY;
+
+/// The content type of [`Relay::open_metrics`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// A family of metrics: what it is called, what it tells, and how it is read from a `S`.
+///
+/// Its label values come from enums, so that no client can make it grow.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Metric<S> {
+    /// The name, with unit and `_total`.
+    pub name: &'static str,
+    /// What it tells, without a full stop.
+    pub help: &'static str,
+    /// The names of its labels.
+    pub labels: &'static [&'static str],
+    /// Where its values come from, and so which kind it is.
+    pub read: Read<S>,
+}
+
+/// Where the values of a metric come from.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Read<S> {
+    /// What is now.
+    Gauge(fn(&S) -> Vec<Sample>),
+    /// What has been since the start.
+    Counter(fn(&S) -> Vec<Sample>),
+    /// How often which sizes were seen; the number is what one unit of the histogram is in the unit
+    /// of the metric.
+    Histogram(fn(&S) -> &Histogram, f64),
+    /// Labels whose values are the news; the number is 1.
+    Info(fn(&S) -> Vec<Sample>),
+}
+
+impl<S> Metric<S> {
+    /// A metric.
+    pub const fn new(
+        name: &'static str,
+        labels: &'static [&'static str],
+        read: Read<S>,
+        help: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            help,
+            labels,
+            read,
+        }
+    }
+
+    /// The kind, as OpenMetrics calls it.
+    pub const fn kind(&self) -> &'static str {
+        match self.read {
+            Read::Gauge(_) => "gauge",
+            Read::Counter(_) => "counter",
+            Read::Histogram(..) => "histogram",
+            Read::Info(_) => "info",
+        }
+    }
+}
+
+/// One value, and those of the labels it has.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Sample {
+    /// As many as the metric has labels.
+    pub labels: Vec<String>,
+    /// The value.
+    pub value: Value,
+}
+
+/// A number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Value {
+    /// A count.
+    Whole(u64),
+    /// A time.
+    Real(f64),
+}
+
+impl From<u64> for Value {
+    fn from(number: u64) -> Self {
+        Self::Whole(number)
+    }
+}
+
+impl From<f64> for Value {
+    fn from(number: f64) -> Self {
+        Self::Real(number)
+    }
+}
+
+impl Sample {
+    /// The only value of a metric without labels.
+    pub fn only(value: impl Into<Value>) -> Vec<Self> {
+        vec![Self::of([], value)]
+    }
+
+    /// A value with its labels.
+    pub fn of<const N: usize>(labels: [&str; N], value: impl Into<Value>) -> Self {
+        Self {
+            labels: labels.map(str::to_owned).into(),
+            value: value.into(),
+        }
+    }
+}
+
+/// Gives a registry the metrics of a relay; see [`Relay::collector`].
+#[derive(Clone, Debug)]
+pub struct RelayCollector {
+    relay: Relay,
+}
+
+impl Collector for RelayCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        encode(RELAY, &self.relay.stats(), &mut encoder)
+    }
+}
+
+impl Relay {
+    /// What the relay holds and has done, for Prometheus: the text of [`CONTENT_TYPE`]. Feature
+    /// `metrics`.
+    ///
+    /// A program with metrics of its own registers [`collector`](Self::collector) instead.
+    pub fn open_metrics(&self) -> String {
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(self.collector()));
+        to_text(&registry)
+    }
+
+    /// The relay as a part of a program's own registry. Feature `metrics`.
+    ///
+    /// ```
+    /// use signal_tokio::metrics::{prometheus_client::registry::Registry, to_text};
+    /// use signal_tokio::{Config, Relay};
+    ///
+    /// let relay = Relay::new(Config::default())?;
+    /// let mut registry = Registry::default();
+    /// registry.register_collector(Box::new(relay.collector()));
+    /// assert!(to_text(&registry).contains("signal_peers 0\n"));
+    /// # Ok::<(), signal_tokio::ConfigError>(())
+    /// ```
+    pub fn collector(&self) -> RelayCollector {
+        RelayCollector {
+            relay: self.clone(),
+        }
+    }
+}
+
+/// A registry as text.
+pub fn to_text(registry: &Registry) -> String {
+    let mut out = String::new();
+    // Writing to a `String` cannot fail, and our collectors do not.
+    let _ = text::encode(&mut out, registry);
+    out
+}
