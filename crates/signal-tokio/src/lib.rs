@@ -6,6 +6,7 @@ mod config;
 mod frame;
 mod handshake;
 mod hub;
+mod lock;
 mod relay;
 mod serve;
 mod shared;

@@ -1,7 +1,7 @@
 //! What all connections of a relay share.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use signal_core::{Instant, Limits};
@@ -13,6 +13,7 @@ use crate::admission::subjects::Subjects;
 use crate::config::Config;
 use crate::hub::registry::Registry;
 use crate::hub::shards::Shards;
+use crate::lock::Lock;
 use crate::stats::counters::Counters;
 use crate::stats::lifecycle::Lifecycle;
 
@@ -24,7 +25,7 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     /// `config.core`, as each peer holds it.
     pub(crate) limits: Arc<Limits>,
-    authorizer: RwLock<Arc<dyn Authorizer>>,
+    authorizer: Lock<Arc<dyn Authorizer>>,
     pub(crate) gate: Gate,
     pub(crate) subjects: Subjects,
     pub(crate) shards: Shards,
@@ -46,7 +47,7 @@ impl Shared {
     pub(crate) fn new(config: Config, authorizer: Arc<dyn Authorizer>) -> Self {
         Self {
             limits: Arc::new(config.core.clone()),
-            authorizer: RwLock::new(authorizer),
+            authorizer: Lock::new(authorizer),
             gate: Gate::default(),
             subjects: Subjects::default(),
             shards: Shards::new(config.queue_limits()),
@@ -64,19 +65,13 @@ impl Shared {
 
     /// Whoever judges clients at the moment.
     pub(crate) fn authorizer(&self) -> Arc<dyn Authorizer> {
-        // A pointer is read or replaced under this lock, and neither can panic.
-        let authorizer = self
-            .authorizer
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&authorizer)
+        Arc::clone(&self.authorizer.lock())
     }
 
     pub(crate) fn set_authorizer(&self, authorizer: Arc<dyn Authorizer>) {
-        *self
-            .authorizer
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = authorizer;
+        let before = std::mem::replace(&mut *self.authorizer.lock(), authorizer);
+        // Outside of the lock: what drops there is not ours.
+        drop(before);
     }
 
     /// By when a client that has just connected must have sent its request.

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use signal_access::AddressKey;
@@ -12,6 +11,7 @@ use signal_core::Instant;
 
 use crate::admission::refusal::{self, RefusalCause};
 use crate::config::Config;
+use crate::lock::Lock;
 
 /// The most addresses remembered. Past it, new addresses are held to `peers_max` alone: refusing
 /// them instead would let an attacker with many addresses shut everybody out.
@@ -26,7 +26,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
     peers: AtomicUsize,
-    addresses: Mutex<Addresses>,
+    addresses: Lock<Addresses>,
     has_warned: AtomicBool,
 }
 
@@ -74,16 +74,19 @@ impl Gate {
         }
         let key = self.limited_key(ip, config);
         let Some(key) = key else { return Ok(None) };
-        self.addresses().enter(now, key, config).inspect_err(|_| {
-            self.peers.fetch_sub(1, Ordering::Relaxed);
-        })
+        self.addresses
+            .lock()
+            .enter(now, key, config)
+            .inspect_err(|_| {
+                self.peers.fetch_sub(1, Ordering::Relaxed);
+            })
     }
 
     /// Counts a peer out.
     pub(crate) fn leave(&self, key: Option<AddressKey>) {
         self.peers.fetch_sub(1, Ordering::Relaxed);
         if let Some(key) = key {
-            if let Some(visitor) = self.addresses().visitors.get_mut(&key) {
+            if let Some(visitor) = self.addresses.lock().visitors.get_mut(&key) {
                 visitor.peers = visitor.peers.saturating_sub(1);
             }
         }
@@ -92,7 +95,7 @@ impl Gate {
     /// Refuses an address for a while, because of what its peer did.
     pub(crate) fn refuse(&self, now: Instant, key: Option<AddressKey>, config: &Config) {
         let Some(key) = key else { return };
-        if let Some(visitor) = self.addresses().visitors.get_mut(&key) {
+        if let Some(visitor) = self.addresses.lock().visitors.get_mut(&key) {
             visitor.refused_until = now.saturating_add(config.refuse_after_close);
         }
     }
@@ -115,13 +118,6 @@ impl Gate {
             );
         }
         None
-    }
-
-    fn addresses(&self) -> MutexGuard<'_, Addresses> {
-        // No code that runs under this lock can panic half-way through a change.
-        self.addresses
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -339,6 +335,6 @@ mod tests {
             gate.enter(at(120), ip("203.0.113.7"), &config)
                 .is_ok_and(|key| key.is_some())
         );
-        assert_eq!(gate.addresses().visitors.len(), 1);
+        assert_eq!(gate.addresses.lock().visitors.len(), 1);
     }
 }

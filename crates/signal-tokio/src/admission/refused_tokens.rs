@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use signal_access::{AddressKey, Denied, TokenError, UpgradeParts};
 use signal_core::Instant;
+
+use crate::lock::Lock;
 
 /// How long a refusal is remembered. A stock client has tried some 45 times by then, so that nearly
 /// all of its tries cost no verification; and whatever is wrong with a clock lasts no longer than
@@ -27,7 +28,7 @@ const GENERATION_MAX: usize = 8_192;
 #[derive(Debug, Default)]
 pub(crate) struct RefusedTokens {
     hasher: RandomState,
-    generations: Mutex<Generations>,
+    generations: Lock<Generations>,
 }
 
 #[derive(Debug, Default)]
@@ -65,7 +66,7 @@ impl RefusedTokens {
 
     /// Why the same request was refused before.
     pub(crate) fn find(&self, shown: Fingerprint, now: Instant) -> Option<Denied> {
-        let generations = self.lock();
+        let generations = self.generations.lock();
         let both = [&generations.younger, &generations.older];
         let refused = both.iter().find_map(|all| all.get(&shown))?;
         (refused.until > now).then_some(refused.denied)
@@ -76,19 +77,12 @@ impl RefusedTokens {
         if !is_final(denied) {
             return;
         }
-        let mut generations = self.lock();
+        let mut generations = self.generations.lock();
         if generations.younger.len() >= GENERATION_MAX {
             generations.older = std::mem::take(&mut generations.younger);
         }
         let until = now.saturating_add(MEMORY);
         generations.younger.insert(shown, Refused { denied, until });
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Generations> {
-        // No code that runs under this lock can panic half-way through a change.
-        self.generations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -188,7 +182,7 @@ mod tests {
         let remembered = (0..count)
             .filter(|number| refused.find(shown(*number), at(1)).is_some())
             .count();
-        let generations = refused.lock();
+        let generations = refused.generations.lock();
         assert_eq!(
             remembered,
             generations.younger.len() + generations.older.len()

@@ -1,9 +1,10 @@
 //! How many connections each subject has.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use crate::admission::authorizer::Subject;
+use crate::lock::Lock;
 
 /// Connections by subject.
 ///
@@ -11,14 +12,14 @@ use crate::admission::authorizer::Subject;
 /// than [`peers_max`](crate::Config::peers_max).
 #[derive(Debug, Default)]
 pub(crate) struct Subjects {
-    peers: Mutex<HashMap<Arc<str>, u32>>,
+    peers: Lock<HashMap<Arc<str>, u32>>,
 }
 
 impl Subjects {
     /// Counts a connection of the subject in. False if it has as many as it may have. Each success
     /// must be matched by one [`leave`](Self::leave).
     pub(crate) fn enter(&self, subject: &Subject) -> bool {
-        let mut all = self.peers();
+        let mut all = self.peers.lock();
         let peers = all.get(&subject.name).copied().unwrap_or(0);
         if peers >= subject.peers_max {
             return false;
@@ -29,17 +30,12 @@ impl Subjects {
 
     /// Counts a connection out.
     pub(crate) fn leave(&self, name: &str) {
-        let mut all = self.peers();
+        let mut all = self.peers.lock();
         match all.get_mut(name) {
             Some(peers) if *peers > 1 => *peers -= 1,
             Some(_) => drop(all.remove(name)),
             None => {}
         }
-    }
-
-    fn peers(&self) -> MutexGuard<'_, HashMap<Arc<str>, u32>> {
-        // No code that runs under this lock can panic half-way through a change.
-        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -82,11 +78,11 @@ mod tests {
             assert!(subjects.enter(&Subject::new(name.as_str(), 1)));
             assert!(!subjects.enter(&Subject::new(name.as_str(), 1)));
         }
-        assert_eq!(subjects.peers().len(), names.len());
+        assert_eq!(subjects.peers.lock().len(), names.len());
         for name in &names {
             subjects.leave(name);
             subjects.leave("never came");
         }
-        assert!(subjects.peers().is_empty());
+        assert!(subjects.peers.lock().is_empty());
     }
 }

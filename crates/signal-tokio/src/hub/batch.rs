@@ -1,11 +1,10 @@
 //! What all members of a room get in one write.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use bytes::{Bytes, BytesMut};
 use signal_core::Encoding;
 
 use crate::frame;
+use crate::lock::Lock;
 
 /// A batch is sealed at this many bytes at the latest; one that long gains nothing by growing.
 const BYTES_MAX: usize = 256 * 1024;
@@ -18,7 +17,7 @@ const BYTES_MAX: usize = 256 * 1024;
 /// once for all.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    state: Mutex<State>,
+    state: Lock<State>,
 }
 
 #[derive(Debug)]
@@ -31,13 +30,13 @@ impl Batch {
     /// A batch of one message.
     pub(crate) fn new(publish: &Encoding<'_>) -> Self {
         let bytes = frame::encode_publish(publish);
-        let state = Mutex::new(State::Open { bytes, frames: 1 });
+        let state = Lock::new(State::Open { bytes, frames: 1 });
         Self { state }
     }
 
     /// Adds a message. False if nothing can be added any more, or not this many bytes and frames.
     pub(crate) fn add(&self, publish: &Encoding<'_>, bytes_max: usize, frames_max: usize) -> bool {
-        let State::Open { bytes, frames } = &mut *self.lock() else {
+        let State::Open { bytes, frames } = &mut *self.state.lock() else {
             return false;
         };
         let more = frame::encoded_len(publish.len());
@@ -51,7 +50,7 @@ impl Batch {
 
     /// The bytes to write. From now on nothing is added.
     pub(crate) fn seal(&self) -> Bytes {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let bytes = match &mut *state {
             State::Open { bytes, .. } => std::mem::take(bytes).freeze(),
             State::Sealed(bytes) => return bytes.clone(),
@@ -62,15 +61,10 @@ impl Batch {
 
     /// How many bytes it has until now.
     pub(crate) fn len(&self) -> usize {
-        match &*self.lock() {
+        match &*self.state.lock() {
             State::Open { bytes, .. } => bytes.len(),
             State::Sealed(bytes) => bytes.len(),
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // No code that runs under this lock can panic half-way through a change.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, Bytes};
@@ -11,6 +11,7 @@ use signal_core::CloseReason;
 use crate::config::QueueLimits;
 use crate::hub::batch::Batch;
 use crate::hub::wake::Home;
+use crate::lock::Lock;
 
 /// What became of a pushed frame.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -30,7 +31,7 @@ pub(crate) enum Pushed {
 pub(crate) struct Outbound {
     /// Where the connection lives, if it is no task: its reactor is told of frames then.
     home: Option<Home>,
-    state: Mutex<State>,
+    state: Lock<State>,
 }
 
 #[derive(Debug, Default)]
@@ -80,7 +81,7 @@ impl Outbound {
     pub(crate) fn new(home: Option<Home>) -> Self {
         Self {
             home,
-            state: Mutex::default(),
+            state: Lock::default(),
         }
     }
 
@@ -92,7 +93,7 @@ impl Outbound {
     /// Queues a frame that is shared with other queues.
     pub(crate) fn push(&self, frame: &Bytes, limits: QueueLimits) -> Pushed {
         let (pushed, news) = {
-            let mut state = self.lock();
+            let mut state = self.state.lock();
             let pushed = state.push(frame, limits);
             let news = match pushed {
                 Pushed::Queued if state.wants_frames => self.tell_of_frames(&mut state),
@@ -113,7 +114,7 @@ impl Outbound {
             return false;
         }
         let news = {
-            let mut state = self.lock();
+            let mut state = self.state.lock();
             state.seal_batch();
             if !state.can_take_batch(limits) {
                 return false;
@@ -131,7 +132,7 @@ impl Outbound {
 
     /// Whether the reactor will write what is queued, so that the connection may sleep.
     pub(crate) fn leave_to_writer(&self) -> bool {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let is_left = state.is_listed && !state.is_closed;
         is_left && state.sleep(Sleeper::InReactor, false)
     }
@@ -145,12 +146,12 @@ impl Outbound {
         frames: &mut VecDeque<Bytes>,
         mut write: impl FnMut(&VecDeque<Bytes>) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<()>> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.is_listed = false;
         while !frames.is_empty() || state.take_all(frames) {
             drop(state);
             let written = write(frames);
-            state = self.lock();
+            state = self.state.lock();
             let error = match written {
                 Poll::Ready(Ok(0)) => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(bytes)) => {
@@ -169,7 +170,7 @@ impl Outbound {
 
     /// Queues the last frame of a connection, whatever is queued already, and takes no others.
     pub(crate) fn finish(&self, frame: Bytes) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.seal_batch();
         state.is_closed = true;
         state.bytes += frame.len();
@@ -180,7 +181,7 @@ impl Outbound {
     /// Drops what the connection has not taken yet, and takes no more. A frame that is half written
     /// stays: what is sent after it would be taken for its rest.
     pub(crate) fn discard(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.seal_batch();
         state.is_closed = true;
         let begun = usize::from(state.is_begun);
@@ -192,7 +193,7 @@ impl Outbound {
     /// Asks the connection to end.
     pub(crate) fn end(&self, reason: CloseReason) {
         let sleeper = {
-            let mut state = self.lock();
+            let mut state = self.state.lock();
             state.ending.get_or_insert(reason);
             state.sleeper.take()
         };
@@ -201,12 +202,12 @@ impl Outbound {
 
     /// Why others want this connection ended, once.
     pub(crate) fn take_ending(&self) -> Option<CloseReason> {
-        self.lock().ending.take()
+        self.state.lock().ending.take()
     }
 
     /// Moves everything queued to the end of `frames`.
     pub(crate) fn take(&self, frames: &mut VecDeque<Bytes>) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.seal_batch();
         if frames.is_empty() {
             std::mem::swap(&mut state.frames, frames);
@@ -217,25 +218,25 @@ impl Outbound {
 
     /// Counts off what has been written.
     pub(crate) fn written(&self, bytes: usize, frames: usize) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.bytes -= bytes;
         state.frame_count -= frames;
     }
 
     /// Arranges a wake-up for the next frame or end; false if there is one already.
     pub(crate) fn sleep(&self, cx: &Context<'_>) -> bool {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.frames.is_empty() && state.batch.is_none() && state.sleep(self.sleeper(cx), true)
     }
 
     /// Arranges a wake-up for the end, for a connection whose socket is full: more frames are no
     /// news to it. False if the end is there already.
     pub(crate) fn sleep_until_end(&self, cx: &Context<'_>) -> bool {
-        self.lock().sleep(self.sleeper(cx), false)
+        self.state.lock().sleep(self.sleeper(cx), false)
     }
 
     pub(crate) fn load(&self) -> Load {
-        let state = self.lock();
+        let state = self.state.lock();
         let batch = state.batch.as_ref();
         Load {
             bytes: state.bytes + batch.map_or(0, |batch| batch.len()),
@@ -283,11 +284,6 @@ impl Outbound {
         } else {
             Sleeper::Task(cx.waker().clone())
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // No code that runs under this lock can panic half-way through a change.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 
 use signal_core::PeerId;
 
 use crate::hub::queue::{Load, Outbound};
+use crate::lock::Lock;
 use crate::stats::Stats;
 
 const SHARDS: usize = 16;
@@ -16,7 +17,7 @@ type Queues = HashMap<PeerId, Arc<Outbound>, BuildHasherDefault<PeerHasher>>;
 /// The queue of every connection, topics or not.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
-    shards: [Mutex<Queues>; SHARDS],
+    shards: [Lock<Queues>; SHARDS],
 }
 
 impl Registry {
@@ -32,7 +33,7 @@ impl Registry {
     pub(crate) fn queues(&self) -> Vec<Arc<Outbound>> {
         let mut queues = Vec::new();
         for shard in &self.shards {
-            queues.extend(lock(shard).values().map(Arc::clone));
+            queues.extend(shard.lock().values().map(Arc::clone));
         }
         queues
     }
@@ -40,7 +41,7 @@ impl Registry {
     /// Adds up what waits in the queues, so that nobody has to count while they fill and empty.
     pub(crate) fn fill(&self, stats: &mut Stats) {
         for shard in &self.shards {
-            lock(shard).values().for_each(|queue| {
+            shard.lock().values().for_each(|queue| {
                 let Load { bytes, .. } = queue.load();
                 stats.queue_bytes += bytes as u64;
                 stats.queue_bytes_largest = stats.queue_bytes_largest.max(bytes as u64);
@@ -49,7 +50,7 @@ impl Registry {
     }
 
     fn shard(&self, peer: PeerId) -> MutexGuard<'_, Queues> {
-        lock(&self.shards[peer.as_u64() as usize % SHARDS])
+        self.shards[peer.as_u64() as usize % SHARDS].lock()
     }
 }
 
@@ -74,9 +75,4 @@ impl Hasher for PeerHasher {
     fn finish(&self) -> u64 {
         self.0
     }
-}
-
-fn lock(shard: &Mutex<Queues>) -> MutexGuard<'_, Queues> {
-    // No code that runs under this lock can panic half-way through a change.
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,7 +1,7 @@
 //! Who listens to what, and where their frames go, in shards by topic.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, MutexGuard, Weak};
 
 use signal_core::{Encoding, PeerId, Publish, Subscriber, Topics};
 
@@ -9,6 +9,7 @@ use crate::config::QueueLimits;
 use crate::frame;
 use crate::hub::batch::Batch;
 use crate::hub::queue::{Outbound, Pushed};
+use crate::lock::Lock;
 use crate::stats::{SentType, Stats, Traffic};
 
 /// More than the cores of any machine this runs on, so that two publishes rarely meet; a shard
@@ -27,7 +28,7 @@ const OPEN_BATCHES_MAX: usize = 8;
 /// peer has one queue for all its topics, a publisher's messages arrive in the order it sent them.
 #[derive(Debug)]
 pub(crate) struct Shards {
-    shards: Box<[Mutex<Shard>]>,
+    shards: Box<[Lock<Shard>]>,
     /// Clients choose topics, so the hash has a secret.
     hasher: RandomState,
     limits: QueueLimits,
@@ -69,7 +70,7 @@ impl Subscriber for Member {
 
 impl Shards {
     pub(crate) fn new(limits: QueueLimits) -> Self {
-        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        let shards = (0..SHARDS).map(|_| Lock::default()).collect();
         Self {
             shards,
             hasher: RandomState::new(),
@@ -115,7 +116,7 @@ impl Shards {
     pub(crate) fn fill(&self, stats: &mut Stats) {
         let mut sent = Traffic::default();
         for shard in &self.shards {
-            let shard = lock(shard);
+            let shard = shard.lock();
             stats.topics += shard.topics.len() as u64;
             stats.subscriptions += shard.subscriptions;
             sent += shard.sent;
@@ -127,7 +128,7 @@ impl Shards {
     }
 
     fn shard(&self, topic: &str) -> MutexGuard<'_, Shard> {
-        lock(&self.shards[self.hasher.hash_one(topic) as usize % SHARDS])
+        self.shards[self.hasher.hash_one(topic) as usize % SHARDS].lock()
     }
 }
 
@@ -141,11 +142,6 @@ impl Shard {
             }
         }
     }
-}
-
-fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
-    // No code that runs under this lock can panic half-way through a change.
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Frames a publish once and puts the same bytes into every receiver's queue.
@@ -285,7 +281,8 @@ mod tests {
         shards.fill(&mut stats);
         let mut recounted = 0;
         for shard in &shards.shards {
-            recounted += lock(shard)
+            recounted += shard
+                .lock()
                 .topics
                 .iter()
                 .map(|(_, members)| members.len())

@@ -1,12 +1,13 @@
 //! What others want of a thread that owns connections.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::Waker;
 
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::handshake::http1::Upgraded;
+use crate::lock::Lock;
 
 /// Tells a reactor which of its connections have something to write, which are to have a turn, and
 /// who is new.
@@ -15,7 +16,7 @@ use crate::handshake::http1::Upgraded;
 /// a publish to a thousand connections of another thread is one wake-up.
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
-    state: Mutex<State>,
+    state: Lock<State>,
 }
 
 #[derive(Debug, Default)]
@@ -76,7 +77,7 @@ impl Mailbox {
 
     /// Exchanges all but `to_write` for what is in `notes`, which is nothing.
     pub(crate) fn take_turns(&self, notes: &mut Notes) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         std::mem::swap(&mut state.notes.to_turn, &mut notes.to_turn);
         std::mem::swap(&mut state.notes.newcomers, &mut notes.newcomers);
         std::mem::swap(&mut state.notes.permit, &mut notes.permit);
@@ -84,12 +85,12 @@ impl Mailbox {
 
     /// Exchanges `to_write` alone.
     pub(crate) fn take_writes(&self, notes: &mut Notes) {
-        std::mem::swap(&mut self.lock().notes.to_write, &mut notes.to_write);
+        std::mem::swap(&mut self.state.lock().notes.to_write, &mut notes.to_write);
     }
 
     /// Arranges a wake-up for the next note; false if there is one.
     pub(crate) fn sleep(&self, waker: &Waker) -> bool {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if !state.notes.are_none() {
             return false;
         }
@@ -103,7 +104,7 @@ impl Mailbox {
     /// Takes nothing from now on, and drops what has come.
     pub(crate) fn close(&self) {
         let notes = {
-            let mut state = self.lock();
+            let mut state = self.state.lock();
             state.is_closed = true;
             state.waker = None;
             std::mem::take(&mut state.notes)
@@ -114,7 +115,7 @@ impl Mailbox {
 
     fn put(&self, put: impl FnOnce(&mut Notes)) {
         let waker = {
-            let mut state = self.lock();
+            let mut state = self.state.lock();
             if state.is_closed {
                 return;
             }
@@ -124,11 +125,6 @@ impl Mailbox {
         if let Some(waker) = waker {
             waker.wake();
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // No code that runs under this lock can panic half-way through a change.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
