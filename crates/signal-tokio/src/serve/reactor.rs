@@ -255,7 +255,7 @@ impl Reactor {
         };
         connection.is_due = false;
         let mut cx = Context::from_waker(Waker::noop());
-        let turn = survive(|| connection.socket.poll(&mut cx)).unwrap_or(Turn::Gone);
+        let turn = catch_panic(|| connection.socket.poll(&mut cx)).unwrap_or(Turn::Gone);
         let registry = self.poll.get_ref().registry();
         let io = connection.socket.io_mut();
         let turn = match io.await_room(registry, Token(place as usize)) {
@@ -341,7 +341,7 @@ impl Drop for Reactor {
 
 /// Has a connection take its turn. If that panics, which is a mistake of ours, it ends that
 /// connection and no other, as it would if each were a task.
-fn survive<T>(turn: impl FnOnce() -> T) -> Option<T> {
+fn catch_panic<T>(turn: impl FnOnce() -> T) -> Option<T> {
     // The connection is dropped, and what it shares with others is not left half changed: see the
     // locks.
     catch_unwind(AssertUnwindSafe(turn)).ok()
@@ -363,7 +363,7 @@ mod tests {
 
     #[test]
     fn a_panic_ends_one_connection() {
-        assert_eq!(survive(|| -> u32 { panic!("a mistake") }), None);
-        assert_eq!(survive(|| 7), Some(7));
+        assert_eq!(catch_panic(|| -> u32 { panic!("a mistake") }), None);
+        assert_eq!(catch_panic(|| 7), Some(7));
     }
 }

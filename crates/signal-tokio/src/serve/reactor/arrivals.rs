@@ -8,7 +8,7 @@ use mio::net::TcpStream;
 
 use super::guest::{Guest, Heard, Slow};
 use super::listener::Accepted;
-use super::{Connection, LISTENER, Reactor, Slot, Stream, survive};
+use super::{Connection, LISTENER, Reactor, Slot, Stream, catch_panic};
 use crate::handshake::http1::Upgraded;
 use crate::hub::wake::Home;
 use crate::serve::arrival::Arrival;
@@ -55,7 +55,7 @@ impl Reactor {
             return;
         };
         let deadline = guest.deadline;
-        let heard = survive(|| guest.hear()).unwrap_or(Heard::End);
+        let heard = catch_panic(|| guest.hear()).unwrap_or(Heard::End);
         if let Heard::Nothing(guest) = heard {
             self.slots[place as usize] = Slot::Guest(Box::new(guest));
             return;
@@ -85,7 +85,7 @@ impl Reactor {
         let timeout = self.shared.config.handshake_timeout;
         let deadline = self.shared.now().saturating_add(timeout);
         let guest = Guest::new(Stream::new(io), arrival, deadline);
-        match survive(|| guest.hear()).unwrap_or(Heard::End) {
+        match catch_panic(|| guest.hear()).unwrap_or(Heard::End) {
             Heard::Nothing(guest) => self.seat(guest),
             Heard::Upgrade(upgraded) => self.begin(upgraded),
             Heard::Slow(slow) => self.spawn(slow),
@@ -115,7 +115,7 @@ impl Reactor {
     /// Begins a connection in a place that is taken for it.
     fn settle(&mut self, place: u32, upgraded: Upgraded<Stream>) {
         let home = Home::new(Arc::clone(&self.mailbox), place);
-        let Some(socket) = survive(|| Socket::new(upgraded, Some(home))) else {
+        let Some(socket) = catch_panic(|| Socket::new(upgraded, Some(home))) else {
             self.slots.remove(place as usize);
             return;
         };
