@@ -1,6 +1,7 @@
 //! The relay itself: peers, topics, and what is queued for each peer.
 
 pub(crate) mod batch;
+mod fan_out;
 pub(crate) mod queue;
 pub(crate) mod registry;
 pub(crate) mod session;
