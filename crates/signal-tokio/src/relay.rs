@@ -60,7 +60,7 @@ impl Relay {
     ) -> Result<Self, ConfigError> {
         config.check()?;
         Ok(Self {
-            shared: Arc::new(Shared::new(config, Arc::new(authorizer))),
+            shared: Arc::new(Shared::new(config, Arc::new(authorizer), false)),
         })
     }
 
@@ -74,10 +74,8 @@ impl Relay {
     #[doc(hidden)]
     pub fn echo(config: Config) -> Result<Self, ConfigError> {
         config.check()?;
-        let mut shared = Shared::new(config, Arc::new(Everyone));
-        shared.is_echo = true;
         Ok(Self {
-            shared: Arc::new(shared),
+            shared: Arc::new(Shared::new(config, Arc::new(Everyone), true)),
         })
     }
 
@@ -204,8 +202,7 @@ impl Relay {
             ..Stats::default()
         };
         self.shared.counters.fill(&mut stats);
-        self.shared.shards.fill(&mut stats);
-        self.shared.registry.fill(&mut stats);
+        self.shared.rooms.fill(&mut stats);
         stats
     }
 

@@ -1,18 +1,16 @@
 //! What all connections of a relay share.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use signal_core::{Instant, Limits};
+use signal_core::Instant;
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::admission::addresses::Gate;
 use crate::admission::authorizer::Authorizer;
 use crate::admission::subjects::Subjects;
 use crate::config::Config;
-use crate::hub::registry::Registry;
-use crate::hub::shards::Shards;
+use crate::hub::rooms::Rooms;
 use crate::lock::Lock;
 use crate::stats::counters::Counters;
 use crate::stats::lifecycle::Lifecycle;
@@ -23,41 +21,31 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) config: Config,
-    /// `config.core`, as each peer holds it.
-    pub(crate) limits: Arc<Limits>,
     authorizer: Lock<Arc<dyn Authorizer>>,
     pub(crate) gate: Gate,
     pub(crate) subjects: Subjects,
-    pub(crate) shards: Shards,
-    pub(crate) registry: Registry,
-    pub(crate) counters: Counters,
+    pub(crate) rooms: Arc<Rooms>,
+    pub(crate) counters: Arc<Counters>,
     /// Permits for connections that are in their HTTP request.
     pub(crate) handshakes: Arc<Semaphore>,
-    pub(crate) next_peer: AtomicU64,
     pub(crate) lifecycle: watch::Sender<Lifecycle>,
     /// Told whenever the last peer has left.
     pub(crate) emptied: Notify,
-    /// Whether messages are sent back instead of carried out; see
-    /// [`Relay::echo`](crate::Relay::echo).
-    pub(crate) is_echo: bool,
     origin: tokio::time::Instant,
 }
 
 impl Shared {
-    pub(crate) fn new(config: Config, authorizer: Arc<dyn Authorizer>) -> Self {
+    pub(crate) fn new(config: Config, authorizer: Arc<dyn Authorizer>, is_echo: bool) -> Self {
+        let counters = Arc::new(Counters::default());
         Self {
-            limits: Arc::new(config.core.clone()),
             authorizer: Lock::new(authorizer),
             gate: Gate::default(),
             subjects: Subjects::default(),
-            shards: Shards::new(config.queue_limits()),
-            registry: Registry::default(),
-            counters: Counters::default(),
+            rooms: Arc::new(Rooms::new(&config, Arc::clone(&counters), is_echo)),
+            counters,
             handshakes: Arc::new(Semaphore::new(config.handshakes_max)),
-            next_peer: AtomicU64::new(1),
             lifecycle: watch::Sender::new(Lifecycle::Serving),
             emptied: Notify::new(),
-            is_echo: false,
             origin: tokio::time::Instant::now(),
             config,
         }

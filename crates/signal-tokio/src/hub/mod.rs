@@ -4,6 +4,7 @@ pub(crate) mod batch;
 mod fan_out;
 pub(crate) mod queue;
 pub(crate) mod registry;
+pub(crate) mod rooms;
 pub(crate) mod session;
 pub(crate) mod shards;
 #[cfg_attr(

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use signal_core::{Alarm, CloseReason, Instant, Message, Peer, PeerId, Request};
+use signal_core::{Alarm, CloseReason, Grant, Instant, Message, Peer, PeerId, Request};
 
-use crate::admission::{Admission, Place};
+use crate::config::QueueLimits;
 use crate::frame::{self, FrameError, Incoming, Opcode};
 use crate::hub::queue::{Load, Outbound, Pushed};
+use crate::hub::rooms::Rooms;
 use crate::hub::wake::Home;
-use crate::shared::Shared;
 use crate::stats::{Ending, ReceivedType, SentType};
 
 /// Pings of one turn that are all answered; past it only the last is, as RFC 6455, 5.5.3 allows. So
@@ -40,7 +40,7 @@ pub(crate) enum Stage {
 /// However a connection ends, dropping its session removes every trace of it.
 #[derive(Debug)]
 pub(crate) struct Session {
-    place: Place,
+    rooms: Arc<Rooms>,
     id: PeerId,
     peer: Peer,
     queue: Arc<Outbound>,
@@ -53,16 +53,14 @@ pub(crate) struct Session {
 
 impl Session {
     /// A session on a connection that is a task, or lives in the reactor of a thread.
-    pub(crate) fn new(admission: Admission, home: Option<Home>) -> Self {
-        let Admission { place, grant } = admission;
-        let shared = place.shared();
-        let id = PeerId::new(shared.next_peer.fetch_add(1, Ordering::Relaxed));
-        let peer = Peer::new(Arc::clone(&shared.limits), grant, shared.now());
+    pub(crate) fn new(now: Instant, rooms: Arc<Rooms>, grant: Grant, home: Option<Home>) -> Self {
+        let id = rooms.next_peer();
+        let peer = Peer::new(Arc::clone(&rooms.limits), grant, now);
         let queue = Arc::new(Outbound::new(home));
-        shared.registry.insert(id, Arc::clone(&queue));
-        shared.counters.upgrades.fetch_add(1, Ordering::Relaxed);
+        rooms.registry.insert(id, Arc::clone(&queue));
+        rooms.counters.upgrades.fetch_add(1, Ordering::Relaxed);
         Self {
-            place,
+            rooms,
             id,
             peer,
             queue,
@@ -72,10 +70,6 @@ impl Session {
             pongs_this_turn: 0,
             late_pong: None,
         }
-    }
-
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        self.place.shared()
     }
 
     pub(crate) fn queue(&self) -> &Outbound {
@@ -92,24 +86,30 @@ impl Session {
         self.ending == Ending::ByPeer
     }
 
+    /// Whether the peer is being closed for what it did.
+    pub(crate) fn is_peers_fault(&self) -> bool {
+        matches!(self.ending, Ending::ByRelay(reason) if reason.is_peers_fault())
+    }
+
     /// Whether more input may be read. A peer that does not take what it is sent is not listened to
     /// either, so what it causes for itself (echoes, pongs) cannot fill its queue.
     pub(crate) fn wants_input(&self) -> bool {
-        let limits = &self.shared().config;
+        let QueueLimits {
+            bytes_max,
+            frames_max,
+        } = self.rooms.queue_limits;
         let Load { bytes, frames } = self.queue.load();
-        self.stage == Stage::Open
-            && bytes <= limits.outbound_bytes_max / 2
-            && frames <= limits.outbound_frames_max / 2
+        self.stage == Stage::Open && bytes <= bytes_max / 2 && frames <= frames_max / 2
     }
 
     /// Handles one message or control frame; breaks when the rest must not be read.
     pub(crate) fn receive(&mut self, now: Instant, incoming: Incoming<'_>) -> ControlFlow<()> {
         match incoming {
-            Incoming::Text(text) if self.shared().is_echo => {
+            Incoming::Text(text) if self.rooms.is_echo => {
                 let echo = frame::encode(Opcode::Text, text.as_bytes());
                 self.push(SentType::Publish, &echo);
             }
-            Incoming::Binary(payload) if self.shared().is_echo => {
+            Incoming::Binary(payload) if self.rooms.is_echo => {
                 let echo = frame::encode(Opcode::Binary, payload);
                 self.push(SentType::Publish, &echo);
             }
@@ -211,19 +211,19 @@ impl Session {
         now: Instant,
         request: Result<Request<'_>, CloseReason>,
     ) -> ReceivedType {
-        let shared = self.place.shared();
+        let rooms = &*self.rooms;
         match request {
             Ok(Request::Publish(publish)) => {
-                let receivers = shared.shards.publish(&publish);
-                shared.counters.count_fan_out(receivers);
+                let receivers = rooms.shards.publish(&publish);
+                rooms.counters.count_fan_out(receivers);
                 self.peer.delivered(now, receivers);
                 ReceivedType::Publish
             }
             Ok(Request::Subscribe { topics, skipped }) => {
                 for topic in &topics {
-                    shared.shards.subscribe(self.id, &self.queue, topic);
+                    rooms.shards.subscribe(self.id, &self.queue, topic);
                 }
-                shared
+                rooms
                     .counters
                     .topics_skipped
                     .fetch_add(skipped as u64, Ordering::Relaxed);
@@ -231,7 +231,7 @@ impl Session {
             }
             Ok(Request::Unsubscribe { topics }) => {
                 for topic in &topics {
-                    shared.shards.unsubscribe(self.id, topic);
+                    rooms.shards.unsubscribe(self.id, topic);
                 }
                 ReceivedType::Unsubscribe
             }
@@ -241,7 +241,7 @@ impl Session {
                 ReceivedType::Ping
             }
             Ok(Request::Ignored(why)) => {
-                shared.counters.count_ignored(why);
+                rooms.counters.count_ignored(why);
                 ReceivedType::Other
             }
             Ok(_) => {
@@ -267,16 +267,16 @@ impl Session {
     }
 
     fn push(&self, what: SentType, frame: &Bytes) {
-        let shared = self.shared();
-        match self.queue.push(frame, shared.config.queue_limits()) {
-            Pushed::Queued => shared.counters.count_sent(what, frame.len()),
+        let rooms = &self.rooms;
+        match self.queue.push(frame, rooms.queue_limits) {
+            Pushed::Queued => rooms.counters.count_sent(what, frame.len()),
             // The next turn hears so from the queue itself.
             Pushed::Overflowed | Pushed::Closed => {}
         }
     }
 
     fn count_received(&self, what: ReceivedType, bytes: usize) {
-        self.shared().counters.count_received(what, bytes);
+        self.rooms.counters.count_received(what, bytes);
     }
 
     fn hold(&mut self) {
@@ -301,16 +301,14 @@ impl Session {
             return;
         }
         self.leave();
-        let counters = &self.shared().counters;
-        counters.count_sent(SentType::CloseFrame, close.len());
+        self.rooms
+            .counters
+            .count_sent(SentType::CloseFrame, close.len());
         self.queue.finish(close);
         self.stage = Stage::Closing;
         self.ending = ending;
         if let Ending::ByRelay(reason) = ending {
             tracing::debug!(peer = %self.id, reason = reason.name(), "closing");
-            if reason.is_peers_fault() {
-                self.place.refuse_address();
-            }
         }
     }
 
@@ -319,7 +317,7 @@ impl Session {
             return;
         }
         for topic in self.peer.topics() {
-            self.place.shared().shards.unsubscribe(self.id, topic);
+            self.rooms.shards.unsubscribe(self.id, topic);
         }
     }
 }
@@ -327,7 +325,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.leave();
-        self.shared().registry.remove(self.id);
-        self.shared().counters.count_ending(self.ending);
+        self.rooms.registry.remove(self.id);
+        self.rooms.counters.count_ending(self.ending);
     }
 }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use signal_core::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::admission::{Admission, Place};
 use crate::frame::{Decoder, Incoming};
 use crate::handshake::http1::Upgraded;
 use crate::hub::session::{Session, Stage};
@@ -20,6 +22,7 @@ use crate::serve::deadlines::{Deadlines, set_timer};
 #[cfg(unix)]
 use crate::serve::reactor::Stream;
 use crate::serve::scratch::{self, Output};
+use crate::shared::Shared;
 
 /// Reads of one turn, for streams that deliver in small pieces.
 const READS_PER_TURN: usize = 8;
@@ -41,16 +44,14 @@ where
 {
     let mut socket = Socket::new(upgraded, None);
     async move {
-        let mut timer = pin!(tokio::time::sleep_until(
-            socket.session.shared().first_timer()
-        ));
+        let mut timer = pin!(tokio::time::sleep_until(socket.shared().first_timer()));
         poll_fn(|cx| {
             match socket.poll(cx) {
                 Turn::Gone => return Poll::Ready(()),
                 Turn::Again => cx.waker().wake_by_ref(),
                 Turn::Sleep(None) => {}
                 Turn::Sleep(Some(deadline)) => {
-                    set_timer(cx, socket.session.shared(), deadline, timer.as_mut());
+                    set_timer(cx, socket.shared(), deadline, timer.as_mut());
                 }
             }
             Poll::Pending
@@ -68,7 +69,9 @@ where
 #[derive(Debug)]
 pub(crate) struct Socket<Io> {
     io: Io,
+    /// Before the place: whoever sees that it is free sees no trace of the peer either.
     session: Session,
+    place: Place,
     decoder: Decoder,
     deadlines: Deadlines,
     has_yielded: bool,
@@ -106,10 +109,13 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Socket<Io> {
             read_ahead,
             admission,
         } = upgraded;
-        let session = Session::new(admission, home);
-        let now = session.shared().now();
+        let Admission { place, grant } = admission;
+        let shared = place.shared();
+        let now = shared.now();
+        let session = Session::new(now, Arc::clone(&shared.rooms), grant, home);
         let mut socket = Self {
             io,
+            place,
             session,
             decoder: Decoder::default(),
             deadlines: Deadlines::default(),
@@ -126,14 +132,14 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Socket<Io> {
 
     /// Has a turn.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Turn {
-        let now = self.session.shared().now();
-        let begun = self.session.shared().counters.begin_turn();
+        let now = self.shared().now();
+        let begun = self.shared().counters.begin_turn();
         let outcome = self.turn(cx, now);
-        self.session.shared().counters.end_turn(begun);
+        self.shared().counters.end_turn(begun);
         let Ok(is_again) = outcome else {
             return Turn::Gone;
         };
-        if self.deadlines.are_over(now, &self.session) {
+        if self.deadlines.are_over(now, &self.shared().config) {
             self.session.stalled();
             self.reset();
             return Turn::Gone;
@@ -141,7 +147,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Socket<Io> {
         if is_again {
             return Turn::Again;
         }
-        Turn::Sleep(self.deadlines.next(now, &self.session))
+        Turn::Sleep(self.deadlines.next(&self.session, &self.shared().config))
     }
 
     /// Writes what is queued, for a connection that has left it to its reactor. False if the
@@ -156,10 +162,26 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Socket<Io> {
         &mut self.io
     }
 
+    /// Notes when the session has begun to close, and whose fault that is.
+    fn note_close(&mut self, now: Instant) {
+        if self.session.stage() != Stage::Closing {
+            return;
+        }
+        let is_first = self.deadlines.closing(now, &self.place.shared().config);
+        if is_first && self.session.is_peers_fault() {
+            self.place.refuse_address();
+        }
+    }
+
+    fn shared(&self) -> &Shared {
+        self.place.shared()
+    }
+
     /// Reads, acts and writes; true if there is more to do.
     fn turn(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, Gone> {
         let read = self.read(cx, now)?;
         self.session.turn(now);
+        self.note_close(now);
         if !self.is_paused && self.session.queue().leave_to_writer() {
             return Ok(read.has_more);
         }
@@ -221,7 +243,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Socket<Io> {
 
     fn decode(&mut self, now: Instant, input: &mut [u8]) {
         let session = &mut self.session;
-        let bytes_max = session.shared().config.core.message_bytes_max as usize;
+        let bytes_max = self.place.shared().config.core.message_bytes_max as usize;
         let mut handle = |incoming: Incoming<'_>| session.receive(now, incoming);
         if let Err(error) = self.decoder.decode(input, bytes_max, &mut handle) {
             session.fail(now, error);

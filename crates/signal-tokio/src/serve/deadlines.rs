@@ -6,7 +6,8 @@ use std::task::Context;
 use signal_core::Instant;
 use tokio::time::Sleep;
 
-use crate::hub::session::{Session, Stage};
+use crate::config::Config;
+use crate::hub::session::Session;
 use crate::shared::Shared;
 
 /// Sets a task's timer to its next deadline and arranges to be woken by it.
@@ -46,32 +47,30 @@ impl Deadlines {
         self.stalled_since = None;
     }
 
+    /// Notes that the connection is being closed; true the first time.
+    pub(crate) fn closing(&mut self, now: Instant, config: &Config) -> bool {
+        let is_first = self.close_by.is_none();
+        self.close_by
+            .get_or_insert(now.saturating_add(config.close_timeout));
+        is_first
+    }
+
     /// Whether a deadline has passed: the connection is to be reset.
-    pub(crate) fn are_over(&self, now: Instant, session: &Session) -> bool {
-        [self.write_by(session), self.close_by]
+    pub(crate) fn are_over(&self, now: Instant, config: &Config) -> bool {
+        [self.write_by(config), self.close_by]
             .into_iter()
             .flatten()
             .any(|by| by <= now)
     }
 
     /// The next deadline, the core's included.
-    pub(crate) fn next(&mut self, now: Instant, session: &Session) -> Option<Instant> {
-        if session.stage() == Stage::Closing {
-            let close_timeout = session.shared().config.close_timeout;
-            self.close_by
-                .get_or_insert(now.saturating_add(close_timeout));
-        }
-        let all = [
-            session.poll_timeout(),
-            self.write_by(session),
-            self.close_by,
-        ];
+    pub(crate) fn next(&self, session: &Session, config: &Config) -> Option<Instant> {
+        let all = [session.poll_timeout(), self.write_by(config), self.close_by];
         all.into_iter().flatten().min()
     }
 
-    fn write_by(&self, session: &Session) -> Option<Instant> {
-        let write_deadline = session.shared().config.write_deadline;
+    fn write_by(&self, config: &Config) -> Option<Instant> {
         self.stalled_since
-            .map(|since| since.saturating_add(write_deadline))
+            .map(|since| since.saturating_add(config.write_deadline))
     }
 }

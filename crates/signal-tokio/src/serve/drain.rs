@@ -42,7 +42,7 @@ pub(crate) async fn drain(shared: &Arc<Shared>) {
 async fn close_spread(shared: &Shared) {
     let start = Instant::now();
     let spread = Duration::from_secs(shared.config.drain_seconds.into());
-    let mut queues = shared.registry.queues();
+    let mut queues = shared.rooms.registry.queues();
     fastrand::shuffle(&mut queues);
     let slice = spread.div_f64(queues.len().max(1) as f64);
     let mut planned = (0_u32..)
@@ -76,7 +76,7 @@ async fn wait_until_empty(shared: &Shared) {
         if shared.gate.peers() == 0 {
             return;
         }
-        for queue in shared.registry.queues() {
+        for queue in shared.rooms.registry.queues() {
             queue.end(CloseReason::Draining);
         }
         let next_look = (Instant::now() + STEP).min(deadline);

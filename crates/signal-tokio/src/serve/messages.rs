@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -13,10 +14,11 @@ use tokio::time::Sleep;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
-use crate::admission::Admission;
+use crate::admission::{Admission, Place};
 use crate::frame::{self, Incoming, Opcode};
 use crate::hub::session::{Session, Stage};
 use crate::serve::deadlines::{Deadlines, set_timer};
+use crate::shared::Shared;
 
 /// Messages read in one turn.
 const READS_PER_TURN: usize = 32;
@@ -26,10 +28,13 @@ pub(crate) async fn run<S, E>(socket: S, admission: Admission)
 where
     S: Stream<Item = Result<Message, E>> + Sink<Message> + Unpin,
 {
-    let session = Session::new(admission, None);
-    let mut timer = pin!(tokio::time::sleep_until(session.shared().first_timer()));
+    let Admission { place, grant } = admission;
+    let shared = place.shared();
+    let session = Session::new(shared.now(), Arc::clone(&shared.rooms), grant, None);
+    let mut timer = pin!(tokio::time::sleep_until(shared.first_timer()));
     let mut connection = Messages {
         socket,
+        place,
         session,
         sending: VecDeque::new(),
         deadlines: Deadlines::default(),
@@ -43,7 +48,9 @@ where
 /// A connection whose frames are somebody else's business, who answers pings and closes too.
 struct Messages<S> {
     socket: S,
+    /// Before the place: whoever sees that it is free sees no trace of the peer either.
     session: Session,
+    place: Place,
     sending: VecDeque<Bytes>,
     deadlines: Deadlines,
     has_yielded: bool,
@@ -59,26 +66,42 @@ where
     S: Stream<Item = Result<Message, E>> + Sink<Message> + Unpin,
 {
     fn poll(&mut self, cx: &mut Context<'_>, timer: Pin<&mut Sleep>) -> Poll<()> {
-        let now = self.session.shared().now();
-        let begun = self.session.shared().counters.begin_turn();
+        let now = self.shared().now();
+        let begun = self.shared().counters.begin_turn();
         let outcome = self.turn(cx, now);
-        self.session.shared().counters.end_turn(begun);
+        self.shared().counters.end_turn(begun);
         if outcome.is_err() {
             return Poll::Ready(());
         }
-        if self.deadlines.are_over(now, &self.session) {
+        if self.deadlines.are_over(now, &self.shared().config) {
             self.session.stalled();
             return Poll::Ready(());
         }
-        if let Some(deadline) = self.deadlines.next(now, &self.session) {
-            set_timer(cx, self.session.shared(), deadline, timer);
+        if let Some(deadline) = self.deadlines.next(&self.session, &self.shared().config) {
+            set_timer(cx, self.shared(), deadline, timer);
         }
         Poll::Pending
+    }
+
+    /// Notes when the session has begun to close, and whose fault that is.
+    fn note_close(&mut self, now: Instant) {
+        if self.session.stage() != Stage::Closing {
+            return;
+        }
+        let is_first = self.deadlines.closing(now, &self.place.shared().config);
+        if is_first && self.session.is_peers_fault() {
+            self.place.refuse_address();
+        }
+    }
+
+    fn shared(&self) -> &Shared {
+        self.place.shared()
     }
 
     fn turn(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), Gone> {
         let has_read = self.read(cx, now)?;
         self.session.turn(now);
+        self.note_close(now);
         if has_read && !self.has_yielded && self.session.queue().load().frames > 0 {
             // Those that were ready together with us may have something for us too.
             self.has_yielded = true;
