@@ -10,6 +10,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use signal_testwire::{TEXT, UPGRADE, frame};
 use signal_tokio::{Config, Relay};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -96,22 +97,14 @@ async fn subscribe(address: &str, number: usize) -> Result<TcpStream> {
     let mut stream = TcpStream::connect(address).await?;
     // Three small writes follow, and none should wait for the acknowledgement of the one before.
     stream.set_nodelay(true)?;
-    let request = format!(
-        "GET / HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes()).await?;
+    stream.write_all(UPGRADE.as_bytes()).await?;
     let topic = format!("f81d4fae-7dec-11d0-a765-{number:012}");
-    stream
-        .write_all(&frame(&format!(
-            r#"{{"type":"subscribe","topics":["{topic}"]}}"#
-        )))
-        .await?;
-    stream
-        .write_all(&frame(&format!(
-            r#"{{"type":"publish","topic":"{topic}"}}"#
-        )))
-        .await?;
+    for text in [
+        format!(r#"{{"type":"subscribe","topics":["{topic}"]}}"#),
+        format!(r#"{{"type":"publish","topic":"{topic}"}}"#),
+    ] {
+        stream.write_all(&frame(TEXT, text.as_bytes())).await?;
+    }
     let mut seen = Vec::new();
     while !seen.windows(11).any(|window| window == br#""clients":1"#) {
         if stream.read_buf(&mut seen).await? == 0 {
@@ -119,13 +112,6 @@ async fn subscribe(address: &str, number: usize) -> Result<TcpStream> {
         }
     }
     Ok(stream)
-}
-
-/// A text frame of up to 125 bytes, with a mask of zeros.
-fn frame(text: &str) -> Vec<u8> {
-    let mut frame = vec![0x81, 0x80 | text.len() as u8, 0, 0, 0, 0];
-    frame.extend_from_slice(text.as_bytes());
-    frame
 }
 
 struct Memory {

@@ -5,10 +5,9 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use common::{UPGRADE, Wire, dial};
+use common::{Wire, ask, dial_from, header, retry_after, status, upgrade};
 use serde::Deserialize;
 use serde_json::Value;
 use signal_tokio::signal_access::{
@@ -17,7 +16,6 @@ use signal_tokio::signal_access::{
 use signal_tokio::{
     AccessAuthorizer, AuthResult, Config, Ignored, RefusalCause, Relay, TopicSet, UpgradeRequest,
 };
-use tokio::io::DuplexStream;
 use tokio::time::Instant;
 
 /// When the tests begin, in seconds since 1970: 2027.
@@ -65,27 +63,9 @@ impl Keys {
     }
 }
 
-/// The upgrade request with this query, and these headers more.
-fn request<'a>(query: &str, headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
-    let mut lines = String::from("\r\n");
-    for (name, value) in headers {
-        lines += &format!("{name}: {value}\r\n");
-    }
-    let request = UPGRADE.replacen("GET /", &format!("GET /{query}"), 1);
-    request.trim_end().to_owned() + &lines + "\r\n"
-}
-
-async fn ask(relay: &Relay, token: &str) -> (Wire<DuplexStream>, String) {
-    Wire::request(dial(relay), &request(&format!("?token={token}"), [])).await
-}
-
-fn status(head: &str) -> &str {
-    &head["HTTP/1.1 ".len()..][..3]
-}
-
-fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
-    head.lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+/// The upgrade request with a token.
+fn with(token: &str) -> String {
+    upgrade(&format!("/?token={token}"), &[])
 }
 
 #[tokio::test(start_paused = true)]
@@ -93,9 +73,9 @@ async fn a_connection_ends_with_its_token_and_the_token_opens_no_other() {
     let keys = keys(1);
     let relay = keys.relay();
     let token = keys.token(60);
-    let (mut ann, head) = ask(&relay, &token).await;
-    assert_eq!(status(&head), "101");
-    let (mut ben, _) = ask(&relay, &keys.token(3_600)).await;
+    let (mut ann, head) = ask(&relay, &with(&token)).await;
+    assert_eq!(status(&head), 101);
+    let (mut ben, _) = ask(&relay, &with(&keys.token(3_600))).await;
     for peer in [&mut ann, &mut ben] {
         peer.subscribe("t").await;
         peer.settle().await;
@@ -125,8 +105,8 @@ async fn a_connection_ends_with_its_token_and_the_token_opens_no_other() {
     common::until(&relay, "ann has gone", |stats| stats.peers == 1).await;
     assert_eq!(relay.stats().subscriptions, 1);
 
-    let (mut again, head) = ask(&relay, &token).await;
-    assert_eq!(status(&head), "401");
+    let (mut again, head) = ask(&relay, &with(&token)).await;
+    assert_eq!(status(&head), 401);
     let challenge = header(&head, "www-authenticate");
     assert_eq!(challenge, Some(r#"Bearer error="invalid_token""#));
     assert_eq!(again.rest().await, "the token has expired");
@@ -145,20 +125,20 @@ async fn a_refused_token_is_not_verified_again_for_a_minute() {
     let authorizer = AccessAuthorizer::with_clock(keys.access.clone(), clock);
     let relay = Relay::with_authorizer(Config::default(), authorizer).expect("valid settings");
     let token = keys.token(50);
-    let (_, first) = ask(&relay, &token).await;
-    assert_eq!(status(&first), "401");
+    let (_, first) = ask(&relay, &with(&token)).await;
+    assert_eq!(status(&first), 401);
     tokio::time::sleep(Duration::from_secs(2)).await;
     let without_date = |head: &str| -> Vec<String> {
         let lines = head.lines().filter(|line| !line.starts_with("date: "));
         lines.map(str::to_owned).collect()
     };
     for _ in 0..50 {
-        let (mut wire, head) = ask(&relay, &token).await;
+        let (mut wire, head) = ask(&relay, &with(&token)).await;
         assert_eq!(without_date(&head), without_date(&first), "the same answer");
         assert_eq!(wire.rest().await, "the token has expired");
     }
-    let (_other, head) = ask(&relay, &keys.token(51)).await;
-    assert_eq!(status(&head), "101", "another token is another matter");
+    let (_other, head) = ask(&relay, &with(&keys.token(51))).await;
+    assert_eq!(status(&head), 101, "another token is another matter");
     let expired = (AuthResult::Expired, 51);
     assert!(
         relay.stats().auth.contains(&expired),
@@ -166,8 +146,8 @@ async fn a_refused_token_is_not_verified_again_for_a_minute() {
         relay.stats().auth
     );
     tokio::time::sleep(Duration::from_secs(60)).await;
-    let (_wire, head) = ask(&relay, &token).await;
-    assert_eq!(status(&head), "101", "verified again");
+    let (_wire, head) = ask(&relay, &with(&token)).await;
+    assert_eq!(status(&head), 101, "verified again");
 }
 
 /// What an address may do comes first, so that it can have only so many tokens verified.
@@ -176,21 +156,17 @@ async fn the_rate_of_connects_is_judged_before_the_token() {
     let keys = keys(1);
     let relay = keys.relay();
     let knock = async |token: &str| {
-        let (client, server) = tokio::io::duplex(4_096);
-        let remote: SocketAddr = ([203, 0, 113, 7], 1_000).into();
-        let serving = relay.clone();
-        tokio::spawn(async move { serving.serve_stream(server, Some(remote)).await });
-        let request = request(&format!("?token={token}"), []);
-        let (_, head) = Wire::request(client, &request).await;
-        status(&head).to_owned()
+        let client = dial_from(&relay, "203.0.113.7:1000");
+        let (_, head) = Wire::request(client, &with(token)).await;
+        status(&head)
     };
     let rate = relay.config().connects_per_minute_per_ip;
     for number in 0..rate {
-        assert_eq!(knock(&format!("broken{number}")).await, "401");
+        assert_eq!(knock(&format!("broken{number}")).await, 401);
     }
     assert_eq!(
         knock(&keys.token(60)).await,
-        "429",
+        429,
         "a good one is not even read"
     );
     let malformed = (AuthResult::Malformed, u64::from(rate));
@@ -205,15 +181,15 @@ async fn the_rate_of_connects_is_judged_before_the_token() {
 async fn keys_are_replaced_while_peers_stay_and_refusals_are_forgotten() {
     let (old, new) = (keys(1), keys(2));
     let relay = old.relay();
-    let (mut ann, _) = ask(&relay, &old.token(3_600)).await;
-    let (_, head) = ask(&relay, &new.token(3_600)).await;
-    assert_eq!(status(&head), "401", "the key is not known yet");
+    let (mut ann, _) = ask(&relay, &with(&old.token(3_600))).await;
+    let (_, head) = ask(&relay, &with(&new.token(3_600))).await;
+    assert_eq!(status(&head), 401, "the key is not known yet");
     let replacement = AccessAuthorizer::with_clock(new.access.clone(), clock(START));
     relay.set_authorizer(replacement);
-    let (_ben, head) = ask(&relay, &new.token(3_600)).await;
-    assert_eq!(status(&head), "101", "the same token from the same address");
-    let (_, head) = ask(&relay, &old.token(3_600)).await;
-    assert_eq!(status(&head), "401");
+    let (_ben, head) = ask(&relay, &with(&new.token(3_600))).await;
+    assert_eq!(status(&head), 101, "the same token from the same address");
+    let (_, head) = ask(&relay, &with(&old.token(3_600))).await;
+    assert_eq!(status(&head), 401);
     ann.settle().await;
 }
 
@@ -225,12 +201,12 @@ async fn a_token_caps_the_connections_of_its_subject() {
     claims.subject = Some("ann".to_owned());
     claims.peers_max = Some(2);
     let token = keys.sign(claims);
-    let (_first, _) = ask(&relay, &token).await;
-    let (_second, head) = ask(&relay, &token).await;
-    assert_eq!(status(&head), "101");
-    let (_, head) = ask(&relay, &token).await;
-    assert_eq!(status(&head), "429");
-    assert_eq!(common::retry_after(&head), 30);
+    let (_first, _) = ask(&relay, &with(&token)).await;
+    let (_second, head) = ask(&relay, &with(&token)).await;
+    assert_eq!(status(&head), 101);
+    let (_, head) = ask(&relay, &with(&token)).await;
+    assert_eq!(status(&head), 429);
+    assert_eq!(retry_after(&head), 30);
 }
 
 #[tokio::test(start_paused = true)]
@@ -242,11 +218,10 @@ async fn pages_of_other_origins_are_refused_with_a_cause_of_their_own() {
     let relay = Relay::with_authorizer(Config::default(), AccessAuthorizer::new(access));
     let relay = relay.expect("valid settings");
     for (origin, expected) in [
-        ("https://app.example.org", "101"),
-        ("https://evil.example", "403"),
+        ("https://app.example.org", 101),
+        ("https://evil.example", 403),
     ] {
-        let request = request("", [("Origin", origin)]);
-        let (_wire, head) = Wire::request(dial(&relay), &request).await;
+        let (_wire, head) = ask(&relay, &upgrade("/", &[("Origin", origin)])).await;
         assert_eq!(status(&head), expected, "{origin}");
         assert_eq!(header(&head, "www-authenticate"), None);
     }
@@ -272,7 +247,7 @@ async fn a_header_that_comes_twice_lets_nobody_in() {
                 ("Authorization", &good),
                 ("Origin", origin),
             ],
-            "401",
+            401,
         ),
         (
             [
@@ -280,7 +255,7 @@ async fn a_header_that_comes_twice_lets_nobody_in() {
                 ("Authorization", "Basic YTpi"),
                 ("Origin", origin),
             ],
-            "401",
+            401,
         ),
         (
             [
@@ -288,7 +263,7 @@ async fn a_header_that_comes_twice_lets_nobody_in() {
                 ("Origin", origin),
                 ("Origin", origin),
             ],
-            "403",
+            403,
         ),
         (
             [
@@ -296,14 +271,14 @@ async fn a_header_that_comes_twice_lets_nobody_in() {
                 ("Origin", "https://\u{fc}.example"),
                 ("X-A", "b"),
             ],
-            "403",
+            403,
         ),
         (
             [("Authorization", &good), ("Origin", origin), ("X-A", "b")],
-            "101",
+            101,
         ),
     ] {
-        let (_wire, head) = Wire::request(dial(&relay), &request("", headers)).await;
+        let (_wire, head) = ask(&relay, &upgrade("/", &headers)).await;
         assert_eq!(status(&head), expected, "{headers:?}");
     }
 }
@@ -320,9 +295,9 @@ async fn a_token_beside_its_marker_is_never_sent_back() {
         (&open, format!("{token}, signal-token")),
         (&open, format!("{token},chat,signal-token")),
     ] {
-        let request = request("", [("Sec-WebSocket-Protocol", offered.as_str())]);
-        let (_wire, head) = Wire::request(dial(relay), &request).await;
-        assert_eq!(status(&head), "101", "{offered}");
+        let request = upgrade("/", &[("Sec-WebSocket-Protocol", &offered)]);
+        let (_wire, head) = ask(relay, &request).await;
+        assert_eq!(status(&head), 101, "{offered}");
         let chosen = header(&head, "sec-websocket-protocol");
         assert_eq!(chosen, Some("signal-token"), "{offered}");
         assert!(!head.contains(&token), "{head}");
@@ -401,9 +376,12 @@ async fn check(row: &Row, policy: &Policy) {
     let query = row.query.as_ref().map(|query| format!("?{query}"));
     let headers = row.headers.iter();
     let headers = headers.map(|(name, value)| (name.as_str(), value.as_str()));
-    let request = request(query.as_deref().unwrap_or_default(), headers);
-    let (mut peer, head) = Wire::request(dial(&relay), &request).await;
-    assert_eq!(status(&head), expected.status.to_string(), "{name}");
+    let request = upgrade(
+        &format!("/{}", query.unwrap_or_default()),
+        &headers.collect::<Vec<_>>(),
+    );
+    let (mut peer, head) = ask(&relay, &request).await;
+    assert_eq!(status(&head), expected.status, "{name}");
     let challenge = header(&head, "www-authenticate");
     assert_eq!(challenge, expected.challenge.as_deref(), "{name}");
     if expected.status != 101 {
@@ -493,8 +471,8 @@ async fn an_application_may_judge_by_the_claims_itself() {
             })
     };
     let relay = Relay::with_authorizer(Config::default(), judge).expect("valid settings");
-    let (mut ann, head) = ask(&relay, &keys.token(60)).await;
-    assert_eq!(status(&head), "101");
+    let (mut ann, head) = ask(&relay, &with(&keys.token(60))).await;
+    assert_eq!(status(&head), 101);
     ann.publish("t", 1).await;
     ann.settle().await;
     let not_granted = (Ignored::NotGranted, 1);

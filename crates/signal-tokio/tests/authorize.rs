@@ -4,25 +4,11 @@ mod common;
 
 use std::time::Duration;
 
-use common::{UPGRADE, Wire, dial, relay};
+use common::{UPGRADE, Wire, ask, dial_from, relay, retry_after, status, upgrade};
 use signal_tokio::http::{HeaderValue, StatusCode};
 use signal_tokio::{
     Config, Grant, Permit, Refusal, RefusalCause, Relay, Subject, TopicSet, UpgradeRequest,
 };
-use tokio::io::DuplexStream;
-
-/// The upgrade request for a path.
-fn to(path: &str) -> String {
-    UPGRADE.replacen("GET /", &format!("GET {path}"), 1)
-}
-
-async fn ask(relay: &Relay, request: &str) -> (Wire<DuplexStream>, String) {
-    Wire::request(dial(relay), request).await
-}
-
-fn status(head: &str) -> &str {
-    &head["HTTP/1.1 ".len()..][..3]
-}
 
 /// A relay where the path is the name of a subject that may have two connections.
 fn two_for_each_name() -> Relay {
@@ -35,13 +21,13 @@ fn two_for_each_name() -> Relay {
 #[tokio::test(start_paused = true)]
 async fn a_subject_past_its_cap_is_told_to_wait() {
     let relay = two_for_each_name();
-    let (first, head) = ask(&relay, &to("/ann")).await;
-    assert_eq!(status(&head), "101");
-    let (_second, head) = ask(&relay, &to("/ann")).await;
-    assert_eq!(status(&head), "101");
-    let (mut third, head) = ask(&relay, &to("/ann")).await;
-    assert_eq!(status(&head), "429");
-    assert_eq!(common::retry_after(&head), 30);
+    let (first, head) = ask(&relay, &upgrade("/ann", &[])).await;
+    assert_eq!(status(&head), 101);
+    let (_second, head) = ask(&relay, &upgrade("/ann", &[])).await;
+    assert_eq!(status(&head), 101);
+    let (mut third, head) = ask(&relay, &upgrade("/ann", &[])).await;
+    assert_eq!(status(&head), 429);
+    assert_eq!(retry_after(&head), 30);
     assert!(third.rest().await.contains("your token"));
     let refusals = relay.stats().refusals;
     assert!(
@@ -50,12 +36,12 @@ async fn a_subject_past_its_cap_is_told_to_wait() {
     );
     assert_eq!(relay.stats().peers, 2, "who was refused is not counted");
 
-    let (_other, head) = ask(&relay, &to("/ben")).await;
-    assert_eq!(status(&head), "101", "somebody else");
+    let (_other, head) = ask(&relay, &upgrade("/ben", &[])).await;
+    assert_eq!(status(&head), 101, "somebody else");
     drop(first);
     common::until(&relay, "the first has gone", |stats| stats.peers == 2).await;
-    let (_again, head) = ask(&relay, &to("/ann")).await;
-    assert_eq!(status(&head), "101", "a connection of hers has ended");
+    let (_again, head) = ask(&relay, &upgrade("/ann", &[])).await;
+    assert_eq!(status(&head), 101, "a connection of hers has ended");
 }
 
 #[tokio::test]
@@ -79,7 +65,7 @@ async fn the_protocol_of_the_permit_is_answered() {
     let offer = "Host: localhost\r\nSec-WebSocket-Protocol: secret, marker\r\n";
     let request = UPGRADE.replacen("Host: localhost\r\n", offer, 1);
     let (_wire, head) = ask(&relay, &request).await;
-    assert_eq!(status(&head), "101");
+    assert_eq!(status(&head), 101);
     assert!(
         head.contains("\r\nsec-websocket-protocol: marker\r\n"),
         "{head}"
@@ -93,7 +79,7 @@ async fn a_401_names_a_way_to_prove_who_one_is() {
         |_: &UpgradeRequest<'_>| Err::<Grant, _>(Refusal::new(StatusCode::UNAUTHORIZED, "no"));
     let relay = Relay::with_authorizer(Config::default(), judge).expect("valid settings");
     let (_, head) = ask(&relay, UPGRADE).await;
-    assert_eq!(status(&head), "401");
+    assert_eq!(status(&head), 401);
     assert!(head.contains("\r\nwww-authenticate: Bearer\r\n"), "{head}");
 }
 
@@ -108,14 +94,14 @@ async fn an_authorizer_is_replaced_without_closing_anybody() {
     ann.subscribe("t").await;
     relay.set_authorizer(nobody);
     let (_, head) = ask(&relay, UPGRADE).await;
-    assert_eq!(status(&head), "403");
+    assert_eq!(status(&head), 403);
     ann.publish("t", 1).await;
     assert_eq!(ann.next_json().await["data"], 1, "ann has her grant still");
     relay.set_authorizer(|_: &UpgradeRequest<'_>| {
         Ok(Grant::new(TopicSet::none(), TopicSet::none()))
     });
     let (mut ben, head) = ask(&relay, UPGRADE).await;
-    assert_eq!(status(&head), "101");
+    assert_eq!(status(&head), 101);
     ben.subscribe("t").await;
     ben.settle().await;
     assert_eq!(relay.stats().subscriptions, 1, "ben has the new one");
@@ -130,17 +116,13 @@ async fn what_is_known_of_a_client_is_told_and_prints_no_secret() {
     };
     let relay = Relay::with_authorizer(Config::default(), judge).expect("valid settings");
     tokio::time::sleep(Duration::from_secs(60)).await;
-    let (client, server) = tokio::io::duplex(4_096);
-    let serving = relay.clone();
-    let remote = Some(([203, 0, 113, 7], 1_000).into());
-    tokio::spawn(async move { serving.serve_stream(server, remote).await });
-    let request = to("/room?token=tellnobody").replacen(
-        "\r\n\r\n",
-        "\r\nAuthorization: Bearer tellnobody\r\n\r\n",
-        1,
+    let client = dial_from(&relay, "203.0.113.7:1000");
+    let request = upgrade(
+        "/room?token=tellnobody",
+        &[("Authorization", "Bearer tellnobody")],
     );
     let (mut wire, head) = Wire::request(client, &request).await;
-    assert_eq!(status(&head), "403");
+    assert_eq!(status(&head), 403);
     let printed = wire.rest().await;
     assert!(
         printed.contains("/room") && printed.contains("authorization"),

@@ -4,7 +4,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{UPGRADE, Wire, dial, open, relay};
+use common::{UPGRADE, ask, open, relay};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
@@ -69,15 +69,15 @@ async fn a_draining_relay_serves_whom_it_has_and_takes_nobody() {
         async move { relay.drain().await }
     });
     tokio::time::sleep(Duration::from_secs(5)).await;
-    let (mut refused, head) = Wire::request(dial(&relay), UPGRADE).await;
+    let (mut refused, head) = ask(&relay, UPGRADE).await;
     assert!(
         head.starts_with("HTTP/1.1 503 ") && (1..=5).contains(&common::retry_after(&head)),
         "{head}"
     );
     assert!(refused.rest().await.contains("restarts"));
-    let (_, head) = Wire::request(dial(&relay), "GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let (_, head) = ask(&relay, "GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
-    let (_, head) = Wire::request(dial(&relay), "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    let (_, head) = ask(&relay, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
 
     // Half of the peers are there still, and hear each other.

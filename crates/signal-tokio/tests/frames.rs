@@ -4,7 +4,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{BINARY, CLOSE, PING, PONG, TEXT, frame, open, relay};
+use common::{BINARY, CLOSE, PING, PONG, TEXT, frame, frame_header, open, relay};
 use serde_json::json;
 use signal_tokio::{CloseReason, Ending, Relay};
 
@@ -156,9 +156,7 @@ async fn text_that_is_not_utf8_closes_with_1007() {
 
 #[tokio::test(start_paused = true)]
 async fn a_header_of_100_mebibytes_closes_with_1009_before_any_payload() {
-    let mut header = vec![BINARY, 0x80 | 127];
-    header.extend_from_slice(&(100_u64 << 20).to_be_bytes());
-    header.extend_from_slice(&[0; 4]);
+    let header = frame_header([0; 4], BINARY, 100 << 20);
     assert_eq!(close_code_for(&header).await, 1009);
 }
 

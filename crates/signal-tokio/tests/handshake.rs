@@ -7,7 +7,10 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use common::{CLOSE, PING, TEXT, UPGRADE, Wire, dial, frame, open_tcp, relay, retry_after, until};
+use common::{
+    CLOSE, PING, TEXT, UPGRADE, Wire, dial, frame, open_tcp, relay, retry_after, status, until,
+    upgrade_with,
+};
 use signal_tokio::http::StatusCode;
 use signal_tokio::{
     Authorization, Authorizer, Config, Grant, Refusal, RefusalCause, Relay, UpgradeRequest,
@@ -32,17 +35,6 @@ async fn connect(address: SocketAddr) -> Wire<TcpStream> {
         .expect("the relay listens");
     stream.set_nodelay(true).expect("a live socket");
     Wire::start(stream)
-}
-
-/// A request with a first line and headers of its own.
-fn with(from: &str, to: &str) -> String {
-    let request = UPGRADE.replace(from, to);
-    assert_ne!(request, UPGRADE, "nothing was changed");
-    request
-}
-
-fn status(head: &str) -> &str {
-    &head["HTTP/1.1 ".len()..][..3]
 }
 
 /// How often the relay has refused somebody for this.
@@ -94,26 +86,26 @@ async fn answers_are_those_of_the_other_transports() {
     let many = |count| format!("\r\n{}\r\n", "X-A: 1\r\n".repeat(count));
     for request in [
         UPGRADE.to_owned(),
-        with("Host", "Sec-WebSocket-Protocol: a, b\r\nHost"),
-        with("Host", "Sec-WebSocket-Protocol: signal-token, x\r\nHost"),
-        with("Connection: Upgrade", "connection:  keep-alive ,uPgrade"),
-        with("\r\n\r\n", &many(30)),
-        with("\r\n\r\n", &many(50)),
-        with("\r\n\r\n", &many(70)),
-        with("GET / ", "GET /closed "),
-        with("GET / ", "GET /a/b?c=d#e "),
-        with("GET / ", "GET nowhere "),
-        with("GET", "POST"),
-        with("HTTP/1.1", "HTTP/1.0"),
-        with("HTTP/1.1", "HTTP/3.0"),
-        with("Upgrade: websocket", "Upgrade: h2c"),
-        with("Connection: Upgrade", "Connection: close"),
-        with("Version: 13", "Version: 8"),
-        with("Version: 13", "Version: 13\r\nSec-WebSocket-Version: 13"),
-        with("Key: dGhl", "Key: !"),
-        with("Host", "Content-Length: 5\r\nHost") + "abcde",
-        with("Host", "Transfer-Encoding: chunked\r\nHost") + "0\r\n\r\n",
-        with("Host", "No colon here\r\nHost"),
+        upgrade_with("Host", "Sec-WebSocket-Protocol: a, b\r\nHost"),
+        upgrade_with("Host", "Sec-WebSocket-Protocol: signal-token, x\r\nHost"),
+        upgrade_with("Connection: Upgrade", "connection:  keep-alive ,uPgrade"),
+        upgrade_with("\r\n\r\n", &many(30)),
+        upgrade_with("\r\n\r\n", &many(50)),
+        upgrade_with("\r\n\r\n", &many(70)),
+        upgrade_with("GET / ", "GET /closed "),
+        upgrade_with("GET / ", "GET /a/b?c=d#e "),
+        upgrade_with("GET / ", "GET nowhere "),
+        upgrade_with("GET", "POST"),
+        upgrade_with("HTTP/1.1", "HTTP/1.0"),
+        upgrade_with("HTTP/1.1", "HTTP/3.0"),
+        upgrade_with("Upgrade: websocket", "Upgrade: h2c"),
+        upgrade_with("Connection: Upgrade", "Connection: close"),
+        upgrade_with("Version: 13", "Version: 8"),
+        upgrade_with("Version: 13", "Version: 13\r\nSec-WebSocket-Version: 13"),
+        upgrade_with("Key: dGhl", "Key: !"),
+        upgrade_with("Host", "Content-Length: 5\r\nHost") + "abcde",
+        upgrade_with("Host", "Transfer-Encoding: chunked\r\nHost") + "0\r\n\r\n",
+        upgrade_with("Host", "No colon here\r\nHost"),
         "GET /healthz HTTP/1.1\r\n\r\n".to_owned(),
         "GET /readyz HTTP/1.1\r\n\r\n".to_owned(),
         "GET / HTTP/1.0\r\n\r\n".to_owned(),
@@ -156,11 +148,11 @@ async fn what_follows_the_request_belongs_to_the_connection() {
             .await;
         } else {
             let head = wire.head().await;
-            assert_eq!(status(&head), "101", "cut after {cut} bytes");
+            assert_eq!(status(&head), 101, "cut after {cut} bytes");
         }
         wire.send_raw(&request[cut..]).await;
         if cut < UPGRADE.len() {
-            assert_eq!(status(&wire.head().await), "101", "cut after {cut} bytes");
+            assert_eq!(status(&wire.head().await), 101, "cut after {cut} bytes");
         }
         assert_eq!(wire.next_json().await["data"], 1, "cut after {cut} bytes");
         assert!(relay.stats().connections >= connections);
@@ -175,7 +167,7 @@ async fn a_request_byte_by_byte_is_a_request() {
         wire.send_raw(&[byte]).await;
         tokio::task::yield_now().await;
     }
-    assert_eq!(status(&wire.head().await), "101");
+    assert_eq!(status(&wire.head().await), 101);
     wire.settle().await;
 }
 
@@ -188,7 +180,7 @@ async fn who_sends_no_request_is_timed_out() {
         let start = std::time::Instant::now();
         let mut wire = connect(address).await;
         wire.send_raw(sent.as_bytes()).await;
-        assert_eq!(status(&wire.head().await), "408", "{sent}");
+        assert_eq!(status(&wire.head().await), 408, "{sent}");
         assert!(start.elapsed() >= timeout, "after {:?}", start.elapsed());
         assert_eq!(wire.rest().await, "the request took too long");
     }
@@ -226,7 +218,7 @@ async fn refusals_say_when_to_try_again() {
     });
     let address = serve(&relay);
     let mut first = open_tcp(address).await;
-    let refused = |cause, expected: &'static str| {
+    let refused = |cause, expected| {
         let relay = relay.clone();
         async move {
             let (mut wire, head) = Wire::request(connect(address).await.io, UPGRADE).await;
@@ -237,7 +229,7 @@ async fn refusals_say_when_to_try_again() {
             assert_eq!(count(&relay, cause), 1);
         }
     };
-    refused(RefusalCause::PeersPerIp, "429").await;
+    refused(RefusalCause::PeersPerIp, 429).await;
     first.settle().await;
     let drain = tokio::spawn({
         let relay = relay.clone();
@@ -247,7 +239,7 @@ async fn refusals_say_when_to_try_again() {
         stats.lifecycle == signal_tokio::Lifecycle::Draining
     })
     .await;
-    refused(RefusalCause::Draining, "503").await;
+    refused(RefusalCause::Draining, 503).await;
     assert_eq!(first.next().await.expect("a close").close_code(), 1012);
     drop(first);
     drain.await.expect("it has drained");
@@ -280,7 +272,7 @@ async fn no_more_handshakes_than_allowed_are_begun() {
             head = wire.head() => head,
             () = watch => unreachable!("it watches for ever"),
         };
-        assert_eq!(status(&head), "408");
+        assert_eq!(status(&head), 408);
     }
     open_tcp(address).await.settle().await;
     until(&relay, "all are gone", |stats| stats.handshakes == 0).await;
@@ -334,25 +326,26 @@ async fn an_authorizer_may_take_its_time() {
     let address = serve(&relay);
     let mut never = connect(address).await;
     never
-        .send_raw(with("GET / ", "GET /never ").as_bytes())
+        .send_raw(upgrade_with("GET / ", "GET /never ").as_bytes())
         .await;
     let mut slow = connect(address).await;
     let frames = [frame(TEXT, SUBSCRIBE), frame(TEXT, PUBLISH)].concat();
-    slow.send_raw(with("GET / ", "GET /slow ").as_bytes()).await;
+    slow.send_raw(upgrade_with("GET / ", "GET /slow ").as_bytes())
+        .await;
     slow.send_raw(&frames).await;
     open_tcp(address).await.settle().await;
-    assert_eq!(status(&slow.head().await), "101");
+    assert_eq!(status(&slow.head().await), 101);
     assert_eq!(slow.next_json().await["data"], 1);
-    let (mut refused, head) =
-        Wire::request(connect(address).await.io, &with("GET / ", "GET /slow-no ")).await;
-    assert_eq!(status(&head), "403");
+    let (mut refused, head) = Wire::request(
+        connect(address).await.io,
+        &upgrade_with("GET / ", "GET /slow-no "),
+    )
+    .await;
+    assert_eq!(status(&head), 403);
     assert_eq!(refused.rest().await, "not you");
     let head = never.head().await;
-    assert_eq!(status(&head), "503");
-    let wait = head
-        .lines()
-        .find_map(|line| line.strip_prefix("Retry-After: "));
-    assert!(wait.is_some(), "{head}");
+    assert_eq!(status(&head), 503);
+    assert!(retry_after(&head) > 0, "{head}");
     until(&relay, "only one is left", |stats| {
         stats.peers == 1 && stats.handshakes == 0
     })
@@ -365,7 +358,7 @@ async fn an_authorizer_that_panics_ends_one_connection() {
     let address = serve(&relay);
     let mut peer = open_tcp(address).await;
     let mut wire = connect(address).await;
-    wire.send_raw(with("GET / ", "GET /panic ").as_bytes())
+    wire.send_raw(upgrade_with("GET / ", "GET /panic ").as_bytes())
         .await;
     assert_eq!(wire.rest().await, "");
     peer.settle().await;

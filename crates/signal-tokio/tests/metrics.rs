@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::{UPGRADE, Wire, dial, open, relay};
+use common::{ask, open, relay, upgrade};
 use signal_tokio::http::StatusCode;
 use signal_tokio::{AuthResult, Config, Grant, Refusal, Relay, UpgradeRequest};
 
@@ -128,8 +128,8 @@ async fn what_the_authorizer_answers_is_counted_by_name() {
     };
     let relay = Relay::with_authorizer(Config::default(), judge).expect("valid settings");
     for path in ["/open", "/expired", "/expired", "/mallory", "/"] {
-        let request = UPGRADE.replacen("GET /", &format!("GET {path}"), 1);
-        Wire::request(dial(&relay), &request).await;
+        let request = upgrade(path, &[]);
+        ask(&relay, &request).await;
     }
     let text = relay.open_metrics();
     for (result, count) in [

@@ -2,40 +2,22 @@
 
 mod common;
 
-use std::net::SocketAddr;
-
-use common::{UPGRADE, Wire, relay};
+use common::{Wire, dial_from, relay, status, upgrade};
 use signal_tokio::{Grant, Relay, TrustedProxies, UpgradeRequest};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 
-/// The upgrade request with these lines more.
-fn with(lines: &[&str]) -> String {
-    let mut request = UPGRADE.trim_end().to_owned();
-    for line in lines {
-        request += "\r\n";
-        request += line;
-    }
-    request + "\r\n\r\n"
-}
-
 /// Upgrades from `remote`, an address of the internet or of a proxy.
 async fn knock(relay: &Relay, remote: &str, lines: &[&str]) -> (Wire<DuplexStream>, String) {
-    let (client, server) = tokio::io::duplex(4_096);
-    let remote: SocketAddr = remote.parse().expect("an address");
-    let serving = relay.clone();
-    tokio::spawn(async move { serving.serve_stream(server, Some(remote)).await });
-    ask(client, lines).await
+    ask(dial_from(relay, remote), lines).await
 }
 
 async fn ask<Io>(io: Io, lines: &[&str]) -> (Wire<Io>, String)
 where
     Io: AsyncRead + AsyncWrite + Unpin,
 {
-    Wire::request(io, &with(lines)).await
-}
-
-fn status(head: &str) -> &str {
-    &head["HTTP/1.1 ".len()..][..3]
+    let headers = lines.iter().map(|line| line.split_once(": "));
+    let headers: Option<Vec<_>> = headers.collect();
+    Wire::request(io, &upgrade("/", &headers.expect("headers"))).await
 }
 
 /// A relay that lets one peer in from each address, behind these proxies.
@@ -50,9 +32,9 @@ fn one_for_each_address(proxies: &[&str]) -> Relay {
 async fn clients_behind_a_proxy_are_limited_each_for_itself() {
     let relay = one_for_each_address(&["10.0.0.0/8"]);
     let (_ann, head) = knock(&relay, "10.0.0.1:5", &["X-Forwarded-For: 203.0.113.7"]).await;
-    assert_eq!(status(&head), "101");
+    assert_eq!(status(&head), 101);
     let (_ben, head) = knock(&relay, "10.0.0.1:6", &["X-Forwarded-For: 203.0.113.8"]).await;
-    assert_eq!(status(&head), "101", "another client of the same proxy");
+    assert_eq!(status(&head), 101, "another client of the same proxy");
     for again in [
         "X-Forwarded-For: 203.0.113.7",
         "X-Forwarded-For: 198.51.100.1, 203.0.113.7",
@@ -61,7 +43,7 @@ async fn clients_behind_a_proxy_are_limited_each_for_itself() {
         "X-Forwarded-For: ::ffff:203.0.113.7",
     ] {
         let (_, head) = knock(&relay, "10.0.0.2:7", &[again]).await;
-        assert_eq!(status(&head), "429", "{again}");
+        assert_eq!(status(&head), 429, "{again}");
     }
 }
 
@@ -74,26 +56,26 @@ async fn several_headers_are_one_list() {
         "X-Forwarded-For: 10.4.4.4",
     ];
     let (_ann, head) = knock(&relay, "10.0.0.1:5", &forged_first).await;
-    assert_eq!(status(&head), "101");
+    assert_eq!(status(&head), 101);
     let neighbour = ["X-Forwarded-For: 2001:db8:1:2:ffff::1"];
     let (_, head) = knock(&relay, "10.0.0.1:6", &neighbour).await;
-    assert_eq!(status(&head), "429", "the same /64");
+    assert_eq!(status(&head), 429, "the same /64");
     let (_other, head) = knock(&relay, "10.0.0.1:7", &["X-Forwarded-For: 198.51.100.1"]).await;
-    assert_eq!(status(&head), "101", "who was named by forgery only");
+    assert_eq!(status(&head), 101, "who was named by forgery only");
 }
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_believed_from_a_stranger() {
     let relay = one_for_each_address(&["10.0.0.0/8"]);
     let (_ann, head) = knock(&relay, "203.0.113.7:5", &["X-Forwarded-For: 10.0.0.9"]).await;
-    assert_eq!(status(&head), "101");
+    assert_eq!(status(&head), 101);
     for forged in ["198.51.100.1", "10.0.0.9", "127.0.0.1", "unknown"] {
         let line = format!("X-Forwarded-For: {forged}");
         let (_, head) = knock(&relay, "203.0.113.7:6", &[&line]).await;
-        assert_eq!(status(&head), "429", "{forged}");
+        assert_eq!(status(&head), 429, "{forged}");
     }
     let (_victim, head) = knock(&relay, "198.51.100.1:5", &[]).await;
-    assert_eq!(status(&head), "101", "nobody else has used up a place");
+    assert_eq!(status(&head), 101, "nobody else has used up a place");
 }
 
 #[tokio::test(start_paused = true)]
@@ -101,11 +83,11 @@ async fn a_hop_that_is_no_address_leaves_the_proxy_before_it() {
     // Not private, so that it is held to the limits itself.
     let relay = one_for_each_address(&["192.0.2.0/24"]);
     for (place, line) in [
-        ("101", "X-Forwarded-For: 203.0.113.7, unknown"),
-        ("429", "X-Forwarded-For: _hidden"),
-        ("429", "X-Forwarded-For: 203.0.113.7,"),
-        ("429", "X-Forwarded-For: \u{fc}"),
-        ("101", "X-Forwarded-For: 203.0.113.7, 192.0.2.9, 192.0.2.8"),
+        (101, "X-Forwarded-For: 203.0.113.7, unknown"),
+        (429, "X-Forwarded-For: _hidden"),
+        (429, "X-Forwarded-For: 203.0.113.7,"),
+        (429, "X-Forwarded-For: \u{fc}"),
+        (101, "X-Forwarded-For: 203.0.113.7, 192.0.2.9, 192.0.2.8"),
     ] {
         let (wire, head) = knock(&relay, "192.0.2.1:5", &[line]).await;
         assert_eq!(status(&head), place, "{line}");
@@ -120,7 +102,7 @@ async fn private_clients_of_a_proxy_are_left_alone_too() {
     for _ in 0..3 {
         let line = ["X-Forwarded-For: 203.0.113.7, 10.1.2.3"];
         let (wire, head) = knock(&relay, "192.0.2.1:5", &line).await;
-        assert_eq!(status(&head), "101");
+        assert_eq!(status(&head), 101);
         std::mem::forget(wire);
     }
 }

@@ -2,10 +2,9 @@
 
 mod common;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use common::{UPGRADE, Wire, dial, open, relay};
+use common::{UPGRADE, Wire, dial, dial_from, open, relay, retry_after, status, upgrade_with};
 use signal_tokio::http::StatusCode;
 use signal_tokio::{Config, Grant, Refusal, RefusalCause, Relay, UpgradeRequest};
 use tokio::io::AsyncWriteExt;
@@ -13,20 +12,9 @@ use tokio::net::TcpStream;
 
 /// Sends one request; the head of the answer and what follows it until the end.
 async fn ask(relay: &Relay, request: &str) -> (String, String) {
-    let (mut wire, head) = Wire::request(dial(relay), request).await;
+    let (mut wire, head) = common::ask(relay, request).await;
     let body = wire.rest().await;
     (head, body)
-}
-
-fn status(head: &str) -> &str {
-    &head["HTTP/1.1 ".len()..][..3]
-}
-
-/// The upgrade request with one thing changed.
-fn upgrade_with(from: &str, to: &str) -> String {
-    let request = UPGRADE.replace(from, to);
-    assert_ne!(request, UPGRADE, "nothing was changed");
-    request
 }
 
 #[tokio::test(start_paused = true)]
@@ -46,7 +34,7 @@ async fn anything_but_an_upgrade_is_answered_okay() {
             &format!("{line} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
         )
         .await;
-        assert_eq!(status(&head), "200", "{line}");
+        assert_eq!(status(&head), 200, "{line}");
         assert!(head.contains("content-type: text/plain"), "{line}: {head}");
         let expected = if line.starts_with("HEAD") { "" } else { "okay" };
         assert_eq!(body, expected, "{line}");
@@ -61,7 +49,7 @@ async fn a_request_with_a_body_is_answered_too() {
         "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
     )
     .await;
-    assert_eq!((status(&head), body.as_str()), ("200", "okay"));
+    assert_eq!((status(&head), body.as_str()), (200, "okay"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -70,18 +58,18 @@ async fn health_and_readiness_are_json() {
     let (head, body) = ask(&relay, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert_eq!(
         (status(&head), body.as_str()),
-        ("200", r#"{"status":"ok","peers":0}"#)
+        (200, r#"{"status":"ok","peers":0}"#)
     );
     assert!(head.contains("content-type: application/json"), "{head}");
     let (head, body) = ask(&relay, "GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    assert_eq!((status(&head), body.as_str()), ("200", r#"{"ready":true}"#));
+    assert_eq!((status(&head), body.as_str()), (200, r#"{"ready":true}"#));
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_upgrade_is_answered_by_the_book() {
     let relay = relay(|_| {});
     let (_wire, head) = Wire::request(dial(&relay), UPGRADE).await;
-    assert_eq!(status(&head), "101");
+    assert_eq!(status(&head), 101);
     // The example of RFC 6455, 1.3.
     assert!(
         head.contains("sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"),
@@ -106,7 +94,7 @@ async fn upgrades_of_many_spellings_are_accepted() {
         ),
     ] {
         let (_wire, head) = Wire::request(dial(&relay), &request).await;
-        assert_eq!(status(&head), "101", "{request}");
+        assert_eq!(status(&head), 101, "{request}");
     }
 }
 
@@ -117,7 +105,7 @@ async fn the_first_subprotocol_is_chosen_and_no_extension() {
         Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n";
     let (_wire, head) =
         Wire::request(dial(&relay), &upgrade_with("Host: localhost\r\n", offer)).await;
-    assert_eq!(status(&head), "101");
+    assert_eq!(status(&head), 101);
     assert!(head.contains("\r\nsec-websocket-protocol: a\r\n"), "{head}");
     assert!(!head.contains("sec-websocket-extensions"), "{head}");
 }
@@ -127,37 +115,37 @@ async fn broken_upgrades_are_refused() {
     let relay = relay(|_| {});
     let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     let cases = [
-        ("405", upgrade_with("GET", "POST")),
-        ("400", upgrade_with("HTTP/1.1", "HTTP/1.0")),
-        ("400", upgrade_with("Upgrade: websocket", "Upgrade: h2c")),
-        ("400", upgrade_with(key, "")),
-        ("400", upgrade_with(key, "Sec-WebSocket-Key: short==\r\n")),
+        (405, upgrade_with("GET", "POST")),
+        (400, upgrade_with("HTTP/1.1", "HTTP/1.0")),
+        (400, upgrade_with("Upgrade: websocket", "Upgrade: h2c")),
+        (400, upgrade_with(key, "")),
+        (400, upgrade_with(key, "Sec-WebSocket-Key: short==\r\n")),
         (
-            "400",
+            400,
             upgrade_with(key, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZ!==\r\n"),
         ),
-        ("400", upgrade_with(key, &key.repeat(2))),
+        (400, upgrade_with(key, &key.repeat(2))),
         (
-            "400",
+            400,
             upgrade_with("Host: localhost", "Host: localhost\r\nContent-Length: 3"),
         ),
         (
-            "400",
+            400,
             upgrade_with(
                 "Host: localhost",
                 "Host: localhost\r\nTransfer-Encoding: chunked",
             ),
         ),
-        ("426", upgrade_with("Version: 13", "Version: 12")),
-        ("426", upgrade_with("Version: 13", "Version: 8")),
-        ("426", upgrade_with("Sec-WebSocket-Version: 13\r\n", "")),
+        (426, upgrade_with("Version: 13", "Version: 12")),
+        (426, upgrade_with("Version: 13", "Version: 8")),
+        (426, upgrade_with("Sec-WebSocket-Version: 13\r\n", "")),
     ];
     for (expected, request) in &cases {
         let (head, body) = ask(&relay, request).await;
-        assert_eq!(&status(&head), expected, "{request}");
+        assert_eq!(status(&head), *expected, "{request}");
         assert!(!body.is_empty(), "a person can read why: {request}");
         assert!(
-            *expected != "426" || head.contains("sec-websocket-version: 13"),
+            *expected != 426 || head.contains("sec-websocket-version: 13"),
             "{head}"
         );
     }
@@ -174,12 +162,12 @@ async fn a_full_relay_refuses_before_the_upgrade() {
     let relay = relay(|config| config.peers_max = 1);
     let first = open(&relay).await;
     let (head, body) = ask(&relay, UPGRADE).await;
-    assert_eq!(status(&head), "503");
-    let wait = common::retry_after(&head);
+    assert_eq!(status(&head), 503);
+    let wait = retry_after(&head);
     assert!((10..=20).contains(&wait), "{head}");
     assert!(body.contains("full"), "{body}");
     let (head, _) = ask(&relay, "GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    assert_eq!(status(&head), "503");
+    assert_eq!(status(&head), 503);
     drop(first);
     common::until(&relay, "the first has gone", |stats| stats.peers == 0).await;
     drop(open(&relay).await);
@@ -187,24 +175,20 @@ async fn a_full_relay_refuses_before_the_upgrade() {
 
 /// Sends an upgrade from an address.
 async fn knock(relay: &Relay, remote: &str) -> (Wire<tokio::io::DuplexStream>, String) {
-    let (client, server) = tokio::io::duplex(4_096);
-    let remote: SocketAddr = remote.parse().expect("an address");
-    let relay = relay.clone();
-    tokio::spawn(async move { relay.serve_stream(server, Some(remote)).await });
-    Wire::request(client, UPGRADE).await
+    Wire::request(dial_from(relay, remote), UPGRADE).await
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_address_cannot_take_all_places() {
     let relay = relay(|config| config.peers_per_ip_max = 1);
     let (_first, head) = knock(&relay, "203.0.113.7:1000").await;
-    assert_eq!(status(&head), "101");
+    assert_eq!(status(&head), 101);
     let (mut second, head) = knock(&relay, "203.0.113.7:1001").await;
-    assert_eq!(status(&head), "429");
+    assert_eq!(status(&head), 429);
     assert!(head.contains("retry-after: "), "{head}");
     assert!(second.rest().await.contains("your address"));
     let (_other, head) = knock(&relay, "203.0.113.8:1000").await;
-    assert_eq!(status(&head), "101");
+    assert_eq!(status(&head), 101);
 }
 
 #[tokio::test(start_paused = true)]
@@ -215,10 +199,10 @@ async fn who_was_closed_for_its_deeds_has_to_wait() {
     assert_eq!(bad.next().await.expect("a close").close_code(), 1002);
     drop(bad);
     let (_, head) = knock(&relay, "203.0.113.7:1001").await;
-    assert_eq!(status(&head), "429");
+    assert_eq!(status(&head), 429);
     tokio::time::advance(Duration::from_secs(11)).await;
     let (_, head) = knock(&relay, "203.0.113.7:1002").await;
-    assert_eq!(status(&head), "101");
+    assert_eq!(status(&head), 101);
 }
 
 #[tokio::test(start_paused = true)]
@@ -229,7 +213,7 @@ async fn an_authorizer_decides_before_the_upgrade() {
     };
     let relay = Relay::with_authorizer(Config::default(), judge).expect("valid settings");
     let (head, body) = ask(&relay, UPGRADE).await;
-    assert_eq!((status(&head), body.as_str()), ("401", "no such token"));
+    assert_eq!((status(&head), body.as_str()), (401, "no such token"));
     assert_eq!(
         relay.stats().peers,
         0,
@@ -237,7 +221,7 @@ async fn an_authorizer_decides_before_the_upgrade() {
     );
     let (_wire, head) =
         Wire::request(dial(&relay), &upgrade_with("GET /", "GET /?token=good")).await;
-    assert_eq!(status(&head), "101");
+    assert_eq!(status(&head), 101);
 }
 
 #[tokio::test(start_paused = true)]
@@ -268,7 +252,7 @@ async fn a_request_that_never_ends_is_answered_408() {
 
     let (mut wire, head) =
         Wire::request(dial(&relay), "GET / HTTP/1.1\r\nHost: localhost\r\n").await;
-    assert_eq!(status(&head), "408");
+    assert_eq!(status(&head), 408);
     assert!(wire.rest().await.contains("too long"));
     let bad_heads = relay
         .stats()
@@ -295,7 +279,7 @@ async fn a_slow_authorizer_does_not_hold_a_place_for_ever() {
     assert_eq!(relay.stats().peers, 1);
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(relay.stats().peers, 0);
-    assert_eq!(status(&asking.await.expect("an answer")), "503");
+    assert_eq!(status(&asking.await.expect("an answer")), 503);
 }
 
 #[tokio::test(start_paused = true)]
@@ -308,18 +292,18 @@ async fn too_many_or_too_large_headers_are_answered_431() {
     );
     for request in [many, large] {
         let (head, _) = ask(&relay, &request).await;
-        assert_eq!(status(&head), "431");
+        assert_eq!(status(&head), 431);
     }
     let some = UPGRADE.replace("\r\n\r\n", &format!("\r\n{}\r\n", "X-A: 1\r\n".repeat(50)));
     let (_wire, head) = Wire::request(dial(&relay), &some).await;
-    assert_eq!(status(&head), "101");
+    assert_eq!(status(&head), 101);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_no_http_is_closed() {
     let relay = relay(|_| {});
     let (head, _) = ask(&relay, "\x16\x03\x01\x02\x00\x01\x00\r\n\r\n").await;
-    assert_eq!(status(&head), "400");
+    assert_eq!(status(&head), 400);
     assert_eq!(relay.stats().peers, 0);
 }
 
@@ -346,5 +330,5 @@ async fn requests_past_handshakes_max_wait_for_their_turn() {
     );
     next.settle().await;
     let head = Wire::start(stalled).head().await;
-    assert_eq!(status(&head), "408");
+    assert_eq!(status(&head), 408);
 }

@@ -1,23 +1,8 @@
 use std::ops::ControlFlow;
 
-use super::decoder::unmask;
+use signal_testwire::frame as client_frame;
+
 use super::*;
-
-const MASK: [u8; 4] = [0x12, 0x34, 0x56, 0x78];
-
-/// A masked client frame.
-fn client_frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut frame = encode(Opcode::Text, payload).to_vec();
-    frame[0] = first;
-    frame[1] |= 0x80;
-    let header_bytes = frame.len() - payload.len();
-    let mut masked = payload.to_vec();
-    unmask(&mut masked, MASK);
-    frame.truncate(header_bytes);
-    frame.extend_from_slice(&MASK);
-    frame.extend_from_slice(&masked);
-    frame
-}
 
 /// Feeds `bytes` in pieces of `step` and lists what came out.
 fn decode_in_steps(bytes: &[u8], step: usize, max: usize) -> (Vec<String>, Option<FrameError>) {

@@ -1,0 +1,23 @@
+//! What tests and benchmarks say to a relay, byte for byte: upgrade requests, frames, and a client
+//! that can also do what a client should not.
+//!
+//! The crate is for this workspace alone and is not published. It depends on none of the others, so
+//! it can be a dev-dependency of each of them. Three parts of the workspace speak WebSocket without
+//! it on purpose, because they judge or measure what is written here too: the conformance suite's
+//! client, its broken relays, and the load generator.
+//!
+//! What goes wrong is a failed test, so everything here panics rather than returning errors, unless
+//! its documentation says otherwise.
+
+mod answer;
+mod frame;
+mod input;
+mod request;
+mod until;
+mod wire;
+
+pub use answer::{Answer, ask, header, retry_after, status};
+pub use frame::{BINARY, CLOSE, Frame, MASK, PING, PONG, TEXT, frame, frame_header, frame_masked};
+pub use request::{UPGRADE, upgrade, upgrade_with};
+pub use until::{PATIENCE, in_time, until};
+pub use wire::Wire;

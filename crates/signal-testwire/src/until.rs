@@ -1,0 +1,25 @@
+use std::time::{Duration, Instant};
+
+/// Far more than anything takes on a busy machine; past it a test fails instead of hanging.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often [`until`] asks.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Asks again and again until the answer is yes.
+pub async fn until(what: &str, is_so: impl AsyncFnMut() -> bool) {
+    assert!(in_time(is_so).await, "not in time: {what}");
+}
+
+/// Asks again and again until the answer is yes, or false is returned.
+pub async fn in_time(mut is_so: impl AsyncFnMut() -> bool) -> bool {
+    // By the clock on the wall: where a test moves tokio's, a pause takes no time at all.
+    let start = Instant::now();
+    while !is_so().await {
+        if start.elapsed() >= PATIENCE {
+            return false;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    true
+}
