@@ -1,13 +1,12 @@
 //! A report in the form that was asked for.
 
 mod json;
-mod junit;
-mod tap;
 mod text;
 
 use clap::ValueEnum;
+use signal_conformance::report::cases::{Case, Cases, Outcome};
 
-use crate::check::report::Report;
+use crate::check::report::{Report, Status, Step};
 
 /// What a report is written as.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -27,10 +26,29 @@ impl Format {
         match self {
             Self::Text => text::render(report),
             Self::Json => json::render(report),
-            Self::Junit => junit::render(report),
-            Self::Tap => tap::render(report),
+            Self::Junit => cases(report).to_junit(),
+            Self::Tap => cases(report).to_tap(),
         }
     }
+}
+
+/// The steps as CI systems read them.
+fn cases(report: &Report) -> Cases {
+    let verdict = report.verdict().name();
+    Cases::new(&report.url, verdict).group("signal.check", report.steps.iter().map(case))
+}
+
+fn case(step: &Step) -> Case {
+    let problem = step.problem.clone().unwrap_or_default();
+    let outcome = match step.status {
+        Status::Passed => Outcome::Passed,
+        Status::Warned => Outcome::Warned(problem),
+        Status::Failed => Outcome::Failed(problem),
+        Status::Skipped => return Case::new(step.name, step.time, Outcome::Skipped(step.line())),
+    };
+    Case::new(step.name, step.time, outcome)
+        .fact("detail", &step.detail)
+        .fact("mend", step.mend.clone().unwrap_or_default())
 }
 
 /// Milliseconds with three digits behind the point.

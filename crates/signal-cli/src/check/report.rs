@@ -145,16 +145,4 @@ impl Report {
         let is_open = matches!(way.last()?.status, Status::Passed | Status::Warned);
         is_open.then(|| way.iter().map(|step| step.time).sum())
     }
-
-    /// How long it took altogether.
-    pub(crate) fn time(&self) -> Duration {
-        self.steps.iter().map(|step| step.time).sum()
-    }
-
-    pub(crate) fn count(&self, status: Status) -> usize {
-        self.steps
-            .iter()
-            .filter(|step| step.status == status)
-            .count()
-    }
 }

@@ -1,13 +1,14 @@
 //! What came of a run, as text, JSON, JUnit XML and TAP.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 
+use self::cases::{Case, Cases, Outcome};
 use crate::{Declared, Level, LogEntry, Scenario};
 
-mod junit;
-mod tap;
+pub mod cases;
 mod text;
 
 /// What came of a run.
@@ -150,13 +151,24 @@ impl Report {
     /// The report as JUnit XML, one test suite for each level.
     #[must_use]
     pub fn to_junit(&self) -> String {
-        junit::render(self)
+        self.cases().to_junit()
     }
 
     /// The report in the Test Anything Protocol, version 14.
     #[must_use]
     pub fn to_tap(&self) -> String {
-        tap::render(self)
+        self.cases().to_tap()
+    }
+
+    /// The report as a list of cases, one group for each level.
+    #[must_use]
+    pub fn cases(&self) -> Cases {
+        let verdict = if self.passed() { "passed" } else { "failed" };
+        let cases = Cases::new(&self.backend.name, verdict);
+        self.levels().into_keys().fold(cases, |cases, level| {
+            let results = self.results.iter().filter(|result| result.level == level);
+            cases.group(level.name(), results.map(ScenarioResult::case))
+        })
     }
 }
 
@@ -169,6 +181,25 @@ impl ScenarioResult {
             requirements: scenario.requirements.clone(),
             grade,
             millis: 0,
+        }
+    }
+
+    fn case(&self) -> Case {
+        let outcome = match &self.grade {
+            Grade::Passed => Outcome::Passed,
+            Grade::Failed(failure) => Outcome::Failed(failure.headline()),
+            Grade::Skipped { reason } | Grade::NotRun { reason } => {
+                Outcome::Skipped(reason.clone())
+            }
+        };
+        let time = Duration::from_millis(self.millis);
+        let case = Case::new(&self.id, time, outcome).title(&self.title);
+        match &self.grade {
+            Grade::Failed(failure) => case
+                .fact("requirements", self.requirements.join(", "))
+                .fact("action", &failure.action)
+                .log(failure.log.iter().map(ToString::to_string)),
+            Grade::Passed | Grade::Skipped { .. } | Grade::NotRun { .. } => case,
         }
     }
 }
