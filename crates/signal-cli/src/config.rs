@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use crate::serve::access;
 use crate::serve::tls::Tls;
 use crate::settings::{
-    Environment, Given, Limit, Mistake, Origin, Resolved, SETTINGS, Settings, resolve,
+    Consequence, Environment, Given, Mistake, Resolved, SETTINGS, Settings, resolve,
 };
 
 /// What to do with the settings.
@@ -79,16 +79,12 @@ fn check(given: &Given) -> Result<String, Vec<Mistake>> {
 fn summary(resolved: &Resolved) -> String {
     let set = resolved
         .iter()
-        .filter(|(_, origin)| !is_default(origin))
+        .filter(|(_, origin)| !origin.is_default())
         .count();
     format!(
         "the settings are right: {set} given, {} as by default\n",
         SETTINGS.len() - set
     )
-}
-
-fn is_default(origin: &Origin) -> bool {
-    matches!(origin, Origin::Default | Origin::Machine(_))
 }
 
 fn print(resolved: &Resolved, env: bool) -> String {
@@ -146,8 +142,8 @@ fn toml_value(value: &str) -> String {
 fn markdown() -> String {
     let settings = Settings::default();
     let mut out = "| name | default | what | past it | why |\n|---|---|---|---|---|\n".to_owned();
-    for setting in SETTINGS {
-        let Some(Limit { past, why }) = setting.limit else {
+    for setting in SETTINGS.iter() {
+        let Some(Consequence { past, why }) = setting.limit else {
             continue;
         };
         let default = setting

@@ -19,7 +19,7 @@ use signal_access::Origins;
 pub(crate) use given::Given;
 pub(crate) use mistake::Mistake;
 pub(crate) use resolve::{Origin, Resolved, resolve};
-pub(crate) use setting::{Limit, Setting};
+pub(crate) use setting::{Consequence, Setting};
 pub(crate) use sources::Environment;
 pub(crate) use table::SETTINGS;
 pub(crate) use value::parse_time;

@@ -134,9 +134,9 @@ fn each_mistake_is_named_with_its_place_and_the_mend() {
         &format!(
             "error: peer_max ({path}, line 1): there is no such setting\n       did you mean peers_max?"
         ),
-        "error: threads = \"0\" (environment variable SIGNAL_THREADS): must be from 1 to 1024",
+        "error: threads = \"0\" (environment variable SIGNAL_THREADS): too small\n       write a value from 1 to 1024, such as SIGNAL_THREADS=",
         &format!(
-            "error: close_hold = \"10m\" ({path}, line 2): must be from 0s to 60s\n       write a value from 0s to 60s, such as close_hold = \"2s\""
+            "error: close_hold = \"10m\" ({path}, line 2): too large\n       write a value from 0s to 60s, such as close_hold = \"2s\""
         ),
         "error: message_bytes_max = \"64kB\" (flag --message-bytes-max): kB could mean two sizes; write 64KiB",
     ] {
@@ -152,7 +152,7 @@ fn config_check_judges_without_serving() {
     right.says("the settings are right: 1 given");
     let wrong = run(&["config", "check", "--peers-max", "0"]);
     assert_eq!(wrong.code(), Some(2));
-    wrong.says("peers_max = \"0\" (flag --peers-max): must be from 1 to");
+    wrong.says("peers_max = \"0\" (flag --peers-max): too small\n       write a value from 1 to 100000000, such as --peers-max");
 }
 
 #[test]
@@ -205,31 +205,35 @@ fn the_defaults_make_a_file_that_changes_nothing() {
     assert!(env.contains("SIGNAL_MESSAGE_BYTES_MAX=64KiB"), "{env}");
 }
 
-/// The rows of the table of limits in a document.
-fn limits_table(document: &str) -> Vec<&str> {
-    let rows = document
-        .lines()
-        .skip_while(|line| !line.starts_with("| name | default | what | past it | why |"));
-    rows.take_while(|line| line.starts_with('|')).collect()
-}
-
-/// The README of the workspace, if it has such a table, and that of the crate.
+/// The README of the crate and that of the workspace show the table of limits. With `UPDATE_TABLES`
+/// in the environment it is written there.
 #[test]
 fn the_tables_of_limits_are_those_of_the_program() {
     let printed = run(&["config", "print", "--markdown"]).stdout;
-    let expected: Vec<_> = printed.lines().collect();
-    assert_eq!(
-        limits_table(include_str!("../README.md")),
-        expected,
-        "signal config print --markdown"
-    );
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
-    let root = std::fs::read_to_string(root).expect("the workspace has a README");
-    assert_eq!(
-        limits_table(&root),
-        expected,
-        "README.md: paste `signal config print --markdown`"
-    );
+    let crate_root = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
+    for path in [crate_root, workspace] {
+        let readme = std::fs::read_to_string(path).expect("a README");
+        let start = readme.find("| name | default | what | past it | why |");
+        let start = start.expect("a table of limits");
+        let end = readme[start..].find("\n\n").expect("an empty line") + start + 1;
+        if std::env::var_os("UPDATE_TABLES").is_some() {
+            let updated = [&readme[..start], &printed, &readme[end..]].concat();
+            std::fs::write(path, updated).expect("the README can be written");
+            continue;
+        }
+        let shown: Vec<_> = readme[start..end].lines().collect();
+        let missing: Vec<_> = printed.lines().filter(|row| !shown.contains(row)).collect();
+        assert_eq!(
+            missing, [""; 0],
+            "not in {path}; run this test with UPDATE_TABLES=1"
+        );
+        assert_eq!(
+            readme[start..end],
+            printed,
+            "{path}; run this test with UPDATE_TABLES=1"
+        );
+    }
 }
 
 /// Those that no other crate can see are told beside the code only.

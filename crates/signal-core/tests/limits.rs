@@ -267,14 +267,14 @@ fn a_limit_out_of_range_is_named_with_its_value() {
     let error = limits.check().expect_err("200 levels are too many");
     assert_eq!(
         error.to_string(),
-        "depth_max is 200, but must be between 1 and 128"
+        "depth_max is 200, but must be from 1 to 128"
     );
     limits.depth_max = 1;
     limits.ping_interval = Duration::from_millis(5);
     let error = limits.check().expect_err("5 ms is too short");
     assert_eq!(
         error.to_string(),
-        "ping_interval is 5 ms, but must be between 100 and 86400000 ms"
+        "ping_interval is 5ms, but must be 0s or from 100ms to 24h"
     );
     limits.ping_interval = Duration::ZERO;
     assert_eq!(limits.check(), Ok(()));

@@ -361,7 +361,7 @@ mod tests {
         );
         assert_eq!(
             message(&[("SIGNAL_DEPTH_MAX", "0")]),
-            "depth_max is 0, but must be between 1 and 128"
+            "depth_max is 0, but must be from 1 to 128"
         );
     }
 }

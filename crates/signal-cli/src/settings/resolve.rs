@@ -1,15 +1,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::ops::RangeInclusive;
 
-use signal_tokio::{Config, ConfigError};
+use signal_core::LimitError;
+use signal_tokio::ConfigError;
 
-use crate::settings::setting::{Field, Setting};
+use crate::settings::setting::Setting;
 use crate::settings::sources::{Environment, File};
 use crate::settings::{Given, Mistake, SETTINGS, Settings};
-
-const THREADS: RangeInclusive<u64> = 1..=1_024;
 
 /// Where a value comes from.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -25,6 +23,12 @@ pub(crate) enum Origin {
     Default,
     /// A default that depends on the machine, and on what of it.
     Machine(&'static str),
+}
+
+impl Origin {
+    pub(crate) fn is_default(&self) -> bool {
+        matches!(self, Self::Default | Self::Machine(_))
+    }
 }
 
 impl fmt::Display for Origin {
@@ -73,21 +77,23 @@ pub(crate) fn resolve(given: &Given, environment: &Environment) -> Result<Resolv
     let mut settings = Settings::default();
     let mut origins = Vec::with_capacity(SETTINGS.len());
     let mut texts = BTreeMap::new();
-    for setting in SETTINGS {
+    for setting in SETTINGS.iter() {
         let Some((text, origin)) = find(setting, given, environment, &file) else {
             origins.push(setting.default.map_or(Origin::Default, Origin::Machine));
             continue;
         };
         if let Err(problem) = setting.set(&mut settings, &text) {
-            let mend = mend(setting, &origin, range_of(setting).as_ref());
+            let mend = setting.advice(|value| written(setting, &origin, value));
             mistakes.push(Mistake::value(setting, &text, &origin, problem, mend));
         }
         texts.insert(setting.name, text);
         origins.push(origin);
     }
     use_port(&mut settings, &mut origins, environment, &mut mistakes);
-    let mut resolved = Resolved { settings, origins };
-    check_ranges(&mut resolved, &texts, &mut mistakes);
+    let resolved = Resolved { settings, origins };
+    if let Err(ConfigError::Limit(error)) = resolved.settings.relay.check() {
+        mistakes.push(disagreement(&resolved, &texts, &error));
+    }
     if mistakes.is_empty() {
         Ok(resolved)
     } else {
@@ -170,88 +176,53 @@ fn use_port(
     origins[place] = origin;
 }
 
-/// Finds every value out of its range; each is replaced, so that the next can be seen.
-fn check_ranges(
-    resolved: &mut Resolved,
+/// Two settings that are right by themselves and not together. The one that was written is named.
+fn disagreement(
+    resolved: &Resolved,
     texts: &BTreeMap<&str, String>,
-    mistakes: &mut Vec<Mistake>,
-) {
-    for _ in SETTINGS {
-        let Some((name, range)) = out_of_range(&resolved.settings) else {
-            return;
-        };
-        let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) else {
-            return;
-        };
-        let origin = resolved.origin(name).clone();
-        let problem = format!("must be from {}", setting.show_range(&range));
-        let text = texts.get(name).cloned();
-        let text = text.unwrap_or_else(|| setting.show(&resolved.settings));
-        let mend = mend(setting, &origin, Some(&range));
-        mistakes.push(Mistake::value(setting, &text, &origin, problem, mend));
-        let Field::Number { write, .. } = setting.field else {
-            return;
-        };
-        write(&mut resolved.settings, *range.start());
-    }
-}
-
-/// The first setting that is out of its range, and the range.
-fn out_of_range(settings: &Settings) -> Option<(&'static str, RangeInclusive<u64>)> {
-    if !THREADS.contains(&(settings.threads as u64)) {
-        return Some(("threads", THREADS));
-    }
-    range_of_error(&settings.relay)
-}
-
-fn range_of_error(config: &Config) -> Option<(&'static str, RangeInclusive<u64>)> {
-    match config.check().err()? {
-        ConfigError::Limit(error) => Some((error.name, error.min..=error.max)),
-        ConfigError::OutOfRange { name, min, max, .. } => Some((name, min..=max)),
-        _ => None,
-    }
-}
-
-/// The range of a number, asked from who checks it.
-fn range_of(setting: &Setting) -> Option<RangeInclusive<u64>> {
-    let Field::Number { write, .. } = setting.field else {
-        return None;
+    error: &LimitError,
+) -> Mistake {
+    let find = |name: &str| SETTINGS.iter().find(|setting| setting.name == name);
+    let show = |number: u64| error.unit.show(number).to_string();
+    let problem = || {
+        format!(
+            "must be {}",
+            error.unit.show_range(&error.range, error.zero)
+        )
     };
-    [u64::MAX, 0].into_iter().find_map(|extreme| {
-        let mut settings = Settings::default();
-        write(&mut settings, extreme);
-        out_of_range(&settings)
-            .filter(|(name, _)| *name == setting.name)
-            .map(|(_, range)| range)
-    })
+    let (value, nearest) = (show(error.value), show(*error.range.start()));
+    let (Some(setting), Some(other)) = (find(error.name), error.because_of.and_then(find)) else {
+        return Mistake::of(resolved, error.name, problem(), "write another value");
+    };
+    let (origin, other_origin) = (resolved.origin(setting.name), resolved.origin(other.name));
+    let other_text = || {
+        let text = texts.get(other.name).cloned();
+        text.unwrap_or_else(|| other.show(&resolved.settings))
+    };
+    if origin.is_default() {
+        let problem = format!(
+            "{}, which is {value} by default, is too small for it",
+            setting.name
+        );
+        let mend = format!(
+            "write {} too, or a smaller value here",
+            written(setting, other_origin, &nearest)
+        );
+        return Mistake::value(other, &other_text(), other_origin, problem, mend);
+    }
+    let problem = format!("{}, because {} is {}", problem(), other.name, other_text());
+    let mend = format!("write for example {}", written(setting, origin, &nearest));
+    Mistake::of(resolved, setting.name, problem, mend)
 }
 
-/// What to write instead, in the way it was written.
-fn mend(setting: &Setting, origin: &Origin, range: Option<&RangeInclusive<u64>>) -> String {
-    let default = setting.show(&Settings::default());
-    let example = match range {
-        // The default may be what is out of range, if other settings moved the range.
-        Some(range) => match setting.field {
-            Field::Number { unit, read, .. } if !range.contains(&read(&Settings::default())) => {
-                unit.show(*range.start())
-            }
-            Field::Number { .. } | Field::Text { .. } => default,
-        },
-        None => default,
-    };
-    let write = match origin {
-        Origin::Variable(name) => format!("{name}={example}"),
-        Origin::File { .. } => format!("{} = {example:?}", setting.name),
-        Origin::Flag(_) | Origin::Environment | Origin::Default | Origin::Machine(_) => {
-            format!("--{} {example}", setting.flag())
+/// A setting in the way in which another was written.
+fn written(setting: &Setting, origin: &Origin, value: &str) -> String {
+    match origin {
+        Origin::Variable(_) | Origin::Environment => format!("{}={value}", setting.variable()),
+        Origin::File { .. } => format!("{} = {value:?}", setting.name),
+        Origin::Flag(_) | Origin::Default | Origin::Machine(_) => {
+            format!("--{} {value}", setting.flag())
         }
-    };
-    match range {
-        Some(range) => format!(
-            "write a value from {}, such as {write}",
-            setting.show_range(range)
-        ),
-        None => format!("write for example {write}"),
     }
 }
 
@@ -295,34 +266,37 @@ mod tests {
             .collect::<Vec<_>>()
             .join("\n");
         assert_eq!(mistakes.len(), 4, "{text}");
-        assert!(text.contains("write_deadline = \"1ms\" (environment variable SIGNAL_WRITE_DEADLINE): must be from 100ms to 3600s"), "{text}");
-        assert!(text.contains("such as SIGNAL_WRITE_DEADLINE=10s"), "{text}");
-        assert!(
-            text.contains("threads = \"0\" (flag --threads): must be from 1 to 1024"),
-            "{text}"
-        );
-        assert!(
-            text.contains("peers_max = \"many\" (flag --peers-max): not a whole number"),
-            "{text}"
-        );
+        for sentence in [
+            "write_deadline = \"1ms\" (environment variable SIGNAL_WRITE_DEADLINE): too small",
+            "write a value from 100ms to 1h, such as SIGNAL_WRITE_DEADLINE=10s",
+            "threads = \"0\" (flag --threads): too small",
+            "depth_max = \"300\" (flag --depth-max): too large",
+            "write a value from 1 to 128, such as --depth-max 128",
+            "peers_max = \"many\" (flag --peers-max): not a whole number",
+        ] {
+            assert!(text.contains(sentence), "{text}");
+        }
     }
 
     #[test]
-    fn a_default_that_another_setting_made_too_small_says_what_it_must_be() {
-        let given = flags(&[("message_bytes_max", "4MiB")]);
-        let mistakes =
-            resolve(&given, &Environment::default()).expect_err("the queue holds no message");
-        let [mistake] = &mistakes[..] else {
-            panic!("{mistakes:?}")
+    fn of_two_settings_that_disagree_the_one_that_was_written_is_named() {
+        let told = |given: &Given, variables: &[(&str, &str)]| {
+            let mistakes =
+                resolve(given, &environment(variables)).expect_err("no room for a message");
+            let [mistake] = &mistakes[..] else {
+                panic!("{mistakes:?}")
+            };
+            mistake.to_string()
         };
-        let text = mistake.to_string();
-        assert!(
-            text.contains("outbound_bytes_max = \"1MiB\" (default): must be from 4097KiB"),
-            "{text}"
+        assert_eq!(
+            told(&flags(&[]), &[("SIGNAL_MESSAGE_BYTES_MAX", "1M")]),
+            "message_bytes_max = \"1M\" (environment variable SIGNAL_MESSAGE_BYTES_MAX): outbound_bytes_max, which is 1MiB by \
+             default, is too small for it\n       write SIGNAL_OUTBOUND_BYTES_MAX=1025KiB too, or a smaller value here"
         );
-        assert!(
-            text.contains("such as --outbound-bytes-max 4097KiB"),
-            "{text}"
+        assert_eq!(
+            told(&flags(&[("outbound_bytes_max", "2KiB")]), &[]),
+            "outbound_bytes_max = \"2KiB\" (flag --outbound-bytes-max): must be from 65KiB to 4GiB, because \
+             message_bytes_max is 64KiB\n       write for example --outbound-bytes-max 65KiB"
         );
     }
 
@@ -357,16 +331,5 @@ mod tests {
                 .to_string()
                 .contains("listen = \"http\" (environment variable PORT): not a port")
         );
-    }
-
-    #[test]
-    fn every_range_is_known_to_whoever_checks_it() {
-        for setting in SETTINGS {
-            if matches!(setting.name, "invalid_messages_max" | "limit_private_ips") {
-                continue; // Anything goes.
-            }
-            let is_number = matches!(setting.field, Field::Number { .. });
-            assert_eq!(range_of(setting).is_some(), is_number, "{}", setting.name);
-        }
     }
 }

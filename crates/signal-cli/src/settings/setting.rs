@@ -1,10 +1,10 @@
 use std::ops::RangeInclusive;
-use std::time::Duration;
+
+use signal_core::{Limit, Limits, Unit};
+use signal_tokio::Config;
 
 use crate::settings::Settings;
-use crate::settings::value::{
-    parse_count, parse_size, parse_switch, parse_time, show_size, show_time,
-};
+use crate::settings::value::parse_number;
 
 /// One setting: its name, what it means, and where it lives.
 #[derive(Debug)]
@@ -14,15 +14,15 @@ pub(crate) struct Setting {
     /// What it does, for help and README.
     pub(crate) what: &'static str,
     /// What makes it a limit, if it is one.
-    pub(crate) limit: Option<Limit>,
-    /// The default in words, where it depends on the machine.
+    pub(crate) limit: Option<Consequence>,
+    /// The default in words, where it depends on the machine or is not a value.
     pub(crate) default: Option<&'static str>,
     pub(crate) field: Field,
 }
 
 /// What there is to know of a limit.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limit {
+pub(crate) struct Consequence {
     /// What happens past it.
     pub(crate) past: &'static str,
     /// Where the default comes from.
@@ -32,31 +32,60 @@ pub(crate) struct Limit {
 /// The place of a setting in [`Settings`].
 #[derive(Debug)]
 pub(crate) enum Field {
-    Number {
-        unit: Unit,
-        read: fn(&Settings) -> u64,
-        write: fn(&mut Settings, u64),
-    },
+    Number(Number),
     Text {
         /// What to write, as it stands in the help.
         form: &'static str,
+        /// A value that is right.
+        example: &'static str,
         read: fn(&Settings) -> String,
         write: fn(&mut Settings, &str) -> Result<(), String>,
     },
 }
 
-/// What a number counts, and so how it is written.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Unit {
-    Count,
-    Bytes,
-    Millis,
-    Seconds,
-    /// 0 or 1.
-    Switch,
+/// A limit of one of the libraries, or of our own.
+#[derive(Debug)]
+pub(crate) struct Number {
+    unit: Unit,
+    range: RangeInclusive<u64>,
+    zero: bool,
+    place: Place,
 }
 
+/// Whose field it is.
+#[derive(Debug)]
+pub(crate) enum Place {
+    Own(Read<Settings>, Write<Settings>),
+    Relay(Read<Config>, Write<Config>),
+    Core(Read<Limits>, Write<Limits>),
+}
+
+type Read<Owner> = fn(&Owner) -> u64;
+type Write<Owner> = fn(&mut Owner, u64);
+
 impl Setting {
+    /// The setting of a limit.
+    pub(crate) fn limit<Owner>(
+        limit: &Limit<Owner>,
+        place: fn(Read<Owner>, Write<Owner>) -> Place,
+    ) -> Self {
+        Self {
+            name: limit.name,
+            what: limit.what,
+            limit: Some(Consequence {
+                past: limit.past,
+                why: limit.why,
+            }),
+            default: limit.default_from,
+            field: Field::Number(Number {
+                unit: limit.unit,
+                range: limit.range.clone(),
+                zero: limit.zero,
+                place: place(limit.get, limit.set),
+            }),
+        }
+    }
+
     /// The flag without its dashes.
     pub(crate) fn flag(&self) -> String {
         self.name.replace('_', "-")
@@ -69,91 +98,80 @@ impl Setting {
 
     /// What to write for the value, as it stands in the help.
     pub(crate) fn form(&self) -> &'static str {
-        match self.field {
+        match &self.field {
             Field::Text { form, .. } => form,
-            Field::Number { unit, .. } => unit.form(),
+            Field::Number(number) => match number.unit {
+                Unit::Bytes => "SIZE",
+                Unit::Millis | Unit::Seconds => "TIME",
+                Unit::Switch => "BOOL",
+                Unit::Count => "N",
+            },
         }
     }
 
     pub(crate) fn is_switch(&self) -> bool {
-        matches!(
-            self.field,
-            Field::Number {
-                unit: Unit::Switch,
-                ..
-            }
-        )
+        matches!(&self.field, Field::Number(number) if number.unit == Unit::Switch)
     }
 
     /// The value as one would write it.
     pub(crate) fn show(&self, settings: &Settings) -> String {
-        match self.field {
+        match &self.field {
             Field::Text { read, .. } => read(settings),
-            Field::Number { unit, read, .. } => unit.show(read(settings)),
+            Field::Number(number) => number.unit.show(number.read(settings)).to_string(),
         }
     }
 
     /// Sets the value.
     pub(crate) fn set(&self, settings: &mut Settings, text: &str) -> Result<(), String> {
-        match self.field {
+        match &self.field {
             Field::Text { write, .. } => write(settings, text),
-            Field::Number { unit, write, .. } => {
-                write(settings, unit.parse(text)?);
+            Field::Number(number) => {
+                let value = parse_number(number.unit, text)?;
+                number.judge(value)?;
+                number.write(settings, value);
                 Ok(())
             }
         }
     }
 
-    /// A range as one would write its ends.
-    pub(crate) fn show_range(&self, range: &RangeInclusive<u64>) -> String {
-        let show = |number| match self.field {
-            Field::Number { unit, .. } => unit.show(number),
-            Field::Text { .. } => number.to_string(),
-        };
-        format!("{} to {}", show(*range.start()), show(*range.end()))
-    }
-}
-
-impl Unit {
-    fn form(self) -> &'static str {
-        match self {
-            Self::Count => "N",
-            Self::Bytes => "SIZE",
-            Self::Millis | Self::Seconds => "TIME",
-            Self::Switch => "BOOL",
-        }
-    }
-
-    fn parse(self, text: &str) -> Result<u64, String> {
-        match self {
-            Self::Count => parse_count(text),
-            Self::Bytes => parse_size(text),
-            Self::Millis => parse_time(text).map(millis),
-            Self::Seconds => {
-                let time = parse_time(text)?;
-                let is_whole = time.subsec_nanos() == 0;
-                if is_whole {
-                    Ok(time.as_secs())
-                } else {
-                    Err("not a whole number of seconds".to_owned())
-                }
+    /// What may be written, in the form that `written` gives to a value.
+    pub(crate) fn advice(&self, written: impl Fn(&str) -> String) -> String {
+        match &self.field {
+            Field::Text { example, .. } => format!("write for example {}", written(example)),
+            Field::Number(number) => {
+                let range = number.unit.show_range(&number.range, number.zero);
+                let of = if number.zero { "of " } else { "" };
+                let default = written(&self.show(&Settings::default()));
+                format!("write a value {of}{range}, such as {default}")
             }
-            Self::Switch => parse_switch(text).map(u64::from),
-        }
-    }
-
-    /// Writes a number so that [`parse`](Self::parse) reads it again.
-    pub(crate) fn show(self, number: u64) -> String {
-        match self {
-            Self::Count => number.to_string(),
-            Self::Bytes => show_size(number),
-            Self::Millis => show_time(number),
-            Self::Seconds => format!("{number}s"),
-            Self::Switch => (number != 0).to_string(),
         }
     }
 }
 
-pub(crate) fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+impl Number {
+    pub(crate) fn read(&self, settings: &Settings) -> u64 {
+        match self.place {
+            Place::Own(read, _) => read(settings),
+            Place::Relay(read, _) => read(&settings.relay),
+            Place::Core(read, _) => read(&settings.relay.core),
+        }
+    }
+
+    pub(crate) fn write(&self, settings: &mut Settings, value: u64) {
+        match self.place {
+            Place::Own(_, write) => write(settings, value),
+            Place::Relay(_, write) => write(&mut settings.relay, value),
+            Place::Core(_, write) => write(&mut settings.relay.core, value),
+        }
+    }
+
+    fn judge(&self, value: u64) -> Result<(), String> {
+        if self.range.contains(&value) || (self.zero && value == 0) {
+            Ok(())
+        } else if value > *self.range.end() {
+            Err("too large".to_owned())
+        } else {
+            Err("too small".to_owned())
+        }
+    }
 }

@@ -2,10 +2,24 @@
 
 use std::time::Duration;
 
-const SIZES: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+use signal_core::{LimitValue, Unit};
+
+/// Reads a number of a limit as [`Unit::show`] writes it, and in other usual ways.
+pub(crate) fn parse_number(unit: Unit, text: &str) -> Result<u64, String> {
+    match unit {
+        Unit::Bytes => parse_size(text),
+        Unit::Millis => parse_time(text).map(Duration::into_number),
+        Unit::Seconds => match parse_time(text)? {
+            time if time.subsec_nanos() == 0 => Ok(time.as_secs()),
+            _ => Err("not a whole number of seconds".to_owned()),
+        },
+        Unit::Switch => parse_switch(text).map(u64::from),
+        Unit::Count => parse_count(text),
+    }
+}
 
 /// Reads `64KiB`, `1 MiB` or a plain number of bytes.
-pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
+fn parse_size(text: &str) -> Result<u64, String> {
     let hint = "write bytes, or a number with KiB, MiB or GiB";
     let (number, unit) = split(text);
     let factor = match unit.to_ascii_lowercase().as_str() {
@@ -44,35 +58,16 @@ pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
 }
 
 /// Reads a whole number, `_` and `,` between the digits allowed.
-pub(crate) fn parse_count(text: &str) -> Result<u64, String> {
+fn parse_count(text: &str) -> Result<u64, String> {
     let digits = text.trim().replace(['_', ','], "");
     digits.parse().map_err(|_| "not a whole number".to_owned())
 }
 
-pub(crate) fn parse_switch(text: &str) -> Result<bool, String> {
+fn parse_switch(text: &str) -> Result<bool, String> {
     match text.trim().to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" | "1" => Ok(true),
         "false" | "no" | "off" | "0" => Ok(false),
         _ => Err("neither true nor false".to_owned()),
-    }
-}
-
-/// A size with the largest unit in which it is whole.
-pub(crate) fn show_size(bytes: u64) -> String {
-    let unit = SIZES
-        .iter()
-        .find(|(_, size)| bytes >= *size && bytes % size == 0);
-    unit.map_or_else(
-        || bytes.to_string(),
-        |(unit, size)| format!("{}{unit}", bytes / size),
-    )
-}
-
-pub(crate) fn show_time(millis: u64) -> String {
-    if millis % 1_000 == 0 {
-        format!("{}s", millis / 1_000)
-    } else {
-        format!("{millis}ms")
     }
 }
 
@@ -91,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_read_and_shown() {
+    fn sizes_are_read() {
         for (text, bytes) in [
             ("65536", 65_536),
             ("64KiB", 65_536),
@@ -100,10 +95,6 @@ mod tests {
         ] {
             assert_eq!(parse_size(text), Ok(bytes), "{text}");
         }
-        assert_eq!(show_size(65_536), "64KiB");
-        assert_eq!(show_size(1 << 20), "1MiB");
-        assert_eq!(show_size(1_000), "1000");
-        assert_eq!(show_size(0), "0");
     }
 
     #[test]
@@ -118,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_read_and_shown() {
+    fn times_are_read() {
         for (text, millis) in [
             ("30", 30_000),
             ("30s", 30_000),
@@ -136,18 +127,26 @@ mod tests {
         for wrong in ["", "s", "-1", "1d", "1.2.3s", "soon"] {
             assert!(parse_time(wrong).is_err(), "{wrong}");
         }
-        assert_eq!(show_time(30_000), "30s");
-        assert_eq!(show_time(1_500), "1500ms");
     }
 
     #[test]
     fn what_is_shown_can_be_read_again() {
-        for number in [0, 1, 999, 1_000, 1_024, 65_536, 1 << 20, 3 << 30, 1_500] {
-            assert_eq!(parse_size(&show_size(number)), Ok(number));
-            assert_eq!(
-                parse_time(&show_time(number)),
-                Ok(Duration::from_millis(number))
-            );
+        for number in [
+            0,
+            1,
+            999,
+            1_000,
+            1_024,
+            65_536,
+            1 << 20,
+            3 << 30,
+            1_500,
+            86_400_000,
+        ] {
+            for unit in [Unit::Count, Unit::Bytes, Unit::Millis, Unit::Seconds] {
+                let shown = unit.show(number).to_string();
+                assert_eq!(parse_number(unit, &shown), Ok(number), "{shown}");
+            }
         }
     }
 }

@@ -1,92 +1,74 @@
 //! The core's [`Limits`] as settings. The core itself knows no serde.
 
+use std::fmt;
 use std::time::Duration;
 
+use serde::de::{Error, MapAccess, Visitor};
+use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use signal_core::Limits;
+use signal_core::{Limit, LimitValue, Limits, Unit};
 
 use super::seconds;
 
-/// The same fields under the same names.
-#[derive(Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-struct Settings {
-    message_bytes_max: u32,
-    depth_max: u8,
-    topics_per_peer_max: u32,
-    topic_bytes_max: u32,
-    messages_per_second: u32,
-    messages_burst: u32,
-    fan_out_per_second: u32,
-    fan_out_burst: u32,
-    pings_per_second: u32,
-    pings_burst: u32,
-    strikes_per_second: u32,
-    strikes_burst: u32,
-    invalid_messages_max: u32,
-    #[serde(with = "seconds")]
-    ping_interval: Duration,
-    #[serde(with = "seconds")]
-    close_hold: Duration,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self::from(&Limits::default())
-    }
-}
-
-impl From<&Limits> for Settings {
-    fn from(limits: &Limits) -> Self {
-        Self {
-            message_bytes_max: limits.message_bytes_max,
-            depth_max: limits.depth_max,
-            topics_per_peer_max: limits.topics_per_peer_max,
-            topic_bytes_max: limits.topic_bytes_max,
-            messages_per_second: limits.messages_per_second,
-            messages_burst: limits.messages_burst,
-            fan_out_per_second: limits.fan_out_per_second,
-            fan_out_burst: limits.fan_out_burst,
-            pings_per_second: limits.pings_per_second,
-            pings_burst: limits.pings_burst,
-            strikes_per_second: limits.strikes_per_second,
-            strikes_burst: limits.strikes_burst,
-            invalid_messages_max: limits.invalid_messages_max,
-            ping_interval: limits.ping_interval,
-            close_hold: limits.close_hold,
+pub(super) fn serialize<S: Serializer>(limits: &Limits, to: S) -> Result<S::Ok, S::Error> {
+    let mut map = to.serialize_map(Some(Limits::ALL.len()))?;
+    for limit in Limits::ALL {
+        let value = (limit.get)(limits);
+        if limit.unit == Unit::Millis {
+            map.serialize_entry(limit.name, &Seconds(Duration::from_number(value)))?;
+        } else {
+            map.serialize_entry(limit.name, &value)?;
         }
     }
-}
-
-impl From<Settings> for Limits {
-    fn from(settings: Settings) -> Self {
-        let mut limits = Self::default();
-        limits.message_bytes_max = settings.message_bytes_max;
-        limits.depth_max = settings.depth_max;
-        limits.topics_per_peer_max = settings.topics_per_peer_max;
-        limits.topic_bytes_max = settings.topic_bytes_max;
-        limits.messages_per_second = settings.messages_per_second;
-        limits.messages_burst = settings.messages_burst;
-        limits.fan_out_per_second = settings.fan_out_per_second;
-        limits.fan_out_burst = settings.fan_out_burst;
-        limits.pings_per_second = settings.pings_per_second;
-        limits.pings_burst = settings.pings_burst;
-        limits.strikes_per_second = settings.strikes_per_second;
-        limits.strikes_burst = settings.strikes_burst;
-        limits.invalid_messages_max = settings.invalid_messages_max;
-        limits.ping_interval = settings.ping_interval;
-        limits.close_hold = settings.close_hold;
-        limits
-    }
-}
-
-pub(super) fn serialize<S: Serializer>(limits: &Limits, to: S) -> Result<S::Ok, S::Error> {
-    Settings::from(limits).serialize(to)
+    map.end()
 }
 
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Limits, D::Error> {
-    Settings::deserialize(from).map(Limits::from)
+    from.deserialize_map(LimitsVisitor)
 }
+
+struct LimitsVisitor;
+
+impl<'de> Visitor<'de> for LimitsVisitor {
+    type Value = Limits;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("limits by name")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Limits, A::Error> {
+        let mut limits = Limits::default();
+        while let Some(name) = map.next_key::<String>()? {
+            let Some(limit) = Limits::ALL.iter().find(|limit| limit.name == name) else {
+                let names: Vec<_> = Limits::ALL.iter().map(|limit| limit.name).collect();
+                let names = names.join(", ");
+                return Err(A::Error::custom(format_args!(
+                    "there is no limit `{name}`; there are {names}"
+                )));
+            };
+            let value = if limit.unit == Unit::Millis {
+                map.next_value::<Seconds>()?.0.into_number()
+            } else {
+                map.next_value()?
+            };
+            set(limit, &mut limits, value).map_err(A::Error::custom)?;
+        }
+        Ok(limits)
+    }
+}
+
+/// Sets a limit, unless its field cannot hold the value.
+fn set(limit: &Limit<Limits>, limits: &mut Limits, value: u64) -> Result<(), String> {
+    (limit.set)(limits, value);
+    if (limit.get)(limits) == value {
+        Ok(())
+    } else {
+        Err(format!("{} = {value} is too large", limit.name))
+    }
+}
+
+#[derive(Deserialize, Serialize)]
+struct Seconds(#[serde(with = "seconds")] Duration);
 
 #[cfg(test)]
 mod tests {
@@ -94,21 +76,36 @@ mod tests {
 
     #[test]
     fn every_limit_is_a_setting_and_comes_back() {
-        let defaults = serde_json::to_value(Settings::default()).expect("settings are JSON");
-        let defaults = defaults.as_object().expect("an object");
-        // A limit that is new in the core has no setting yet.
-        let debug = format!("{:#?}", Limits::default());
-        let names: Vec<_> = debug
-            .lines()
-            .filter_map(|line| line.trim().split_once(": "))
-            .collect();
-        assert_eq!(names.len(), defaults.len());
-        for (name, _) in names {
-            let other = serde_json::json!({ name: 7 });
-            let limits = deserialize(other).expect(name);
-            assert_ne!(limits, Limits::default(), "{name} is not taken over");
-            let told = serialize(&limits, serde_json::value::Serializer).expect("JSON");
-            assert_eq!(told[name], 7, "{name} is not told");
+        for limit in Limits::ALL {
+            let other = serde_json::json!({ limit.name: 7 });
+            let limits = deserialize(other).expect(limit.name);
+            assert_ne!(
+                limits,
+                Limits::default(),
+                "{} is not taken over",
+                limit.name
+            );
+            let written = serialize(&limits, serde_json::value::Serializer).expect("JSON");
+            assert_eq!(written[limit.name], 7, "{} is not written", limit.name);
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_limit_or_not_a_value_of_one_is_an_error() {
+        for (wrong, message) in [
+            (
+                serde_json::json!({ "depth": 7 }),
+                "there is no limit `depth`",
+            ),
+            (
+                serde_json::json!({ "depth_max": 300 }),
+                "depth_max = 300 is too large",
+            ),
+            (serde_json::json!({ "depth_max": -1 }), "-1"),
+            (serde_json::json!({ "close_hold": -1 }), "-1"),
+        ] {
+            let error = deserialize(wrong).expect_err(message).to_string();
+            assert!(error.contains(message), "{error}");
         }
     }
 }

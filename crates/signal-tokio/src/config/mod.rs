@@ -18,218 +18,165 @@ pub(crate) use self::queue_limits::QueueLimits;
 const DESCRIPTORS_RESERVED: u64 = 64;
 /// Taken as the limit on open files where the system does not tell.
 const DESCRIPTORS_ASSUMED: u64 = 1_024;
-/// The smallest header buffer hyper can be told to keep.
-const HEADER_BYTES_MIN: u64 = 512;
+/// More of anything than a machine can serve.
+const MANY: u64 = 100_000_000;
 
-/// Every setting of a relay's sockets, and the core's [`Limits`] beside them.
-///
-/// Durations are seconds where they are written down (`write_deadline = 10`, or `0.5`). Change
-/// single fields of the default:
-///
-/// ```
-/// use signal_tokio::Config;
-///
-/// let mut config = Config::default();
-/// config.peers_max = 500;
-/// config.core.topics_per_peer_max = 16;
-/// config.check()?;
-/// # Ok::<(), signal_tokio::ConfigError>(())
-/// ```
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Config {
-    /// What the core holds each peer to.
-    #[serde(with = "limits")]
-    pub core: Limits,
-
-    /// Bytes that may wait for one peer, frame headers included. Default 1 MiB, the room a burst of
-    /// candidates needs on a slow phone. At least one message of `message_bytes_max` must fit. A
-    /// peer past it is closed with 1013.
-    pub outbound_bytes_max: usize,
-    /// Frames that may wait for one peer. Default 1,024, so that small frames cannot cost much more
-    /// than they weigh. A peer past it is closed with 1013.
-    pub outbound_frames_max: usize,
-    /// How long a socket may take nothing while something waits for it, 0.1 s to 1 h. Default 10 s.
-    /// Then the connection is reset.
-    #[serde(with = "seconds")]
-    pub write_deadline: Duration,
-    /// How long a close may take: from our close frame to the end of the connection, 0.1 s to 1
-    /// min. Default 5 s.
-    #[serde(with = "seconds")]
-    pub close_timeout: Duration,
-
-    /// How long a client may take for its HTTP request, the authorizer and our answer included, 0.1
-    /// s to 5 min. Default 5 s. Past it: 408.
-    #[serde(with = "seconds")]
-    pub handshake_timeout: Duration,
-    /// The longest request head in bytes, 512 to 1 MiB. Default 8 KiB, what other servers accept
-    /// and enough for cookies. Past it: 431.
-    pub header_bytes_max: usize,
-    /// The most headers of a request, 8 to 1,000. Default 64; browsers send about 20, a proxy adds
-    /// a few. Past it: 431.
-    pub headers_max: usize,
-    /// Connections that may be in their HTTP request at once. Default: an eighth of the limit on
-    /// open files, at most 1,024. Past it new ones wait in the kernel's backlog.
-    pub handshakes_max: usize,
-
-    /// The most peers. Default: what the limit on open files allows after `handshakes_max` and 64
-    /// for the process itself. Past it: 503.
-    pub peers_max: usize,
-    /// The most peers from one IPv4 address or IPv6 /64. Default 100: a school behind one address.
-    /// Past it: 429.
-    pub peers_per_ip_max: usize,
-    /// Upgrades in a minute from one IPv4 address or IPv6 /64, all at once or spread. Default 120:
-    /// such a school comes back after an outage. Past it: 429 with `Retry-After`.
-    pub connects_per_minute_per_ip: u32,
-    /// The proxies before the relay, by network or address. Default none. Of a connection from one
-    /// of them, the client is the right-most address in `X-Forwarded-For` that is no such proxy;
-    /// from anywhere else the header means nothing. Written down as a list of texts.
-    #[serde(with = "proxies")]
-    pub trusted_proxies: TrustedProxies,
-    /// Whether loopback and private addresses are held to the per-address limits too. Default
-    /// false: they are nearly always a proxy that is not in `trusted_proxies`, and the world behind
-    /// it is not one client.
-    pub limit_private_ips: bool,
-    /// How long an address gets 429 after one of its peers was closed for breaking a limit or the
-    /// protocol, 0 to 1 h. Default 10 s. A stock client that is closed reconnects within 4 ms, for
-    /// ever; one that is refused backs off.
-    #[serde(with = "seconds")]
-    pub refuse_after_close: Duration,
-
-    /// How much of a client's address stands in logs. Default: its network, an IPv4 /24 or an IPv6
-    /// /48.
-    pub log_ips: LogIps,
-
-    /// Over how many seconds a drain spreads its closes, 0 to 3,600. Default 10: a thousand clients
-    /// come back at 100 a second.
-    pub drain_seconds: u32,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        let descriptors = descriptors_max();
-        let handshakes_max = (descriptors / 8).clamp(16, 1_024);
-        let peers_max = descriptors
-            .saturating_sub(handshakes_max + DESCRIPTORS_RESERVED)
-            .max(16);
-        Self {
-            core: Limits::default(),
-            outbound_bytes_max: 1024 * 1024,
-            outbound_frames_max: 1_024,
-            write_deadline: Duration::from_secs(10),
-            close_timeout: Duration::from_secs(5),
-            handshake_timeout: Duration::from_secs(5),
-            header_bytes_max: 8 * 1024,
-            headers_max: 64,
-            handshakes_max: saturating_usize(handshakes_max),
-            peers_max: saturating_usize(peers_max),
-            peers_per_ip_max: 100,
-            connects_per_minute_per_ip: 120,
-            trusted_proxies: TrustedProxies::default(),
-            limit_private_ips: false,
-            refuse_after_close: Duration::from_secs(10),
-            log_ips: LogIps::Short,
-            drain_seconds: 10,
-        }
+signal_core::limits! {
+    /// Every setting of a relay's sockets, and the core's [`Limits`] beside them.
+    ///
+    /// Durations are seconds where they are written down (`write_deadline = 10`, or `0.5`). Change
+    /// single fields of the default:
+    ///
+    /// ```
+    /// use signal_tokio::Config;
+    ///
+    /// let mut config = Config::default();
+    /// config.peers_max = 500;
+    /// config.core.topics_per_peer_max = 16;
+    /// config.check()?;
+    /// # Ok::<(), signal_tokio::ConfigError>(())
+    /// ```
+    #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+    #[serde(default, deny_unknown_fields)]
+    #[non_exhaustive]
+    pub struct Config {
+        /// What the core holds each peer to.
+        #[serde(with = "limits")]
+        pub core: Limits = Limits::default(),
+        /// The proxies before the relay, by network or address. Default none. Of a connection from
+        /// one of them, the client is the right-most address in `X-Forwarded-For` that is not such
+        /// a proxy; from anywhere else the header means nothing. Written down as a list of texts.
+        #[serde(with = "proxies")]
+        pub trusted_proxies: TrustedProxies = TrustedProxies::default(),
+        /// How much of a client's address stands in logs. Default: its network, an IPv4 /24 or an
+        /// IPv6 /48.
+        pub log_ips: LogIps = LogIps::Short,
     }
+
+    /// The limits of the sockets, in the order of help and tables. A new limit is a new row here,
+    /// and nothing else but the code that keeps it: see [`limits!`](signal_core::limits). A row of
+    /// [`Duration`] needs `#[serde(with = "seconds")]` above it.
+    pub const LIMITS = [
+        // What may wait for one peer.
+        /// At least one message of `message_bytes_max` must fit.
+        outbound_bytes_max: usize {
+            default: 1024 * 1024, unit: Bytes, range: 1_039..=1 << 32, scope: Peer,
+            what: "Bytes that may wait for one peer",
+            past: "closed with 1013",
+            why: "the burst of a full room, on a slow phone",
+        },
+        outbound_frames_max: usize {
+            default: 1_024, unit: Count, range: 4..=MANY, scope: Peer,
+            what: "Messages that may wait for one peer",
+            past: "closed with 1013",
+            why: "small frames cost more memory than they weigh",
+        },
+        #[serde(with = "seconds")]
+        write_deadline: Duration {
+            default: 10_000, unit: Millis, range: 100..=3_600_000, scope: Peer,
+            what: "How long a peer may take nothing of what waits for it",
+            past: "TCP reset",
+            why: "a phone that changes networks is back in less; a dead one should not hold 1 MiB longer",
+        },
+        /// From our close frame to the end of the connection.
+        #[serde(with = "seconds")]
+        close_timeout: Duration {
+            default: 5_000, unit: Millis, range: 100..=60_000, scope: Peer,
+            what: "How long a close may take",
+            past: "TCP reset",
+            why: "one round trip of the slowest network, and some",
+        },
+        // What is judged before the upgrade.
+        /// The authorizer and our answer are included.
+        #[serde(with = "seconds")]
+        handshake_timeout: Duration {
+            default: 5_000, unit: Millis, range: 100..=300_000, scope: Peer,
+            what: "How long a client may take for its HTTP request",
+            past: "HTTP 408",
+            why: "a request is one packet; a client that needs longer is holding a place",
+        },
+        header_bytes_max: usize {
+            // The smallest header buffer hyper can be given.
+            default: 8 * 1024, unit: Bytes, range: 512..=1 << 20, scope: Peer,
+            what: "Longest request head",
+            past: "HTTP 431",
+            why: "what other servers accept; enough for cookies and a token",
+        },
+        headers_max: usize {
+            default: 64, unit: Count, range: 8..=1_000, scope: Peer,
+            what: "Headers of a request",
+            past: "HTTP 431",
+            why: "browsers send about 20, a proxy adds a few",
+        },
+        /// An eighth of them, at most 1,024.
+        handshakes_max: usize {
+            default: handshakes_of_open_files(), default_from: "from the limit on open files",
+            unit: Count, range: 1..=MANY / 100, scope: Relay,
+            what: "Connections that may be in their HTTP request at once",
+            past: "new ones wait in the kernel",
+            why: "unfinished requests must not use up the places of peers",
+        },
+        /// What they allow after `handshakes_max` and 64 for the process itself.
+        peers_max: usize {
+            default: peers_of_open_files(), default_from: "from the limit on open files",
+            unit: Count, range: 1..=MANY, scope: Relay,
+            what: "Peers at once",
+            past: "HTTP 503 with Retry-After",
+            why: "a peer is an open file; the process needs some itself",
+        },
+        peers_per_ip_max: usize {
+            default: 100, unit: Count, range: 1..=MANY, scope: Address,
+            what: "Peers at once from one IPv4 address or IPv6 /64",
+            past: "HTTP 429 with Retry-After",
+            why: "a school behind one address",
+        },
+        /// All at once or spread.
+        connects_per_minute_per_ip: u32 {
+            default: 120, unit: Count, range: 1..=60_000, scope: Address,
+            what: "Upgrades in a minute from one IPv4 address or IPv6 /64",
+            past: "HTTP 429 with Retry-After",
+            why: "such a school comes back after an outage",
+        },
+        /// They are nearly always a proxy that is not in `trusted_proxies`.
+        limit_private_ips: bool {
+            default: 0, unit: Switch, range: 0..=1, scope: Address,
+            what: "Hold loopback and private addresses to the limits per address too; they are mostly proxies",
+            past: "as these two limits",
+            why: "a relay behind a proxy must not take the world for one client",
+        },
+        #[serde(with = "seconds")]
+        refuse_after_close: Duration {
+            default: 10_000, unit: Millis, range: 0..=3_600_000, scope: Address,
+            what: "How long an address is refused after one of its peers broke a limit",
+            past: "HTTP 429 until then",
+            why: "a refused stock client backs off to a try each 1.3 s, a closed one does not",
+        },
+        drain_seconds: u32 {
+            default: 10, unit: Seconds, range: 0..=3_600, scope: Relay,
+            what: "Over how long a shutdown spreads the closes, so that not all come back at once",
+            past: "the process ends",
+            why: "a thousand clients come back at 100 a second",
+        },
+    ];
 }
 
 impl Config {
-    /// Checks that each setting is in its range.
+    /// Checks that each limit is in its range.
     ///
     /// # Errors
     ///
-    /// The first setting that is not, with its value and what to write instead.
+    /// The first limit that is not, with its value and the range.
     pub fn check(&self) -> Result<(), ConfigError> {
-        const MANY: u64 = 100_000_000;
         self.core.check()?;
         // A frame header has at most ten bytes, and a close frame must fit behind a message.
         let one_message = u64::from(self.core.message_bytes_max) + 1_024;
-        let ranges = [
-            (
-                "outbound_bytes_max",
-                self.outbound_bytes_max as u64,
-                one_message,
-                1 << 32,
-                " bytes",
-            ),
-            (
-                "outbound_frames_max",
-                self.outbound_frames_max as u64,
-                4,
-                MANY,
-                "",
-            ),
-            (
-                "write_deadline",
-                millis(self.write_deadline),
-                100,
-                3_600_000,
-                " ms",
-            ),
-            (
-                "close_timeout",
-                millis(self.close_timeout),
-                100,
-                60_000,
-                " ms",
-            ),
-            (
-                "handshake_timeout",
-                millis(self.handshake_timeout),
-                100,
-                300_000,
-                " ms",
-            ),
-            (
-                "header_bytes_max",
-                self.header_bytes_max as u64,
-                HEADER_BYTES_MIN,
-                1 << 20,
-                " bytes",
-            ),
-            ("headers_max", self.headers_max as u64, 8, 1_000, ""),
-            (
-                "handshakes_max",
-                self.handshakes_max as u64,
-                1,
-                MANY / 100,
-                "",
-            ),
-            ("peers_max", self.peers_max as u64, 1, MANY, ""),
-            (
-                "peers_per_ip_max",
-                self.peers_per_ip_max as u64,
-                1,
-                MANY,
-                "",
-            ),
-            (
-                "connects_per_minute_per_ip",
-                self.connects_per_minute_per_ip.into(),
-                1,
-                60_000,
-                "",
-            ),
-            (
-                "refuse_after_close",
-                millis(self.refuse_after_close),
-                0,
-                3_600_000,
-                " ms",
-            ),
-            ("drain_seconds", self.drain_seconds.into(), 0, 3_600, ""),
-        ];
-        for (name, value, min, max, unit) in ranges {
-            if !(min..=max).contains(&value) {
-                return Err(ConfigError::OutOfRange {
-                    name,
-                    value,
-                    min,
-                    max,
-                    unit,
-                });
+        for limit in Self::LIMITS {
+            match limit.name {
+                "outbound_bytes_max" => {
+                    let range = one_message..=*limit.range.end();
+                    limit.check_in(range, "message_bytes_max", self)?;
+                }
+                _ => limit.check(self)?,
             }
         }
         Ok(())
@@ -247,23 +194,18 @@ impl Config {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// One of the core's limits.
+    /// A limit of the core or of the sockets.
     #[error(transparent)]
     Limit(#[from] LimitError),
-    /// A setting of the sockets.
-    #[error("{name} is {value}{unit}; set it to a value from {min} to {max}{unit}")]
-    OutOfRange {
-        /// The setting, named as the field of [`Config`].
-        name: &'static str,
-        /// Its value, in `unit`.
-        value: u64,
-        /// The smallest value allowed.
-        min: u64,
-        /// The largest value allowed.
-        max: u64,
-        /// What the numbers count, as it follows them: `" ms"`, or nothing.
-        unit: &'static str,
-    },
+}
+
+fn handshakes_of_open_files() -> u64 {
+    (descriptors_max() / 8).clamp(16, 1_024)
+}
+
+fn peers_of_open_files() -> u64 {
+    let taken = handshakes_of_open_files() + DESCRIPTORS_RESERVED;
+    descriptors_max().saturating_sub(taken).max(16)
 }
 
 /// How many files this process may have open.
@@ -273,14 +215,6 @@ fn descriptors_max() -> u64 {
     #[cfg(not(unix))]
     let limit = None;
     limit.unwrap_or(DESCRIPTORS_ASSUMED)
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn saturating_usize(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 /// Durations as a number of seconds.
@@ -306,6 +240,8 @@ mod seconds {
 
 #[cfg(test)]
 mod tests {
+    use signal_core::Unit;
+
     use super::*;
 
     #[test]
@@ -314,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_setting_is_named_with_its_value_and_the_mend() {
+    fn a_bad_setting_is_named_with_its_value_and_the_range() {
         let config = Config {
             write_deadline: Duration::from_millis(5),
             ..Config::default()
@@ -322,8 +258,26 @@ mod tests {
         let error = config.check().expect_err("5 ms is too short");
         assert_eq!(
             error.to_string(),
-            "write_deadline is 5 ms; set it to a value from 100 to 3600000 ms"
+            "write_deadline is 5ms, but must be from 100ms to 1h"
         );
+    }
+
+    #[test]
+    fn every_duration_is_written_in_seconds() {
+        let written = serde_json::to_value(Config::default()).expect("JSON");
+        for limit in Config::LIMITS {
+            let default = (limit.default)();
+            let seconds = if limit.unit == Unit::Millis {
+                default / 1_000
+            } else {
+                default
+            };
+            let value = match limit.unit {
+                Unit::Switch => serde_json::json!(default != 0),
+                _ => serde_json::json!(seconds),
+            };
+            assert_eq!(written[limit.name], value, "{}", limit.name);
+        }
     }
 
     #[test]

@@ -1,0 +1,378 @@
+use core::fmt;
+use core::ops::RangeInclusive;
+use core::time::Duration;
+
+/// One limit of an `Owner`: what there is to know about it, and the way to its value.
+///
+/// [`Limits::ALL`](crate::Limits::ALL) are the core's; an adapter declares its own in the same form
+/// with [`limits!`](crate::limits). Flags, variables, keys of a file, reports, tables in documents
+/// and range checks are loops over such a table, so that none of them can forget a limit.
+///
+/// ```
+/// use signal_core::Limits;
+///
+/// let mut limits = Limits::default();
+/// for limit in Limits::ALL {
+///     let value = (limit.get)(&limits);
+///     println!("{} = {}: {}", limit.name, limit.unit.show(value), limit.what);
+/// }
+/// let depth = Limits::ALL.iter().find(|limit| limit.name == "depth_max").expect("a limit");
+/// (depth.set)(&mut limits, 16);
+/// assert_eq!(limits.depth_max, 16);
+/// ```
+#[derive(Debug)]
+pub struct Limit<Owner: 'static> {
+    /// The name of the field, and so of the setting, wherever it is written.
+    pub name: &'static str,
+    /// What its number counts.
+    pub unit: Unit,
+    /// The values allowed.
+    pub range: RangeInclusive<u64>,
+    /// Whether zero is allowed beside `range`: it switches off what the limit governs.
+    pub zero: bool,
+    /// The value when nothing is said.
+    pub default: fn() -> u64,
+    /// What the default follows from, where it is not the same everywhere.
+    pub default_from: Option<&'static str>,
+    /// What is counted together.
+    pub scope: Scope,
+    /// What it limits, as a phrase for help and tables.
+    pub what: &'static str,
+    /// What happens past it.
+    pub past: &'static str,
+    /// Where the default comes from.
+    pub why: &'static str,
+    /// Reads the value.
+    pub get: fn(&Owner) -> u64,
+    /// Writes the value; one that the field cannot hold becomes the nearest that it can.
+    pub set: fn(&mut Owner, u64),
+}
+
+impl<Owner> Limit<Owner> {
+    /// Checks that the value is in its range.
+    ///
+    /// # Errors
+    ///
+    /// The value and the range, if it is not.
+    pub fn check(&self, owner: &Owner) -> Result<(), LimitError> {
+        self.judge(owner, self.range.clone(), None)
+    }
+
+    /// Checks that the value is in a narrower range, which follows from another limit.
+    ///
+    /// # Errors
+    ///
+    /// The value, that range and the other limit, if it is not.
+    pub fn check_in(
+        &self,
+        range: RangeInclusive<u64>,
+        because_of: &'static str,
+        owner: &Owner,
+    ) -> Result<(), LimitError> {
+        self.judge(owner, range, Some(because_of))
+    }
+
+    fn judge(
+        &self,
+        owner: &Owner,
+        range: RangeInclusive<u64>,
+        because_of: Option<&'static str>,
+    ) -> Result<(), LimitError> {
+        let value = (self.get)(owner);
+        if range.contains(&value) || (self.zero && value == 0) {
+            return Ok(());
+        }
+        Err(LimitError {
+            name: self.name,
+            value,
+            range,
+            zero: self.zero,
+            unit: self.unit,
+            because_of,
+        })
+    }
+}
+
+/// What the number of a [`Limit`] counts.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Unit {
+    /// Things: messages, topics, peers.
+    Count,
+    /// Bytes.
+    Bytes,
+    /// Milliseconds.
+    Millis,
+    /// Seconds, in whole numbers only.
+    Seconds,
+    /// No (0) or yes (1).
+    Switch,
+}
+
+impl Unit {
+    /// The number as a person writes it: `64KiB`, `30s`, `1500ms`, `true`.
+    pub fn show(self, number: u64) -> impl fmt::Display {
+        Shown { unit: self, number }
+    }
+
+    /// The values of a range as a phrase: `from 1 to 128`, or `0s or from 100ms to 24h` where
+    /// zero is allowed too.
+    pub fn show_range(self, range: &RangeInclusive<u64>, zero: bool) -> impl fmt::Display {
+        ShownRange {
+            unit: self,
+            min: *range.start(),
+            max: *range.end(),
+            zero,
+        }
+    }
+}
+
+struct Shown {
+    unit: Unit,
+    number: u64,
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SIZES: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+        const TIMES: [(&str, u64); 2] = [("h", 3_600_000), ("s", 1_000)];
+        let number = self.number;
+        // The largest unit in which the number is whole.
+        let whole = |units: &[(&'static str, u64)]| {
+            let fits = |size: u64| number >= size && number % size == 0;
+            let unit = units.iter().find(|(_, size)| fits(*size));
+            unit.map(|(unit, size)| (number / size, *unit))
+        };
+        let (number, unit) = match self.unit {
+            Unit::Switch => return fmt::Display::fmt(&(number != 0), f),
+            Unit::Count => (number, ""),
+            Unit::Bytes => whole(&SIZES).unwrap_or((number, "")),
+            Unit::Millis if number == 0 => (0, "s"),
+            Unit::Millis => whole(&TIMES).unwrap_or((number, "ms")),
+            Unit::Seconds => (number, "s"),
+        };
+        write!(f, "{number}{unit}")
+    }
+}
+
+struct ShownRange {
+    unit: Unit,
+    min: u64,
+    max: u64,
+    zero: bool,
+}
+
+impl fmt::Display for ShownRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.zero {
+            write!(f, "{} or ", self.unit.show(0))?;
+        }
+        let (min, max) = (self.unit.show(self.min), self.unit.show(self.max));
+        write!(f, "from {min} to {max}")
+    }
+}
+
+/// What a [`Limit`] counts together.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Scope {
+    /// One peer on its own connection, which can find the limit by trying; so `GET /limits` shows
+    /// it.
+    Peer,
+    /// All connections of one address.
+    Address,
+    /// The whole relay.
+    Relay,
+}
+
+/// A type that the field of a limit may have.
+pub trait LimitValue {
+    /// The value in the limit's unit.
+    fn into_number(self) -> u64;
+    /// The value nearest to a number in the limit's unit.
+    fn from_number(number: u64) -> Self;
+}
+
+macro_rules! limit_values {
+    ($($int:ty)*) => {$(
+        impl LimitValue for $int {
+            fn into_number(self) -> u64 {
+                u64::try_from(self).unwrap_or(u64::MAX)
+            }
+
+            fn from_number(number: u64) -> Self {
+                Self::try_from(number).unwrap_or(Self::MAX)
+            }
+        }
+    )*};
+}
+
+limit_values!(u8 u16 u32 u64 usize);
+
+impl LimitValue for bool {
+    fn into_number(self) -> u64 {
+        self.into()
+    }
+
+    fn from_number(number: u64) -> Self {
+        number != 0
+    }
+}
+
+/// In milliseconds.
+impl LimitValue for Duration {
+    fn into_number(self) -> u64 {
+        u64::try_from(self.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn from_number(number: u64) -> Self {
+        Self::from_millis(number)
+    }
+}
+
+/// A limit that is out of its range.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error(
+    "{name} is {}, but must be {}{}",
+    .unit.show(*.value),
+    .unit.show_range(.range, *.zero),
+    Because(*.because_of)
+)]
+#[non_exhaustive]
+pub struct LimitError {
+    /// The limit, by the name of its field.
+    pub name: &'static str,
+    /// Its value, in `unit`.
+    pub value: u64,
+    /// The values allowed.
+    pub range: RangeInclusive<u64>,
+    /// Whether zero is allowed beside them.
+    pub zero: bool,
+    /// What the numbers count.
+    pub unit: Unit,
+    /// The other limit that the range follows from, if it does.
+    pub because_of: Option<&'static str>,
+}
+
+struct Because(Option<&'static str>);
+
+impl fmt::Display for Because {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(other) = self.0 else { return Ok(()) };
+        write!(f, " because of {other}")
+    }
+}
+
+/// Declares a struct with its limits, from one row for each.
+///
+/// A row is the field, its documentation, its default and its [`Limit`](crate::Limit) in the
+/// table: **to add a limit, add a row.** Everything that reads the table then has it. (The tables
+/// in this repository's READMEs are compared with it by a test of `signal-cli`, which writes them
+/// with `UPDATE_TABLES=1 cargo test -p signal-cli --test settings`.) What is not a limit stands in
+/// the braces of the struct, each field with its default.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// signal_core::limits! {
+///     /// The settings of an adapter.
+///     #[derive(Clone, Debug)]
+///     pub struct Settings {
+///         /// What the core holds each peer to.
+///         pub core: signal_core::Limits = signal_core::Limits::default(),
+///     }
+///
+///     /// The limits of the adapter itself.
+///     pub const LIMITS = [
+///         peers_max: usize {
+///             default: 10_000, unit: Count, range: 1..=1_000_000, scope: Relay,
+///             what: "Peers at once",
+///             past: "HTTP 503",
+///             why: "a small machine serves as many",
+///         },
+///         idle_timeout: Duration {
+///             default: 60_000, unit: Millis, range: 1_000..=3_600_000, zero: true, scope: Peer,
+///             what: "How long a peer may be silent; zero is for ever",
+///             past: "closed with 4408",
+///             why: "two pings of a stock client",
+///         },
+///     ];
+/// }
+///
+/// let mut settings = Settings::default();
+/// assert_eq!(settings.idle_timeout, Duration::from_secs(60));
+/// settings.peers_max = 0;
+/// let error = Settings::LIMITS.iter().find_map(|limit| limit.check(&settings).err());
+/// assert_eq!(error.unwrap().to_string(), "peers_max is 0, but must be from 1 to 1000000");
+/// ```
+///
+/// In the order of the example, a row may also have `default_from` behind its default, in words,
+/// for one that depends on the machine (`from the limit on open files`), and attributes and
+/// further documentation above it.
+#[macro_export]
+macro_rules! limits {
+    (
+        $(#[$meta:meta])*
+        $vis:vis struct $Owner:ident {
+            $($(#[$plain_meta:meta])* $plain_vis:vis $plain:ident: $Plain:ty = $plain_default:expr,)*
+        }
+
+        $(#[$table_meta:meta])*
+        $table_vis:vis const $TABLE:ident = [
+            $($(#[$row_meta:meta])* $name:ident: $Value:ty {
+                default: $default:expr, $(default_from: $default_from:literal,)?
+                unit: $unit:ident, range: $range:expr, $(zero: $zero:literal,)? scope: $scope:ident,
+                what: $what:literal,
+                past: $past:literal,
+                why: $why:literal,
+            },)*
+        ];
+    ) => {
+        $(#[$meta])*
+        $vis struct $Owner {
+            $($(#[$plain_meta])* $plain_vis $plain: $Plain,)*
+            $(
+                #[doc = $what]
+                #[doc = concat!(
+                    "\n\nDefault ", $crate::limits!(@default $default, $unit $(, $default_from)?),
+                    ": ", $why, ". Past it: ", $past, ".\n",
+                )]
+                $(#[$row_meta])*
+                $table_vis $name: $Value,
+            )*
+        }
+
+        impl ::core::default::Default for $Owner {
+            fn default() -> Self {
+                Self {
+                    $($plain: $plain_default,)*
+                    $($name: $crate::LimitValue::from_number($default),)*
+                }
+            }
+        }
+
+        impl $Owner {
+            $(#[$table_meta])*
+            $table_vis const $TABLE: &'static [$crate::Limit<Self>] = &[$($crate::Limit {
+                name: stringify!($name),
+                unit: $crate::Unit::$unit,
+                range: $range,
+                zero: false $(|| $zero)?,
+                default: || $default,
+                default_from: $crate::limits!(@default_from $($default_from)?),
+                scope: $crate::Scope::$scope,
+                what: $what,
+                past: $past,
+                why: $why,
+                get: |owner| $crate::LimitValue::into_number(owner.$name),
+                set: |owner, number| owner.$name = $crate::LimitValue::from_number(number),
+            }),*];
+        }
+    };
+    (@default $default:expr, $unit:ident, $from:literal) => { $from };
+    (@default $default:expr, Count) => { concat!("`", stringify!($default), "`") };
+    (@default $default:expr, Bytes) => { concat!("`", stringify!($default), "` bytes") };
+    (@default $default:expr, Millis) => { concat!("`", stringify!($default), "` ms") };
+    (@default $default:expr, Seconds) => { concat!("`", stringify!($default), "` s") };
+    (@default $default:expr, Switch) => { concat!("`", stringify!($default), "`") };
+    (@default_from) => { ::core::option::Option::None };
+    (@default_from $from:literal) => { ::core::option::Option::Some($from) };
+}
