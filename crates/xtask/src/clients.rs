@@ -5,9 +5,11 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::install::{self, npm};
+use crate::packages;
 use crate::relay::Relay;
 use crate::step::{Stop, cargo, command, run};
-use crate::tools::{Tools, install_packages, npm};
+use crate::tools::Tools;
 use crate::workspace;
 
 /// How long `signal check` waits for what must come: all is to pass, on a machine with other work
@@ -127,9 +129,9 @@ pub(crate) fn idle(_: &Tools) -> Result<(), Stop> {
     const CONNECTIONS: &str = "10000";
     const BYTES_MAX: &str = "1024";
     if !cfg!(target_os = "linux") {
-        return Err(Stop::Optional {
+        return Err(Stop::Missing {
             what: "Linux, whose /proc tells the memory of a process".to_owned(),
-            mend: "run it there".to_owned(),
+            fix: "run it there".to_owned(),
         });
     }
     run(&mut cargo([
@@ -224,9 +226,8 @@ pub(crate) fn browser(tools: &Tools) -> Result<(), Stop> {
 }
 
 pub(crate) fn build_page(_: &Tools) -> Result<(), Stop> {
-    let folder = workspace::browser_example();
-    install_packages(&folder)?;
-    run(command(npm(), ["run", "build"]).current_dir(&folder))
+    install::node_modules(packages::BROWSER_EXAMPLE)?;
+    run(command(npm(), ["run", "build"]).current_dir(workspace::browser_example()))
 }
 
 /// The page at the admin address, in the same browser.

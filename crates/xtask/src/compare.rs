@@ -13,8 +13,9 @@ mod table;
 use std::process::Stdio;
 use std::time::Instant;
 
+use crate::install::on_path;
 use crate::step::{Stop, command};
-use crate::tools::{Tools, on_path};
+use crate::tools::Tools;
 use results::{Measurement, Results};
 use scenarios::{SCENARIOS, Scenario};
 use server::{Kind, Servers};
@@ -43,9 +44,9 @@ struct Options {
 pub(crate) fn main(arguments: &[String]) -> Result<(), Stop> {
     let options = parse(arguments).ok_or_else(|| Stop::Failed(USAGE.to_owned()))?;
     if !cfg!(target_os = "linux") || on_path(&["taskset"]).is_none() {
-        return Err(Stop::Optional {
+        return Err(Stop::Missing {
             what: "Linux with taskset".to_owned(),
-            mend: "run it there".to_owned(),
+            fix: "run it there".to_owned(),
         });
     }
     if std::thread::available_parallelism().map_or(1, usize::from) < 2 {

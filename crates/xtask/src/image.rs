@@ -4,21 +4,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::install;
+use crate::packages::{self, MUSL_TARGET};
 use crate::relay::Relay;
 use crate::step::{Stop, cargo, command, output, run};
-use crate::tools::{Tools, apt_install};
+use crate::tools::Tools;
 use crate::workspace;
 
 /// As in the Dockerfile.
 const NOBODY: &str = "65534:65534";
 
 pub(crate) fn check(_: &Tools) -> Result<(), Stop> {
-    if !cfg!(target_os = "linux") {
-        return Err(Stop::Optional {
-            what: "Linux, for which the image is".to_owned(),
-            mend: "run it there".to_owned(),
-        });
-    }
     let signal = build()?;
     check_static(&signal)?;
     serve_alone(&signal)
@@ -26,31 +22,38 @@ pub(crate) fn check(_: &Tools) -> Result<(), Stop> {
 
 /// Unoptimised, which takes a third of the time and is linked in the same way.
 fn build() -> Result<PathBuf, Stop> {
-    let arch = std::env::consts::ARCH;
-    let musl = format!("{arch}-unknown-linux-musl");
     let mut build = cargo(["build", "--locked", "--package=signal-cli", "--bin=signal"]);
-    let target = if run(&mut command("rustup", ["target", "add", &musl])).is_ok() {
-        if output(&mut command("musl-gcc", ["--version"])).is_none() {
-            apt_install(&["musl-tools"], "musl's C compiler")?;
-        }
-        musl
-    } else {
-        println!("without {musl}: with glibc, static too");
+    let target = find_target()?;
+    if target != MUSL_TARGET {
         build.env("RUSTFLAGS", "-C target-feature=+crt-static");
-        format!("{arch}-unknown-linux-gnu")
-    };
+    }
     run(build.args(["--target", &target]))?;
     Ok(workspace::target().join(target).join("debug/signal"))
+}
+
+/// What links statically here: musl's target, or glibc's where musl's is out of reach.
+pub(crate) fn find_target() -> Result<String, Stop> {
+    if !cfg!(target_os = "linux") {
+        return Err(Stop::Missing {
+            what: "Linux, for which the image is".to_owned(),
+            fix: "run it there".to_owned(),
+        });
+    }
+    install::program(&["readelf"], packages::READELF)?;
+    if install::targets(packages::MUSL) {
+        install::program(&["musl-gcc"], packages::MUSL_GCC)?;
+        return Ok(MUSL_TARGET.to_owned());
+    }
+    println!("without {MUSL_TARGET}: with glibc, static too");
+    Ok(format!("{}-unknown-linux-gnu", std::env::consts::ARCH))
 }
 
 /// Neither a loader nor a library is named in it.
 fn check_static(signal: &Path) -> Result<(), Stop> {
     let mut readelf = command("readelf", ["--program-headers", "--dynamic", "--wide"]);
-    let told = output(readelf.arg(signal)).ok_or_else(|| Stop::Missing {
-        what: "readelf".to_owned(),
-        mend: "install binutils".to_owned(),
-    })?;
-    let needs: Vec<&str> = told
+    let headers = output(readelf.arg(signal))
+        .ok_or_else(|| Stop::Failed(format!("readelf cannot read {}", signal.display())))?;
+    let needs: Vec<&str> = headers
         .lines()
         .filter(|line| line.contains("INTERP") || line.contains("(NEEDED)"))
         .collect();
@@ -80,7 +83,7 @@ fn serve_alone(signal: &Path) -> Result<(), Stop> {
     if output(&mut inside(&root, ["--version"])).is_none() {
         return Err(Stop::Missing {
             what: "the right to change the root folder".to_owned(),
-            mend: "run it as root".to_owned(),
+            fix: "run it as root".to_owned(),
         });
     }
     let address = format!("127.0.0.1:{}", workspace::free_port()?);

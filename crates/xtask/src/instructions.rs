@@ -6,12 +6,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use crate::step::{Stop, cargo, command, output, run};
-use crate::tools::{Tools, apt_install, on_path};
+use crate::install::{program, programs};
+use crate::packages;
+use crate::step::{Stop, cargo, command, output};
+use crate::tools::Tools;
 use crate::workspace;
-
-/// The same as of `gungraun` in `benches/Cargo.toml`: the two speak a protocol without versions.
-const RUNNER: &str = "gungraun-runner@0.20.0";
 
 /// What a benchmark may take more than its baseline, in percent.
 const TOLERANCE: u64 = 5;
@@ -68,16 +67,7 @@ fn baseline_file() -> PathBuf {
 
 /// Runs all benchmarks.
 fn count() -> Result<Counts, Stop> {
-    if !cfg!(target_os = "linux") {
-        return Err(Stop::Optional {
-            what: "Linux, on which callgrind counts".to_owned(),
-            mend: "run it there".to_owned(),
-        });
-    }
-    if on_path(&["valgrind"]).is_none() {
-        apt_install(&["valgrind", "libc6-dbg"], "valgrind")?;
-    }
-    let runner = install_runner()?;
+    let runner = install()?;
     let mut bench = cargo(["bench", "--package", "benches", "--bench", "instructions"]);
     bench.args(["--features", "instructions"]);
     // Read by the benchmark when it is built, and when it runs.
@@ -98,23 +88,16 @@ fn count() -> Result<Counts, Stop> {
     })
 }
 
-/// Built unoptimised: it only starts callgrind and reads what that writes.
-fn install_runner() -> Result<PathBuf, Stop> {
-    let root = workspace::tools().join("gungraun");
-    let runner = root.join("bin/gungraun-runner");
-    let version = RUNNER.rsplit('@').next().unwrap_or_default();
-    let installed = fs::read_to_string(root.join(".crates.toml")).unwrap_or_default();
-    if runner.is_file() && installed.contains(&format!("gungraun-runner {version} ")) {
-        return Ok(runner);
+/// Installs valgrind and what starts it and reads what it writes; returns the second.
+pub(crate) fn install() -> Result<PathBuf, Stop> {
+    if !cfg!(target_os = "linux") {
+        return Err(Stop::Missing {
+            what: "Linux, on which callgrind counts".to_owned(),
+            fix: "run it there".to_owned(),
+        });
     }
-    let target = workspace::tools().join("gungraun-target");
-    let mut install = cargo([
-        "install", "--quiet", "--debug", "--locked", "--force", "--root",
-    ]);
-    install.arg(&root).arg(RUNNER);
-    run(install.env("CARGO_TARGET_DIR", &target))?;
-    let _ = fs::remove_dir_all(target);
-    Ok(runner)
+    program(&["valgrind"], packages::VALGRIND)?;
+    Ok(programs("gungraun", packages::GUNGRAUN_RUNNER)?.join("gungraun-runner"))
 }
 
 /// What the counts depend on besides our code: the compiler, and the C library, whose `malloc` and

@@ -7,7 +7,10 @@
 mod clients;
 mod compare;
 mod image;
+mod install;
+mod installable;
 mod instructions;
+mod packages;
 mod purity;
 mod relay;
 mod rust;
@@ -50,6 +53,11 @@ const STEPS: &[Step] = &[
         name: "purity",
         about: "the core has no I/O, clock, thread, async or unsafe",
         run: purity::check,
+    },
+    Step {
+        name: "installable",
+        about: "what tests install can be had under the names they use",
+        run: installable::check,
     },
     Step {
         name: "wasm",

@@ -1,10 +1,12 @@
 //! What cargo itself can check.
 
-use crate::step::{Stop, cargo, command, in_ci, output, run};
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::step::{Stop, cargo, command, in_ci, run};
 use crate::tools::Tools;
-use crate::workspace::{
-    self, FUZZ_MANIFEST, TUNGSTENITE_MANIFEST, WORKER_MANIFEST, YRS_WARP_MANIFEST,
-};
+use crate::workspace::{FUZZ_MANIFEST, TUNGSTENITE_MANIFEST, WORKER_MANIFEST, YRS_WARP_MANIFEST};
+use crate::{install, packages, workspace};
 
 /// The crates that other programs depend on.
 const LIBRARIES: &[&str] = &[
@@ -76,43 +78,61 @@ pub(crate) fn features(_: &Tools) -> Result<(), Stop> {
 /// The published crates build with the oldest Rust that they name, and so do their dependencies at
 /// the locked versions.
 pub(crate) fn msrv(_: &Tools) -> Result<(), Stop> {
+    let mut check = Oldest::find()?.cargo();
+    check.args(["check", "--locked", "--all-features", "--target-dir"]);
+    check.arg(workspace::tools().join("msrv"));
+    run(check.args(PUBLISHED.iter().flat_map(|name| ["--package", name])))
+}
+
+/// The oldest Rust that the crates name.
+pub(crate) enum Oldest {
+    /// By rustup.
+    Rustup(String),
+    /// Debian's compiler of that version in this folder, under the cargo of the running toolchain.
+    Debian(PathBuf),
+}
+
+impl Oldest {
+    pub(crate) fn find() -> Result<Self, Stop> {
+        let version = oldest_version()?;
+        if install::toolchain(&version) {
+            return Ok(Self::Rustup(version));
+        }
+        println!("without rustup's Rust {version}: with Debian's");
+        install::unpacked("msrv-toolchain", packages::MSRV_FROM_DEBIAN)
+            .map(Self::Debian)
+            .map_err(|stop| match stop {
+                Stop::Missing { .. } => Stop::Missing {
+                    what: format!("Rust {version}"),
+                    fix: format!("run rustup toolchain install {version}"),
+                },
+                Stop::Failed(_) => stop,
+            })
+    }
+
+    fn cargo(&self) -> Command {
+        match self {
+            Self::Rustup(version) => command("rustup", ["run", version, "cargo"]),
+            Self::Debian(root) => {
+                let libraries = format!("usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+                let mut cargo = cargo::<&str>([]);
+                cargo.env("RUSTC", root.join("usr/bin/rustc"));
+                cargo.env("LD_LIBRARY_PATH", root.join(libraries));
+                cargo
+            }
+        }
+    }
+}
+
+/// The core says it, and the others say the same.
+pub(crate) fn oldest_version() -> Result<String, Stop> {
     let manifest = workspace::read(&workspace::root().join("crates/signal-core/Cargo.toml"))?;
     let version = manifest
         .lines()
         .find_map(|line| line.strip_prefix("rust-version = "));
-    let version = version.map(|quoted| quoted.trim_matches('"'));
-    let version =
-        version.ok_or_else(|| Stop::Failed("signal-core has no rust-version".to_owned()))?;
-    let install = [
-        "toolchain",
-        "install",
-        version,
-        "--profile",
-        "minimal",
-        "--no-self-update",
-    ];
-    if run(&mut command("rustup", install)).is_err() {
-        let mend = format!("run rustup {}", install[..3].join(" "));
-        return Err(Stop::Optional {
-            what: format!("Rust {version}"),
-            mend,
-        });
-    }
-    let mut check = command(
-        "rustup",
-        [
-            "run",
-            version,
-            "cargo",
-            "check",
-            "--locked",
-            "--all-features",
-        ],
-    );
-    check.args(PUBLISHED.iter().flat_map(|name| ["--package", name]));
-    run(check
-        .arg("--target-dir")
-        .arg(workspace::tools().join("msrv")))
+    version
+        .map(|quoted| quoted.trim_matches('"').to_owned())
+        .ok_or_else(|| Stop::Failed("signal-core has no rust-version".to_owned()))
 }
 
 pub(crate) fn doc(_: &Tools) -> Result<(), Stop> {
@@ -120,23 +140,17 @@ pub(crate) fn doc(_: &Tools) -> Result<(), Stop> {
     run(doc.env("RUSTDOCFLAGS", "--deny=warnings"))
 }
 
-/// Not in CI's way: building cargo-deny takes longer than all that it checks. The hosted workflow
-/// has it ready-made.
-pub(crate) fn deny(_: &Tools) -> Result<(), Stop> {
-    if output(&mut cargo(["deny", "--version"])).is_none() {
-        return Err(Stop::Optional {
-            what: "cargo-deny".to_owned(),
-            mend: "run cargo install --locked cargo-deny".to_owned(),
-        });
-    }
-    run(&mut cargo([
-        "deny",
+/// What `deny.toml` allows. Advisories are left out: they come from a server that tests do not ask.
+pub(crate) fn deny(tools: &Tools) -> Result<(), Stop> {
+    let check = [
         "--all-features",
         "check",
+        "--hide-inclusion-graph",
         "licenses",
         "bans",
         "sources",
-    ]))
+    ];
+    run(&mut command(tools.cargo_deny()?, check))
 }
 
 /// The tests find what was installed for them by variables. Without one, the tests that need it are

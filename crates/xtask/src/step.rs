@@ -24,19 +24,15 @@ pub(crate) struct Step {
 pub(crate) enum Stop {
     /// It ran and found something wrong.
     Failed(String),
-    /// It could not run: `what` is not there, and `mend` would change that. A failure in CI.
-    Missing { what: String, mend: String },
-    /// It did not run, and CI does not insist on it.
-    Optional { what: String, mend: String },
+    /// It could not run: `what` is not there, and `fix` would change that. A failure in CI.
+    Missing { what: String, fix: String },
 }
 
 impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed(reason) => f.write_str(reason),
-            Self::Missing { what, mend } | Self::Optional { what, mend } => {
-                write!(f, "{what} is missing; {mend}")
-            }
+            Self::Missing { what, fix } => write!(f, "{what} is missing; {fix}"),
         }
     }
 }
@@ -87,7 +83,7 @@ pub(crate) fn output(command: &mut Command) -> Option<String> {
         .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-fn shown(command: &Command) -> String {
+pub(crate) fn shown(command: &Command) -> String {
     let environment = command
         .get_envs()
         .filter_map(|(key, value)| Some(format!("{}={:?} ", key.display(), value?)));

@@ -55,9 +55,7 @@ impl Verdict {
             Ok(()) => Self::Passed,
             Err(Stop::Failed(reason)) => Self::Failed(reason),
             Err(stop @ Stop::Missing { .. }) if in_ci => Self::Failed(stop.to_string()),
-            Err(stop @ (Stop::Missing { .. } | Stop::Optional { .. })) => {
-                Self::Skipped(stop.to_string())
-            }
+            Err(stop @ Stop::Missing { .. }) => Self::Skipped(stop.to_string()),
         }
     }
 
@@ -112,7 +110,7 @@ mod tests {
     fn missing() -> Stop {
         Stop::Missing {
             what: "Chromium".into(),
-            mend: "run apt-get install chromium".into(),
+            fix: "run apt-get install chromium".into(),
         }
     }
 

@@ -8,22 +8,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::packages::{WASM_TARGET as TARGET, WASM_TARGET_WITHOUT_STD as TARGET_WITHOUT_STD};
 use crate::step::{Stop, cargo, command, output, run};
-use crate::tools::{Tools, apt_install};
-use crate::workspace;
-
-/// What Workers and browsers run.
-const TARGET: &str = "wasm32-unknown-unknown";
-
-/// The same machine without a `std`: what builds for it uses `core` and `alloc` alone.
-const TARGET_WITHOUT_STD: &str = "wasm32v1-none";
+use crate::tools::Tools;
+use crate::{install, packages, workspace};
 
 const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_LIBRARIES: &str = "/usr/lib/rustlib";
-
-/// Makes [`Toolchain::find`] choose Debian's compiler, to try it on a machine where rustup's works.
-const FORCE_DEBIAN: &str = "SIGNAL_WASM_FROM_DEBIAN";
 
 pub(crate) fn build(_: &Tools) -> Result<(), Stop> {
     let toolchain = Toolchain::find()?;
@@ -60,25 +52,16 @@ pub(crate) enum Toolchain {
 
 impl Toolchain {
     pub(crate) fn find() -> Result<Self, Stop> {
-        let wanted = [TARGET, TARGET_WITHOUT_STD];
-        let may_be_rustups = std::env::var_os(FORCE_DEBIAN).is_none();
-        let installed =
-            output(&mut command("rustup", ["target", "list", "--installed"])).unwrap_or_default();
-        let is_installed = |target: &&str| installed.lines().any(|line| line == *target);
-        let add = || run(command("rustup", ["target", "add"]).args(wanted));
-        if may_be_rustups && (wanted.iter().all(is_installed) || add().is_ok()) {
+        if install::targets(packages::WASM) {
             return Ok(Self::Rustup);
         }
-        apt_install(
-            &["rustc-web", "cargo-web", "rust-web-src"],
-            "a standard library for WebAssembly",
-        )
-        .map_err(|stop| match stop {
+        let what = "a standard library for WebAssembly";
+        install::apt(packages::WASM_FROM_DEBIAN, what).map_err(|stop| match stop {
             Stop::Missing { what, .. } => Stop::Missing {
                 what,
-                mend: format!("run rustup target add {}", wanted.join(" ")),
+                fix: format!("run rustup target add {TARGET} {TARGET_WITHOUT_STD}"),
             },
-            Stop::Failed(_) | Stop::Optional { .. } => stop,
+            Stop::Failed(_) => stop,
         })?;
         Ok(Self::Debian)
     }
@@ -184,7 +167,7 @@ fn rust_lld() -> Result<PathBuf, Stop> {
     }
     Err(Stop::Missing {
         what: format!("rust-lld (looked for at {})", lld.display()),
-        mend: "install Rust by rustup".to_owned(),
+        fix: "install Rust by rustup".to_owned(),
     })
 }
 

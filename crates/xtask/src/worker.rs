@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::clients::PATIENT;
 use crate::relay::Relay;
 use crate::step::{Stop, command, output, run};
-use crate::tools::{Tools, install_packages};
+use crate::tools::Tools;
 use crate::wasm::Toolchain;
 use crate::{clients, workspace};
 
@@ -281,9 +281,4 @@ fn gzip_bytes(path: &Path) -> Result<u64, Stop> {
         Ok(packed) if packed.status.success() => Ok(packed.stdout.len() as u64),
         Ok(_) | Err(_) => Err(Stop::Failed(format!("cannot gzip {}", path.display()))),
     }
-}
-
-/// Installs workerd, wrangler and what they need.
-pub(crate) fn install_modules() -> Result<PathBuf, Stop> {
-    install_packages(&workspace::worker_tools())
 }

@@ -6,8 +6,8 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use crate::step::{Stop, cargo, command, output, run};
-use crate::tools::{Tools, install_packages};
-use crate::{clients, workspace};
+use crate::tools::Tools;
+use crate::{clients, install, packages, workspace};
 
 /// How often a server is asked whether it listens, and the time between.
 const TRIES: u32 = 500;
@@ -60,7 +60,7 @@ impl Servers {
         .arg(&folder))?;
         Ok(Self {
             signal: clients::built_signal()?,
-            modules: install_packages(&workspace::bench_peers())?,
+            modules: install::node_modules(packages::BENCH_PEERS)?,
             tungstenite: folder.join("release/tungstenite-peer"),
         })
     }
