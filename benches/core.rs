@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use benches::pipes::Pipes;
 use benches::rooms::{
-    Counter, RECEIVERS, SIZES, TOPIC, endless_limits, publish_text, room_of, room_with_topics,
-    topics_text,
+    Counter, Nobody, RECEIVERS, SIZES, TOPIC, endless_limits, publish_text, room_of,
+    room_with_topics, topics_text,
 };
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use signal_core::{Grant, Instant, Peer, PeerId, PeerSnapshot, Room};
@@ -28,7 +28,7 @@ fn decode(c: &mut Criterion) {
         let mut peer = Peer::new(Arc::new(limits), Grant::open(), Instant::ZERO);
         group.throughput(Throughput::Bytes(text.len() as u64));
         group.bench_function(name, |b| {
-            b.iter(|| peer.receive(Instant::ZERO, black_box(&text)).is_ok());
+            b.iter(|| peer.receive(Instant::ZERO, black_box(&text), &mut Nobody));
         });
     }
     group.finish();

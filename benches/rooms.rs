@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use signal_core::{CloseReason, Grant, Instant, Limits, Message, PeerId, Room, Sink};
+use signal_core::{CloseReason, Grant, Hub, Instant, Limits, Message, PeerId, Publish, Room, Sink};
 
 /// The topic of everything that is published here.
 pub const TOPIC: &str = "topic";
@@ -30,6 +30,27 @@ impl Sink for Counter {
     fn ping(&mut self, _to: PeerId) {}
 
     fn close(&mut self, _peer: PeerId, _reason: CloseReason) {}
+}
+
+/// Topics that nobody is in, so that nothing but reading and judging is measured.
+#[derive(Debug)]
+pub struct Nobody;
+
+impl Hub for Nobody {
+    fn subscribe(&mut self, topic: &str) {
+        black_box(topic);
+    }
+
+    fn unsubscribe(&mut self, topic: &str) {
+        black_box(topic);
+    }
+
+    fn publish(&mut self, publish: &Publish<'_>) -> usize {
+        black_box(publish);
+        0
+    }
+
+    fn pong(&mut self) {}
 }
 
 /// The default limits, with budgets that never run out.

@@ -1,25 +1,25 @@
-use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
+use core::mem;
 use core::time::Duration;
 
-use crate::bucket::{Bucket, Rate};
-use crate::request::{Names, Parsed, parse};
+use crate::bucket::Bucket;
+use crate::request::{Names, Request, parse};
 use crate::sorted_set::SortedSet;
-use crate::{CloseReason, Grant, Ignored, Instant, Limits, PeerSnapshot, Publish, Request};
+use crate::{CloseReason, Grant, Hub, Ignored, Instant, Limits, Outcome, PeerSnapshot, Publish};
 
-/// One connection's half of the protocol: reads and judges what one peer sends.
+/// One connection's half of the protocol: reads and judges what one peer sends, and carries it out.
 ///
-/// It belongs to whoever owns the socket and needs no lock. What it lets through is carried out on
-/// [`Topics`](crate::Topics); a [`Room`](crate::Room) is the two together.
+/// It belongs to whoever owns the socket and needs no lock. What it lets through it does on the
+/// [`Hub`] that its host lends to each call; a [`Room`](crate::Room) is peers and
+/// [`Topics`](crate::Topics) together.
 ///
 /// ```text
 ///            receive: too big, too many strikes or invalid messages
 ///            receive, handle_timeout: grant expired; refuse
 ///  Live ────────────────────────────────────────────────────────────► Held ── close_hold ──► Close(reason)
-///   │                                                           the host removes the topics,
-///   └── nothing arrived between two pings ──► Close(TimedOut)    reads and sends nothing
+///   │                                                             in no topic; the host
+///   └── nothing arrived between two pings ──► Close(TimedOut)      reads and sends nothing
 /// ```
 #[derive(Clone, Debug)]
 pub struct Peer {
@@ -52,8 +52,8 @@ pub(crate) struct State {
 pub enum Alarm {
     /// Send a WebSocket ping.
     Ping,
-    /// The peer has been refused: remove its topics, read and send nothing more, keep the socket
-    /// open.
+    /// The peer has been refused and has left its topics: read and send nothing more, keep the
+    /// socket open.
     Hold(CloseReason),
     /// Close the socket and drop this state.
     Close(CloseReason),
@@ -79,60 +79,46 @@ impl Peer {
         Self { limits, state }
     }
 
-    /// A peer as it was when [`snapshot`](Self::snapshot) was taken. Its times keep their meaning
-    /// only if the host's origin is the same, so a host that hibernates counts in Unix time.
-    pub fn restore(limits: Arc<Limits>, snapshot: PeerSnapshot) -> Self {
-        Self {
-            limits,
-            state: snapshot.state,
+    /// A peer as it was when [`snapshot`](Self::snapshot) was taken, subscribed anew to its topics.
+    /// Its times keep their meaning only if the host's origin is the same, so a host that
+    /// hibernates counts in Unix time.
+    pub fn restore(limits: Arc<Limits>, snapshot: PeerSnapshot, hub: &mut impl Hub) -> Self {
+        let state = snapshot.state;
+        for topic in &*state.topics {
+            hub.subscribe(topic);
         }
+        Self { limits, state }
     }
 
-    /// Reads one text message and returns what it asks for.
-    ///
-    /// Subscriptions are already noted in this state; the host carries the request out on its
-    /// [`Topics`](crate::Topics).
-    ///
-    /// # Errors
-    ///
-    /// The peer is refused from now on: the host removes its [`topics`](Self::topics), reads and
-    /// sends nothing more, and keeps the socket open until [`handle_timeout`](Self::handle_timeout)
-    /// returns [`Alarm::Close`].
-    pub fn receive<'m>(&mut self, now: Instant, text: &'m str) -> Result<Request<'m>, CloseReason> {
-        self.receive_checked(now, text.len(), Some(text))
+    /// Reads one text message, and does on `hub` what it asks for.
+    pub fn receive(&mut self, now: Instant, text: &str, hub: &mut impl Hub) -> Outcome {
+        self.receive_checked(now, text.len(), Some(text), hub)
     }
 
     /// Reads one binary message, which means what a text message of the same bytes would.
-    ///
-    /// # Errors
-    ///
-    /// As [`receive`](Self::receive).
-    pub fn receive_binary<'m>(
-        &mut self,
-        now: Instant,
-        payload: &'m [u8],
-    ) -> Result<Request<'m>, CloseReason> {
-        self.receive_checked(now, payload.len(), core::str::from_utf8(payload).ok())
-    }
-
-    /// Charges the deliveries that a publish of this peer has caused.
-    pub fn delivered(&mut self, now: Instant, deliveries: usize) {
-        let now = self.clamp(now);
-        self.state
-            .fan_out
-            .charge(now, self.limits.fan_out(), deliveries as u64);
+    pub fn receive_binary(&mut self, now: Instant, payload: &[u8], hub: &mut impl Hub) -> Outcome {
+        self.receive_checked(now, payload.len(), core::str::from_utf8(payload).ok(), hub)
     }
 
     /// Refuses the peer for what the host has seen, such as a frame header that announces too long
     /// a message.
     ///
-    /// It is held from now on, as after an error of [`receive`](Self::receive). Refusing again
-    /// changes nothing.
-    pub fn refuse(&mut self, now: Instant, reason: CloseReason) {
+    /// It is held from now on, as after [`Outcome::Held`]. Refusing again changes nothing.
+    pub fn refuse(&mut self, now: Instant, reason: CloseReason, hub: &mut impl Hub) {
         let now = self.clamp(now);
         if self.state.held.is_none() {
             self.state.held = Some(reason);
             self.state.due = Some(now.saturating_add(self.limits.close_hold));
+            self.leave(hub);
+        }
+    }
+
+    /// Leaves all topics, for a connection that has ended or gets no more than its close. Leaving
+    /// again does nothing.
+    pub fn leave(&mut self, hub: &mut impl Hub) {
+        let topics = mem::take(&mut self.state.topics);
+        for topic in &*topics {
+            hub.unsubscribe(topic);
         }
     }
 
@@ -144,10 +130,10 @@ impl Peer {
 
     /// Acts on the deadline that [`poll_timeout`](Self::poll_timeout) names. Calling it early does
     /// nothing.
-    pub fn handle_timeout(&mut self, now: Instant) -> Option<Alarm> {
+    pub fn handle_timeout(&mut self, now: Instant, hub: &mut impl Hub) -> Option<Alarm> {
         let now = self.clamp(now);
         if !self.is_held() && self.state.grant.is_expired(now) {
-            self.refuse(now, CloseReason::GrantExpired);
+            self.refuse(now, CloseReason::GrantExpired, hub);
             if self.limits.close_hold > Duration::ZERO {
                 return Some(Alarm::Hold(CloseReason::GrantExpired));
             }
@@ -160,6 +146,7 @@ impl Peer {
         // jumped) than about the peer, whose pong may lie unread in the socket.
         let is_late = now.saturating_since(due) >= self.limits.ping_interval;
         if !self.state.heard && !is_late {
+            self.leave(hub);
             return Some(Alarm::Close(CloseReason::TimedOut));
         }
         self.state.heard = false;
@@ -176,8 +163,7 @@ impl Peer {
         self.state.due.into_iter().chain(expires).min()
     }
 
-    /// The topics the peer is subscribed to, sorted. A held peer's are listed still, for the host
-    /// to remove.
+    /// The topics the peer is subscribed to, sorted.
     pub fn topics(&self) -> impl ExactSizeIterator<Item = &str> {
         self.state.topics.iter().map(|topic| &**topic)
     }
@@ -194,80 +180,116 @@ impl Peer {
         }
     }
 
-    fn receive_checked<'m>(
+    fn receive_checked(
+        &mut self,
+        now: Instant,
+        bytes: usize,
+        text: Option<&str>,
+        hub: &mut impl Hub,
+    ) -> Outcome {
+        let now = self.clamp(now);
+        match self.judge(now, bytes, text) {
+            Ok(request) => self.carry_out(now, request, hub),
+            Err(Verdict::Ignored(why)) => Outcome::Ignored(why),
+            Err(Verdict::Refused(reason)) => {
+                self.refuse(now, reason, hub);
+                Outcome::Held(reason)
+            }
+        }
+    }
+
+    /// Reads a message and spends its budgets. What it returns is to be done.
+    fn judge<'m>(
         &mut self,
         now: Instant,
         bytes: usize,
         text: Option<&'m str>,
-    ) -> Result<Request<'m>, CloseReason> {
-        let now = self.clamp(now);
-        if self.state.held.is_some() {
-            return Ok(Request::Ignored(Ignored::Held));
+    ) -> Result<Request<'m>, Verdict> {
+        if self.is_held() {
+            return Err(Verdict::Ignored(Ignored::Held));
         }
         self.state.heard = true;
-        let outcome = if self.state.grant.is_expired(now) {
-            Err(CloseReason::GrantExpired)
-        } else if bytes > self.limits.message_bytes_max as usize {
-            Err(CloseReason::TooBig)
-        } else {
-            self.judge(now, text)
+        if self.state.grant.is_expired(now) {
+            return Err(Verdict::Refused(CloseReason::GrantExpired));
+        }
+        if bytes > self.limits.message_bytes_max as usize {
+            return Err(Verdict::Refused(CloseReason::TooBig));
+        }
+        let request = text.and_then(|text| parse(text, self.limits.depth_max).ok());
+        let (within_rate, too_fast) = match request {
+            Some(Request::Ping) => (
+                self.state.pings.take(now, self.limits.pings()),
+                Ignored::PingRate,
+            ),
+            _ => (
+                self.state.messages.take(now, self.limits.messages()),
+                Ignored::MessageRate,
+            ),
         };
-        outcome.inspect_err(|reason| self.refuse(now, *reason))
-    }
-
-    fn judge<'m>(
-        &mut self,
-        now: Instant,
-        text: Option<&'m str>,
-    ) -> Result<Request<'m>, CloseReason> {
-        let parsed = text.and_then(|text| parse(text, self.limits.depth_max).ok());
-        let within_rate = match parsed {
-            Some(Parsed::Ping) => self.state.pings.take(now, self.limits.pings()),
-            _ => self.state.messages.take(now, self.limits.messages()),
-        };
-        let Some(parsed) = parsed else {
-            return self.note_invalid(now, within_rate);
+        let Some(request) = request else {
+            return Err(self.note_invalid(now, within_rate));
         };
         self.state.invalid_in_a_row = 0;
-        match parsed {
-            Parsed::Ping if !within_rate => self.strike(now, Ignored::PingRate),
-            _ if !within_rate => self.strike(now, Ignored::MessageRate),
-            Parsed::Ping => Ok(Request::Ping),
-            Parsed::Subscribe(names) => Ok(self.subscribe(names)),
-            Parsed::Unsubscribe(names) => Ok(self.unsubscribe(names)),
-            Parsed::Publish(publish) => self.publish(now, publish),
-            Parsed::Meaningless => Ok(Request::Ignored(Ignored::Meaningless)),
+        if !within_rate {
+            return Err(self.strike(now, too_fast));
         }
+        if let Request::Publish(publish) = &request {
+            self.judge_publish(now, publish)?;
+        }
+        Ok(request)
     }
 
-    fn note_invalid<'m>(
-        &mut self,
-        now: Instant,
-        within_rate: bool,
-    ) -> Result<Request<'m>, CloseReason> {
+    fn judge_publish(&mut self, now: Instant, publish: &Publish<'_>) -> Result<(), Verdict> {
+        if !self.state.grant.may_publish(publish.topic()) {
+            return Err(Verdict::Ignored(Ignored::NotGranted));
+        }
+        if self.state.fan_out.is_overdrawn(now, self.limits.fan_out()) {
+            return Err(self.strike(now, Ignored::FanOutRate));
+        }
+        Ok(())
+    }
+
+    fn note_invalid(&mut self, now: Instant, within_rate: bool) -> Verdict {
         self.state.invalid_in_a_row = self.state.invalid_in_a_row.saturating_add(1);
         if self.state.invalid_in_a_row > self.limits.invalid_messages_max {
-            return Err(CloseReason::Invalid);
-        }
-        if within_rate {
-            Ok(Request::Ignored(Ignored::NotJson))
+            Verdict::Refused(CloseReason::Invalid)
+        } else if within_rate {
+            Verdict::Ignored(Ignored::NotJson)
         } else {
             self.strike(now, Ignored::NotJson)
         }
     }
 
     /// Drops a message for a budget.
-    fn strike<'m>(&mut self, now: Instant, why: Ignored) -> Result<Request<'m>, CloseReason> {
+    fn strike(&mut self, now: Instant, why: Ignored) -> Verdict {
         if self.state.strikes.take(now, self.limits.strikes()) {
-            Ok(Request::Ignored(why))
+            Verdict::Ignored(why)
         } else {
-            Err(CloseReason::RateLimited)
+            Verdict::Refused(CloseReason::RateLimited)
         }
     }
 
-    fn subscribe<'m>(&mut self, names: Names<'m>) -> Request<'m> {
+    fn carry_out(&mut self, now: Instant, request: Request<'_>, hub: &mut impl Hub) -> Outcome {
+        match request {
+            Request::Subscribe(names) => self.subscribe(names, hub),
+            Request::Unsubscribe(names) => self.unsubscribe(names, hub),
+            Request::Publish(publish) => {
+                let deliveries = hub.publish(&publish);
+                let rate = self.limits.fan_out();
+                self.state.fan_out.charge(now, rate, deliveries as u64);
+                Outcome::Published { deliveries }
+            }
+            Request::Ping => {
+                hub.pong();
+                Outcome::Ponged
+            }
+            Request::Meaningless => Outcome::Ignored(Ignored::Meaningless),
+        }
+    }
+
+    fn subscribe(&mut self, names: Names<'_>, hub: &mut impl Hub) -> Outcome {
         let Self { limits, state } = self;
-        let (mut topics, mut skipped) = (Vec::new(), 0);
+        let (mut topics, mut skipped) = (0, 0);
         names.for_each(|topic| {
             let accepted = topic.filter(|topic| {
                 topic.len() <= limits.topic_bytes_max as usize && state.grant.may_subscribe(topic)
@@ -284,43 +306,36 @@ impl Peer {
                 return;
             }
             state.topics.insert(place, Box::from(&*topic));
-            topics.push(topic);
+            hub.subscribe(&topic);
+            topics += 1;
         });
-        Request::Subscribe { topics, skipped }
+        Outcome::Subscribed { topics, skipped }
     }
 
-    fn unsubscribe<'m>(&mut self, names: Names<'m>) -> Request<'m> {
-        let mut topics: Vec<Cow<'m, str>> = Vec::new();
+    fn unsubscribe(&mut self, names: Names<'_>, hub: &mut impl Hub) -> Outcome {
+        let mut topics = 0;
         names.for_each(|topic| {
             let Some(topic) = topic else { return };
             let Ok(place) = self.state.place_of(&topic) else {
                 return;
             };
             self.state.topics.remove(place);
-            topics.push(topic);
+            hub.unsubscribe(&topic);
+            topics += 1;
         });
-        Request::Unsubscribe { topics }
-    }
-
-    fn publish<'m>(
-        &mut self,
-        now: Instant,
-        publish: Publish<'m>,
-    ) -> Result<Request<'m>, CloseReason> {
-        if !self.state.grant.may_publish(publish.topic()) {
-            return Ok(Request::Ignored(Ignored::NotGranted));
-        }
-        let rate: Rate = self.limits.fan_out();
-        if self.state.fan_out.is_overdrawn(now, rate) {
-            return self.strike(now, Ignored::FanOutRate);
-        }
-        Ok(Request::Publish(publish))
+        Outcome::Unsubscribed { topics }
     }
 
     fn clamp(&mut self, now: Instant) -> Instant {
         self.state.latest = self.state.latest.max(now);
         self.state.latest
     }
+}
+
+/// Why a message is not carried out.
+enum Verdict {
+    Ignored(Ignored),
+    Refused(CloseReason),
 }
 
 impl State {

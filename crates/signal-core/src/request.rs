@@ -5,80 +5,9 @@ use core::ops::Range;
 use crate::json::{self, Member, NotJson};
 use crate::publish::{Body, Publish};
 
-/// What a peer asks for, after [`Peer::receive`](crate::Peer::receive) has judged it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Request<'m> {
-    /// Add the peer to these topics. It was in none of them before.
-    Subscribe {
-        /// The topics, decoded, each once.
-        topics: Vec<Cow<'m, str>>,
-        /// How many entries were skipped: no grant, too long, or too many.
-        skipped: usize,
-    },
-    /// Remove the peer from these topics. It was in all of them.
-    Unsubscribe {
-        /// The topics, decoded, each once.
-        topics: Vec<Cow<'m, str>>,
-    },
-    /// Send this to all subscribers of its topic, then tell the peer's state with
-    /// [`Peer::delivered`](crate::Peer::delivered) how many there were.
-    Publish(Publish<'m>),
-    /// Answer with [`Message::PONG`](crate::Message::PONG).
-    Ping,
-    /// Do nothing.
-    Ignored(Ignored),
-}
-
-/// Why a message has no effect. For counting; the peer is never told.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-#[non_exhaustive]
-pub enum Ignored {
-    /// It is not JSON, not UTF-8, or nested too deeply.
-    NotJson,
-    /// It is JSON, but nothing this protocol gives a meaning to.
-    Meaningless,
-    /// A publish to a topic the peer has no grant for.
-    NotGranted,
-    /// The peer's budget for messages is used up.
-    MessageRate,
-    /// The peer's budget for deliveries is overdrawn.
-    FanOutRate,
-    /// The peer's budget for pings is used up.
-    PingRate,
-    /// The peer has been refused and waits for its close.
-    Held,
-}
-
-impl Ignored {
-    /// All reasons, for hosts that count them.
-    pub const ALL: [Self; 7] = [
-        Self::NotJson,
-        Self::Meaningless,
-        Self::NotGranted,
-        Self::MessageRate,
-        Self::FanOutRate,
-        Self::PingRate,
-        Self::Held,
-    ];
-
-    /// The name in metrics, logs and reports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::NotJson => "not_json",
-            Self::Meaningless => "meaningless",
-            Self::NotGranted => "not_granted",
-            Self::MessageRate => "message_rate",
-            Self::FanOutRate => "fan_out_rate",
-            Self::PingRate => "ping_rate",
-            Self::Held => "held",
-        }
-    }
-}
-
 /// A message by its grammar alone, before grants and budgets.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Parsed<'m> {
+pub(crate) enum Request<'m> {
     Subscribe(Names<'m>),
     Unsubscribe(Names<'m>),
     Publish(Publish<'m>),
@@ -105,31 +34,31 @@ impl<'m> Names<'m> {
 }
 
 /// Reads a message.
-pub(crate) fn parse(text: &str, depth_max: u8) -> Result<Parsed<'_>, NotJson> {
+pub(crate) fn parse(text: &str, depth_max: u8) -> Result<Request<'_>, NotJson> {
     let mut fields = Fields::default();
     let Some(inside) = json::scan(text, depth_max, |member| fields.see(member))? else {
-        return Ok(Parsed::Meaningless);
+        return Ok(Request::Meaningless);
     };
     let Some(kind) = fields.kind.string() else {
-        return Ok(Parsed::Meaningless);
+        return Ok(Request::Meaningless);
     };
     let is = |name| json::decodes_to(kind, name);
     Ok(if is("publish") {
         fields
             .publish(text, inside)
-            .map_or(Parsed::Meaningless, Parsed::Publish)
+            .map_or(Request::Meaningless, Request::Publish)
     } else if is("ping") {
-        Parsed::Ping
+        Request::Ping
     } else if is("subscribe") {
         fields
             .names()
-            .map_or(Parsed::Meaningless, Parsed::Subscribe)
+            .map_or(Request::Meaningless, Request::Subscribe)
     } else if is("unsubscribe") {
         fields
             .names()
-            .map_or(Parsed::Meaningless, Parsed::Unsubscribe)
+            .map_or(Request::Meaningless, Request::Unsubscribe)
     } else {
-        Parsed::Meaningless
+        Request::Meaningless
     })
 }
 

@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 use core::slice;
 
 use crate::{
-    Alarm, CloseReason, Grant, Ignored, Instant, Limits, Message, Peer, PeerId, PeerSnapshot,
-    Request, RestoreError, Sink, Topics,
+    Alarm, CloseReason, Grant, Hub, Instant, Limits, Message, Outcome, Output, Peer, PeerId,
+    PeerSnapshot, Publish, RestoreError, Sink, Topics,
 };
 
 /// A whole relay under one owner: all peers, their topics and their timers.
@@ -20,37 +20,6 @@ pub struct Room {
     topics: Topics,
     /// The deadline of each peer that has one.
     deadlines: BTreeSet<(Instant, PeerId)>,
-}
-
-/// What became of one message. For logs and counters; a host may drop it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Outcome {
-    /// The peer was added to this many topics; some entries may have been skipped.
-    Subscribed {
-        /// Topics the peer is now in and was not before.
-        topics: usize,
-        /// Entries that were skipped: no grant, too long, or too many.
-        skipped: usize,
-    },
-    /// The peer was removed from this many topics.
-    Unsubscribed {
-        /// Topics the peer was in and is no more.
-        topics: usize,
-    },
-    /// The message went to this many peers.
-    Published {
-        /// The receivers.
-        deliveries: usize,
-    },
-    /// A ping was answered.
-    Ponged,
-    /// The message had no effect.
-    Ignored(Ignored),
-    /// The peer has been refused and is held until its close.
-    Held(CloseReason),
-    /// The room does not know the peer, or no more: sockets race with timers.
-    Unknown,
 }
 
 impl Room {
@@ -74,15 +43,16 @@ impl Room {
         self.peers.insert(peer, state);
     }
 
-    /// Handles one text message of a peer.
+    /// Handles one text message of a peer. `None` if the room does not know the peer, or no longer:
+    /// sockets race with timers.
     pub fn receive(
         &mut self,
         now: Instant,
         peer: PeerId,
         text: &str,
         out: &mut dyn Sink,
-    ) -> Outcome {
-        self.carry_out(now, peer, |state| state.receive(now, text), out)
+    ) -> Option<Outcome> {
+        self.with_peer(peer, out, |state, hub| state.receive(now, text, hub))
     }
 
     /// Handles one binary message of a peer, which means what a text message of the same bytes
@@ -93,29 +63,34 @@ impl Room {
         peer: PeerId,
         payload: &[u8],
         out: &mut dyn Sink,
-    ) -> Outcome {
-        self.carry_out(now, peer, |state| state.receive_binary(now, payload), out)
+    ) -> Option<Outcome> {
+        self.with_peer(peer, out, |state, hub| {
+            state.receive_binary(now, payload, hub)
+        })
     }
 
     /// Refuses a peer for what the host has seen: it leaves its topics and is held until its close.
     pub fn refuse(&mut self, now: Instant, peer: PeerId, reason: CloseReason) {
-        self.with_peer(peer, |state, topics| {
-            state.refuse(now, reason);
-            leave_all(topics, peer, state);
+        self.with_peer(peer, &mut nowhere(), |state, hub| {
+            state.refuse(now, reason, hub);
         });
     }
 
     /// Notes a WebSocket pong, or any other sign of life that is not a message.
     pub fn pong(&mut self, now: Instant, peer: PeerId) {
-        self.with_peer(peer, |state, _| state.pong(now));
+        self.with_peer(peer, &mut nowhere(), |state, _| state.pong(now));
     }
 
     /// Forgets a peer whose connection has ended. Its subscriptions end with it.
     pub fn disconnect(&mut self, peer: PeerId) {
-        let Some(state) = self.peers.remove(&peer) else {
+        let Some(mut state) = self.peers.remove(&peer) else {
             return;
         };
-        leave_all(&mut self.topics, peer, &state);
+        state.leave(&mut RoomHub {
+            peer,
+            topics: &mut self.topics,
+            out: &mut nowhere(),
+        });
         if let Some(due) = state.poll_timeout() {
             self.deadlines.remove(&(due, peer));
         }
@@ -131,7 +106,7 @@ impl Room {
             .collect();
         let alarms: Vec<(PeerId, Alarm)> = due
             .into_iter()
-            .filter_map(|peer| Some((peer, self.alarm(now, peer)?)))
+            .filter_map(|peer| Some((peer, self.alarm(now, peer, out)?)))
             .collect();
         for (peer, alarm) in alarms {
             match alarm {
@@ -162,12 +137,12 @@ impl Room {
         if self.peers.contains_key(&peer) {
             return Err(RestoreError::InUse);
         }
-        let state = Peer::restore(Arc::clone(&self.limits), snapshot);
-        if !state.is_held() {
-            for topic in state.topics() {
-                self.topics.subscribe(peer, topic);
-            }
-        }
+        let mut hub = RoomHub {
+            peer,
+            topics: &mut self.topics,
+            out: &mut nowhere(),
+        };
+        let state = Peer::restore(Arc::clone(&self.limits), snapshot, &mut hub);
         self.deadlines
             .extend(state.poll_timeout().map(|due| (due, peer)));
         self.peers.insert(peer, state);
@@ -194,61 +169,8 @@ impl Room {
         &self.limits
     }
 
-    fn carry_out<'m>(
-        &mut self,
-        now: Instant,
-        peer: PeerId,
-        receive: impl FnOnce(&mut Peer) -> Result<Request<'m>, CloseReason>,
-        out: &mut dyn Sink,
-    ) -> Outcome {
-        let outcome = self.with_peer(peer, |state, topics| match receive(state) {
-            Ok(Request::Publish(publish)) => {
-                let deliveries = topics.subscribers(publish.topic()).len();
-                state.delivered(now, deliveries);
-                topics.publish(&publish, out);
-                Outcome::Published { deliveries }
-            }
-            Ok(Request::Subscribe {
-                topics: names,
-                skipped,
-            }) => {
-                for name in &names {
-                    topics.subscribe(peer, name);
-                }
-                Outcome::Subscribed {
-                    topics: names.len(),
-                    skipped,
-                }
-            }
-            Ok(Request::Unsubscribe { topics: names }) => {
-                for name in &names {
-                    topics.unsubscribe(peer, name);
-                }
-                Outcome::Unsubscribed {
-                    topics: names.len(),
-                }
-            }
-            Ok(Request::Ping) => {
-                out.send(slice::from_ref(&peer), &Message::PONG);
-                Outcome::Ponged
-            }
-            Ok(Request::Ignored(why)) => Outcome::Ignored(why),
-            Err(reason) => {
-                leave_all(topics, peer, state);
-                Outcome::Held(reason)
-            }
-        });
-        outcome.unwrap_or(Outcome::Unknown)
-    }
-
-    fn alarm(&mut self, now: Instant, peer: PeerId) -> Option<Alarm> {
-        let alarm = self.with_peer(peer, |state, topics| {
-            let alarm = state.handle_timeout(now);
-            if state.is_held() {
-                leave_all(topics, peer, state);
-            }
-            alarm
-        })??;
+    fn alarm(&mut self, now: Instant, peer: PeerId, out: &mut dyn Sink) -> Option<Alarm> {
+        let alarm = self.with_peer(peer, out, |state, hub| state.handle_timeout(now, hub))??;
         if let Alarm::Close(_) = alarm {
             self.disconnect(peer);
         }
@@ -259,11 +181,13 @@ impl Room {
     fn with_peer<T>(
         &mut self,
         peer: PeerId,
-        change: impl FnOnce(&mut Peer, &mut Topics) -> T,
+        out: &mut dyn Sink,
+        change: impl FnOnce(&mut Peer, &mut RoomHub<'_>) -> T,
     ) -> Option<T> {
+        let topics = &mut self.topics;
         let state = self.peers.get_mut(&peer)?;
         let before = state.poll_timeout();
-        let result = change(state, &mut self.topics);
+        let result = change(state, &mut RoomHub { peer, topics, out });
         let after = state.poll_timeout();
         if before != after {
             if let Some(due) = before {
@@ -275,9 +199,32 @@ impl Room {
     }
 }
 
-/// Removes a peer from all its topics.
-fn leave_all(topics: &mut Topics, peer: PeerId, state: &Peer) {
-    for topic in state.topics() {
-        topics.unsubscribe(peer, topic);
+/// One peer's way to the topics of its room.
+struct RoomHub<'a> {
+    peer: PeerId,
+    topics: &'a mut Topics,
+    out: &'a mut dyn Sink,
+}
+
+impl Hub for RoomHub<'_> {
+    fn subscribe(&mut self, topic: &str) {
+        self.topics.subscribe(self.peer, topic);
     }
+
+    fn unsubscribe(&mut self, topic: &str) {
+        self.topics.unsubscribe(self.peer, topic);
+    }
+
+    fn publish(&mut self, publish: &Publish<'_>) -> usize {
+        self.topics.publish(publish, self.out)
+    }
+
+    fn pong(&mut self) {
+        self.out.send(slice::from_ref(&self.peer), &Message::PONG);
+    }
+}
+
+/// For calls that send nothing: coming back to topics and leaving them.
+const fn nowhere() -> Vec<Output> {
+    Vec::new()
 }

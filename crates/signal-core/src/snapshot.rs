@@ -141,7 +141,11 @@ fn read_state(input: &mut &[u8]) -> Option<State> {
         }
         None => None,
     };
-    let topics = SortedSet::from_sorted(read_list(input, read_text)?)?;
+    let mut topics = SortedSet::from_sorted(read_list(input, read_text)?)?;
+    if held.is_some() {
+        // Version 1 once kept the topics of a held peer, too.
+        topics = SortedSet::default();
+    }
     let mut grant = Grant::new(subscribe, publish);
     if let Some(end) = expires {
         grant = grant.expires_at(end);

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use signal_core::{Grant, Instant, Limits, Peer, PeerId, Request, Topics};
+use signal_core::{Grant, Hub, Instant, Limits, Outcome, Peer, PeerId, Publish, Topics};
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
@@ -17,6 +17,21 @@ fn held<T>(make: impl FnOnce() -> T) -> (T, usize, usize) {
     (made, blocks, after.curr_bytes - before.curr_bytes)
 }
 
+/// Keeps nothing, so that the peer alone is counted.
+struct Elsewhere;
+
+impl Hub for Elsewhere {
+    fn subscribe(&mut self, _topic: &str) {}
+
+    fn unsubscribe(&mut self, _topic: &str) {}
+
+    fn publish(&mut self, _publish: &Publish<'_>) -> usize {
+        0
+    }
+
+    fn pong(&mut self) {}
+}
+
 #[test]
 fn an_idle_peer_stays_small() {
     let _profiler = dhat::Profiler::builder().testing().build();
@@ -26,8 +41,8 @@ fn an_idle_peer_stays_small() {
 
     let (_peer, blocks, bytes) = held(|| {
         let mut peer = Peer::new(limits, Grant::open(), Instant::ZERO);
-        let request = peer.receive(Instant::ZERO, &subscribe);
-        assert!(matches!(request, Ok(Request::Subscribe { topics, .. }) if topics == [topic]));
+        let outcome = peer.receive(Instant::ZERO, &subscribe, &mut Elsewhere);
+        assert!(matches!(outcome, Outcome::Subscribed { topics: 1, .. }));
         peer
     });
     let itself = size_of::<Peer>();

@@ -130,7 +130,7 @@ fn sealed(mut content: Vec<u8>) -> Vec<u8> {
     content
 }
 
-/// Version 1 once noted the next ping of a held peer too.
+/// Version 1 once noted the next ping of a held peer too, and its topics.
 #[test]
 fn a_held_peer_of_an_earlier_build_comes_back_held() {
     let content = [
@@ -149,7 +149,7 @@ fn a_held_peer_of_an_earlier_build_comes_back_held() {
     still.room.disconnect(CAT);
     assert_eq!(still.room.restore(CAT, snapshot), Ok(()));
     let cat = still.room.peer(CAT).expect("cat is back");
-    assert!(cat.is_held() && cat.topics().eq(["t"]));
+    assert!(cat.is_held() && cat.topics().len() == 0);
     assert_eq!(cat.poll_timeout(), Some(at(2_005)));
     let again = still.room.snapshot(CAT).expect("cat is back").to_bytes();
     let again = PeerSnapshot::from_bytes(&again);

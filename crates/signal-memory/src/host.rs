@@ -237,7 +237,7 @@ impl Host {
         net: &mut Net,
         peer: PeerId,
         text: Message,
-        receive: impl FnOnce(&mut Room, Instant, &mut dyn Sink) -> Outcome,
+        receive: impl FnOnce(&mut Room, Instant, &mut dyn Sink) -> Option<Outcome>,
     ) {
         let clock = self.clock.at(net.now);
         let line = self.note(
@@ -245,7 +245,7 @@ impl Host {
             What::Message {
                 peer,
                 text,
-                outcome: Outcome::Unknown,
+                outcome: None,
                 clock,
             },
         );

@@ -144,24 +144,25 @@ impl fmt::Display for Short<'_> {
 }
 
 /// What is worth saying about how a message was judged.
-struct Remark(Outcome);
+struct Remark(Option<Outcome>);
 
 impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Outcome::Subscribed {
+            Some(Outcome::Subscribed {
                 skipped: skipped @ 1..,
                 ..
-            } => write!(f, "   ({skipped} skipped)"),
-            Outcome::Published { deliveries: 0 } => write!(f, "   (to nobody)"),
-            Outcome::Ignored(why) => write!(f, "   (ignored: {})", why.name()),
-            Outcome::Held(reason) => write!(f, "   (refused: {})", reason.name()),
-            Outcome::Unknown => write!(f, "   (too late)"),
-            Outcome::Subscribed { .. }
-            | Outcome::Unsubscribed { .. }
-            | Outcome::Published { .. }
-            | Outcome::Ponged
-            | _ => Ok(()),
+            }) => write!(f, "   ({skipped} skipped)"),
+            Some(Outcome::Published { deliveries: 0 }) => write!(f, "   (to nobody)"),
+            Some(Outcome::Ignored(why)) => write!(f, "   (ignored: {})", why.name()),
+            Some(Outcome::Held(reason)) => write!(f, "   (refused: {})", reason.name()),
+            None => write!(f, "   (too late)"),
+            Some(
+                Outcome::Subscribed { .. }
+                | Outcome::Unsubscribed { .. }
+                | Outcome::Published { .. }
+                | Outcome::Ponged,
+            ) => Ok(()),
         }
     }
 }

@@ -49,7 +49,7 @@ pub enum What {
     Message {
         peer: PeerId,
         text: Message,
-        outcome: Outcome,
+        outcome: Option<Outcome>,
         clock: Instant,
     },
     /// A pong of a peer arrived.
@@ -138,7 +138,7 @@ impl Transcript {
     }
 
     /// Fills in how a message was judged, known only after what it caused.
-    pub(crate) fn set_outcome(&mut self, number: usize, known: Outcome) {
+    pub(crate) fn set_outcome(&mut self, number: usize, known: Option<Outcome>) {
         let kept = number
             .checked_sub(self.dropped)
             .and_then(|place| self.lines.get_mut(place));

@@ -116,7 +116,7 @@ impl Host {
                 self.room.receive_binary(now, peer, bytes, &mut effects)
             }
         };
-        if let Outcome::Held(reason) = outcome {
+        if let Some(Outcome::Held(reason)) = outcome {
             self.runtime.events.note(&Event::Hold {
                 reason: reason.name(),
             });

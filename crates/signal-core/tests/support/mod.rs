@@ -52,7 +52,7 @@ impl Still {
     pub fn send_at(&mut self, millis: u64, peer: PeerId, text: &str) -> (Vec<Output>, Outcome) {
         let mut out = Vec::new();
         let outcome = self.room.receive(at(millis), peer, text, &mut out);
-        (out, outcome)
+        (out, outcome.expect("the peer is connected"))
     }
 
     /// Who gets a publish to `topic` sent by Cat.

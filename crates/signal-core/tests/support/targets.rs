@@ -2,7 +2,7 @@
 //! corpus.
 
 use serde_json::value::RawValue;
-use signal_core::{Ignored, Limits, Outcome, Output, Request};
+use signal_core::{Hub, Ignored, Limits, Outcome, Output, Publish};
 
 use super::model::{Op, PEERS, TOPICS, Trio};
 use super::{ANN, BOB, CAT, Still, at};
@@ -15,6 +15,7 @@ pub fn wire(data: &[u8]) {
     let mut still = Still::new();
     let mut out = Vec::new();
     let outcome = still.room.receive_binary(at(0), CAT, data, &mut out);
+    let outcome = outcome.expect("cat is connected");
     if data.len() > Limits::default().message_bytes_max as usize {
         return;
     }
@@ -134,7 +135,7 @@ fn op([kind, who, what]: [u8; 3]) -> Op {
     }
 }
 
-/// The same request, whether a message comes as text or as bytes.
+/// The same effects, whether a message comes as text or as bytes.
 pub fn is_same_either_way(text: &str) -> bool {
     let peer = signal_core::Peer::new(
         std::sync::Arc::new(Limits::default()),
@@ -142,6 +143,31 @@ pub fn is_same_either_way(text: &str) -> bool {
         at(0),
     );
     let (mut by_text, mut by_bytes) = (peer.clone(), peer);
-    let first: Result<Request<'_>, _> = by_text.receive(at(0), text);
-    first == by_bytes.receive_binary(at(0), text.as_bytes())
+    let (mut first, mut second) = (Calls::default(), Calls::default());
+    by_text.receive(at(0), text, &mut first)
+        == by_bytes.receive_binary(at(0), text.as_bytes(), &mut second)
+        && first.0 == second.0
+}
+
+/// Writes down what a peer asks of its hub.
+#[derive(Default)]
+struct Calls(Vec<String>);
+
+impl Hub for Calls {
+    fn subscribe(&mut self, topic: &str) {
+        self.0.push(format!("subscribe {topic}"));
+    }
+
+    fn unsubscribe(&mut self, topic: &str) {
+        self.0.push(format!("unsubscribe {topic}"));
+    }
+
+    fn publish(&mut self, publish: &Publish<'_>) -> usize {
+        self.0.push(format!("publish {:?}", publish.encode(7)));
+        7
+    }
+
+    fn pong(&mut self) {
+        self.0.push("pong".to_owned());
+    }
 }

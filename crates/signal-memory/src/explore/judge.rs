@@ -203,7 +203,7 @@ impl Judge {
         room: RoomId,
         peer: PeerId,
         text: &Message,
-        outcome: Outcome,
+        outcome: Option<Outcome>,
         clock: Instant,
     ) -> Result<(), Problem> {
         self.hear(room, peer, clock)?;

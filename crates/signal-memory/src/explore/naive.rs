@@ -89,21 +89,25 @@ impl NaiveRoom {
         self.pairs.retain(|(_, other)| *other != peer);
     }
 
-    /// What must come of a message, and what must be sent.
+    /// What must come of a message, and what must be sent. Nothing, if it comes too late.
     pub(super) fn message(
         &mut self,
         clock: Instant,
         peer: PeerId,
         intent: &Intent,
-    ) -> (Outcome, Vec<Output>) {
-        match self.judge(clock, peer, intent) {
+    ) -> (Option<Outcome>, Vec<Output>) {
+        let Some(naive) = self.peers.get_mut(&peer) else {
+            return (None, Vec::new());
+        };
+        let (outcome, sent) = match naive.judge(&self.limits, clock, intent) {
             Ok(()) => self.carry_out(clock, peer, intent),
             Err(Outcome::Held(reason)) => {
                 self.refuse(clock, peer, reason);
                 (Outcome::Held(reason), Vec::new())
             }
             Err(outcome) => (outcome, Vec::new()),
-        }
+        };
+        (Some(outcome), sent)
     }
 
     /// What must be sent when deadlines are acted on.
@@ -152,58 +156,6 @@ impl NaiveRoom {
         Some(Output::Ping(peer))
     }
 
-    /// Whether a message is let through.
-    fn judge(&mut self, clock: Instant, peer: PeerId, intent: &Intent) -> Result<(), Outcome> {
-        let naive = self.peers.get_mut(&peer).ok_or(Outcome::Unknown)?;
-        let now = naive.see(clock);
-        if naive.held.is_some() {
-            return Err(Outcome::Ignored(Ignored::Held));
-        }
-        naive.was_heard = true;
-        if naive.expires.is_some_and(|end| end <= now) {
-            return Err(Outcome::Held(CloseReason::GrantExpired));
-        }
-        if matches!(intent, Intent::TooBig) {
-            return Err(Outcome::Held(CloseReason::TooBig));
-        }
-        let (tokens, why) = match intent {
-            Intent::Ping => (&mut naive.pings, Ignored::PingRate),
-            Intent::Garbage => (&mut naive.messages, Ignored::NotJson),
-            Intent::Subscribe(_)
-            | Intent::Unsubscribe(_)
-            | Intent::Publish(_)
-            | Intent::Meaningless
-            | Intent::TooBig => (&mut naive.messages, Ignored::MessageRate),
-        };
-        let is_within_rate = tokens.take(now);
-        if matches!(intent, Intent::Garbage) {
-            naive.garbage_in_a_row += 1;
-            if naive.garbage_in_a_row > self.limits.invalid_messages_max {
-                return Err(Outcome::Held(CloseReason::Invalid));
-            }
-        } else {
-            naive.garbage_in_a_row = 0;
-        }
-        if !is_within_rate {
-            return Err(naive.strike(now, why));
-        }
-        match intent {
-            Intent::Garbage => Err(Outcome::Ignored(Ignored::NotJson)),
-            Intent::Meaningless => Err(Outcome::Ignored(Ignored::Meaningless)),
-            Intent::Publish(post) if !naive.access.may_publish(post.topic) => {
-                Err(Outcome::Ignored(Ignored::NotGranted))
-            }
-            Intent::Publish(_) if naive.deliveries.are_spent(now) => {
-                Err(naive.strike(now, Ignored::FanOutRate))
-            }
-            Intent::Subscribe(_)
-            | Intent::Unsubscribe(_)
-            | Intent::Publish(_)
-            | Intent::Ping
-            | Intent::TooBig => Ok(()),
-        }
-    }
-
     fn carry_out(
         &mut self,
         clock: Instant,
@@ -232,7 +184,7 @@ impl NaiveRoom {
                 }],
             ),
             Intent::Meaningless | Intent::Garbage | Intent::TooBig => {
-                (Outcome::Unknown, Vec::new())
+                unreachable!("these are not let through")
             }
         }
     }
@@ -291,6 +243,57 @@ impl NaivePeer {
     fn see(&mut self, clock: Instant) -> Instant {
         self.clock = self.clock.max(clock);
         self.clock
+    }
+
+    /// Whether a message is let through.
+    fn judge(&mut self, limits: &Limits, clock: Instant, intent: &Intent) -> Result<(), Outcome> {
+        let now = self.see(clock);
+        if self.held.is_some() {
+            return Err(Outcome::Ignored(Ignored::Held));
+        }
+        self.was_heard = true;
+        if self.expires.is_some_and(|end| end <= now) {
+            return Err(Outcome::Held(CloseReason::GrantExpired));
+        }
+        if matches!(intent, Intent::TooBig) {
+            return Err(Outcome::Held(CloseReason::TooBig));
+        }
+        let (tokens, why) = match intent {
+            Intent::Ping => (&mut self.pings, Ignored::PingRate),
+            Intent::Garbage => (&mut self.messages, Ignored::NotJson),
+            Intent::Subscribe(_)
+            | Intent::Unsubscribe(_)
+            | Intent::Publish(_)
+            | Intent::Meaningless
+            | Intent::TooBig => (&mut self.messages, Ignored::MessageRate),
+        };
+        let is_within_rate = tokens.take(now);
+        if matches!(intent, Intent::Garbage) {
+            self.garbage_in_a_row += 1;
+            if self.garbage_in_a_row > limits.invalid_messages_max {
+                return Err(Outcome::Held(CloseReason::Invalid));
+            }
+        } else {
+            self.garbage_in_a_row = 0;
+        }
+        if !is_within_rate {
+            return Err(self.strike(now, why));
+        }
+        match intent {
+            Intent::Garbage => Err(Outcome::Ignored(Ignored::NotJson)),
+            Intent::Meaningless => Err(Outcome::Ignored(Ignored::Meaningless)),
+            Intent::Publish(post) if !self.access.may_publish(post.topic) => {
+                Err(Outcome::Ignored(Ignored::NotGranted))
+            }
+            Intent::Publish(_) if self.deliveries.are_spent(now) => {
+                Err(self.strike(now, Ignored::FanOutRate))
+            }
+            Intent::Subscribe(_)
+            | Intent::Unsubscribe(_)
+            | Intent::Publish(_)
+            | Intent::Ping
+            | Intent::TooBig => Ok(()),
+        }
     }
 
     fn strike(&mut self, now: Instant, why: Ignored) -> Outcome {

@@ -58,7 +58,7 @@ impl Stats {
             What::Connected { .. } => self.peers += 1,
             What::Message { outcome, .. } => {
                 self.messages += 1;
-                if let Outcome::Ignored(why) = outcome {
+                if let Some(Outcome::Ignored(why)) = outcome {
                     *self.ignored.entry(*why).or_default() += 1;
                 }
             }

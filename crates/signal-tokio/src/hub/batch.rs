@@ -70,9 +70,7 @@ impl Batch {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::sync::Arc;
-
-    use signal_core::{Grant, Instant, Limits, Peer, Publish, Request};
+    use signal_core::Publish;
 
     use super::*;
     use crate::frame::Opcode;
@@ -81,12 +79,7 @@ pub(crate) mod tests {
     const TWO: &str = r#"{"type":"publish","clients":7,"topic":"t","data":22}"#;
 
     pub(crate) fn publish(text: &str) -> Publish<'_> {
-        let limits = Arc::new(Limits::default());
-        let request = Peer::new(limits, Grant::open(), Instant::ZERO).receive(Instant::ZERO, text);
-        let Ok(Request::Publish(publish)) = request else {
-            panic!("{text} is {request:?}");
-        };
-        publish
+        Publish::read(text).expect("it is a publish")
     }
 
     #[test]

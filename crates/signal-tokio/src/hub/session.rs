@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use signal_core::{Alarm, CloseReason, Grant, Instant, Message, Peer, PeerId, Request};
+use signal_core::{
+    Alarm, CloseReason, Grant, Hub, Instant, Message, Outcome, Peer, PeerId, Publish,
+};
 
 use crate::config::QueueLimits;
 use crate::frame::{self, FrameError, Incoming, Opcode};
@@ -46,7 +48,6 @@ pub(crate) struct Session {
     queue: Arc<Outbound>,
     stage: Stage,
     ending: Ending,
-    has_left: bool,
     pongs_this_turn: u32,
     late_pong: Option<Box<Bytes>>,
 }
@@ -66,7 +67,6 @@ impl Session {
             queue,
             stage: Stage::Open,
             ending: Ending::Lost,
-            has_left: false,
             pongs_this_turn: 0,
             late_pong: None,
         }
@@ -114,14 +114,14 @@ impl Session {
                 self.push(SentType::Publish, &echo);
             }
             Incoming::Text(text) => {
-                let request = self.peer.receive(now, text);
-                let what = self.carry_out(now, request);
-                self.count_received(what, text.len());
+                let mut hub = PeerHub::new(&self.rooms, self.id, &self.queue);
+                let outcome = self.peer.receive(now, text, &mut hub);
+                self.note(outcome, text.len());
             }
             Incoming::Binary(payload) => {
-                let request = self.peer.receive_binary(now, payload);
-                let what = self.carry_out(now, request);
-                self.count_received(what, payload.len());
+                let mut hub = PeerHub::new(&self.rooms, self.id, &self.queue);
+                let outcome = self.peer.receive_binary(now, payload, &mut hub);
+                self.note(outcome, payload.len());
             }
             Incoming::Ping(payload) => {
                 self.count_received(ReceivedType::PingFrame, 0);
@@ -162,7 +162,8 @@ impl Session {
                 self.finish(Ending::ByRelay(reason), close);
             }
             FrameError::TooBig => {
-                self.peer.refuse(now, CloseReason::TooBig);
+                let mut hub = PeerHub::new(&self.rooms, self.id, &self.queue);
+                self.peer.refuse(now, CloseReason::TooBig, &mut hub);
                 self.hold();
             }
         }
@@ -179,7 +180,8 @@ impl Session {
         }
         while self.stage != Stage::Closing && self.peer.poll_timeout().is_some_and(|due| due <= now)
         {
-            match self.peer.handle_timeout(now) {
+            let mut hub = PeerHub::new(&self.rooms, self.id, &self.queue);
+            match self.peer.handle_timeout(now, &mut hub) {
                 Some(Alarm::Ping) => {
                     self.push(SentType::PingFrame, &Bytes::from_static(&[0x89, 0]));
                 }
@@ -205,55 +207,29 @@ impl Session {
         }
     }
 
-    /// Does what a message asks for, and says what that was.
-    fn carry_out(
-        &mut self,
-        now: Instant,
-        request: Result<Request<'_>, CloseReason>,
-    ) -> ReceivedType {
-        let rooms = &*self.rooms;
-        match request {
-            Ok(Request::Publish(publish)) => {
-                let receivers = rooms.shards.publish(&publish);
-                rooms.counters.count_fan_out(receivers);
-                self.peer.delivered(now, receivers);
-                ReceivedType::Publish
-            }
-            Ok(Request::Subscribe { topics, skipped }) => {
-                for topic in &topics {
-                    rooms.shards.subscribe(self.id, &self.queue, topic);
-                }
-                rooms
-                    .counters
+    /// Counts a message, and acts on a refusal.
+    fn note(&mut self, outcome: Outcome, bytes: usize) {
+        let counters = &self.rooms.counters;
+        let what = match outcome {
+            Outcome::Published { .. } => ReceivedType::Publish,
+            Outcome::Subscribed { skipped, .. } => {
+                counters
                     .topics_skipped
                     .fetch_add(skipped as u64, Ordering::Relaxed);
                 ReceivedType::Subscribe
             }
-            Ok(Request::Unsubscribe { topics }) => {
-                for topic in &topics {
-                    rooms.shards.unsubscribe(self.id, topic);
-                }
-                ReceivedType::Unsubscribe
-            }
-            Ok(Request::Ping) => {
-                let pong = frame::encode(Opcode::Text, Message::PONG.as_bytes());
-                self.push(SentType::Pong, &pong);
-                ReceivedType::Ping
-            }
-            Ok(Request::Ignored(why)) => {
-                rooms.counters.count_ignored(why);
+            Outcome::Unsubscribed { .. } => ReceivedType::Unsubscribe,
+            Outcome::Ponged => ReceivedType::Ping,
+            Outcome::Ignored(why) => {
+                counters.count_ignored(why);
                 ReceivedType::Other
             }
-            Ok(_) => {
-                // Not its content, which a peer chose.
-                tracing::error!("the core asks for something this relay does not know");
-                ReceivedType::Other
-            }
-            Err(_) => {
+            Outcome::Held(_) => {
                 self.hold();
                 ReceivedType::Other
             }
-        }
+        };
+        self.count_received(what, bytes);
     }
 
     fn answer_ping(&mut self, payload: &[u8]) {
@@ -267,20 +243,15 @@ impl Session {
     }
 
     fn push(&self, what: SentType, frame: &Bytes) {
-        let rooms = &self.rooms;
-        match self.queue.push(frame, rooms.queue_limits) {
-            Pushed::Queued => rooms.counters.count_sent(what, frame.len()),
-            // The next turn hears so from the queue itself.
-            Pushed::Overflowed | Pushed::Closed => {}
-        }
+        PeerHub::new(&self.rooms, self.id, &self.queue).push(what, frame);
     }
 
     fn count_received(&self, what: ReceivedType, bytes: usize) {
         self.rooms.counters.count_received(what, bytes);
     }
 
+    /// After the core has refused the peer.
     fn hold(&mut self) {
-        self.leave();
         self.queue.discard();
         self.stage = Stage::Held;
     }
@@ -313,12 +284,50 @@ impl Session {
     }
 
     fn leave(&mut self) {
-        if std::mem::replace(&mut self.has_left, true) {
-            return;
+        let mut hub = PeerHub::new(&self.rooms, self.id, &self.queue);
+        self.peer.leave(&mut hub);
+    }
+}
+
+/// One peer's way to the topics and to its own queue, for the core.
+struct PeerHub<'a> {
+    rooms: &'a Rooms,
+    id: PeerId,
+    queue: &'a Arc<Outbound>,
+}
+
+impl<'a> PeerHub<'a> {
+    fn new(rooms: &'a Rooms, id: PeerId, queue: &'a Arc<Outbound>) -> Self {
+        Self { rooms, id, queue }
+    }
+
+    fn push(&self, what: SentType, frame: &Bytes) {
+        match self.queue.push(frame, self.rooms.queue_limits) {
+            Pushed::Queued => self.rooms.counters.count_sent(what, frame.len()),
+            // The next turn hears so from the queue itself.
+            Pushed::Overflowed | Pushed::Closed => {}
         }
-        for topic in self.peer.topics() {
-            self.rooms.shards.unsubscribe(self.id, topic);
-        }
+    }
+}
+
+impl Hub for PeerHub<'_> {
+    fn subscribe(&mut self, topic: &str) {
+        self.rooms.shards.subscribe(self.id, self.queue, topic);
+    }
+
+    fn unsubscribe(&mut self, topic: &str) {
+        self.rooms.shards.unsubscribe(self.id, topic);
+    }
+
+    fn publish(&mut self, publish: &Publish<'_>) -> usize {
+        let receivers = self.rooms.shards.publish(publish);
+        self.rooms.counters.count_fan_out(receivers);
+        receivers
+    }
+
+    fn pong(&mut self) {
+        let pong = frame::encode(Opcode::Text, Message::PONG.as_bytes());
+        self.push(SentType::Pong, &pong);
     }
 }
 

@@ -1,0 +1,25 @@
+use crate::Publish;
+
+/// What a [`Peer`](crate::Peer)'s requests are carried out on: who listens to what, and the way to
+/// them.
+///
+/// A host lends one to each call that may change a topic, made for the peer it calls: in a server
+/// with many threads a few references to its shared topics, its peer's queue and its counters.
+/// [`Room`](crate::Room) has one of six lines over its own [`Topics`](crate::Topics).
+///
+/// A peer asks only for what changes something: it subscribes to no topic twice and unsubscribes
+/// from none that it is not in. None of the methods may wait.
+pub trait Hub {
+    /// Adds the peer to `topic`.
+    fn subscribe(&mut self, topic: &str);
+
+    /// Removes the peer from `topic`.
+    fn unsubscribe(&mut self, topic: &str);
+
+    /// Queues a publish for every subscriber of its topic, the publisher included if it is one, and
+    /// returns how many they are.
+    fn publish(&mut self, publish: &Publish<'_>) -> usize;
+
+    /// Queues [`Message::PONG`](crate::Message::PONG) for the peer.
+    fn pong(&mut self);
+}

@@ -1,0 +1,79 @@
+use crate::CloseReason;
+
+/// What became of one message.
+///
+/// All of it has been done when a host reads this, which makes it something to log and count. Only
+/// [`Held`](Self::Held) is for every host to act on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// The peer was added to this many topics; some entries may have been skipped.
+    Subscribed {
+        /// Topics the peer is now in and was not before.
+        topics: usize,
+        /// Entries that were skipped: no grant, too long, or too many.
+        skipped: usize,
+    },
+    /// The peer was removed from this many topics.
+    Unsubscribed {
+        /// Topics the peer was in and is no longer in.
+        topics: usize,
+    },
+    /// The message went to this many peers.
+    Published {
+        /// The receivers.
+        deliveries: usize,
+    },
+    /// A ping was answered.
+    Ponged,
+    /// The message had no effect.
+    Ignored(Ignored),
+    /// The peer has been refused and has left its topics: read and send nothing more, and keep the
+    /// socket open until its [`Alarm::Close`](crate::Alarm::Close).
+    Held(CloseReason),
+}
+
+/// Why a message has no effect. For counting; the peer is never told.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum Ignored {
+    /// It is not JSON, not UTF-8, or nested too deeply.
+    NotJson,
+    /// It is JSON, but nothing this protocol gives a meaning to.
+    Meaningless,
+    /// A publish to a topic the peer has no grant for.
+    NotGranted,
+    /// The peer's budget for messages is used up.
+    MessageRate,
+    /// The peer's budget for deliveries is overdrawn.
+    FanOutRate,
+    /// The peer's budget for pings is used up.
+    PingRate,
+    /// The peer has been refused and waits for its close.
+    Held,
+}
+
+impl Ignored {
+    /// All reasons, for hosts that count them.
+    pub const ALL: [Self; 7] = [
+        Self::NotJson,
+        Self::Meaningless,
+        Self::NotGranted,
+        Self::MessageRate,
+        Self::FanOutRate,
+        Self::PingRate,
+        Self::Held,
+    ];
+
+    /// The name in metrics, logs and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotJson => "not_json",
+            Self::Meaningless => "meaningless",
+            Self::NotGranted => "not_granted",
+            Self::MessageRate => "message_rate",
+            Self::FanOutRate => "fan_out_rate",
+            Self::PingRate => "ping_rate",
+            Self::Held => "held",
+        }
+    }
+}
