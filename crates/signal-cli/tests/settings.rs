@@ -136,7 +136,7 @@ fn each_mistake_is_named_with_its_place_and_the_mend() {
         ),
         "error: threads = \"0\" (environment variable SIGNAL_THREADS): too small\n       write a value from 1 to 1024, such as SIGNAL_THREADS=",
         &format!(
-            "error: close_hold = \"10m\" ({path}, line 2): too large\n       write a value from 0s to 60s, such as close_hold = \"2s\""
+            "error: close_hold = \"10m\" ({path}, line 2): too large\n       write a value from 0 to 60s, such as close_hold = \"2s\""
         ),
         "error: message_bytes_max = \"64kB\" (flag --message-bytes-max): kB could mean two sizes; write 64KiB",
     ] {

@@ -1,4 +1,5 @@
-use core::fmt;
+use alloc::format;
+use alloc::string::{String, ToString};
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
@@ -55,10 +56,10 @@ impl<Owner> Limit<Owner> {
     ///
     /// The value and the range, if it is not.
     pub fn check(&self, owner: &Owner) -> Result<(), LimitError> {
-        self.judge(owner, self.range.clone(), None)
+        self.check_in(self.range.clone(), None, owner)
     }
 
-    /// Checks that the value is in a narrower range, which follows from another limit.
+    /// Checks that the value is in a narrower range, which may follow from another limit.
     ///
     /// # Errors
     ///
@@ -66,28 +67,22 @@ impl<Owner> Limit<Owner> {
     pub fn check_in(
         &self,
         range: RangeInclusive<u64>,
-        because_of: &'static str,
-        owner: &Owner,
-    ) -> Result<(), LimitError> {
-        self.judge(owner, range, Some(because_of))
-    }
-
-    fn judge(
-        &self,
-        owner: &Owner,
-        range: RangeInclusive<u64>,
         because_of: Option<&'static str>,
+        owner: &Owner,
     ) -> Result<(), LimitError> {
+        let Self {
+            name, unit, zero, ..
+        } = *self;
         let value = (self.get)(owner);
-        if range.contains(&value) || (self.zero && value == 0) {
+        if range.contains(&value) || (zero && value == 0) {
             return Ok(());
         }
         Err(LimitError {
-            name: self.name,
+            name,
             value,
             range,
-            zero: self.zero,
-            unit: self.unit,
+            zero,
+            unit,
             because_of,
         })
     }
@@ -110,64 +105,28 @@ pub enum Unit {
 
 impl Unit {
     /// The number as a person writes it: `64KiB`, `30s`, `1500ms`, `true`.
-    pub fn show(self, number: u64) -> impl fmt::Display {
-        Shown { unit: self, number }
-    }
-
-    /// The values of a range as a phrase: `from 1 to 128`, or `0s or from 100ms to 24h` where
-    /// zero is allowed too.
-    pub fn show_range(self, range: &RangeInclusive<u64>, zero: bool) -> impl fmt::Display {
-        ShownRange {
-            unit: self,
-            min: *range.start(),
-            max: *range.end(),
-            zero,
-        }
-    }
-}
-
-struct Shown {
-    unit: Unit,
-    number: u64,
-}
-
-impl fmt::Display for Shown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const SIZES: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-        const TIMES: [(&str, u64); 2] = [("h", 3_600_000), ("s", 1_000)];
-        let number = self.number;
+    pub fn show(self, number: u64) -> String {
+        let units: &[(u64, &str)] = match self {
+            Self::Count => &[],
+            Self::Bytes => &[(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")],
+            Self::Millis => &[(3_600_000, "h"), (1_000, "s"), (1, "ms")],
+            Self::Seconds => &[(1, "s")],
+            Self::Switch => return (number != 0).to_string(),
+        };
         // The largest unit in which the number is whole.
-        let whole = |units: &[(&'static str, u64)]| {
-            let fits = |size: u64| number >= size && number % size == 0;
-            let unit = units.iter().find(|(_, size)| fits(*size));
-            unit.map(|(unit, size)| (number / size, *unit))
-        };
-        let (number, unit) = match self.unit {
-            Unit::Switch => return fmt::Display::fmt(&(number != 0), f),
-            Unit::Count => (number, ""),
-            Unit::Bytes => whole(&SIZES).unwrap_or((number, "")),
-            Unit::Millis if number == 0 => (0, "s"),
-            Unit::Millis => whole(&TIMES).unwrap_or((number, "ms")),
-            Unit::Seconds => (number, "s"),
-        };
-        write!(f, "{number}{unit}")
-    }
-}
-
-struct ShownRange {
-    unit: Unit,
-    min: u64,
-    max: u64,
-    zero: bool,
-}
-
-impl fmt::Display for ShownRange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.zero {
-            write!(f, "{} or ", self.unit.show(0))?;
+        let is_whole = |size: u64| number >= size && number % size == 0;
+        match units.iter().find(|(size, _)| is_whole(*size)) {
+            Some((size, unit)) => format!("{}{unit}", number / size),
+            None => number.to_string(),
         }
-        let (min, max) = (self.unit.show(self.min), self.unit.show(self.max));
-        write!(f, "from {min} to {max}")
+    }
+
+    /// The values of a range as a phrase: `from 1 to 128`, or `0 or from 100ms to 24h` where zero
+    /// is allowed too.
+    pub fn show_range(self, range: &RangeInclusive<u64>, zero: bool) -> String {
+        let zero = if zero { "0 or " } else { "" };
+        let (min, max) = (self.show(*range.start()), self.show(*range.end()));
+        format!("{zero}from {min} to {max}")
     }
 }
 
@@ -234,7 +193,7 @@ impl LimitValue for Duration {
     "{name} is {}, but must be {}{}",
     .unit.show(*.value),
     .unit.show_range(.range, *.zero),
-    Because(*.because_of)
+    .because_of.map(|other| format!(" because of {other}")).unwrap_or_default(),
 )]
 #[non_exhaustive]
 pub struct LimitError {
@@ -250,15 +209,6 @@ pub struct LimitError {
     pub unit: Unit,
     /// The other limit that the range follows from, if it does.
     pub because_of: Option<&'static str>,
-}
-
-struct Because(Option<&'static str>);
-
-impl fmt::Display for Because {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(other) = self.0 else { return Ok(()) };
-        write!(f, " because of {other}")
-    }
 }
 
 /// Declares a struct with its limits, from one row for each.
@@ -282,18 +232,14 @@ impl fmt::Display for Because {
 ///
 ///     /// The limits of the adapter itself.
 ///     pub const LIMITS = [
-///         peers_max: usize {
-///             default: 10_000, unit: Count, range: 1..=1_000_000, scope: Relay,
+///         peers_max: usize { default: 10_000, unit: Count, range: 1..=1_000_000, scope: Relay,
 ///             what: "Peers at once",
 ///             past: "HTTP 503",
-///             why: "a small machine serves as many",
-///         },
-///         idle_timeout: Duration {
-///             default: 60_000, unit: Millis, range: 1_000..=3_600_000, zero: true, scope: Peer,
+///             why: "a small machine serves as many" },
+///         idle_timeout: Duration { default: 60_000, unit: Millis, range: 1_000..=3_600_000, zero: true, scope: Peer,
 ///             what: "How long a peer may be silent; zero is for ever",
 ///             past: "closed with 4408",
-///             why: "two pings of a stock client",
-///         },
+///             why: "two pings of a stock client" },
 ///     ];
 /// }
 ///
@@ -322,7 +268,7 @@ macro_rules! limits {
                 unit: $unit:ident, range: $range:expr, $(zero: $zero:literal,)? scope: $scope:ident,
                 what: $what:literal,
                 past: $past:literal,
-                why: $why:literal,
+                why: $why:literal $(,)?
             },)*
         ];
     ) => {

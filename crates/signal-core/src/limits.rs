@@ -23,100 +23,70 @@ crate::limits! {
     /// All of them, in the order of help and tables. A new limit is a new row here, and nothing
     /// else but the code that keeps it: see [`limits!`](crate::limits).
     pub const ALL = [
-        message_bytes_max: u32 {
-            // The smallest useful message, a ping, has 15 bytes; a frame that needs 4 GiB is not
-            // signaling.
-            default: 64 * 1024, unit: Bytes, range: 15..=1 << 30, scope: Peer,
+        // The smallest useful message, a ping, has 15 bytes; a frame that needs 4 GiB is not
+        // signaling.
+        message_bytes_max: u32 { default: 64 * 1024, unit: Bytes, range: 15..=1 << 30, scope: Peer,
             what: "Longest message a peer may send",
             past: "held for close_hold, then closed with 1009; the frame's header decides",
-            why: "a stock client's largest message measured 1.4 KB, session descriptions with many media lines stay under 10 KB",
-        },
-        depth_max: u8 {
-            default: 128, unit: Count, range: 1..=128, scope: Peer,
+            why: "a stock client's largest message measured 1.4 KB, session descriptions with many media lines stay under 10 KB" },
+        depth_max: u8 { default: 128, unit: Count, range: 1..=128, scope: Peer,
             what: "Deepest nesting of a message",
             past: "ignored, and counted as invalid",
-            why: "no session description comes near it; the reference closes every receiver at some 4,000 levels",
-        },
-        topics_per_peer_max: u32 {
-            default: 128, unit: Count, range: 1..=1_000_000, scope: Peer,
+            why: "no session description comes near it; the reference closes every receiver at some 4,000 levels" },
+        topics_per_peer_max: u32 { default: 128, unit: Count, range: 1..=1_000_000, scope: Peer,
             what: "Topics a peer may be subscribed to at once",
             past: "further topics are skipped",
-            why: "a stock client has one topic for each open document",
-        },
-        topic_bytes_max: u32 {
-            default: 256, unit: Bytes, range: 1..=65_536, scope: Peer,
+            why: "a stock client has one topic for each open document" },
+        topic_bytes_max: u32 { default: 256, unit: Bytes, range: 1..=65_536, scope: Peer,
             what: "Longest topic",
             past: "the topic is skipped",
-            why: "room names are words or hashes",
-        },
-        messages_per_second: u32 {
-            default: 100, unit: Count, range: 1..=1_000_000, scope: Peer,
+            why: "room names are words or hashes" },
+        messages_per_second: u32 { default: 100, unit: Count, range: 1..=1_000_000, scope: Peer,
             what: "Messages a peer may send each second, pings apart",
             past: "dropped, and a strike",
-            why: "two stock clients that meet and part send 17 together, then nothing",
-        },
-        messages_burst: u32 {
-            default: 1_000, unit: Count, range: 1..=U32_MAX, scope: Peer,
+            why: "two stock clients that meet and part send 17 together, then nothing" },
+        messages_burst: u32 { default: 1_000, unit: Count, range: 1..=U32_MAX, scope: Peer,
             what: "Messages a peer may send at once after a pause",
             past: "dropped, and a strike",
-            why: "joining a room of 34 peers takes some 400 messages",
-        },
-        fan_out_per_second: u32 {
-            default: 5_000, unit: Count, range: 1..=1_000_000_000, scope: Peer,
+            why: "joining a room of 34 peers takes some 400 messages" },
+        fan_out_per_second: u32 { default: 5_000, unit: Count, range: 1..=1_000_000_000, scope: Peer,
             what: "Deliveries each second that a peer's publishes may cause",
             past: "dropped, and a strike",
-            why: "a 64 KiB publish to 1,000 peers is not one message",
-        },
-        fan_out_burst: u32 {
-            default: 50_000, unit: Count, range: 1..=U32_MAX, scope: Peer,
+            why: "a 64 KiB publish to 1,000 peers is not one message" },
+        fan_out_burst: u32 { default: 50_000, unit: Count, range: 1..=U32_MAX, scope: Peer,
             what: "Deliveries a peer's publishes may cause at once after a pause",
             past: "dropped, and a strike",
-            why: "a join into a room of 34 with 20 candidates for each peer",
-        },
-        pings_per_second: u32 {
-            default: 1, unit: Count, range: 1..=1_000_000, scope: Peer,
+            why: "a join into a room of 34 with 20 candidates for each peer" },
+        pings_per_second: u32 { default: 1, unit: Count, range: 1..=1_000_000, scope: Peer,
             what: "Ping messages a peer may send each second",
             past: "dropped, and a strike",
-            why: "a stock client pings each 15 s; a budget of its own, so that nothing else starves its pongs",
-        },
-        pings_burst: u32 {
-            default: 5, unit: Count, range: 1..=U32_MAX, scope: Peer,
+            why: "a stock client pings each 15 s; a budget of its own, so that nothing else starves its pongs" },
+        pings_burst: u32 { default: 5, unit: Count, range: 1..=U32_MAX, scope: Peer,
             what: "Ping messages a peer may send at once after a pause",
             past: "dropped, and a strike",
-            why: "a client that was suspended catches up",
-        },
-        strikes_per_second: u32 {
-            default: 1, unit: Count, range: 1..=1_000_000, scope: Peer,
+            why: "a client that was suspended catches up" },
+        strikes_per_second: u32 { default: 1, unit: Count, range: 1..=1_000_000, scope: Peer,
             what: "Strikes (messages dropped for a budget) that are forgiven each second",
             past: "they add up",
-            why: "a client that was too fast once is not marked for good",
-        },
-        strikes_burst: u32 {
-            default: 200, unit: Count, range: 1..=U32_MAX, scope: Peer,
+            why: "a client that was too fast once is not marked for good" },
+        strikes_burst: u32 { default: 200, unit: Count, range: 1..=U32_MAX, scope: Peer,
             what: "Strikes a peer may collect",
             past: "held for close_hold, then closed with 4429",
-            why: "two seconds past the rate of messages is an accident, more is not",
-        },
-        invalid_messages_max: u32 {
-            default: 10, unit: Count, range: 0..=U32_MAX, scope: Peer,
+            why: "two seconds past the rate of messages is an accident, more is not" },
+        invalid_messages_max: u32 { default: 10, unit: Count, range: 0..=U32_MAX, scope: Peer,
             what: "Messages in a row that may fail to be JSON",
             past: "held for close_hold, then closed with 1007",
-            why: "a confused tool gets a chance, a scanner does not",
-        },
+            why: "a confused tool gets a chance, a scanner does not" },
         /// Zero switches pings and the check off, for hosts whose runtime watches its sockets
         /// itself.
-        ping_interval: Duration {
-            default: 30_000, unit: Millis, range: 100..=86_400_000, zero: true, scope: Peer,
+        ping_interval: Duration { default: 30_000, unit: Millis, range: 100..=86_400_000, zero: true, scope: Peer,
             what: "Time between two WebSocket pings to a peer",
             past: "closed with 4408, if nothing came since the last ping",
-            why: "as y-webrtc's server; under the idle timeout of common proxies, 60 s",
-        },
-        close_hold: Duration {
-            default: 2_000, unit: Millis, range: 0..=60_000, scope: Peer,
+            why: "as y-webrtc's server; under the idle timeout of common proxies, 60 s" },
+        close_hold: Duration { default: 2_000, unit: Millis, range: 0..=60_000, scope: Peer,
             what: "How long a refused peer is held, unread and unserved, so that it cannot reconnect at once",
             past: "the connection ends",
-            why: "a stock client that is closed comes back after 4 ms, again and again",
-        },
+            why: "a stock client that is closed comes back after 4 ms, again and again" },
     ];
 }
 

@@ -274,7 +274,7 @@ fn a_limit_out_of_range_is_named_with_its_value() {
     let error = limits.check().expect_err("5 ms is too short");
     assert_eq!(
         error.to_string(),
-        "ping_interval is 5ms, but must be 0s or from 100ms to 24h"
+        "ping_interval is 5ms, but must be 0 or from 100ms to 24h"
     );
     limits.ping_interval = Duration::ZERO;
     assert_eq!(limits.check(), Ok(()));

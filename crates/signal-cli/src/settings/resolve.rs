@@ -183,7 +183,7 @@ fn disagreement(
     error: &LimitError,
 ) -> Mistake {
     let find = |name: &str| SETTINGS.iter().find(|setting| setting.name == name);
-    let show = |number: u64| error.unit.show(number).to_string();
+    let show = |number: u64| error.unit.show(number);
     let problem = || {
         format!(
             "must be {}",

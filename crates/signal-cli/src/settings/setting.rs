@@ -117,7 +117,7 @@ impl Setting {
     pub(crate) fn show(&self, settings: &Settings) -> String {
         match &self.field {
             Field::Text { read, .. } => read(settings),
-            Field::Number(number) => number.unit.show(number.read(settings)).to_string(),
+            Field::Number(number) => number.unit.show(number.read(settings)),
         }
     }
 

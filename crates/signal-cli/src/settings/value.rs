@@ -144,7 +144,7 @@ mod tests {
             86_400_000,
         ] {
             for unit in [Unit::Count, Unit::Bytes, Unit::Millis, Unit::Seconds] {
-                let shown = unit.show(number).to_string();
+                let shown = unit.show(number);
                 assert_eq!(parse_number(unit, &shown), Ok(number), "{shown}");
             }
         }

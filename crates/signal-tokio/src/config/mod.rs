@@ -59,104 +59,76 @@ signal_core::limits! {
     pub const LIMITS = [
         // What may wait for one peer.
         /// At least one message of `message_bytes_max` must fit.
-        outbound_bytes_max: usize {
-            default: 1024 * 1024, unit: Bytes, range: 1_039..=1 << 32, scope: Peer,
+        outbound_bytes_max: usize { default: 1024 * 1024, unit: Bytes, range: 1_039..=1 << 32, scope: Peer,
             what: "Bytes that may wait for one peer",
             past: "closed with 1013",
-            why: "the burst of a full room, on a slow phone",
-        },
-        outbound_frames_max: usize {
-            default: 1_024, unit: Count, range: 4..=MANY, scope: Peer,
+            why: "the burst of a full room, on a slow phone" },
+        outbound_frames_max: usize { default: 1_024, unit: Count, range: 4..=MANY, scope: Peer,
             what: "Messages that may wait for one peer",
             past: "closed with 1013",
-            why: "small frames cost more memory than they weigh",
-        },
+            why: "small frames cost more memory than they weigh" },
         #[serde(with = "seconds")]
-        write_deadline: Duration {
-            default: 10_000, unit: Millis, range: 100..=3_600_000, scope: Peer,
+        write_deadline: Duration { default: 10_000, unit: Millis, range: 100..=3_600_000, scope: Peer,
             what: "How long a peer may take nothing of what waits for it",
             past: "TCP reset",
-            why: "a phone that changes networks is back in less; a dead one should not hold 1 MiB longer",
-        },
+            why: "a phone that changes networks is back in less; a dead one should not hold 1 MiB longer" },
         /// From our close frame to the end of the connection.
         #[serde(with = "seconds")]
-        close_timeout: Duration {
-            default: 5_000, unit: Millis, range: 100..=60_000, scope: Peer,
+        close_timeout: Duration { default: 5_000, unit: Millis, range: 100..=60_000, scope: Peer,
             what: "How long a close may take",
             past: "TCP reset",
-            why: "one round trip of the slowest network, and some",
-        },
+            why: "one round trip of the slowest network, and some" },
         // What is judged before the upgrade.
         /// The authorizer and our answer are included.
         #[serde(with = "seconds")]
-        handshake_timeout: Duration {
-            default: 5_000, unit: Millis, range: 100..=300_000, scope: Peer,
+        handshake_timeout: Duration { default: 5_000, unit: Millis, range: 100..=300_000, scope: Peer,
             what: "How long a client may take for its HTTP request",
             past: "HTTP 408",
-            why: "a request is one packet; a client that needs longer is holding a place",
-        },
-        header_bytes_max: usize {
-            // The smallest header buffer hyper can be given.
-            default: 8 * 1024, unit: Bytes, range: 512..=1 << 20, scope: Peer,
+            why: "a request is one packet; a client that needs longer is holding a place" },
+        // The smallest header buffer hyper can be given is 512.
+        header_bytes_max: usize { default: 8 * 1024, unit: Bytes, range: 512..=1 << 20, scope: Peer,
             what: "Longest request head",
             past: "HTTP 431",
-            why: "what other servers accept; enough for cookies and a token",
-        },
-        headers_max: usize {
-            default: 64, unit: Count, range: 8..=1_000, scope: Peer,
+            why: "what other servers accept; enough for cookies and a token" },
+        headers_max: usize { default: 64, unit: Count, range: 8..=1_000, scope: Peer,
             what: "Headers of a request",
             past: "HTTP 431",
-            why: "browsers send about 20, a proxy adds a few",
-        },
+            why: "browsers send about 20, a proxy adds a few" },
         /// An eighth of them, at most 1,024.
-        handshakes_max: usize {
-            default: handshakes_of_open_files(), default_from: "from the limit on open files",
+        handshakes_max: usize { default: handshakes_of_open_files(), default_from: "from the limit on open files",
             unit: Count, range: 1..=MANY / 100, scope: Relay,
             what: "Connections that may be in their HTTP request at once",
             past: "new ones wait in the kernel",
-            why: "unfinished requests must not use up the places of peers",
-        },
+            why: "unfinished requests must not use up the places of peers" },
         /// What they allow after `handshakes_max` and 64 for the process itself.
-        peers_max: usize {
-            default: peers_of_open_files(), default_from: "from the limit on open files",
+        peers_max: usize { default: peers_of_open_files(), default_from: "from the limit on open files",
             unit: Count, range: 1..=MANY, scope: Relay,
             what: "Peers at once",
             past: "HTTP 503 with Retry-After",
-            why: "a peer is an open file; the process needs some itself",
-        },
-        peers_per_ip_max: usize {
-            default: 100, unit: Count, range: 1..=MANY, scope: Address,
+            why: "a peer is an open file; the process needs some itself" },
+        peers_per_ip_max: usize { default: 100, unit: Count, range: 1..=MANY, scope: Address,
             what: "Peers at once from one IPv4 address or IPv6 /64",
             past: "HTTP 429 with Retry-After",
-            why: "a school behind one address",
-        },
+            why: "a school behind one address" },
         /// All at once or spread.
-        connects_per_minute_per_ip: u32 {
-            default: 120, unit: Count, range: 1..=60_000, scope: Address,
+        connects_per_minute_per_ip: u32 { default: 120, unit: Count, range: 1..=60_000, scope: Address,
             what: "Upgrades in a minute from one IPv4 address or IPv6 /64",
             past: "HTTP 429 with Retry-After",
-            why: "such a school comes back after an outage",
-        },
+            why: "such a school comes back after an outage" },
         /// They are nearly always a proxy that is not in `trusted_proxies`.
-        limit_private_ips: bool {
-            default: 0, unit: Switch, range: 0..=1, scope: Address,
+        limit_private_ips: bool { default: 0, unit: Switch, range: 0..=1, scope: Address,
             what: "Hold loopback and private addresses to the limits per address too; they are mostly proxies",
             past: "as these two limits",
-            why: "a relay behind a proxy must not take the world for one client",
-        },
+            why: "a relay behind a proxy must not take the world for one client" },
         #[serde(with = "seconds")]
-        refuse_after_close: Duration {
-            default: 10_000, unit: Millis, range: 0..=3_600_000, scope: Address,
+        refuse_after_close: Duration { default: 10_000, unit: Millis, range: 0..=3_600_000, scope: Address,
             what: "How long an address is refused after one of its peers broke a limit",
             past: "HTTP 429 until then",
-            why: "a refused stock client backs off to a try each 1.3 s, a closed one does not",
-        },
-        drain_seconds: u32 {
-            default: 10, unit: Seconds, range: 0..=3_600, scope: Relay,
+            why: "a refused stock client backs off to a try each 1.3 s, a closed one does not" },
+        drain_seconds: u32 { default: 10, unit: Seconds, range: 0..=3_600, scope: Relay,
             what: "Over how long a shutdown spreads the closes, so that not all come back at once",
             past: "the process ends",
-            why: "a thousand clients come back at 100 a second",
-        },
+            why: "a thousand clients come back at 100 a second" },
     ];
 }
 
@@ -174,7 +146,7 @@ impl Config {
             match limit.name {
                 "outbound_bytes_max" => {
                     let range = one_message..=*limit.range.end();
-                    limit.check_in(range, "message_bytes_max", self)?;
+                    limit.check_in(range, Some("message_bytes_max"), self)?;
                 }
                 _ => limit.check(self)?,
             }
@@ -267,14 +239,10 @@ mod tests {
         let written = serde_json::to_value(Config::default()).expect("JSON");
         for limit in Config::LIMITS {
             let default = (limit.default)();
-            let seconds = if limit.unit == Unit::Millis {
-                default / 1_000
-            } else {
-                default
-            };
             let value = match limit.unit {
                 Unit::Switch => serde_json::json!(default != 0),
-                _ => serde_json::json!(seconds),
+                Unit::Millis => serde_json::json!(default / 1_000),
+                Unit::Count | Unit::Bytes | Unit::Seconds => serde_json::json!(default),
             };
             assert_eq!(written[limit.name], value, "{}", limit.name);
         }
