@@ -16,9 +16,10 @@ use crate::admission::Admission;
 use crate::admission::authorizer::{Authorizer, Everyone, Permit};
 use crate::admission::refusal::Refusal;
 use crate::config::{Config, ConfigError};
-use crate::handshake::http1::{self, Upgraded};
+use crate::handshake::Handshake;
 use crate::handshake::upgrade::{self, Upgrade};
 use crate::serve::accept::{self, Transport};
+use crate::serve::arrival::{self, Upgraded};
 use crate::serve::{connection, drain, messages};
 use crate::shared::Shared;
 use crate::stats::Stats;
@@ -117,8 +118,8 @@ impl Relay {
     where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let deadline = self.shared.handshake_deadline();
-        if let Some(upgraded) = Box::pin(http1::serve(&self.shared, io, remote, deadline)).await {
+        let handshake = Handshake::new(&self.shared, remote);
+        if let Some(upgraded) = Box::pin(arrival::run(io, handshake)).await {
             connection::run(upgraded).await;
         }
     }

@@ -63,8 +63,8 @@ impl Shared {
     }
 
     /// By when a client that has just connected must have sent its request.
-    pub(crate) fn handshake_deadline(&self) -> tokio::time::Instant {
-        tokio::time::Instant::now() + self.config.handshake_timeout
+    pub(crate) fn handshake_deadline(&self) -> Instant {
+        self.now().saturating_add(self.config.handshake_timeout)
     }
 
     /// The time, as the core counts it.

@@ -67,7 +67,7 @@ async fn the_protocol_of_the_permit_is_answered() {
     let (_wire, head) = ask(&relay, &request).await;
     assert_eq!(status(&head), 101);
     assert!(
-        head.contains("\r\nsec-websocket-protocol: marker\r\n"),
+        head.contains("\r\nSec-WebSocket-Protocol: marker\r\n"),
         "{head}"
     );
     assert!(!head.contains("secret"), "{head}");
@@ -80,7 +80,7 @@ async fn a_401_names_a_way_to_prove_who_one_is() {
     let relay = Relay::with_authorizer(Config::default(), judge).expect("valid settings");
     let (_, head) = ask(&relay, UPGRADE).await;
     assert_eq!(status(&head), 401);
-    assert!(head.contains("\r\nwww-authenticate: Bearer\r\n"), "{head}");
+    assert!(head.contains("\r\nWWW-Authenticate: Bearer\r\n"), "{head}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -35,7 +35,7 @@ async fn anything_but_an_upgrade_is_answered_okay() {
         )
         .await;
         assert_eq!(status(&head), 200, "{line}");
-        assert!(head.contains("content-type: text/plain"), "{line}: {head}");
+        assert!(head.contains("Content-Type: text/plain"), "{line}: {head}");
         let expected = if line.starts_with("HEAD") { "" } else { "okay" };
         assert_eq!(body, expected, "{line}");
     }
@@ -60,7 +60,7 @@ async fn health_and_readiness_are_json() {
         (status(&head), body.as_str()),
         (200, r#"{"status":"ok","peers":0}"#)
     );
-    assert!(head.contains("content-type: application/json"), "{head}");
+    assert!(head.contains("Content-Type: application/json"), "{head}");
     let (head, body) = ask(&relay, "GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert_eq!((status(&head), body.as_str()), (200, r#"{"ready":true}"#));
 }
@@ -72,12 +72,13 @@ async fn an_upgrade_is_answered_by_the_book() {
     assert_eq!(status(&head), 101);
     // The example of RFC 6455, 1.3.
     assert!(
-        head.contains("sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"),
+        head.contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"),
         "{head}"
     );
-    // Exactly this: there are clients that compare the whole value.
-    assert!(head.contains("\r\nconnection: Upgrade\r\n"), "{head}");
-    assert!(head.contains("\r\nupgrade: websocket\r\n"), "{head}");
+    // Exactly this: there are clients that compare the whole value, and small ones the names by
+    // case.
+    assert!(head.contains("\r\nConnection: Upgrade\r\n"), "{head}");
+    assert!(head.contains("\r\nUpgrade: websocket\r\n"), "{head}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -88,6 +89,12 @@ async fn upgrades_of_many_spellings_are_accepted() {
         upgrade_with("Upgrade: websocket", "Upgrade: WebSocket"),
         upgrade_with("Connection: Upgrade", "Connection: keep-alive, Upgrade"),
         upgrade_with("Connection: Upgrade", "connection: upgrade"),
+        upgrade_with("Upgrade: websocket", "Upgrade: h2c, websocket"),
+        upgrade_with("Host: localhost", "Host: [2001:db8::7]:4444"),
+        upgrade_with("Host: localhost", "Host: my_relay.internal"),
+        upgrade_with("Host: localhost", "Host:"),
+        // As nginx asks its backends, unless it is told otherwise.
+        upgrade_with("HTTP/1.1", "HTTP/1.0"),
         upgrade_with(
             "Host: localhost\r\n",
             "Host: localhost\r\nOrigin: https://evil.example\r\n",
@@ -106,8 +113,130 @@ async fn the_first_subprotocol_is_chosen_and_no_extension() {
     let (_wire, head) =
         Wire::request(dial(&relay), &upgrade_with("Host: localhost\r\n", offer)).await;
     assert_eq!(status(&head), 101);
-    assert!(head.contains("\r\nsec-websocket-protocol: a\r\n"), "{head}");
-    assert!(!head.contains("sec-websocket-extensions"), "{head}");
+    assert!(head.contains("\r\nSec-WebSocket-Protocol: a\r\n"), "{head}");
+    assert!(!head.contains("Sec-WebSocket-Extensions"), "{head}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_chosen_where_no_subprotocol_is_offered() {
+    let relay = relay(|_| {});
+    for offer in [
+        "",
+        "Sec-WebSocket-Protocol:\r\n",
+        "Sec-WebSocket-Protocol: ,\r\n",
+    ] {
+        let request = UPGRADE.replace("Host", &format!("{offer}Host"));
+        let (_wire, head) = Wire::request(dial(&relay), &request).await;
+        assert_eq!(status(&head), 101, "{offer}");
+        assert!(!head.contains("Sec-WebSocket-Protocol"), "{offer}: {head}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upgrade_to_something_else_is_ignored() {
+    let relay = relay(|_| {});
+    // As curl --http2 and Java's client ask.
+    let h2c = "Host: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n";
+    for (path, expected) in [("/", "okay"), ("/healthz", r#"{"status":"ok","peers":0}"#)] {
+        let (head, body) = ask(&relay, &format!("GET {path} HTTP/1.1\r\n{h2c}")).await;
+        assert_eq!((status(&head), body.as_str()), (200, expected));
+        assert!(!head.contains("Upgrade"), "{head}");
+    }
+    let refusals = relay.stats().refusals;
+    assert!(
+        refusals.iter().all(|(_, count)| *count == 0),
+        "{refusals:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_says_once_for_which_host_it_is() {
+    let relay = relay(|_| {});
+    for (expected, head) in [
+        (200, "HTTP/1.1\r\nHost: relay.example:4444"),
+        (200, "HTTP/1.1\r\nHost:"),
+        (200, "HTTP/1.0"),
+        (200, "HTTP/1.0\r\nHost: a"),
+        (400, "HTTP/1.1"),
+        (400, "HTTP/1.1\r\nHost: a\r\nHost: a"),
+        (400, "HTTP/1.0\r\nHost: a\r\nHost: b"),
+        (400, "HTTP/1.1\r\nHost: a/b"),
+    ] {
+        let (answer, body) = ask(&relay, &format!("GET /readyz {head}\r\n\r\n")).await;
+        assert_eq!(status(&answer), expected, "{head}");
+        assert!(!body.is_empty(), "{head}");
+    }
+    let bad = (RefusalCause::BadRequest, 4);
+    assert!(relay.stats().refusals.contains(&bad));
+}
+
+#[tokio::test(start_paused = true)]
+async fn cookies_of_a_whole_domain_and_long_paths_are_no_obstacle() {
+    let relay = relay(|_| {});
+    for request in [
+        upgrade_with("Host", &format!("Cookie: {}\r\nHost", "x".repeat(9_000))),
+        upgrade_with("GET /", &format!("GET /{}", "x".repeat(9_000))),
+    ] {
+        let (_wire, head) = Wire::request(dial(&relay), &request).await;
+        assert_eq!(status(&head), 101);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_is_refused_says_why() {
+    let relay = relay(|config| {
+        config.core.message_bytes_max = 1_024;
+        config.header_bytes_max = 100_000;
+    });
+    let long = |bytes| "x".repeat(bytes);
+    for (expected, request) in [
+        (400, "\x16\x03\x01\x02".to_owned()),
+        (400, upgrade_with("Host", "no colon\r\nHost")),
+        (
+            400,
+            upgrade_with("Host", "Content-Length: 1\r\nContent-Length: 1\r\nHost"),
+        ),
+        (408, UPGRADE[..50].to_owned()),
+        (
+            414,
+            upgrade_with("GET /", &format!("GET /{}", long(70_000))),
+        ),
+        (
+            431,
+            upgrade_with("Host", &format!("X: {}\r\nHost", long(100_000))),
+        ),
+        (
+            431,
+            upgrade_with("Host", &format!("{}Host", "X: 1\r\n".repeat(64))),
+        ),
+    ] {
+        let (head, body) = ask(&relay, &request).await;
+        assert_eq!(status(&head), expected);
+        assert!(body.contains("request"), "{expected}: {body}");
+        assert!(
+            head.contains(&format!("Content-Length: {}\r\n", body.len())),
+            "{head}"
+        );
+    }
+    let bad = (RefusalCause::BadHead, 7);
+    assert!(relay.stats().refusals.contains(&bad));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_without_a_byte_is_not_refused() {
+    let relay = relay(|_| {});
+    // One leaves, one is reset, one stays until it is told that its time is up.
+    let mut left = dial(&relay);
+    left.shutdown().await.expect("open");
+    drop(dial(&relay));
+    let mut silent = Wire::start(dial(&relay));
+    assert_eq!(status(&silent.head().await), 408);
+    assert_eq!(Wire::start(left).rest().await, "");
+    let refusals = relay.stats().refusals;
+    assert!(
+        refusals.iter().all(|(_, count)| *count == 0),
+        "{refusals:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -116,7 +245,13 @@ async fn broken_upgrades_are_refused() {
     let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     let cases = [
         (405, upgrade_with("GET", "POST")),
-        (400, upgrade_with("HTTP/1.1", "HTTP/1.0")),
+        (400, upgrade_with("Host: localhost\r\n", "")),
+        (
+            400,
+            upgrade_with("Host: localhost", "Host: localhost\r\nHost: localhost"),
+        ),
+        (400, upgrade_with("Host: localhost", "Host: a, b")),
+        (400, upgrade_with("Host: localhost", "Host: user@localhost")),
         (400, upgrade_with("Upgrade: websocket", "Upgrade: h2c")),
         (400, upgrade_with(key, "")),
         (400, upgrade_with(key, "Sec-WebSocket-Key: short==\r\n")),
@@ -145,7 +280,7 @@ async fn broken_upgrades_are_refused() {
         assert_eq!(status(&head), *expected, "{request}");
         assert!(!body.is_empty(), "a person can read why: {request}");
         assert!(
-            *expected != 426 || head.contains("sec-websocket-version: 13"),
+            *expected != 426 || head.contains("Sec-WebSocket-Version: 13"),
             "{head}"
         );
     }
@@ -185,7 +320,7 @@ async fn one_address_cannot_take_all_places() {
     assert_eq!(status(&head), 101);
     let (mut second, head) = knock(&relay, "203.0.113.7:1001").await;
     assert_eq!(status(&head), 429);
-    assert!(head.contains("retry-after: "), "{head}");
+    assert!(head.contains("Retry-After: "), "{head}");
     assert!(second.rest().await.contains("your address"));
     let (_other, head) = knock(&relay, "203.0.113.8:1000").await;
     assert_eq!(status(&head), 101);
@@ -288,7 +423,7 @@ async fn too_many_or_too_large_headers_are_answered_431() {
     let many = UPGRADE.replace("\r\n\r\n", &format!("\r\n{}\r\n", "X-A: 1\r\n".repeat(70)));
     let large = UPGRADE.replace(
         "\r\n\r\n",
-        &format!("\r\nX-Large: {}\r\n\r\n", "x".repeat(9_000)),
+        &format!("\r\nX-Large: {}\r\n\r\n", "x".repeat(17_000)),
     );
     for request in [many, large] {
         let (head, _) = ask(&relay, &request).await;

@@ -68,14 +68,12 @@ async fn read(admin: &Admin, path: &str) -> Answer {
 
 /// What the relay's own address answers to this path, whatever the headers of the request are.
 async fn relays_own(admin: &Admin, path: &str) -> Answer {
-    let request = Request::get(path).body(());
+    let request = Request::get(path).header(HOST, "").body(());
     match request {
         Ok(request) => {
-            admin
-                .relay
-                .upgrade(&request.into_parts().0, None)
-                .await
-                .response
+            let (parts, _) = request.into_parts();
+            let upgrade = admin.relay.upgrade(&parts, None).await;
+            upgrade.response.map(Full::new)
         }
         Err(_) => text(StatusCode::BAD_REQUEST, "no path"),
     }

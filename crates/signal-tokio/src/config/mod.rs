@@ -85,11 +85,10 @@ signal_core::limits! {
             what: "How long a client may take for its HTTP request",
             past: "HTTP 408",
             why: "a request is one packet; a client that needs longer is holding a place" },
-        // The smallest header buffer hyper can be given is 512.
-        header_bytes_max: usize { default: 8 * 1024, unit: Bytes, range: 512..=1 << 20, scope: Peer,
+        header_bytes_max: usize { default: 16 * 1024, unit: Bytes, range: 512..=1 << 20, scope: Peer,
             what: "Longest request head",
             past: "HTTP 431",
-            why: "what other servers accept; enough for cookies and a token" },
+            why: "as Node, under the reference; the cookies of a whole domain come along" },
         headers_max: usize { default: 64, unit: Count, range: 8..=1_000, scope: Peer,
             what: "Headers of a request",
             past: "HTTP 431",

@@ -1,7 +1,372 @@
-//! From one request to its answer.
+//! From one request to its answer, without I/O.
 
-#[cfg(unix)]
 pub(crate) mod head;
-pub(crate) mod http1;
 pub(crate) mod pages;
 pub(crate) mod upgrade;
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Response, StatusCode, header};
+use signal_core::Instant;
+
+use self::head::{Head, HeadReader};
+use self::upgrade::Upgrade;
+use crate::admission::Admission;
+use crate::admission::auth_result::AuthResult;
+use crate::admission::refusal::{self, Refusal, RefusalCause};
+use crate::shared::Shared;
+
+/// How long and how much is read after an answer, so that it is not lost in a reset.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 64 * 1024;
+/// Seconds after which a client may try again that the authorizer had no answer for.
+const NOT_JUDGED_RETRY: RangeInclusive<u64> = 10..=20;
+
+/// The one request of a connection, and its answer.
+///
+/// ```text
+///            head complete                  judged
+///  Reading ────────────────▶ Judging ───────────────────▶ Writing ──101 written──▶ Step::Begin
+///     │                         │                           ▲   │
+///     │ no head, time is up     │ time is up                │   └─anything else──▶ Lingering
+///     └─────────────────────────┴───────────────────────────┘                          │
+///                                                         end of input, time is up ▼
+///     end of input, an error, time is up while a 101 is written ───────────────▶ Step::End
+/// ```
+///
+/// Whoever has the socket asks for the next [`Step`], does it, and says what came of it. When
+/// [`poll_timeout`](Self::poll_timeout) has come, it calls
+/// [`handle_timeout`](Self::handle_timeout).
+#[derive(Debug)]
+pub(crate) struct Handshake {
+    shared: Arc<Shared>,
+    remote: Option<SocketAddr>,
+    state: State,
+    /// By when the state must be left: at first by when the request must be there and answered.
+    deadline: Instant,
+}
+
+/// What a handshake needs next.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// More of the request, for [`Handshake::read`].
+    Read,
+    /// The authorizer's answer: [`Handshake::poll_judge`].
+    Judge,
+    /// [`Handshake::output`] to be written, and when that is empty, flushed.
+    Write,
+    /// Our side to be shut down, unless it [is](Handshake::is_shut); then what comes goes to
+    /// [`Handshake::read`] and is thrown away. A socket that is closed with unread input is reset, and the answer perhaps lost.
+    Linger,
+    /// The connection to begin, with what was read of it already.
+    Begin(Admission, Bytes),
+    /// Nothing: the socket can be closed.
+    End,
+}
+
+enum State {
+    Reading(HeadReader),
+    Judging {
+        judging: Judging,
+        read_ahead: Bytes,
+        is_for_head: bool,
+    },
+    Writing {
+        answer: Vec<u8>,
+        written: usize,
+        /// What begins once a 101 is written.
+        begin: Option<(Admission, Bytes)>,
+    },
+    Lingering {
+        is_shut: bool,
+        bytes_left: usize,
+    },
+    Begun(Option<(Admission, Bytes)>),
+    Ended,
+}
+
+/// The answer to a request, once it is there.
+type Judging = Pin<Box<dyn Future<Output = Upgrade> + Send>>;
+
+impl Handshake {
+    /// The handshake of a client that has connected just now.
+    pub(crate) fn new(shared: &Arc<Shared>, remote: Option<SocketAddr>) -> Self {
+        Self::until(shared, remote, shared.handshake_deadline())
+    }
+
+    /// The handshake of a client that has until `deadline` for it.
+    pub(crate) fn until(
+        shared: &Arc<Shared>,
+        remote: Option<SocketAddr>,
+        deadline: Instant,
+    ) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            remote,
+            state: State::Reading(HeadReader::default()),
+            deadline,
+        }
+    }
+
+    /// What is left of a handshake whose answer is known before the request.
+    pub(crate) fn answered(
+        shared: &Arc<Shared>,
+        remote: Option<SocketAddr>,
+        response: &Response<Bytes>,
+    ) -> Self {
+        let now = shared.now();
+        let mut handshake = Self::until(shared, remote, now);
+        handshake.refuse(now, response);
+        handshake
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Takes what has arrived, which is nothing at the end of the client's side.
+    pub(crate) fn read(&mut self, now: Instant, input: &[u8]) {
+        match &mut self.state {
+            State::Reading(reader) if input.is_empty() => {
+                let is_silent = reader.is_empty();
+                self.leave(is_silent, &"the client left");
+            }
+            State::Reading(reader) => match reader.read(input, &self.shared.config) {
+                Ok(None) => {}
+                Ok(Some(head)) => self.judge(head),
+                Err(bad) => {
+                    self.note(&bad.body());
+                    self.refuse(now, &upgrade::text(bad.status(), bad.body()));
+                }
+            },
+            State::Lingering { bytes_left, .. } => {
+                *bytes_left = bytes_left.saturating_sub(input.len());
+                if input.is_empty() || *bytes_left == 0 {
+                    self.state = State::Ended;
+                }
+            }
+            // Nobody asked for it.
+            State::Judging { .. } | State::Writing { .. } | State::Begun(_) | State::Ended => {}
+        }
+    }
+
+    /// Asks the authorizer.
+    pub(crate) fn poll_judge(&mut self, now: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let State::Judging {
+            judging,
+            read_ahead,
+            is_for_head,
+        } = &mut self.state
+        else {
+            return Poll::Ready(());
+        };
+        let Upgrade {
+            response,
+            admission,
+        } = ready!(judging.as_mut().poll(cx));
+        let (read_ahead, is_for_head) = (std::mem::take(read_ahead), *is_for_head);
+        self.write(now, head::encode(&response, is_for_head), {
+            admission.map(|admission| (admission, read_ahead))
+        });
+        Poll::Ready(())
+    }
+
+    /// What is to be written.
+    pub(crate) fn output(&self) -> &[u8] {
+        match &self.state {
+            State::Writing {
+                answer, written, ..
+            } => answer.get(*written..).unwrap_or_default(),
+            State::Reading(_)
+            | State::Judging { .. }
+            | State::Lingering { .. }
+            | State::Begun(_)
+            | State::Ended => &[],
+        }
+    }
+
+    /// Notes that so much of it was. None means that the socket never takes more.
+    pub(crate) fn written(&mut self, bytes: usize) {
+        match &mut self.state {
+            State::Writing { .. } if bytes == 0 => self.fail(&io::ErrorKind::WriteZero.into()),
+            State::Writing { written, .. } => *written += bytes,
+            State::Reading(_)
+            | State::Judging { .. }
+            | State::Lingering { .. }
+            | State::Begun(_)
+            | State::Ended => {}
+        }
+    }
+
+    /// Notes that nothing of it is held back any more.
+    pub(crate) fn flushed(&mut self, now: Instant) {
+        if let State::Writing { begin, .. } = &mut self.state {
+            self.state = match begin.take() {
+                begun @ Some(_) => State::Begun(begun),
+                None => {
+                    self.deadline = now.saturating_add(LINGER);
+                    State::Lingering {
+                        is_shut: false,
+                        bytes_left: LINGER_BYTES,
+                    }
+                }
+            };
+        }
+    }
+
+    /// Whether our side has been shut down.
+    pub(crate) fn is_shut(&self) -> bool {
+        matches!(self.state, State::Lingering { is_shut: true, .. })
+    }
+
+    /// Notes that our side has been shut down.
+    pub(crate) fn shut(&mut self) {
+        if let State::Lingering { is_shut, .. } = &mut self.state {
+            *is_shut = true;
+        }
+    }
+
+    /// Notes that the socket has failed.
+    pub(crate) fn fail(&mut self, error: &io::Error) {
+        let is_silent = match &self.state {
+            State::Reading(reader) => reader.is_empty(),
+            State::Judging { .. } | State::Writing { begin: Some(_), .. } | State::Begun(_) => {
+                false
+            }
+            // It has its refusal, and is counted.
+            State::Writing { begin: None, .. } | State::Lingering { .. } | State::Ended => {
+                self.state = State::Ended;
+                return;
+            }
+        };
+        self.leave(is_silent, error);
+    }
+
+    /// Does what is due, which is nothing before [`poll_timeout`](Self::poll_timeout).
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        if now < self.deadline {
+            return;
+        }
+        match &self.state {
+            State::Reading(reader) => {
+                let late = Refusal::because(RefusalCause::BadHead, None);
+                if !reader.is_empty() {
+                    self.note(&late.body());
+                }
+                self.refuse(now, &upgrade::refused(&late));
+            }
+            State::Judging { .. } => {
+                self.shared.counters.count_auth(AuthResult::TimedOut);
+                self.note(&NOT_JUDGED);
+                self.refuse(now, &not_judged());
+            }
+            State::Writing { begin: Some(_), .. } | State::Begun(_) => {
+                self.leave(false, &"the answer was not taken in time");
+            }
+            State::Writing { begin: None, .. } | State::Lingering { .. } | State::Ended => {
+                self.state = State::Ended;
+            }
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called.
+    pub(crate) fn poll_timeout(&self) -> Instant {
+        self.deadline
+    }
+
+    /// What to do next. [`Step::Begin`] is said once.
+    pub(crate) fn step(&mut self) -> Step {
+        match &mut self.state {
+            State::Reading(_) => Step::Read,
+            State::Judging { .. } => Step::Judge,
+            State::Writing { .. } => Step::Write,
+            State::Lingering { .. } => Step::Linger,
+            State::Begun(begun) => match begun.take() {
+                Some((admission, read_ahead)) => Step::Begin(admission, read_ahead),
+                None => Step::End,
+            },
+            State::Ended => Step::End,
+        }
+    }
+
+    fn judge(&mut self, head: Head) {
+        let Head {
+            request,
+            read_ahead,
+        } = head;
+        let (shared, remote) = (Arc::clone(&self.shared), self.remote);
+        let is_for_head = request.method == Method::HEAD;
+        self.state = State::Judging {
+            judging: Box::pin(async move { upgrade::answer(&shared, &request, remote).await }),
+            read_ahead,
+            is_for_head,
+        };
+    }
+
+    fn refuse(&mut self, now: Instant, response: &Response<Bytes>) {
+        self.write(now, head::encode(response, false), None);
+    }
+
+    fn write(&mut self, now: Instant, answer: Vec<u8>, begin: Option<(Admission, Bytes)>) {
+        if begin.is_none() {
+            self.deadline = now.saturating_add(LINGER);
+        }
+        self.state = State::Writing {
+            answer,
+            written: 0,
+            begin,
+        };
+    }
+
+    /// Ends without an answer. One that has sent nothing is not refused: browsers connect ahead of
+    /// need, and balancers to see whether somebody listens.
+    fn leave(&mut self, is_silent: bool, why: &dyn fmt::Display) {
+        if !is_silent {
+            self.note(why);
+        }
+        self.state = State::Ended;
+    }
+
+    /// Counts a request that did not come to its end.
+    fn note(&self, why: &dyn fmt::Display) {
+        let client = self.remote.map(|remote| remote.ip());
+        let client = self.shared.config.log_ips.show(client);
+        tracing::debug!(client, %why, "no request");
+        self.shared.counters.count_refusal(RefusalCause::BadHead);
+    }
+}
+
+const NOT_JUDGED: &str = "your access could not be checked in time";
+
+/// The answer to a request that the authorizer had no answer for.
+fn not_judged() -> Response<Bytes> {
+    let mut response = upgrade::text(StatusCode::SERVICE_UNAVAILABLE, NOT_JUDGED);
+    let seconds = refusal::between(NOT_JUDGED_RETRY).as_secs();
+    response
+        .headers_mut()
+        .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    response
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without what the client sent, which may hold a token.
+        f.write_str(match self {
+            Self::Reading(_) => "Reading",
+            Self::Judging { .. } => "Judging",
+            Self::Writing { .. } => "Writing",
+            Self::Lingering { .. } => "Lingering",
+            Self::Begun(_) => "Begun",
+            Self::Ended => "Ended",
+        })
+    }
+}

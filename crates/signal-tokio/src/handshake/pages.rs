@@ -1,15 +1,51 @@
-//! What the relay says about its limits to anyone who asks.
+//! The pages beside the WebSocket.
 
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
 use signal_core::{Limits, Scope};
 
 use crate::config::Config;
+use crate::handshake::upgrade;
+use crate::shared::Shared;
+use crate::stats::lifecycle::Lifecycle;
+
+/// The page of this path: `/healthz`, `/readyz` and `/limits`, and `okay` for every other, as
+/// y-webrtc's server has it.
+pub(crate) fn answer(shared: &Shared, path: &str) -> Response<Bytes> {
+    let is_serving = shared.lifecycle() == Lifecycle::Serving;
+    let peers = shared.gate.peers();
+    let (status, body) = match path {
+        "/healthz" => (
+            StatusCode::OK,
+            format!(r#"{{"status":"ok","peers":{peers}}}"#),
+        ),
+        "/readyz" if !is_serving => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            r#"{"ready":false,"reason":"draining"}"#.to_owned(),
+        ),
+        "/readyz" if peers >= shared.config.peers_max => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            r#"{"ready":false,"reason":"peers_max"}"#.to_owned(),
+        ),
+        "/readyz" => (StatusCode::OK, r#"{"ready":true}"#.to_owned()),
+        "/limits" => (StatusCode::OK, limits(&shared.config)),
+        _ => return upgrade::text(StatusCode::OK, "okay"),
+    };
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    response
+}
 
 /// The limits that a client can run into on its own connection, by name, as JSON: sizes in bytes,
 /// times in milliseconds.
 ///
 /// They are no secret, since anyone can find them by trying; written down, a tool can check that
 /// they hold.
-pub(crate) fn limits(config: &Config) -> String {
+fn limits(config: &Config) -> String {
     let core = Limits::ALL
         .iter()
         .filter(|limit| limit.scope == Scope::Peer);

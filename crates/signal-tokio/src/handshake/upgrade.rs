@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, RETRY_AFTER,
     SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
     TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE,
 };
 use http::request::Parts;
+use http::uri::Authority;
 use http::{HeaderMap, Method, Response, StatusCode, Version};
-use http_body_util::Full;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::admission::auth_result::AuthResult;
@@ -28,19 +28,17 @@ use crate::stats::log_fields;
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// The subprotocol that announces a token as the next one.
 const TOKEN_MARKER: &str = "signal-token";
+const NO_HOST: &str = "the request must name its host, and only once";
 /// Seconds after which a client that meets a draining relay may try again: a restart takes about as
 /// long.
 const DRAINING_RETRY: RangeInclusive<u64> = 1..=5;
-
-/// The body of every answer.
-pub(crate) type Body = Full<Bytes>;
 
 /// The answer to a request, and the right to a connection if it is 101.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Upgrade {
     /// What to answer.
-    pub response: Response<Full<Bytes>>,
+    pub response: Response<Bytes>,
     /// Given if `response` is 101: hand it to [`Relay::accept`](crate::Relay::accept) together with
     /// the upgraded stream.
     pub admission: Option<Admission>,
@@ -54,10 +52,7 @@ pub(crate) async fn answer(
     remote: Option<SocketAddr>,
 ) -> Upgrade {
     if !asks_for_upgrade(&request.headers) {
-        return Upgrade {
-            response: answer_plain(shared, request),
-            admission: None,
-        };
+        return answer_plain(shared, request);
     }
     let client = remote.map(|remote| client(shared, remote.ip(), &request.headers));
     let shown = || shared.config.log_ips.show(client);
@@ -104,7 +99,7 @@ pub(crate) async fn answer(
 /// Why there is no upgrade.
 enum Answer {
     Refusal(Refusal),
-    Bad(Box<Response<Body>>),
+    Bad(Box<Response<Bytes>>),
 }
 
 /// Takes a place and asks the authorizer: the cheap checks first.
@@ -151,12 +146,31 @@ pub(crate) fn take_place(shared: &Arc<Shared>, client: Option<IpAddr>) -> Result
     Place::take(shared, client)
 }
 
-/// Whether this is meant as an upgrade: what Node's HTTP server, under the reference, looks at.
+/// Whether this is meant as a WebSocket upgrade. An upgrade to something else, which clients offer
+/// beside plain requests (`h2c`), is ignored (RFC 9110, 7.8).
 fn asks_for_upgrade(headers: &HeaderMap) -> bool {
-    headers.contains_key(UPGRADE) && has_token(headers, &CONNECTION, "upgrade")
+    has_token(headers, &CONNECTION, "upgrade")
+        && (has_token(headers, &UPGRADE, "websocket")
+            || headers.contains_key(UPGRADE) && headers.contains_key(SEC_WEBSOCKET_KEY))
+}
+
+/// Whether the request says once for which host it is (RFC 9112, 3.2).
+fn has_host(headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) => {
+            // Without an authority in its address a client sends an empty one.
+            let authority = Authority::try_from(host.as_bytes());
+            host.is_empty() || authority.is_ok_and(|host| !host.as_str().contains('@'))
+        }
+        _ => false,
+    }
 }
 
 /// Checks an upgrade by RFC 6455, 4.2.1, and returns its key.
+///
+/// HTTP/1.0 is as good as HTTP/1.1: a proxy that speaks it to its backends (nginx, unless
+/// told otherwise) passes the upgrade on, and the reference accepts it.
 fn check_upgrade(request: &Parts) -> Result<&HeaderValue, Answer> {
     let headers = &request.headers;
     if request.method != Method::GET {
@@ -169,8 +183,11 @@ fn check_upgrade(request: &Parts) -> Result<&HeaderValue, Answer> {
             .insert(ALLOW, HeaderValue::from_static("GET"));
         return Err(Answer::Bad(Box::new(response)));
     }
-    if request.version != Version::HTTP_11 {
+    if !matches!(request.version, Version::HTTP_10 | Version::HTTP_11) {
         return Err(bad("a WebSocket upgrade needs HTTP/1.1"));
+    }
+    if !has_host(headers) {
+        return Err(bad(NO_HOST));
     }
     if !has_token(headers, &UPGRADE, "websocket") {
         return Err(bad("the only upgrade here is websocket"));
@@ -228,8 +245,8 @@ fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
         .any(|word| word.trim().eq_ignore_ascii_case(token))
 }
 
-fn switching_protocols(key: &HeaderValue, protocol: Option<HeaderValue>) -> Response<Body> {
-    let mut response = Response::new(Body::default());
+fn switching_protocols(key: &HeaderValue, protocol: Option<HeaderValue>) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let to = response.headers_mut();
     to.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -259,32 +276,23 @@ fn choose_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
     }
 }
 
-fn answer_plain(shared: &Shared, request: &Parts) -> Response<Body> {
-    let is_serving = shared.lifecycle() == Lifecycle::Serving;
-    let peers = shared.gate.peers();
-    let (status, body) = match request.uri.path() {
-        "/healthz" => (
-            StatusCode::OK,
-            format!(r#"{{"status":"ok","peers":{peers}}}"#),
-        ),
-        "/readyz" if !is_serving => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            r#"{"ready":false,"reason":"draining"}"#.to_owned(),
-        ),
-        "/readyz" if peers >= shared.config.peers_max => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            r#"{"ready":false,"reason":"peers_max"}"#.to_owned(),
-        ),
-        "/readyz" => (StatusCode::OK, r#"{"ready":true}"#.to_owned()),
-        "/limits" => (StatusCode::OK, pages::limits(&shared.config)),
-        _ => return text(StatusCode::OK, "okay"),
+fn answer_plain(shared: &Shared, request: &Parts) -> Upgrade {
+    let is_unclear = match request.version {
+        Version::HTTP_11 => !has_host(&request.headers),
+        // It knows no host, or names it otherwise.
+        _ => request.headers.contains_key(HOST) && !has_host(&request.headers),
     };
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+    if is_unclear {
+        shared.counters.count_refusal(RefusalCause::BadRequest);
+    }
+    let response = match is_unclear {
+        true => text(StatusCode::BAD_REQUEST, NO_HOST),
+        false => pages::answer(shared, request.uri.path()),
+    };
+    Upgrade {
+        response,
+        admission: None,
+    }
 }
 
 fn bad(body: &'static str) -> Answer {
@@ -292,7 +300,7 @@ fn bad(body: &'static str) -> Answer {
 }
 
 /// The answer that tells of a refusal.
-pub(crate) fn refused(refusal: &Refusal) -> Response<Body> {
+pub(crate) fn refused(refusal: &Refusal) -> Response<Bytes> {
     let mut response = text(refusal.status(), refusal.body().to_owned());
     if let Some(challenge) = refusal.challenge_value() {
         response
@@ -307,8 +315,8 @@ pub(crate) fn refused(refusal: &Refusal) -> Response<Body> {
     response
 }
 
-fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
-    let mut response = Response::new(Body::new(body.into()));
+pub(crate) fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Bytes> {
+    let mut response = Response::new(body.into());
     *response.status_mut() = status;
     response
         .headers_mut()

@@ -1,16 +1,13 @@
 //! What others want of a thread that owns connections.
 
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Wake, Waker};
 
-use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::handshake::http1::Upgraded;
 use crate::lock::Lock;
 
-/// Tells a reactor which of its connections have something to write, which are to have a turn, and
-/// who is new.
+/// Tells a reactor which of its connections have something to write and which are to have a turn.
 ///
 /// Any thread may put something in, and only the first to do so since the reactor looked wakes it:
 /// a publish to a thousand connections of another thread is one wake-up.
@@ -35,7 +32,6 @@ pub(crate) struct Notes {
     pub(crate) to_write: Vec<u32>,
     /// Connections that have to hear of something else.
     pub(crate) to_turn: Vec<u32>,
-    pub(crate) newcomers: Vec<Upgraded<TcpStream>>,
     /// Room for a handshake, where the listener waits for it.
     pub(crate) permit: Option<OwnedSemaphorePermit>,
 }
@@ -64,12 +60,13 @@ impl Home {
     }
 }
 
-impl Mailbox {
-    /// Hands a connection over.
-    pub(crate) fn adopt(&self, newcomer: Upgraded<TcpStream>) {
-        self.put(|notes| notes.newcomers.push(newcomer));
+impl Wake for Home {
+    fn wake(self: Arc<Self>) {
+        self.turn();
     }
+}
 
+impl Mailbox {
     /// Hands the listener its room for a handshake.
     pub(crate) fn permit(&self, permit: OwnedSemaphorePermit) {
         self.put(|notes| notes.permit = Some(permit));
@@ -79,7 +76,6 @@ impl Mailbox {
     pub(crate) fn take_turns(&self, notes: &mut Notes) {
         let mut state = self.state.lock();
         std::mem::swap(&mut state.notes.to_turn, &mut notes.to_turn);
-        std::mem::swap(&mut state.notes.newcomers, &mut notes.newcomers);
         std::mem::swap(&mut state.notes.permit, &mut notes.permit);
     }
 
@@ -130,9 +126,6 @@ impl Mailbox {
 
 impl Notes {
     fn are_none(&self) -> bool {
-        self.to_write.is_empty()
-            && self.to_turn.is_empty()
-            && self.newcomers.is_empty()
-            && self.permit.is_none()
+        self.to_write.is_empty() && self.to_turn.is_empty() && self.permit.is_none()
     }
 }

@@ -47,6 +47,6 @@ impl Relay {
                 }
             });
         }
-        upgrade.response.map(axum::body::Body::new)
+        upgrade.response.map(axum::body::Body::from)
     }
 }

@@ -15,9 +15,9 @@ use tokio::net::TcpStream;
 
 use crate::admission::{Admission, Place};
 use crate::frame::{Decoder, Incoming};
-use crate::handshake::http1::Upgraded;
 use crate::hub::session::{Session, Stage};
 use crate::hub::wake::Home;
+use crate::serve::arrival::Upgraded;
 use crate::serve::deadlines::{Deadlines, set_timer};
 #[cfg(unix)]
 use crate::serve::reactor::Stream;

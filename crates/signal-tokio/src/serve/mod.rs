@@ -10,8 +10,6 @@ pub(crate) mod drain;
 pub(crate) mod messages;
 #[cfg(unix)]
 pub(crate) mod reactor;
-#[cfg(unix)]
-pub(crate) mod replayed;
 pub(crate) mod scratch;
 pub(crate) mod threads;
 #[cfg(feature = "tls")]

@@ -6,7 +6,7 @@
 //! drives them all, with an epoll (kqueue) of its own inside of tokio's, and accepts them:
 //!
 //! ```text
-//!  listener ──▶ guests ──upgrade──▶ connections
+//!  listener ──▶ newcomers ──upgrade──▶ connections
 //!
 //!  events of sockets ─┐
 //!  deadlines ─────────┼─▶ turns: read, act ──push──▶ queues ──first frame──▶ mailbox ─▶ writes, one for each queue
@@ -17,9 +17,8 @@
 //! All that is ready is read before anything is written. So what many peers have to say to one in a
 //! moment goes out to it with one system call.
 
-mod arrivals;
-mod guest;
 mod listener;
+mod newcomers;
 mod stream;
 
 use std::collections::BTreeSet;
@@ -40,8 +39,8 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::Sleep;
 
-use self::guest::Guest;
 use self::listener::Listener;
+use self::newcomers::Newcomer;
 pub(crate) use self::stream::Stream;
 use crate::hub::wake::{Mailbox, Notes};
 use crate::serve::connection::{Socket, Turn};
@@ -72,7 +71,7 @@ pub(crate) struct Reactor {
     turns_max: usize,
     /// Whether the last look had no room for all events.
     has_more_events: bool,
-    /// The deadline of each guest and connection that has one, and when the listener is to try
+    /// The deadline of each newcomer and connection that has one, and when the listener is to try
     /// again.
     deadlines: BTreeSet<(Instant, u32)>,
     timer: Pin<Box<Sleep>>,
@@ -81,9 +80,9 @@ pub(crate) struct Reactor {
 /// Who has a place.
 enum Slot {
     /// A connection that has not sent its request.
-    Guest(Box<Guest>),
+    Newcomer(Box<Newcomer>),
     Connection(Box<Connection>),
-    /// A guest that is being answered.
+    /// One that is having its turn.
     Taken,
 }
 
@@ -179,8 +178,8 @@ impl Reactor {
             let place = event.token().0;
             match slots.get_mut(place) {
                 Some(Slot::Connection(connection)) => connection.note(event, due),
-                Some(Slot::Guest(guest)) => {
-                    guest.io.note(event);
+                Some(Slot::Newcomer(newcomer)) => {
+                    newcomer.io.note(event);
                     due.extend(u32::try_from(place));
                 }
                 Some(Slot::Taken) => {}
@@ -194,15 +193,14 @@ impl Reactor {
     fn read_mail(&mut self) {
         self.mailbox.take_turns(&mut self.notes);
         for place in self.notes.to_turn.drain(..) {
-            if let Some(Slot::Connection(connection)) = self.slots.get_mut(place as usize) {
-                connection.make_due(&mut self.due);
+            match self.slots.get_mut(place as usize) {
+                Some(Slot::Connection(connection)) => connection.make_due(&mut self.due),
+                Some(Slot::Newcomer(_)) => self.due.push(place),
+                Some(Slot::Taken) | None => {}
             }
         }
         if let Some(permit) = self.notes.permit.take() {
             self.listener.permit(permit);
-        }
-        while let Some(newcomer) = self.notes.newcomers.pop() {
-            self.adopt(newcomer);
         }
     }
 
@@ -219,7 +217,10 @@ impl Reactor {
                     connection.deadline = None;
                     connection.make_due(&mut self.due);
                 }
-                Some(Slot::Guest(_)) => self.give_up(place),
+                Some(Slot::Newcomer(newcomer)) => {
+                    newcomer.deadline = None;
+                    self.due.push(place);
+                }
                 Some(Slot::Taken) => {}
                 None if place == LISTENER => self.listener.wake(),
                 None => {}
@@ -250,7 +251,7 @@ impl Reactor {
     fn take_turn(&mut self, place: u32) {
         let connection = match self.slots.get_mut(place as usize) {
             Some(Slot::Connection(connection)) => connection,
-            Some(Slot::Guest(_)) => return self.hear(place),
+            Some(Slot::Newcomer(_)) => return self.take_newcomers_turn(place),
             Some(Slot::Taken) | None => return,
         };
         connection.is_due = false;
@@ -269,21 +270,22 @@ impl Reactor {
             Turn::Again => connection.make_due(&mut self.due),
             Turn::Sleep(None) => {}
             Turn::Sleep(Some(next)) => {
-                let known = connection.deadline;
-                if known.is_none_or(|known| next < known) {
-                    if let Some(known) = connection.deadline.replace(next) {
-                        self.deadlines.remove(&(known, place));
-                    }
-                    self.deadlines.insert((next, place));
-                }
+                plan(&mut self.deadlines, place, &mut connection.deadline, next)
             }
             Turn::Gone => {
-                if let Some(known) = connection.deadline {
-                    self.deadlines.remove(&(known, place));
-                }
-                self.slots.remove(place as usize);
+                let known = connection.deadline;
+                self.remove(place, known);
             }
         }
+    }
+
+    /// Frees a place.
+    fn remove(&mut self, place: u32, deadline: Option<Instant>) {
+        if let Some(known) = deadline {
+            self.deadlines.remove(&(known, place));
+        }
+        // The system forgets a socket that is closed.
+        self.slots.remove(place as usize);
     }
 
     /// Writes the queues that have something.
@@ -336,6 +338,21 @@ impl Connection {
 impl Drop for Reactor {
     fn drop(&mut self) {
         self.mailbox.close();
+    }
+}
+
+/// Has a place get a turn at this time, unless it has one before.
+fn plan(
+    deadlines: &mut BTreeSet<(Instant, u32)>,
+    place: u32,
+    known: &mut Option<Instant>,
+    next: Instant,
+) {
+    if known.is_none_or(|known| next < known) {
+        if let Some(known) = known.replace(next) {
+            deadlines.remove(&(known, place));
+        }
+        deadlines.insert((next, place));
     }
 }
 

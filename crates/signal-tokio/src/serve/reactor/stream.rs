@@ -54,16 +54,6 @@ impl Stream {
         registry.reregister(&mut self.io, token, Interest::READABLE | Interest::WRITABLE)
     }
 
-    /// Has the reactor told of it no more.
-    pub(crate) fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        registry.deregister(&mut self.io)
-    }
-
-    /// The socket, to be used elsewhere.
-    pub(crate) fn into_std(self) -> std::net::TcpStream {
-        self.io.into()
-    }
-
     /// Notes what the system says of the socket; true if that is news to the connection.
     pub(crate) fn note(&mut self, event: &Event) -> bool {
         let was_writable = self.is_writable;
