@@ -13,7 +13,7 @@ extern crate alloc;
 
 mod bucket;
 mod close;
-mod encoding;
+mod delivery;
 mod grant;
 mod hub;
 mod instant;
@@ -32,7 +32,7 @@ mod sorted_set;
 mod topics;
 
 pub use close::CloseReason;
-pub use encoding::Encoding;
+pub use delivery::Delivery;
 pub use grant::{Grant, TopicPattern, TopicSet};
 pub use hub::Hub;
 pub use instant::Instant;

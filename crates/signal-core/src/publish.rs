@@ -5,7 +5,7 @@ use core::iter;
 use core::ops::Range;
 
 use crate::request::{Request, parse};
-use crate::{Encoding, Message};
+use crate::{Delivery, Message};
 
 /// A publish that has passed all checks, still as its peer wrote it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -29,16 +29,16 @@ impl<'m> Publish<'m> {
         &self.topic
     }
 
-    /// What the subscribers get, `clients` of them.
-    pub fn encoding(&self, clients: usize) -> Encoding<'_> {
-        Encoding::new(&self.body, clients)
+    /// What each of the `clients` subscribers gets.
+    pub fn delivery(&self, clients: usize) -> Delivery<'_> {
+        Delivery::new(&self.body, clients)
     }
 
-    /// The [`encoding`](Self::encoding), written.
+    /// The [`delivery`](Self::delivery), written.
     pub fn encode(&self, clients: usize) -> Message {
-        let encoding = self.encoding(clients);
-        let mut text = String::with_capacity(encoding.len());
-        encoding.for_each_slice(|slice| text.push_str(slice));
+        let delivery = self.delivery(clients);
+        let mut text = String::with_capacity(delivery.len());
+        delivery.for_each_slice(|slice| text.push_str(slice));
         text.into()
     }
 }

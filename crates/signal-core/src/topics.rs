@@ -15,8 +15,36 @@ pub struct Topics<S = PeerId> {
     subscribers: BTreeMap<Box<str>, SortedSet<S>>,
 }
 
-/// What [`Topics`] keep of a subscriber: a [`PeerId`], or that and the way to the peer, so that a
-/// host need not look it up for each message.
+/// What [`Topics`] keep of a peer in a topic.
+///
+/// A [`Room`](crate::Room) keeps its [`PeerId`]. A server whose sockets have a queue each keeps the
+/// queue beside it, so that it fills queues without looking peers up:
+///
+/// ```
+/// use std::sync::mpsc::{Sender, channel};
+/// use signal_core::{PeerId, Publish, Subscriber, Topics};
+///
+/// struct Member(PeerId, Sender<String>);
+///
+/// impl Subscriber for Member {
+///     fn peer(&self) -> PeerId {
+///         self.0
+///     }
+/// }
+///
+/// let (queue, messages) = channel();
+/// let mut topics = Topics::new();
+/// topics.subscribe(Member(PeerId::new(1), queue), "garden");
+///
+/// let publish = Publish::read(r#"{"type":"publish","topic":"garden","data":1}"#).ok_or("a publish")?;
+/// let members = topics.subscribers(publish.topic());
+/// let message = publish.encode(members.len());
+/// for Member(_, queue) in members {
+///     queue.send(message.as_str().to_owned())?;
+/// }
+/// assert_eq!(messages.recv()?, r#"{"type":"publish","topic":"garden","data":1,"clients":1}"#);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Subscriber {
     /// Who it is; always the same, and the only thing that subscribers are told apart by.
     fn peer(&self) -> PeerId;

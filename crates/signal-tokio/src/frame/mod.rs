@@ -9,7 +9,7 @@
 mod decoder;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use signal_core::Encoding;
+use signal_core::Delivery;
 
 pub(crate) use decoder::Decoder;
 
@@ -92,14 +92,14 @@ fn put(frames: &mut BytesMut, opcode: Opcode, payload: &[u8]) {
 }
 
 /// Encodes a publish as a text frame.
-pub(crate) fn encode_publish(publish: &Encoding<'_>) -> BytesMut {
+pub(crate) fn encode_publish(publish: &Delivery<'_>) -> BytesMut {
     let mut frame = BytesMut::with_capacity(encoded_len(publish.len()));
     put_publish(&mut frame, publish);
     frame
 }
 
 /// Encodes a publish as a text frame behind others.
-pub(crate) fn put_publish(frames: &mut BytesMut, publish: &Encoding<'_>) {
+pub(crate) fn put_publish(frames: &mut BytesMut, publish: &Delivery<'_>) {
     put_header(frames, Opcode::Text, publish.len());
     publish.for_each_slice(|slice| frames.put_slice(slice.as_bytes()));
 }

@@ -1,7 +1,7 @@
 //! What all members of a room get in one write.
 
 use bytes::{Bytes, BytesMut};
-use signal_core::Encoding;
+use signal_core::Delivery;
 
 use crate::frame;
 use crate::lock::Lock;
@@ -28,14 +28,14 @@ enum State {
 
 impl Batch {
     /// A batch of one message.
-    pub(crate) fn new(publish: &Encoding<'_>) -> Self {
+    pub(crate) fn new(publish: &Delivery<'_>) -> Self {
         let bytes = frame::encode_publish(publish);
         let state = Lock::new(State::Open { bytes, frames: 1 });
         Self { state }
     }
 
     /// Adds a message. False if nothing can be added any more, or not this many bytes and frames.
-    pub(crate) fn add(&self, publish: &Encoding<'_>, bytes_max: usize, frames_max: usize) -> bool {
+    pub(crate) fn add(&self, publish: &Delivery<'_>, bytes_max: usize, frames_max: usize) -> bool {
         let State::Open { bytes, frames } = &mut *self.state.lock() else {
             return false;
         };
@@ -92,17 +92,17 @@ pub(crate) mod tests {
         .map(|text| frame::encode(Opcode::Text, text.as_bytes()))
         .concat();
 
-        let batch = Batch::new(&one.encoding(2));
-        assert!(batch.add(&two.encoding(103), 200, 3));
+        let batch = Batch::new(&one.delivery(2));
+        assert!(batch.add(&two.delivery(103), 200, 3));
         assert_eq!(batch.seal(), expected);
-        assert!(!batch.add(&one.encoding(2), 200, 3));
+        assert!(!batch.add(&one.delivery(2), 200, 3));
         assert_eq!(batch.seal(), expected);
     }
 
     #[test]
     fn it_takes_so_many_bytes_and_frames_and_no_more() {
         let one = publish(ONE);
-        let one = one.encoding(2);
+        let one = one.delivery(2);
         let frame_bytes = frame::encoded_len(one.len());
 
         let batch = Batch::new(&one);

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use signal_core::{Encoding, PeerId, Subscriber};
+use signal_core::{Delivery, PeerId, Subscriber};
 
 use crate::config::QueueLimits;
 use crate::frame;
@@ -34,7 +34,7 @@ impl<'a> FanOut<'a> {
     }
 
     /// Queues a publish for these subscribers of the topic, and returns what was queued.
-    pub(super) fn send(mut self, to: &[Member], publish: &Encoding<'_>) -> Traffic {
+    pub(super) fn send(mut self, to: &[Member], publish: &Delivery<'_>) -> Traffic {
         // The connections of one relay are mostly of one kind.
         let takes_batches = to.first().is_some_and(|first| first.queue.is_in_reactor());
         let is_large = frame::encoded_len(publish.len()) > self.limits.bytes_max / 2;
@@ -48,7 +48,7 @@ impl<'a> FanOut<'a> {
 
     /// Adds a message to the topic's open batch, if there is one. The place of what was its batch
     /// otherwise.
-    fn add(&mut self, to: &[Member], publish: &Encoding<'_>) -> Result<(), Option<usize>> {
+    fn add(&mut self, to: &[Member], publish: &Delivery<'_>) -> Result<(), Option<usize>> {
         let QueueLimits {
             bytes_max,
             frames_max,
@@ -69,7 +69,7 @@ impl<'a> FanOut<'a> {
 
     /// Puts a new batch into the queues that have room for all that it may become, and a frame into
     /// the others.
-    fn start(&mut self, place: Option<usize>, to: &[Member], publish: &Encoding<'_>) {
+    fn start(&mut self, place: Option<usize>, to: &[Member], publish: &Delivery<'_>) {
         let batch = Arc::new(Batch::new(publish));
         let mut others = Vec::new();
         for member in to {
@@ -104,7 +104,7 @@ impl<'a> FanOut<'a> {
     }
 
     /// Puts a frame into each queue.
-    fn push<'q>(&mut self, to: impl Iterator<Item = &'q Outbound>, publish: &Encoding<'_>) {
+    fn push<'q>(&mut self, to: impl Iterator<Item = &'q Outbound>, publish: &Delivery<'_>) {
         let frame = frame::encode_publish(publish).freeze();
         let mut queued = 0;
         for queue in to {

@@ -72,7 +72,7 @@ impl Shards {
         let to = shard.topics.subscribers(publish.topic());
         if !to.is_empty() {
             let fan_out = FanOut::new(publish.topic(), &mut shard.open, self.limits);
-            shard.sent += fan_out.send(to, &publish.encoding(to.len()));
+            shard.sent += fan_out.send(to, &publish.delivery(to.len()));
         }
         to.len()
     }

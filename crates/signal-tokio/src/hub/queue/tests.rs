@@ -124,7 +124,7 @@ fn a_batch_keeps_its_place_among_frames() {
         frames_max: 10,
     };
     let publish = publish(r#"{"type":"publish","topic":"t"}"#);
-    let publish = publish.encoding(2);
+    let publish = publish.delivery(2);
     let text = frame::encode_publish(&publish).freeze();
     let batches = [(); 2].map(|()| Arc::new(Batch::new(&publish)));
     let adds = |number: usize| batches[number].add(&publish, 1_000, 10);
@@ -168,7 +168,7 @@ fn a_batch_is_queued_where_it_has_room_to_grow() {
         frames_max: 4,
     };
     let publish = publish(r#"{"type":"publish","topic":"t"}"#);
-    let batch = Arc::new(Batch::new(&publish.encoding(2)));
+    let batch = Arc::new(Batch::new(&publish.delivery(2)));
     let takes_batch_behind = |queue: Outbound, frames: &[usize]| {
         for bytes in frames {
             queue.push(&frame(*bytes), LIMITS);

@@ -3,19 +3,20 @@ use crate::publish::Body;
 /// The most digits a number of subscribers can have.
 const DIGITS_MAX: usize = usize::MAX.ilog10() as usize + 1;
 
-/// What the subscribers of a topic get of a publish, not yet written anywhere.
+/// A publish on its way to the subscribers of its topic: what they get of it, not yet written
+/// anywhere.
 ///
 /// Names and values are those of the publisher, unchanged; `clients` is put last. The length is
 /// known before anything is written, so a host puts the text straight into the buffer that it
-/// sends, behind a header that tells the length.
+/// sends, behind a header that states the length.
 #[derive(Clone, Copy, Debug)]
-pub struct Encoding<'p> {
+pub struct Delivery<'p> {
     body: &'p Body<'p>,
     clients: usize,
     len: usize,
 }
 
-impl<'p> Encoding<'p> {
+impl<'p> Delivery<'p> {
     pub(crate) fn new(body: &'p Body<'p>, clients: usize) -> Self {
         let mut len = 0;
         for_each_slice(body, clients, |slice| len += slice.len());
