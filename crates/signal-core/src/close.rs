@@ -78,6 +78,21 @@ impl CloseReason {
         }
     }
 
+    /// Whether the host drops what is still queued for the peer instead of sending it before the
+    /// close: a peer that reads too slowly would not get to the close frame.
+    pub const fn drops_queue(self) -> bool {
+        match self {
+            Self::SlowConsumer => true,
+            Self::Invalid
+            | Self::TooBig
+            | Self::RateLimited
+            | Self::GrantExpired
+            | Self::TimedOut
+            | Self::Draining
+            | Self::Protocol => false,
+        }
+    }
+
     /// The name in metrics, logs and reports.
     pub const fn name(self) -> &'static str {
         match self {

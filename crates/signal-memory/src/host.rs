@@ -169,7 +169,7 @@ impl Host {
             return;
         };
         let waiting = link.queue.len();
-        if reason == CloseReason::SlowConsumer {
+        if reason.drops_queue() {
             link.queue.clear();
         }
         self.note(

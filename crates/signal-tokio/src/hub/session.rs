@@ -257,7 +257,7 @@ impl Session {
     }
 
     fn close(&mut self, reason: CloseReason) {
-        if reason == CloseReason::SlowConsumer && self.stage != Stage::Closing {
+        if reason.drops_queue() && self.stage != Stage::Closing {
             self.queue.discard();
         }
         self.finish(
