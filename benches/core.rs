@@ -8,18 +8,18 @@ use std::sync::Arc;
 use benches::pipes::Pipes;
 use benches::rooms::{
     Counter, Nobody, RECEIVERS, SIZES, TOPIC, endless_limits, publish_text, room_of,
-    room_with_topics, topics_text,
+    room_with_topics,
 };
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use signal_core::{Grant, Instant, Peer, PeerId, PeerSnapshot, Room};
+use signal_core::{Grant, Instant, Peer, PeerId, PeerSnapshot, Room, client};
 
 fn decode(c: &mut Criterion) {
     let mut group = c.benchmark_group("decode");
     let messages = [
         ("publish of 270 bytes", publish_text(270)),
         ("publish of 3000 bytes", publish_text(3_000)),
-        ("subscribe", topics_text("subscribe", TOPIC)),
-        ("ping", r#"{"type":"ping"}"#.to_owned()),
+        ("subscribe", client::subscribe([TOPIC])),
+        ("ping", client::PING.to_owned()),
         ("half an object", r#"{"type":"publish","#.to_owned()),
     ];
     for (name, text) in messages {
@@ -61,7 +61,7 @@ fn publish(c: &mut Criterion) {
 fn subscribe(c: &mut Criterion) {
     let mut room = room_of(100);
     let peer = PeerId::new(50);
-    let texts = ["unsubscribe", "subscribe"].map(|kind| topics_text(kind, TOPIC));
+    let texts = [client::unsubscribe([TOPIC]), client::subscribe([TOPIC])];
     c.bench_function("unsubscribe and subscribe in a room of 100", |b| {
         let mut out = Counter::default();
         b.iter(|| {

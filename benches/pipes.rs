@@ -4,11 +4,12 @@
 use std::fmt;
 
 use bytes::Bytes;
+use signal_core::{Message, client};
 use signal_tokio::{Config, Grant, Relay};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::runtime::Runtime;
 
-use crate::rooms::{TOPIC, endless_limits, publish_text, topics_text};
+use crate::rooms::{TOPIC, endless_limits, publish_text};
 
 const PIPE_BYTES: usize = 256 * 1024;
 
@@ -17,7 +18,7 @@ const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrad
     User-Agent: Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101\r\nAccept-Encoding: gzip, deflate\r\n\
     Origin: http://localhost\r\n\r\n";
 
-const PONG: &[u8] = br#"{"type":"pong"}"#;
+const PONG_BYTES: usize = 15;
 
 /// A relay with the peers of one room.
 pub struct Pipes {
@@ -52,10 +53,10 @@ impl Pipes {
             });
             pipes.peers.push(client);
         }
-        let subscribe = frame(&topics_text("subscribe", TOPIC));
-        let ping = frame(r#"{"type":"ping"}"#);
+        let subscribe = frame(&client::subscribe([TOPIC]));
+        let ping = frame(client::PING);
         pipes.send_each(&[subscribe, ping].concat());
-        pipes.expect_each(header_bytes(PONG.len()) + PONG.len());
+        pipes.expect_each(header_bytes(PONG_BYTES) + PONG_BYTES);
         pipes
     }
 
@@ -82,14 +83,14 @@ impl Pipes {
             client.write_all(REQUEST).await.expect("the relay reads");
             let answer = client.read(input).await.expect("the relay answers");
             assert!(input[..answer].starts_with(b"HTTP/1.1 101"));
-            let subscribe = frame(&topics_text("subscribe", TOPIC));
-            let ping = frame(r#"{"type":"ping"}"#);
+            let subscribe = frame(&client::subscribe([TOPIC]));
+            let ping = frame(client::PING);
             client
                 .write_all(&[subscribe, ping].concat())
                 .await
                 .expect("the relay reads");
             let pong = client.read(input).await.expect("the relay answers");
-            assert_eq!(&input[2..pong], PONG);
+            assert_eq!(&input[2..pong], Message::PONG.as_bytes());
             drop(client);
             visit.await.expect("the relay does not panic");
         });

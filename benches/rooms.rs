@@ -2,7 +2,9 @@
 
 use std::hint::black_box;
 
-use signal_core::{CloseReason, Grant, Hub, Instant, Limits, Message, PeerId, Publish, Room, Sink};
+use signal_core::{
+    CloseReason, Grant, Hub, Instant, Limits, Message, PeerId, Publish, Room, Sink, client,
+};
 
 /// The topic of everything that is published here.
 pub const TOPIC: &str = "topic";
@@ -89,17 +91,11 @@ pub fn room_with_topics(topics: usize) -> Room {
 
 /// A publish of exactly this many bytes.
 pub fn publish_text(bytes: usize) -> String {
-    let frame = r#"{"type":"publish","topic":"topic","data":""}"#.len();
-    let data = "x".repeat(bytes - frame);
-    format!(r#"{{"type":"publish","topic":"{TOPIC}","data":"{data}"}}"#)
-}
-
-/// The message with which a stock client (un)subscribes one topic.
-pub fn topics_text(kind: &str, topic: &str) -> String {
-    format!(r#"{{"type":"{kind}","topics":["{topic}"]}}"#)
+    let publish = |data: &str| client::publish(TOPIC, &format!(r#""{data}""#));
+    publish(&"x".repeat(bytes - publish("").len()))
 }
 
 fn subscribe(room: &mut Room, peer: PeerId, topic: &str) {
-    let text = topics_text("subscribe", topic);
+    let text = client::subscribe([topic]);
     room.receive(Instant::ZERO, peer, &text, &mut Counter::default());
 }

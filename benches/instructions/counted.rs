@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use benches::pipes::Pipes;
 use benches::rooms::{
-    Counter, Nobody, TOPIC, endless_limits, publish_text, room_of, room_with_topics, topics_text,
+    Counter, Nobody, TOPIC, endless_limits, publish_text, room_of, room_with_topics,
 };
 use gungraun::{
     Callgrind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main,
 };
-use signal_core::{Grant, Instant, Peer, PeerId, PeerSnapshot, Room};
+use signal_core::{Grant, Instant, Peer, PeerId, PeerSnapshot, Room, client};
 
 /// Runs them, or one of them, as the arguments say.
 pub(crate) fn run() {
@@ -51,8 +51,8 @@ fn a_visited_relay() -> Pipes {
 #[library_benchmark(setup = a_peer)]
 #[bench::publish_270(&publish_text(270))]
 #[bench::publish_3000(&publish_text(3_000))]
-#[bench::subscribe(&topics_text("subscribe", TOPIC))]
-#[bench::ping(r#"{"type":"ping"}"#)]
+#[bench::subscribe(&client::subscribe([TOPIC]))]
+#[bench::ping(client::PING)]
 #[bench::not_json(r#"{"type":"publish","#)]
 fn decode((mut peer, text): (Peer, String)) -> Peer {
     for _ in 0..TIMES {
@@ -79,7 +79,7 @@ fn publish((mut room, text): (Room, String)) -> (Room, Counter) {
 #[bench::in_a_room_of_100(100)]
 fn resubscribe(mut room: Room) -> Room {
     let mut out = Counter::default();
-    let texts = ["unsubscribe", "subscribe"].map(|kind| topics_text(kind, TOPIC));
+    let texts = [client::unsubscribe([TOPIC]), client::subscribe([TOPIC])];
     for _ in 0..TIMES {
         for text in &texts {
             room.receive(Instant::ZERO, ANN, black_box(text), &mut out);

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use signal_core::client;
+
 use crate::driver::Ended;
 use crate::error::BenchError;
 use crate::links::Links;
@@ -84,8 +86,11 @@ pub(crate) fn stuck(server: &str, ready: usize, all: usize, timeout: Duration) -
             "{server}: {ready} of {all} connections were ready, and no other within {} s",
             timeout.as_secs_f64()
         ),
-        "each is upgraded, subscribes, and sends {\"type\":\"ping\"}, which must be answered: does the server speak \
-         y-webrtc's protocol? try signal check",
+        format!(
+            "each is upgraded, subscribes, and sends {}, which must be answered: does the server speak \
+             y-webrtc's protocol? try signal check",
+            client::PING
+        ),
     )
 }
 

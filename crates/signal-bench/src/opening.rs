@@ -1,4 +1,5 @@
 use memchr::memmem;
+use signal_core::client;
 
 use crate::error::BenchError;
 use crate::explain;
@@ -76,7 +77,7 @@ impl Opening {
     /// A connection is upgraded and has subscribed.
     pub(crate) fn upgraded(&mut self, links: &mut Links, id: usize) {
         if id < self.all {
-            links.send_text(id, r#"{"type":"ping"}"#);
+            links.send_text(id, client::PING);
         }
     }
 

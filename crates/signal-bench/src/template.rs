@@ -1,5 +1,7 @@
 //! Publishes encoded and masked beforehand; sending one is a copy and a few bytes changed in it.
 
+use signal_core::client;
+
 use crate::error::BenchError;
 use crate::frame;
 use crate::marker::{self, Marker};
@@ -28,10 +30,10 @@ impl Template {
     /// If not even an empty one is that short.
     pub(crate) fn new(topics: &Topics, mask: [u8; 4], len: usize) -> Result<Self, BenchError> {
         let topic = topics.of(0);
-        let marker = [b'a'; marker::LEN];
-        let head = format!(r#"{{"type":"publish","topic":"{topic}","data":{{"signal":""#);
-        let tail = r#""}}"#;
-        let fixed = head.len() + marker.len() + tail.len();
+        let publish =
+            |signal: &str| client::publish(&topic, &format!(r#"{{"signal":"{signal}"}}"#));
+        let mut signal = "a".repeat(marker::LEN);
+        let fixed = publish(&signal).len();
         let Some(filler) = len.checked_sub(fixed) else {
             let what = format!("a message of {len} bytes has no room for its marker");
             return Err(BenchError::new(
@@ -39,26 +41,25 @@ impl Template {
                 format!("use at least {fixed} bytes: --bytes {fixed}"),
             ));
         };
-        let mut payload = Vec::with_capacity(len);
-        payload.extend_from_slice(head.as_bytes());
-        payload.extend_from_slice(&marker);
-        payload.extend(FILLER.bytes().cycle().take(filler));
+        signal.extend(FILLER.chars().cycle().take(filler));
         // Half an escape would be no JSON.
-        if payload.last() == Some(&b'\\') {
-            payload.pop();
-            payload.push(b'.');
+        if signal.ends_with('\\') {
+            signal.pop();
+            signal.push('.');
         }
-        payload.extend_from_slice(tail.as_bytes());
-        let mut encoded = Vec::new();
-        frame::encode(&mut encoded, frame::TEXT, mask, &payload);
+        let payload = publish(&signal);
+        let place_of = |part: &str| payload.find(part).expect("it was just put there");
         let payload_at = frame::header_len(len);
-        let topic_at = head.len() - r#"","data":{"signal":""#.len() - topic.len();
+        let room_at = place_of(&topic) + topic.len() - ROOM_DIGITS;
+        let marker_at = place_of(&signal);
+        let mut encoded = Vec::new();
+        frame::encode(&mut encoded, frame::TEXT, mask, payload.as_bytes());
         Ok(Self {
             frame: encoded,
             mask,
             payload_at,
-            room_at: payload_at + topic_at + topic.len() - ROOM_DIGITS,
-            marker_at: payload_at + head.len(),
+            room_at: payload_at + room_at,
+            marker_at: payload_at + marker_at,
         })
     }
 
@@ -112,9 +113,12 @@ impl Topics {
         format!("bench-{:08x}-{digits}", self.run)
     }
 
-    /// `{"type":"subscribe","topics":[…]}`, or the same with `unsubscribe`.
-    pub(crate) fn request(&self, kind: &str, room: usize) -> String {
-        format!(r#"{{"type":"{kind}","topics":["{}"]}}"#, self.of(room))
+    pub(crate) fn subscribe(&self, room: usize) -> String {
+        client::subscribe([self.of(room)])
+    }
+
+    pub(crate) fn unsubscribe(&self, room: usize) -> String {
+        client::unsubscribe([self.of(room)])
     }
 }
 

@@ -1,5 +1,8 @@
 //! A client as the runner sees it: its connection, what it has received but nobody expected yet,
 //! and its fences.
+//!
+//! Messages are spelt here and in the scenarios, not by `signal_core::client`, and read by `json`:
+//! the suite holds `signal-core` to the protocol, so a mistake of one must not be the other's.
 
 use std::collections::VecDeque;
 use std::time::Duration;

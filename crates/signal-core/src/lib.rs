@@ -12,6 +12,7 @@
 extern crate alloc;
 
 mod bucket;
+pub mod client;
 mod close;
 mod delivery;
 mod grant;

@@ -1,4 +1,4 @@
-use signal_core::{CloseReason, Grant, Instant, Message, Peer, PeerId, Room, Sink};
+use signal_core::{CloseReason, Grant, Instant, Message, Peer, PeerId, Room, Sink, client};
 
 use crate::Config;
 
@@ -99,8 +99,7 @@ impl Fault {
             return;
         }
         for topic in asleep.peer(peer).into_iter().flat_map(Peer::topics) {
-            let text = format!("{{\"type\":\"subscribe\",\"topic\":\"{topic}\"}}");
-            woken.receive(clock, peer, &text, &mut Vec::new());
+            woken.receive(clock, peer, &client::subscribe([topic]), &mut Vec::new());
         }
     }
 }

@@ -10,6 +10,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use signal_core::client;
 use signal_testwire::{TEXT, UPGRADE, frame};
 use signal_tokio::{Config, Relay};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -99,10 +100,7 @@ async fn subscribe(address: &str, number: usize) -> Result<TcpStream> {
     stream.set_nodelay(true)?;
     stream.write_all(UPGRADE.as_bytes()).await?;
     let topic = format!("f81d4fae-7dec-11d0-a765-{number:012}");
-    for text in [
-        format!(r#"{{"type":"subscribe","topics":["{topic}"]}}"#),
-        format!(r#"{{"type":"publish","topic":"{topic}"}}"#),
-    ] {
+    for text in [client::subscribe([&topic]), client::publish(&topic, "null")] {
         stream.write_all(&frame(TEXT, text.as_bytes())).await?;
     }
     let mut seen = Vec::new();

@@ -2,7 +2,7 @@
 //! unwrap instead.
 
 use signal_access::AddressKey;
-use signal_core::{Instant, Message};
+use signal_core::{Instant, Message, client};
 use worker::js_sys::{self, Reflect};
 use worker::wasm_bindgen::JsValue;
 use worker::{
@@ -16,9 +16,6 @@ use crate::settings::Settings;
 use crate::subject::CappedSubject;
 use crate::ticket::{self, Holder};
 
-/// What `JSON.stringify` makes of a stock client's ping. Only this very text is answered while the
-/// object sleeps.
-const PING: &str = r#"{"type":"ping"}"#;
 /// What the tag of a socket begins with that says where it is from.
 const ADDRESS_TAG: &str = "ip:";
 
@@ -44,9 +41,10 @@ impl Runtime {
         Instant::from_millis(Date::now().as_millis())
     }
 
-    /// Has the runtime answer pings by itself.
+    /// Has the runtime answer the pings of stock clients while the object sleeps: those of this very
+    /// text, and no other spelling.
     pub(crate) fn answer_pings_asleep(&self) {
-        let pair = WebSocketRequestResponsePair::new(PING, Message::PONG.as_str());
+        let pair = WebSocketRequestResponsePair::new(client::PING, Message::PONG.as_str());
         let set = pair.and_then(|pair| self.state.as_raw().set_websocket_auto_response(&pair));
         self.note_failure("auto_response", set.map_err(worker::Error::from));
     }

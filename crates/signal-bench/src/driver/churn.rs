@@ -47,7 +47,7 @@ impl Driver for Churn {
     fn message(&mut self, step: &mut Step<'_>, id: usize, payload: &[u8]) {
         if self.rooms.receive(step, id, payload).is_some() {
             let topics = &self.rooms.topics;
-            let request = topics.request("unsubscribe", self.rooms.first + id);
+            let request = topics.unsubscribe(self.rooms.first + id);
             step.links.send_text(id, &request);
             step.links.close(id);
             self.visits[id].is_leaving = true;

@@ -1,4 +1,5 @@
 use memchr::memmem;
+use signal_core::client;
 
 use crate::driver::{Driver, Step, share};
 use crate::error::BenchError;
@@ -57,7 +58,7 @@ impl Driver for Idle {
     }
 
     fn opened(&mut self, step: &mut Step<'_>, id: usize) {
-        let request = self.topics.request("subscribe", self.first + id);
+        let request = self.topics.subscribe(self.first + id);
         step.links.send_text(id, &request);
     }
 
@@ -87,7 +88,7 @@ impl Driver for Idle {
                 self.open += 1;
                 step.tally.publishes += 1;
                 step.tally.sent_late(due, step.now);
-                step.links.send_text(id, r#"{"type":"ping"}"#);
+                step.links.send_text(id, client::PING);
             }
             due = self.due(began);
         }

@@ -101,8 +101,7 @@ impl Join {
         let id = room * self.members + newcomer;
         let topic = self.topic(room);
         self.flows.join(id);
-        step.links
-            .send_text(id, &self.topics.request("subscribe", topic));
+        step.links.send_text(id, &self.topics.subscribe(topic));
         let marker = self.flows.publish(room, newcomer, step.now, newcomer + 1);
         self.announce.write(step.links.out(id), topic, marker);
         step.tally.publishes += 1;
@@ -112,7 +111,7 @@ impl Join {
 
     /// Everybody leaves a full room.
     fn leave(&mut self, step: &mut Step<'_>, room: usize) {
-        let request = self.topics.request("unsubscribe", self.topic(room));
+        let request = self.topics.unsubscribe(self.topic(room));
         for member in 0..self.members {
             step.links.send_text(room * self.members + member, &request);
         }

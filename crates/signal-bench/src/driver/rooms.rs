@@ -52,7 +52,7 @@ impl Rooms {
 
     /// Subscribes a connection to a room's topic.
     pub(crate) fn subscribe(&self, step: &mut Step<'_>, id: usize, room: usize) {
-        let request = self.topics.request("subscribe", self.first + room);
+        let request = self.topics.subscribe(self.first + room);
         step.links.send_text(id, &request);
     }
 

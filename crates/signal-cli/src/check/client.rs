@@ -1,10 +1,11 @@
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
-use serde_json::{Value, json};
-use tokio_tungstenite::tungstenite::Message;
+use serde_json::Value;
+use signal_core::client;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use crate::check::connect::Socket;
 use crate::check::report::Problem;
@@ -23,18 +24,15 @@ impl Client {
     }
 
     pub(crate) async fn subscribe(&mut self, topic: &str) -> Result<(), Problem> {
-        self.send(&json!({"type": "subscribe", "topics": [topic]}))
-            .await
+        self.send(client::subscribe([topic])).await
     }
 
     pub(crate) async fn unsubscribe(&mut self, topic: &str) -> Result<(), Problem> {
-        self.send(&json!({"type": "unsubscribe", "topics": [topic]}))
-            .await
+        self.send(client::unsubscribe([topic])).await
     }
 
     pub(crate) async fn publish(&mut self, topic: &str, data: &Value) -> Result<(), Problem> {
-        self.send(&json!({"type": "publish", "topic": topic, "data": data}))
-            .await
+        self.send(client::publish(topic, &data.to_string())).await
     }
 
     /// Waits for the next publish and returns it whole.
@@ -55,7 +53,7 @@ impl Client {
     /// The publishes that come before the pong to a ping sent now, and how long that took.
     pub(crate) async fn fence(&mut self) -> Result<(Duration, Vec<Value>), Problem> {
         let started = Instant::now();
-        self.send(&json!({"type": "ping"})).await?;
+        self.send(client::PING).await?;
         let mut before = Vec::new();
         loop {
             let message = self.receive().await?;
@@ -87,8 +85,7 @@ impl Client {
         }
     }
 
-    async fn send(&mut self, message: &Value) -> Result<(), Problem> {
-        let text = message.to_string();
+    async fn send(&mut self, text: impl Into<Utf8Bytes>) -> Result<(), Problem> {
         self.socket
             .send(Message::text(text))
             .await

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde::Serialize;
+use signal_core::client;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::handshake::client::Request;
@@ -19,7 +20,7 @@ use super::dial::{Socket, open};
 use super::event::{Event, Parsed, parse};
 use super::{ClientConfig, Command};
 
-const PING: Utf8Bytes = Utf8Bytes::from_static(r#"{"type":"ping"}"#);
+const PING: Utf8Bytes = Utf8Bytes::from_static(client::PING);
 /// How long a closing handshake may take before the socket is just dropped.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -31,25 +32,7 @@ pub(super) fn publish_text<T: Serialize + ?Sized>(
     topic: &str,
     data: &T,
 ) -> Result<String, serde_json::Error> {
-    #[derive(Serialize)]
-    struct Publish<'a, T: ?Sized> {
-        r#type: &'static str,
-        topic: &'a str,
-        data: &'a T,
-    }
-    serde_json::to_string(&Publish {
-        r#type: "publish",
-        topic,
-        data,
-    })
-}
-
-fn topics_text(kind: &'static str, topics: impl IntoIterator<Item = impl AsRef<str>>) -> String {
-    let topics: Vec<String> = topics
-        .into_iter()
-        .map(|topic| topic.as_ref().to_owned())
-        .collect();
-    serde_json::json!({ "type": kind, "topics": topics }).to_string()
+    Ok(client::publish(topic, &serde_json::to_string(data)?))
 }
 
 /// The task that keeps a client connected.
@@ -170,7 +153,7 @@ impl Task {
     /// Subscribes and announces all topics, then tells that there is a connection.
     async fn greet(&mut self, socket: &mut Socket) -> Result<(), End> {
         if !self.topics.is_empty() {
-            feed(socket, topics_text("subscribe", &self.topics)).await?;
+            feed(socket, client::subscribe(&self.topics)).await?;
             for topic in &self.topics {
                 announce(&self.config, socket, topic).await?;
             }
@@ -256,13 +239,13 @@ impl Task {
         match command {
             Command::Subscribe(topic) => {
                 if self.topics.insert(topic.clone()) {
-                    feed(socket, topics_text("subscribe", [&topic])).await?;
+                    feed(socket, client::subscribe([&topic])).await?;
                     announce(&self.config, socket, &topic).await?;
                 }
             }
             Command::Unsubscribe(topic) => {
                 if self.topics.remove(&topic) {
-                    feed(socket, topics_text("unsubscribe", [&topic])).await?;
+                    feed(socket, client::unsubscribe([&topic])).await?;
                 }
             }
             Command::Send(text) => feed(socket, text).await?,

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use signal_core::client::{self, Incoming};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
@@ -26,15 +27,6 @@ pub enum Event {
 #[derive(Clone, Debug)]
 pub struct Received {
     text: Utf8Bytes,
-    topic: String,
-    clients: Option<u64>,
-}
-
-/// The members every publish has.
-#[derive(Deserialize)]
-struct Envelope {
-    r#type: String,
-    #[serde(default)]
     topic: String,
     clients: Option<u64>,
 }
@@ -80,21 +72,13 @@ impl Received {
 /// Reads a message of the relay. What is no message of this protocol is ignored: relays may say
 /// more to clients that know more.
 pub(super) fn parse(text: Utf8Bytes) -> Parsed {
-    let Ok(Envelope {
-        r#type,
-        topic,
-        clients,
-    }) = serde_json::from_str(&text)
-    else {
-        return Parsed::Unknown;
-    };
-    match r#type.as_str() {
-        "publish" => Parsed::Publish(Received {
+    match client::read(&text) {
+        Some(Incoming::Publish(publish)) => Parsed::Publish(Received {
+            topic: publish.topic.into_owned(),
+            clients: publish.clients,
             text,
-            topic,
-            clients,
         }),
-        "pong" => Parsed::Pong,
+        Some(Incoming::Pong) => Parsed::Pong,
         _ => Parsed::Unknown,
     }
 }

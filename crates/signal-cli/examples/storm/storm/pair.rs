@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use signal_core::client;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
@@ -34,12 +35,8 @@ impl Pair {
             ben: tokio_tungstenite::connect_async(url).await?.0,
         };
         for socket in [&mut pair.ann, &mut pair.ben] {
-            send(
-                socket,
-                format!(r#"{{"type":"subscribe","topics":["{TOPIC}"]}}"#),
-            )
-            .await?;
-            send(socket, r#"{"type":"ping"}"#.to_owned()).await?;
+            send(socket, client::subscribe([TOPIC])).await?;
+            send(socket, client::PING.to_owned()).await?;
             until(socket, r#""pong""#).await?;
         }
         Ok(pair)
@@ -52,7 +49,7 @@ impl Pair {
         while Instant::now() < end {
             number += 1;
             let sent = Instant::now();
-            let message = format!(r#"{{"type":"publish","topic":"{TOPIC}","data":{number}}}"#);
+            let message = client::publish(TOPIC, &number.to_string());
             send(&mut self.ann, message).await?;
             let data = format!(r#""data":{number}"#);
             until(&mut self.ben, &data).await?;
