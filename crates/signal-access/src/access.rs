@@ -51,6 +51,30 @@ impl Access {
     }
 }
 
+/// Who may come in, in one line for an operator: `anyone, to every topic`, or `tokens of 1 key,
+/// audience "relay.example.org"; origins https://app.example.org`.
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.tokens {
+            None => f.write_str("anyone, to every topic")?,
+            Some(verifier) => {
+                let keys = verifier.key_count();
+                let plural = if keys == 1 { "" } else { "s" };
+                write!(f, "tokens of {keys} key{plural}, ")?;
+                match verifier.audience() {
+                    Some(audience) => write!(f, "audience {audience:?}")?,
+                    None => f.write_str("without an audience")?,
+                }
+            }
+        }
+        for (position, origin) in self.origins.patterns().enumerate() {
+            let before = if position == 0 { "; origins " } else { ", " };
+            write!(f, "{before}{origin}")?;
+        }
+        Ok(())
+    }
+}
+
 /// What of an upgrade request says who is there, as it was sent.
 ///
 /// The values of a header that comes more than once are joined with `, `, as HTTP has it (RFC 9110

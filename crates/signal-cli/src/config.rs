@@ -4,11 +4,12 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
+use signal_access::Access;
 
 use crate::serve::access;
 use crate::serve::tls::Tls;
 use crate::settings::{
-    Consequence, Environment, Given, Mistake, Resolved, SETTINGS, Settings, resolve,
+    Consequence, Environment, Given, Mistake, Resolved, SETTINGS, Setting, Settings, resolve,
 };
 
 /// What to do with the settings.
@@ -67,22 +68,20 @@ impl ConfigArgs {
 /// The settings, and the files that they name.
 fn check(given: &Given) -> Result<String, Vec<Mistake>> {
     let resolved = Arc::new(resolve(given, &Environment::read())?);
-    let tls = Tls::load(&resolved).err();
-    let access = access::load(&resolved).err();
-    let mistakes: Vec<Mistake> = tls.into_iter().chain(access).collect();
-    if !mistakes.is_empty() {
-        return Err(mistakes);
-    }
-    Ok(summary(&resolved))
+    let access = match (Tls::load(&resolved), access::load(&resolved)) {
+        (Ok(_), Ok(access)) => access,
+        (tls, access) => return Err(tls.err().into_iter().chain(access.err()).collect()),
+    };
+    Ok(summary(&resolved, &access))
 }
 
-fn summary(resolved: &Resolved) -> String {
+fn summary(resolved: &Resolved, access: &Access) -> String {
     let set = resolved
         .iter()
         .filter(|(_, origin)| !origin.is_default())
         .count();
     format!(
-        "the settings are right: {set} given, {} as by default\n",
+        "the settings are right: {set} given, {} as by default\nwho may come in: {access}\n",
         SETTINGS.len() - set
     )
 }
@@ -90,11 +89,7 @@ fn summary(resolved: &Resolved) -> String {
 fn print(resolved: &Resolved, env: bool) -> String {
     let lines = resolved.iter().map(|(setting, origin)| {
         let value = setting.show(&resolved.settings);
-        if env {
-            (format!("{}={value}", setting.variable()), origin)
-        } else {
-            (format!("{} = {}", setting.name, toml_value(&value)), origin)
-        }
+        (assignment(setting, &value, env), origin)
     });
     let lines: Vec<_> = lines.collect();
     let width = lines
@@ -116,16 +111,24 @@ fn defaults(env: bool) -> String {
             .map(|limit| format!(" Past it: {}.", limit.past))
             .unwrap_or_default();
         let _ = writeln!(out, "# {}.{past}", setting.what);
-        let value = setting.show(&settings);
+        let line = assignment(setting, &setting.show(&settings), env);
         // What depends on the machine would be wrong on the next one.
-        let mark = if setting.default.is_some() { "# " } else { "" };
-        let _ = if env {
-            writeln!(out, "{mark}{}={value}\n", setting.variable())
-        } else {
-            writeln!(out, "{mark}{} = {}\n", setting.name, toml_value(&value))
-        };
+        let is_of_machine = setting.default.is_some() && !line.starts_with('#');
+        let mark = if is_of_machine { "# " } else { "" };
+        let _ = writeln!(out, "{mark}{line}\n");
         out
     })
+}
+
+/// A setting as a line of a file or of the environment. What is not set is a comment: an empty
+/// value would be a mistake.
+fn assignment(setting: &Setting, value: &str, env: bool) -> String {
+    let mark = if value.is_empty() { "# " } else { "" };
+    if env {
+        format!("{mark}{}={value}", setting.variable())
+    } else {
+        format!("{mark}{} = {}", setting.name, toml_value(value))
+    }
 }
 
 /// Numbers and switches stand as they are, everything else in quotes.

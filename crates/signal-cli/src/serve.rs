@@ -43,7 +43,7 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
 
     let relay = Relay::new(settings.relay.clone())
         .map_err(|error| Failure::other(error, "correct the setting"))?;
-    access::set(&relay, access);
+    access::set(&relay, access.clone());
     let keys = Keys::new(&resolved, &relay);
     let reload = Reload { tls, keys };
     let shutdown = Shutdown::listen(&reload)?;
@@ -56,7 +56,13 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
         .map_err(|error| port::explain("listen", listen, resolved.origin("listen"), &error))?;
     log.watch(&relay);
     let admin = start_admin(&resolved, &relay)?;
-    greeting::greet(&resolved, serving.local_address(), admin, &descriptors);
+    greeting::greet(
+        &resolved,
+        &access,
+        serving.local_address(),
+        admin,
+        &descriptors,
+    );
     admin.into_iter().for_each(admin::warn_if_open);
     warn_of_few_descriptors(&resolved, &descriptors);
     access::warn_of_plain_tokens(settings);

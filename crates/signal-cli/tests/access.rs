@@ -8,7 +8,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 
 use common::folder::{Folder, mint};
-use common::{PATIENCE, Peer, Relay, run};
+use common::{PATIENCE, Peer, Relay, run, run_command, signal};
 use live::{Policy, Vectors};
 use serde_json::{Value, json};
 
@@ -185,6 +185,113 @@ fn what_cannot_be_used_is_told_at_the_start() {
     }
 }
 
+/// What keeps someone out, with an advice that is right.
+const GUARDS: [(&str, &str); 6] = [
+    ("tls_cert", "/etc/signal/fullchain.pem"),
+    ("tls_key", "/etc/signal/privkey.pem"),
+    ("token_key_file", "/etc/signal/relay.jwk"),
+    ("token_audience", "signal.example.org"),
+    ("origins", "https://app.example.org"),
+    ("trusted_proxies", "127.0.0.1"),
+];
+
+/// Each would start an open relay if it counted as not written.
+#[test]
+fn a_guard_that_is_empty_or_of_a_wrong_type_is_a_mistake_wherever_it_is_written() {
+    let folder = Folder::new("guards");
+    for (name, example) in GUARDS {
+        let (flag, variable) = (name.replace('_', "-"), name.to_uppercase());
+        for empty in ["", " ", ",", " , "] {
+            let ran = run(&["config", "check", &format!("--{flag}={empty}")]);
+            assert_eq!(ran.code(), Some(2), "--{flag}={empty:?}: {ran:?}");
+            ran.says(&format!("{name} = {empty:?} (flag --{flag}): is empty"));
+            ran.says(&format!(
+                "write for example --{flag} {example}, or leave it out to "
+            ));
+
+            let mut command = signal(&["serve"]);
+            let ran = run_command(command.env(format!("SIGNAL_{variable}"), empty));
+            assert_eq!(ran.code(), Some(2), "SIGNAL_{variable}={empty:?}: {ran:?}");
+            ran.says(&format!(
+                "(environment variable SIGNAL_{variable}): is empty"
+            ));
+            ran.says(&format!(
+                "write for example SIGNAL_{variable}={example}, or leave it out to "
+            ));
+        }
+        for wrong in [
+            "\"\"",
+            "\" , \"",
+            "[]",
+            "[\"\"]",
+            "[5]",
+            "5",
+            "false",
+            "{}",
+            "1979-05-27",
+        ] {
+            let file = folder.write("guard.toml", &format!("{name} = {wrong}\n"));
+            let ran = run(&["config", "check", "--config", &file]);
+            assert_eq!(ran.code(), Some(2), "{name} = {wrong}: {ran:?}");
+            ran.says(&format!("({file}, line 1): "));
+            ran.says(&format!("write for example {name} = {example:?}"));
+        }
+    }
+    let ran = run(&["config", "check", "--config", ""]);
+    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    let ran = run_command(signal(&["config", "check"]).env("SIGNAL_CONFIG", ""));
+    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    let ran = run_command(signal(&["config", "check"]).env("SIGNAL_LIMIT_PRIVATE_IPS", ""));
+    assert_eq!(ran.code(), Some(2), "{ran:?}");
+}
+
+#[test]
+fn a_list_in_the_file_may_be_a_list() {
+    let folder = Folder::new("list");
+    let text = "origins = [\"https://a.example\", \"https://*.b.example\"]\ntrusted_proxies = [\"10.0.0.0/8\"]\n";
+    let file = folder.write("list.toml", text);
+    let ran = run(&["config", "print", "--config", &file]);
+    ran.says("origins = \"https://a.example,https://*.b.example\"");
+    ran.says("trusted_proxies = \"10.0.0.0/8\"");
+}
+
+#[test]
+fn a_key_file_that_is_empty_a_folder_or_not_a_key_is_a_mistake() {
+    let folder = Folder::new("key-files");
+    let unusable = ["", " \n", "null", "[]", "{\"keys\":[]}", "not a key"];
+    let mut files: Vec<String> = unusable
+        .iter()
+        .map(|text| folder.write(&format!("{}.jwk", text.len()), text))
+        .collect();
+    files.push(folder.path("."));
+    for file in files {
+        let ran = run(&["serve", "--token-key-file", &file]);
+        assert_eq!(ran.code(), Some(2), "{file}: {ran:?}");
+        ran.says("(flag --token-key-file): cannot be ");
+    }
+}
+
+#[test]
+fn the_start_says_who_may_come_in() {
+    let folder = Folder::new("who");
+    let key = folder.key("key.jwk", &[]);
+    let open = Relay::start(&[]);
+    assert_eq!(open.listening["who_may_come_in"], "anyone, to every topic");
+    let guards = [
+        "--token-key-file",
+        &key,
+        "--token-audience",
+        "relay",
+        "--origins",
+        "https://a.example,https://*.b.example",
+    ];
+    let who = "tokens of 1 key, audience \"relay\"; origins https://a.example, https://*.b.example";
+    let guarded = Relay::start(&guards);
+    assert_eq!(guarded.listening["who_may_come_in"], who);
+    let check = run(&[&["config", "check"][..], &guards].concat());
+    check.says(&format!("who may come in: {who}"));
+}
+
 #[test]
 fn config_print_names_the_file_and_nothing_in_it() {
     let folder = Folder::new("print");
@@ -223,11 +330,14 @@ async fn sighup_takes_the_new_keys_and_drops_nobody() {
     assert_eq!(ask(&relay, Some(&query(&next)), &[]).status, 401);
 
     // As if an editor were half done.
-    folder.write("in-use.jwk", "{");
-    relay.signal(Signal::HUP);
-    let line = relay.until_logged("the old keys of tokens stay in use");
-    assert_eq!(line["level"], "ERROR");
-    assert_eq!(ask(&relay, Some(&query(&key)), &[]).status, 101);
+    for unusable in ["{", ""] {
+        folder.write("in-use.jwk", unusable);
+        relay.signal(Signal::HUP);
+        let line = relay.until_logged("the old keys of tokens stay in use");
+        assert_eq!(line["level"], "ERROR");
+        assert_eq!(ask(&relay, Some(&query(&key)), &[]).status, 101);
+        assert_eq!(ask(&relay, None, &[]).status, 401);
+    }
 
     folder.write(
         "in-use.jwk",

@@ -45,7 +45,7 @@ fn help_names_every_setting() {
     let settings = run(&["config", "print"]).stdout;
     let names: Vec<_> = settings
         .lines()
-        .filter_map(|line| line.split(' ').next())
+        .filter_map(|line| line.trim_start_matches("# ").split(' ').next())
         .collect();
     assert!(names.len() > 30, "{settings}");
     for name in names {
@@ -150,6 +150,7 @@ fn config_check_judges_without_serving() {
     let right = run(&["config", "check", "--peers-max", "5"]);
     assert_eq!(right.code(), Some(0));
     right.says("the settings are right: 1 given");
+    right.says("who may come in: anyone, to every topic");
     let wrong = run(&["config", "check", "--peers-max", "0"]);
     assert_eq!(wrong.code(), Some(2));
     wrong.says("peers_max = \"0\" (flag --peers-max): too small\n       write a value from 1 to 100000000, such as --peers-max");

@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 
 use anstyle::Style;
+use signal_access::Access;
 
 use crate::serve::descriptors::Descriptors;
 use crate::serve::log;
@@ -9,9 +10,11 @@ use crate::settings::{LogFormat, Origin, Resolved};
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 
-/// Says where the relay listens and how an app finds it: to a person, or in the log.
+/// Says where the relay listens, who may come in and how an app finds it: to a person, or in the
+/// log.
 pub(crate) fn greet(
     resolved: &Resolved,
+    access: &Access,
     address: SocketAddr,
     admin: Option<SocketAddr>,
     descriptors: &Descriptors,
@@ -36,6 +39,7 @@ pub(crate) fn greet(
             %address,
             url,
             app,
+            who_may_come_in = %access,
             peers_max,
             admin = admin.map(tracing::field::display),
             open_files = descriptors.limit,
@@ -52,6 +56,7 @@ pub(crate) fn greet(
         "\n  {BOLD}signal {version}{BOLD:#}, a signaling relay for y-webrtc apps\n\n  \
          {DIM}listening{DIM:#}    {BOLD}{url}{BOLD:#}  {DIM}{reach}{DIM:#}\n  \
          {DIM}in your app{DIM:#}  {app}\n  \
+         {DIM}open to{DIM:#}      {access}\n  \
          {DIM}check it{DIM:#}     signal check {url}{check}\n  \
          {DIM}peers{DIM:#}        up to {peers}\n  \
          {status}\

@@ -83,7 +83,7 @@ pub(crate) fn resolve(given: &Given, environment: &Environment) -> Result<Resolv
             continue;
         };
         if let Err(problem) = setting.set(&mut settings, &text) {
-            let mend = setting.advice(|value| written(setting, &origin, value));
+            let mend = setting.advice(&text, |value| written(setting, &origin, value));
             mistakes.push(Mistake::value(setting, &text, &origin, problem, mend));
         }
         texts.insert(setting.name, text);

@@ -33,14 +33,20 @@ pub(crate) struct Consequence {
 #[derive(Debug)]
 pub(crate) enum Field {
     Number(Number),
-    Text {
-        /// What to write, as it stands in the help.
-        form: &'static str,
-        /// A value that is right.
-        example: &'static str,
-        read: fn(&Settings) -> String,
-        write: fn(&mut Settings, &str) -> Result<(), String>,
-    },
+    Text(Text),
+}
+
+/// A setting that is not a number.
+#[derive(Debug)]
+pub(crate) struct Text {
+    /// What to write, as it stands in the help.
+    pub(crate) form: &'static str,
+    /// A value that is right.
+    pub(crate) example: &'static str,
+    /// What the relay does if it is left out, for one that keeps someone out or something in.
+    pub(crate) without: Option<&'static str>,
+    pub(crate) read: fn(&Settings) -> String,
+    pub(crate) write: fn(&mut Settings, &str) -> Result<(), String>,
 }
 
 /// A limit of one of the libraries, or of our own.
@@ -86,6 +92,33 @@ impl Setting {
         }
     }
 
+    /// The same setting as one that guards: the default in words, and what leaving it out means.
+    pub(crate) fn guards(mut self, default: &'static str, without: &'static str) -> Self {
+        self.default = Some(default);
+        if let Field::Text(text) = &mut self.field {
+            text.without = Some(without);
+        }
+        self
+    }
+
+    /// Whether it keeps someone out, so that an empty value must not count as none.
+    pub(crate) fn is_guard(&self) -> bool {
+        match &self.field {
+            Field::Text(text) => text.without.is_some(),
+            Field::Number(number) => number.unit == Unit::Switch,
+        }
+    }
+
+    /// Whether only a text can be meant: a number or `false` is a mistake, not the name of a file.
+    pub(crate) fn is_guarding_text(&self) -> bool {
+        self.is_guard() && !self.is_switch()
+    }
+
+    /// Whether its value is a list with commas.
+    pub(crate) fn is_list(&self) -> bool {
+        self.form().contains(',')
+    }
+
     /// The flag without its dashes.
     pub(crate) fn flag(&self) -> String {
         self.name.replace('_', "-")
@@ -99,7 +132,7 @@ impl Setting {
     /// What to write for the value, as it stands in the help.
     pub(crate) fn form(&self) -> &'static str {
         match &self.field {
-            Field::Text { form, .. } => form,
+            Field::Text(text) => text.form,
             Field::Number(number) => match number.unit {
                 Unit::Bytes => "SIZE",
                 Unit::Millis | Unit::Seconds => "TIME",
@@ -116,7 +149,7 @@ impl Setting {
     /// The value as one would write it.
     pub(crate) fn show(&self, settings: &Settings) -> String {
         match &self.field {
-            Field::Text { read, .. } => read(settings),
+            Field::Text(text) => (text.read)(settings),
             Field::Number(number) => number.unit.show(number.read(settings)),
         }
     }
@@ -124,7 +157,8 @@ impl Setting {
     /// Sets the value.
     pub(crate) fn set(&self, settings: &mut Settings, text: &str) -> Result<(), String> {
         match &self.field {
-            Field::Text { write, .. } => write(settings, text),
+            Field::Text(_) if is_blank(text) => Err("is empty".to_owned()),
+            Field::Text(field) => (field.write)(settings, text),
             Field::Number(number) => {
                 let value = parse_number(number.unit, text)?;
                 number.judge(value)?;
@@ -134,10 +168,18 @@ impl Setting {
         }
     }
 
-    /// What may be written, in the form that `written` gives to a value.
-    pub(crate) fn advice(&self, written: impl Fn(&str) -> String) -> String {
+    /// What to write instead of a text, in the form that `written` gives to a value.
+    pub(crate) fn advice(&self, text: &str, written: impl Fn(&str) -> String) -> String {
         match &self.field {
-            Field::Text { example, .. } => format!("write for example {}", written(example)),
+            Field::Text(field) => {
+                let example = written(field.example);
+                match field.without {
+                    Some(without) if is_blank(text) => {
+                        format!("write for example {example}, or leave it out to {without}")
+                    }
+                    _ => format!("write for example {example}"),
+                }
+            }
             Field::Number(number) => {
                 let range = number.unit.show_range(&number.range, number.zero);
                 let of = if number.zero { "of " } else { "" };
@@ -146,6 +188,11 @@ impl Setting {
             }
         }
     }
+}
+
+/// Whether nothing is written there, not even in a list.
+pub(super) fn is_blank(text: &str) -> bool {
+    text.chars().all(|c| c.is_whitespace() || c == ',')
 }
 
 impl Number {

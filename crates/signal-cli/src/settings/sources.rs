@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use toml::{Spanned, Value};
 
 use crate::settings::resolve::Origin;
+use crate::settings::setting::is_blank;
 use crate::settings::{Mistake, SETTINGS, Setting};
 
 const PREFIX: &str = "SIGNAL_";
@@ -13,8 +14,10 @@ const FILE: &str = "SIGNAL_CONFIG";
 /// The variable by which hosting platforms, and the reference, name the port.
 const PORT: &str = "PORT";
 
-/// The variables of the environment that concern us. Empty ones count as not set, as Compose files
-/// cannot leave them out.
+/// The variables of the environment that concern us.
+///
+/// Empty ones count as not set, as people write them in Compose files to leave them out; but not
+/// those that guard: `SIGNAL_ORIGINS=$ORIGINS` with a misspelt name on the right opens no door.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Environment(BTreeMap<String, String>);
 
@@ -35,11 +38,13 @@ impl Environment {
     }
 
     pub(crate) fn port(&self) -> Option<&str> {
-        self.0.get(PORT).map(String::as_str)
+        let port = self.0.get(PORT).map(String::as_str);
+        port.filter(|port| !is_blank(port))
     }
 
     pub(crate) fn value(&self, setting: &Setting) -> Option<&str> {
-        self.0.get(&setting.variable()).map(String::as_str)
+        let value = self.0.get(&setting.variable()).map(String::as_str);
+        value.filter(|value| setting.is_guard() || !is_blank(value))
     }
 
     /// Names that begin as ours and are not.
@@ -61,7 +66,7 @@ impl FromIterator<(String, String)> for Environment {
     fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
         let ours = variables.into_iter().filter(|(name, value)| {
             let is_ours = name.starts_with(PREFIX) || name == PORT;
-            is_ours && !value.trim().is_empty() && !is_of_kubernetes(name, value)
+            is_ours && !is_of_kubernetes(name, value)
         });
         Self(ours.collect())
     }
@@ -144,11 +149,11 @@ impl File {
                 }));
                 continue;
             };
-            match text_of(value.get_ref()) {
+            match text_of(setting, value.get_ref()) {
                 Ok(value) => drop(file.values.insert(name, (value, origin))),
-                Err(kind) => {
-                    let problem = format!("a setting is a single value, not {kind}");
-                    let mend = format!("write {} = {}", setting.name, setting.form());
+                Err(problem) => {
+                    let written = |value: &str| format!("{} = {value:?}", setting.name);
+                    let mend = setting.advice("…", written);
                     mistakes.push(Mistake::value(setting, "…", &origin, problem, mend));
                 }
             }
@@ -162,16 +167,38 @@ impl File {
     }
 }
 
-fn text_of(value: &Value) -> Result<String, &'static str> {
-    match value {
-        Value::String(text) => Ok(text.clone()),
-        Value::Integer(number) => Ok(number.to_string()),
-        Value::Float(number) => Ok(number.to_string()),
-        Value::Boolean(switch) => Ok(switch.to_string()),
-        Value::Datetime(_) => Err("a date"),
-        Value::Array(_) => Err("a list"),
-        Value::Table(_) => Err("a table"),
-    }
+/// A value as it would stand in a flag.
+fn text_of(setting: &Setting, value: &Value) -> Result<String, String> {
+    let kind = match value {
+        Value::String(text) => return Ok(text.clone()),
+        Value::Array(items) if setting.is_list() => return list_of(items),
+        Value::Integer(number) if !setting.is_guarding_text() => return Ok(number.to_string()),
+        Value::Float(number) if !setting.is_guarding_text() => return Ok(number.to_string()),
+        Value::Boolean(switch) if !setting.is_guarding_text() => return Ok(switch.to_string()),
+        Value::Integer(_) | Value::Float(_) => "a number",
+        Value::Boolean(_) => "true or false",
+        Value::Datetime(_) => "a date",
+        Value::Array(_) => "a list",
+        Value::Table(_) => "a table",
+    };
+    let quotes = if setting.is_guarding_text() {
+        " in quotes"
+    } else {
+        ""
+    };
+    Err(format!("must be a single value{quotes}, not {kind}"))
+}
+
+/// A list of texts, as one text with commas.
+fn list_of(items: &[Value]) -> Result<String, String> {
+    let texts = items.iter().map(|item| match item.as_str() {
+        Some("") => Err("an entry of the list is empty".to_owned()),
+        Some(text) => Ok(text),
+        None => Err(format!(
+            "an entry of the list is {item}, not a text in quotes"
+        )),
+    });
+    Ok(texts.collect::<Result<Vec<_>, _>>()?.join(","))
 }
 
 #[cfg(test)]

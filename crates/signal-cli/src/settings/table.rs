@@ -4,11 +4,10 @@ use signal_core::{Limit, LimitValue, Limits, Scope, Unit};
 use signal_tokio::Config;
 
 use crate::settings::Settings;
-use crate::settings::setting::{Field, Place, Setting};
+use crate::settings::setting::{Field, Place, Setting, Text};
 use crate::settings::text::{
     name_of, parse_admin_listen, parse_filter, parse_listen, parse_log_format, parse_log_ips,
-    parse_origins, parse_path, parse_proxies, show_admin_listen, show_origins, show_path,
-    show_proxies,
+    parse_origins, parse_proxies, show_admin_listen, show_origins, show_path, show_proxies,
 };
 
 /// All settings, in the order of help and README: our own, then the limits as the libraries declare
@@ -38,165 +37,150 @@ const THREADS: Limit<Settings> = Limit {
 };
 
 /// The settings that are not limits.
+///
+/// What keeps someone out says with `guards` what leaving it out means: only that opens the door.
+/// Written down and empty, it is a mistake.
 fn own() -> Vec<Setting> {
     vec![
-        Setting {
-            name: "listen",
-            what: "Where to listen: an address and a port, or a port on this machine alone. 0.0.0.0:4444 is every \
-               interface, 127.0.0.1:0 a port that is free",
-            limit: None,
-            default: None,
-            field: Field::Text {
-                form: "IP:PORT",
-                example: "127.0.0.1:4444",
-                read: |s| s.listen.to_string(),
-                write: |s, text| parse_listen(text).map(|listen| s.listen = listen),
-            },
-        },
-        Setting {
-            name: "admin_listen",
-            what: "Where to serve metrics, health and a page with live numbers, as 127.0.0.1:9444; anybody who reaches it can \
-               read it. off serves none",
-            limit: None,
-            default: None,
-            field: Field::Text {
-                form: "IP:PORT",
-                example: "127.0.0.1:9444",
-                read: |s| show_admin_listen(s.admin_listen),
-                write: |s, text| parse_admin_listen(text).map(|listen| s.admin_listen = listen),
-            },
-        },
+        text(
+            "listen",
+            "IP:PORT",
+            "127.0.0.1:4444",
+            "Where to listen: an address and a port, or a port on this machine alone. 0.0.0.0:4444 is every \
+             interface, 127.0.0.1:0 a port that is free",
+            |s| s.listen.to_string(),
+            |s, text| parse_listen(text).map(|listen| s.listen = listen),
+        ),
+        text(
+            "admin_listen",
+            "IP:PORT",
+            "127.0.0.1:9444",
+            "Where to serve metrics, health and a page with live numbers, as 127.0.0.1:9444; anybody who reaches it can \
+             read it. off serves none",
+            |s| show_admin_listen(s.admin_listen),
+            |s, text| parse_admin_listen(text).map(|listen| s.admin_listen = listen),
+        ),
         Setting {
             limit: None,
             ..Setting::limit(&THREADS, Place::Own)
         },
-        Setting {
-            name: "tls_cert",
-            what: "PEM file with the certificate for wss://, first the server's own, then its issuers'; read again on SIGHUP",
-            limit: None,
-            default: Some("none"),
-            field: Field::Text {
-                form: "FILE",
-                example: "/etc/signal/fullchain.pem",
-                read: |s| show_path(s.tls_cert.as_deref()),
-                write: |s, text| {
-                    s.tls_cert = parse_path(text);
-                    Ok(())
-                },
+        text(
+            "tls_cert",
+            "FILE",
+            "/etc/signal/fullchain.pem",
+            "PEM file with the certificate for wss://, first the server's own, then its issuers'; read again on SIGHUP",
+            |s| show_path(s.tls_cert.as_deref()),
+            |s, text| {
+                s.tls_cert = Some(text.trim().into());
+                Ok(())
             },
-        },
-        Setting {
-            name: "tls_key",
-            what: "PEM file with the private key of tls_cert, without a passphrase; read again on SIGHUP",
-            limit: None,
-            default: Some("none"),
-            field: Field::Text {
-                form: "FILE",
-                example: "/etc/signal/privkey.pem",
-                read: |s| show_path(s.tls_key.as_deref()),
-                write: |s, text| {
-                    s.tls_key = parse_path(text);
-                    Ok(())
-                },
+        )
+        .guards("none", "serve ws:// unencrypted"),
+        text(
+            "tls_key",
+            "FILE",
+            "/etc/signal/privkey.pem",
+            "PEM file with the private key of tls_cert, without a passphrase; read again on SIGHUP",
+            |s| show_path(s.tls_key.as_deref()),
+            |s, text| {
+                s.tls_key = Some(text.trim().into());
+                Ok(())
             },
-        },
-        Setting {
-            name: "token_key_file",
-            what: "File with the keys, a JWK or a JWK Set, by which every client must show a signed token; `signal token key` \
-               makes one. Read again on SIGHUP",
-            limit: None,
-            default: Some("none: tokens are not asked for"),
-            field: Field::Text {
-                form: "FILE",
-                example: "/etc/signal/relay.jwk",
-                read: |s| show_path(s.token_key_file.as_deref()),
-                write: |s, text| {
-                    s.token_key_file = parse_path(text);
-                    Ok(())
-                },
+        )
+        .guards("none", "serve ws:// unencrypted"),
+        text(
+            "token_key_file",
+            "FILE",
+            "/etc/signal/relay.jwk",
+            "File with the keys, a JWK or a JWK Set, by which every client must show a signed token; `signal token key` \
+             makes one. Read again on SIGHUP",
+            |s| show_path(s.token_key_file.as_deref()),
+            |s, text| {
+                s.token_key_file = Some(text.trim().into());
+                Ok(())
             },
-        },
-        Setting {
-            name: "token_audience",
-            what: "Name of this relay, which each token must have as its aud; without a name, tokens must have none",
-            limit: None,
-            default: Some("none"),
-            field: Field::Text {
-                form: "NAME",
-                example: "signal.example.org",
-                read: |s| s.token_audience.clone().unwrap_or_default(),
-                write: |s, text| {
-                    let name = text.trim();
-                    s.token_audience = (!name.is_empty()).then(|| name.to_owned());
-                    Ok(())
-                },
+        )
+        .guards("none: tokens are not asked for", "ask no one for a token"),
+        text(
+            "token_audience",
+            "NAME",
+            "signal.example.org",
+            "Name of this relay, which each token must have as its aud; without a name, tokens must have none",
+            |s| s.token_audience.clone().unwrap_or_default(),
+            |s, text| {
+                s.token_audience = Some(text.trim().to_owned());
+                Ok(())
             },
-        },
-        Setting {
-            name: "origins",
-            what: "Web pages that may connect, by origin, with commas between them: https://app.example.org, \
-               https://*.example.org. Clients that are no browsers are let through",
-            limit: None,
-            default: Some("all"),
-            field: Field::Text {
-                form: "ORIGIN,ORIGIN",
-                example: "https://app.example.org",
-                read: |s| show_origins(&s.origins),
-                write: |s, text| parse_origins(text).map(|origins| s.origins = origins),
-            },
-        },
-        Setting {
-            name: "log",
-            what: "What to log: error, warn, info, debug or trace, or a filter such as warn,signal_tokio=debug",
-            limit: None,
-            default: None,
-            field: Field::Text {
-                form: "FILTER",
-                example: "info",
-                read: |s| s.log.clone(),
-                write: |s, text| parse_filter(text).map(|filter| s.log = filter),
-            },
-        },
-        Setting {
-            name: "log_ips",
-            what: "How much of a client's address stands in the log: short, which is an IPv4 /24 or an IPv6 /48, full, or none",
-            limit: None,
-            default: None,
-            field: Field::Text {
-                form: "HOW",
-                example: "short",
-                read: |s| s.relay.log_ips.name().to_owned(),
-                write: |s, text| parse_log_ips(text).map(|log_ips| s.relay.log_ips = log_ips),
-            },
-        },
-        Setting {
-            name: "log_format",
-            what: "How log lines look: text, json, or auto, which is text on a terminal and json elsewhere",
-            limit: None,
-            default: None,
-            field: Field::Text {
-                form: "FORMAT",
-                example: "auto",
-                read: |s| name_of(s.log_format),
-                write: |s, text| parse_log_format(text).map(|format| s.log_format = format),
-            },
-        },
-        Setting {
-            name: "trusted_proxies",
-            what: "Proxies before the relay, by network or address, with commas between them: behind them the client is whom \
-               X-Forwarded-For names last. From anywhere else the header means nothing",
-            limit: None,
-            default: Some("none"),
-            field: Field::Text {
-                form: "CIDR,CIDR",
-                example: "127.0.0.1",
-                read: |s| show_proxies(&s.relay.trusted_proxies),
-                write: |s, text| {
-                    parse_proxies(text).map(|proxies| s.relay.trusted_proxies = proxies)
-                },
-            },
-        },
+        )
+        .guards("none", "accept tokens without an aud"),
+        text(
+            "origins",
+            "ORIGIN,ORIGIN",
+            "https://app.example.org",
+            "Web pages that may connect, by origin, with commas between them: https://app.example.org, \
+             https://*.example.org. Clients that are no browsers are let through",
+            |s| show_origins(&s.origins),
+            |s, text| parse_origins(text).map(|origins| s.origins = origins),
+        )
+        .guards("all", "let the pages of every site connect"),
+        text(
+            "log",
+            "FILTER",
+            "info",
+            "What to log: error, warn, info, debug or trace, or a filter such as warn,signal_tokio=debug",
+            |s| s.log.clone(),
+            |s, text| parse_filter(text).map(|filter| s.log = filter),
+        ),
+        text(
+            "log_ips",
+            "HOW",
+            "short",
+            "How much of a client's address stands in the log: short, which is an IPv4 /24 or an IPv6 /48, full, or none",
+            |s| s.relay.log_ips.name().to_owned(),
+            |s, text| parse_log_ips(text).map(|log_ips| s.relay.log_ips = log_ips),
+        ),
+        text(
+            "log_format",
+            "FORMAT",
+            "auto",
+            "How log lines look: text, json, or auto, which is text on a terminal and json elsewhere",
+            |s| name_of(s.log_format),
+            |s, text| parse_log_format(text).map(|format| s.log_format = format),
+        ),
+        text(
+            "trusted_proxies",
+            "CIDR,CIDR",
+            "127.0.0.1",
+            "Proxies before the relay, by network or address, with commas between them: behind them the client is whom \
+             X-Forwarded-For names last. From anywhere else the header means nothing",
+            |s| show_proxies(&s.relay.trusted_proxies),
+            |s, text| parse_proxies(text).map(|proxies| s.relay.trusted_proxies = proxies),
+        )
+        .guards("none", "believe no proxy"),
     ]
+}
+
+fn text(
+    name: &'static str,
+    form: &'static str,
+    example: &'static str,
+    what: &'static str,
+    read: fn(&Settings) -> String,
+    write: fn(&mut Settings, &str) -> Result<(), String>,
+) -> Setting {
+    Setting {
+        name,
+        what,
+        limit: None,
+        default: None,
+        field: Field::Text(Text {
+            form,
+            example,
+            without: None,
+            read,
+            write,
+        }),
+    }
 }
 
 #[cfg(test)]
@@ -208,6 +192,9 @@ mod tests {
         let default = Settings::default();
         for setting in SETTINGS.iter() {
             let shown = setting.show(&default);
+            if shown.is_empty() {
+                continue; // Nothing stands for a file that is not named.
+            }
             let mut changed = Settings::default();
             setting
                 .set(&mut changed, &shown)
@@ -220,9 +207,29 @@ mod tests {
     #[test]
     fn every_example_is_right() {
         for setting in SETTINGS.iter() {
-            if let Field::Text { example, .. } = setting.field {
-                let set = setting.set(&mut Settings::default(), example);
-                assert_eq!(set, Ok(()), "{} = {example}", setting.name);
+            if let Field::Text(text) = &setting.field {
+                let mut settings = Settings::default();
+                let set = setting.set(&mut settings, text.example);
+                assert_eq!(set, Ok(()), "{} = {}", setting.name, text.example);
+                assert!(setting.show(&settings).contains(text.example));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_by_default_guards_and_is_a_mistake_when_it_is_empty() {
+        for setting in SETTINGS.iter() {
+            let is_unset = setting.show(&Settings::default()).is_empty();
+            let is_switch = setting.is_switch();
+            assert_eq!(
+                setting.is_guard(),
+                is_unset || is_switch,
+                "{}",
+                setting.name
+            );
+            for empty in ["", "  ", ",", " , ,"] {
+                let set = setting.set(&mut Settings::default(), empty);
+                assert!(set.is_err(), "{} = {empty:?}", setting.name);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The settings that are no numbers.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::ValueEnum;
 use signal_access::Origins;
@@ -57,12 +57,6 @@ fn parse_address(text: &str, usual_port: u16) -> Result<SocketAddr, String> {
     Err("not an address with a port".to_owned())
 }
 
-/// Nothing names no file.
-pub(super) fn parse_path(text: &str) -> Option<PathBuf> {
-    let text = text.trim();
-    (!text.is_empty()).then(|| text.into())
-}
-
 pub(super) fn show_path(path: Option<&Path>) -> String {
     path.map_or_else(String::new, |path| path.display().to_string())
 }
@@ -79,7 +73,7 @@ pub(super) fn parse_log_format(text: &str) -> Result<LogFormat, String> {
     format.map_err(|_| "write text, json or auto".to_owned())
 }
 
-/// Reads networks with commas between them; nothing at all is no proxy.
+/// Reads networks with commas between them.
 pub(super) fn parse_proxies(text: &str) -> Result<TrustedProxies, String> {
     let networks = text.split(',').filter(|network| !network.trim().is_empty());
     TrustedProxies::new(networks).map_err(|error| error.to_string())
@@ -93,7 +87,7 @@ pub(super) fn show_proxies(proxies: &TrustedProxies) -> String {
     networks.join(",")
 }
 
-/// Reads origins with commas between them; nothing at all is every origin.
+/// Reads origins with commas between them.
 pub(super) fn parse_origins(text: &str) -> Result<Origins, String> {
     let origins = text.split(',').filter(|origin| !origin.trim().is_empty());
     Origins::new(origins).map_err(|error| error.to_string())
@@ -127,7 +121,6 @@ mod tests {
             show_origins(&origins),
             "https://app.example.org,https://*.example.org"
         );
-        assert!(parse_origins(" ").expect("all").is_empty());
         let error = parse_origins("app.example.org").expect_err("no scheme");
         assert!(
             error.contains("`app.example.org` is no origin such as"),
@@ -139,7 +132,6 @@ mod tests {
     fn proxies_are_networks_with_commas_between_them() {
         let proxies = parse_proxies("10.0.0.0/8, 192.0.2.1,").expect("networks");
         assert_eq!(show_proxies(&proxies), "10.0.0.0/8,192.0.2.1/32");
-        assert!(parse_proxies(" ").expect("none").is_empty());
         let error = parse_proxies("10.0.0.0/8,proxy.example").expect_err("a name");
         assert!(error.contains("`proxy.example` is neither"), "{error}");
     }
