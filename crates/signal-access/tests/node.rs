@@ -24,11 +24,7 @@ fn run(more: &str) -> Option<String> {
     let output = match output {
         Ok(output) => output,
         Err(error) => {
-            assert!(
-                std::env::var_os("CI").is_none(),
-                "node: {error}; install Node 20 or newer"
-            );
-            println!("skipped: node: {error}");
+            signal_testwire::skipped(&format!("node: {error}; install Node 20 or newer"));
             return None;
         }
     };

@@ -2,20 +2,20 @@
 //!
 //! `SIGNAL_NODE_MODULES` names a `node_modules` with y-webrtc 10.3.0, `SIGNAL_YRS_WARP` the binary
 //! built from `peers/yrs-warp`. `SIGNAL_RESULTS=write` writes the files anew.
-#![expect(clippy::print_stderr, reason = "tells why a test is skipped")]
 
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use common::ProcessBackend;
 use signal_conformance::{Grade, Level, Report, RunOptions, Suite};
+use signal_testwire::installed;
 use tokio::process::Command;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn y_webrtc_passes_stock_and_fails_robust() {
-    let Some(modules) = path_from("SIGNAL_NODE_MODULES") else {
+    let Some(modules) = installed("SIGNAL_NODE_MODULES") else {
         return;
     };
     let script = modules.join("y-webrtc/bin/server.js");
@@ -89,22 +89,9 @@ fn detail(report: &Report, id: &str) -> String {
     }
 }
 
-/// The path in the variable; without it the test is skipped, but never in CI.
-fn path_from(variable: &str) -> Option<PathBuf> {
-    if let Some(path) = std::env::var_os(variable) {
-        return Some(path.into());
-    }
-    assert!(
-        !std::env::var("CI").is_ok_and(|value| value == "true" || value == "1"),
-        "{variable} must be set in CI"
-    );
-    eprintln!("skipped: {variable} is not set (`cargo xtask test` sets it)");
-    None
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn yrs_warp_has_its_results() {
-    let Some(binary) = path_from("SIGNAL_YRS_WARP") else {
+    let Some(binary) = installed("SIGNAL_YRS_WARP") else {
         return;
     };
     let server = ProcessBackend::start("yrs-warp 0.9.0", "/signaling", move |port| {

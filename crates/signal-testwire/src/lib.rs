@@ -1,5 +1,6 @@
 //! What tests and benchmarks say to a relay, byte for byte: upgrade requests, frames, and a client
-//! that can also do what a client should not.
+//! that can also do what a client should not. And what a test does that needs something which is not
+//! installed.
 //!
 //! The crate is for this workspace alone and is not published. It depends on none of the others, so
 //! it can be a dev-dependency of each of them. Three parts of the workspace speak WebSocket without
@@ -13,12 +14,14 @@
 mod answer;
 mod frame;
 mod input;
+mod installed;
 mod request;
 mod until;
 mod wire;
 
 pub use answer::{Answer, ask, header, retry_after, status};
 pub use frame::{BINARY, CLOSE, Frame, MASK, PING, PONG, TEXT, frame, frame_header, frame_masked};
+pub use installed::{installed, skipped};
 pub use request::{UPGRADE, upgrade, upgrade_with};
 pub use until::{PATIENCE, in_time, until};
 pub use wire::Wire;

@@ -43,17 +43,6 @@ pub fn clean(program: impl AsRef<std::ffi::OsStr>) -> Command {
     command
 }
 
-/// A program that `cargo xtask test` installs and names by a variable. Without it a test skips
-/// itself, except in CI.
-pub fn program(variable: &str) -> Option<std::path::PathBuf> {
-    let program = std::env::var_os(variable).map(Into::into);
-    if program.is_none() {
-        assert!(std::env::var_os("CI").is_none(), "{variable} is not set");
-        eprintln!("skipped: {variable} names no program");
-    }
-    program
-}
-
 /// Runs the command to its end.
 pub fn run(arguments: &[&str]) -> Ran {
     run_command(&mut signal(arguments))

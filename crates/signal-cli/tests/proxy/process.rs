@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use signal_testwire::installed;
 use tokio::net::TcpSocket;
 
+use crate::common::PATIENCE;
 use crate::common::certificate::Certificate;
-use crate::common::{PATIENCE, program};
 
 const NGINX: &str = include_str!("../../../../examples/nginx/signal.conf");
 const CADDY: &str = include_str!("../../../../examples/caddy/Caddyfile");
@@ -29,7 +30,7 @@ pub(crate) fn nginx(
     relay: &str,
     replaced: &[(&str, &str)],
 ) -> Option<Proxy> {
-    let program = program("SIGNAL_NGINX")?;
+    let program = installed("SIGNAL_NGINX")?;
     let (socket, port) = reserve_port();
     let folder = folder(certificate, "nginx");
     let own = [
@@ -72,7 +73,7 @@ pub(crate) fn caddy(
     relay: &str,
     replaced: &[(&str, &str)],
 ) -> Option<Proxy> {
-    let program = program("SIGNAL_CADDY")?;
+    let program = installed("SIGNAL_CADDY")?;
     let (socket, port) = reserve_port();
     let folder = folder(certificate, "caddy");
     let tls = format!(

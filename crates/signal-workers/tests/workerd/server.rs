@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use signal_core::Instant;
+use signal_testwire::installed;
 use signal_workers::Settings;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -27,12 +28,10 @@ pub(crate) struct Installed {
 }
 
 impl Installed {
-    /// What `SIGNAL_WORKERD` and `SIGNAL_WORKER` name; without them the test is skipped, but never
-    /// in CI.
     pub(crate) fn find() -> Option<Self> {
         let found = Self {
-            workerd: std::env::var_os("SIGNAL_WORKERD")?.into(),
-            worker: std::env::var_os("SIGNAL_WORKER")?.into(),
+            workerd: installed("SIGNAL_WORKERD")?,
+            worker: installed("SIGNAL_WORKER")?,
         };
         Some(found)
     }
