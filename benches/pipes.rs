@@ -5,6 +5,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use signal_core::{Message, client};
+use signal_testwire::{TEXT, frame_masked, upgrade};
 use signal_tokio::{Config, Grant, Relay};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::runtime::Runtime;
@@ -13,10 +14,15 @@ use crate::rooms::{TOPIC, endless_limits, publish_text};
 
 const PIPE_BYTES: usize = 256 * 1024;
 
-const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\
-    User-Agent: Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101\r\nAccept-Encoding: gzip, deflate\r\n\
-    Origin: http://localhost\r\n\r\n";
+/// What a browser sends in addition.
+const HEADERS: [(&str, &str); 3] = [
+    (
+        "User-Agent",
+        "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101",
+    ),
+    ("Accept-Encoding", "gzip, deflate"),
+    ("Origin", "http://localhost"),
+];
 
 const PONG_BYTES: usize = 15;
 
@@ -26,6 +32,7 @@ pub struct Pipes {
     relay: Relay,
     peers: Vec<DuplexStream>,
     input: Vec<u8>,
+    request: String,
 }
 
 impl Pipes {
@@ -43,6 +50,7 @@ impl Pipes {
             relay,
             peers: Vec::new(),
             input: vec![0; PIPE_BYTES],
+            request: upgrade("/", &HEADERS),
         };
         for _ in 0..peers {
             let (client, server) = tokio::io::duplex(PIPE_BYTES);
@@ -78,9 +86,9 @@ impl Pipes {
         let visit = self
             .runtime
             .spawn(async move { relay.serve_stream(server, None).await });
-        let input = &mut self.input;
+        let (input, request) = (&mut self.input, self.request.as_bytes());
         self.runtime.block_on(async {
-            client.write_all(REQUEST).await.expect("the relay reads");
+            client.write_all(request).await.expect("the relay reads");
             let answer = client.read(input).await.expect("the relay answers");
             assert!(input[..answer].starts_with(b"HTTP/1.1 101"));
             let subscribe = frame(&client::subscribe([TOPIC]));
@@ -130,17 +138,7 @@ impl fmt::Debug for Pipes {
 
 /// A client's text frame, with a mask that leaves the text as it is.
 fn frame(text: &str) -> Vec<u8> {
-    let mut frame = vec![0x81];
-    match u16::try_from(text.len()).expect("the texts here are short") {
-        length @ 0..=125 => frame.push(0x80 | length as u8),
-        length => {
-            frame.push(0x80 | 126);
-            frame.extend_from_slice(&length.to_be_bytes());
-        }
-    }
-    frame.extend_from_slice(&[0; 4]);
-    frame.extend_from_slice(text.as_bytes());
-    frame
+    frame_masked([0; 4], TEXT, text.as_bytes())
 }
 
 /// The header of a server's frame of this many bytes.

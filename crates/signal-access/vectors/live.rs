@@ -7,7 +7,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
@@ -18,12 +17,9 @@ use signal_access::{
 };
 use signal_conformance::{Backend, ConnectOptions, Connection, Event, UrlBackend};
 use signal_core::TopicSet;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use signal_testwire::{PATIENCE, Wire, upgrade};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 
-/// How long to wait for what must come.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// The end of this century: a token until then is good for any row.
 const FAR: UnixTime = UnixTime::from_secs(4_102_444_800);
 
@@ -117,7 +113,8 @@ impl Policy {
 impl Row {
     /// Sends the request to the relay at this address, and says what is otherwise than it must be.
     pub(crate) async fn differences(&self, policy: &Policy, relay: SocketAddr) -> Vec<String> {
-        let answer = Answer::to(&self.request(relay), relay).await;
+        let stream = TcpStream::connect(relay).await.expect("the relay listens");
+        let answer = Wire::ask(stream, &self.request()).await;
         let mut differences = Vec::new();
         let mut compare = |what: &str, seen: &str, expected: &str| {
             if seen != expected {
@@ -128,11 +125,13 @@ impl Row {
             }
         };
         let expected = &self.expected;
-        compare("status", &answer.status, &expected.status.to_string());
+        let status = answer.status.to_string();
+        compare("status", &status, &expected.status.to_string());
+        let header = |name| answer.header(name).unwrap_or_default();
         let challenge = expected.challenge.as_deref().unwrap_or_default();
-        compare("challenge", answer.header("www-authenticate"), challenge);
+        compare("challenge", header("www-authenticate"), challenge);
         // Of other subprotocols the rows say nothing.
-        let chosen = Some(answer.header("sec-websocket-protocol"));
+        let chosen = Some(header("sec-websocket-protocol"));
         let chosen = chosen.filter(|name| expected.protocol.is_some() || *name == PROTOCOL_MARKER);
         compare(
             "protocol",
@@ -153,17 +152,12 @@ impl Row {
         connect(relay, query, &self.headers).await
     }
 
-    fn request(&self, relay: SocketAddr) -> String {
+    fn request(&self) -> String {
         let query = self.query.as_ref().map(|query| format!("?{query}"));
-        let mut request = format!(
-            "GET /{} HTTP/1.1\r\nHost: {relay}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
-            query.unwrap_or_default()
-        );
-        for (name, value) in &self.headers {
-            request += &format!("{name}: {value}\r\n");
-        }
-        request + "\r\n"
+        let path = format!("/{}", query.unwrap_or_default());
+        let headers = self.headers.iter();
+        let headers = headers.map(|(name, value)| (name.as_str(), value.as_str()));
+        upgrade(&path, &headers.collect::<Vec<_>>())
     }
 
     /// What the crate itself says; its own test compares that with the row.
@@ -210,58 +204,6 @@ impl Row {
         let said = published_until_now(&mut other).await;
         let is_right = heard == expected.may_subscribe && said == expected.may_publish;
         (!is_right).then(|| format!("{}: heard {heard:?}, said {said:?}", self.name))
-    }
-}
-
-/// What a relay answers to an upgrade.
-struct Answer {
-    status: String,
-    headers: Vec<(String, String)>,
-    body: String,
-}
-
-impl Answer {
-    async fn to(request: &str, relay: SocketAddr) -> Self {
-        let exchange = async {
-            let mut stream = TcpStream::connect(relay).await?;
-            stream.write_all(request.as_bytes()).await?;
-            let mut bytes = Vec::new();
-            loop {
-                if let Some(answer) = Self::parse(&bytes) {
-                    return Ok::<Self, std::io::Error>(answer);
-                }
-                if stream.read_buf(&mut bytes).await? == 0 {
-                    panic!("half an answer: {}", String::from_utf8_lossy(&bytes));
-                }
-            }
-        };
-        let answer = timeout(PATIENCE, exchange)
-            .await
-            .expect("an answer in time");
-        answer.expect("a connection")
-    }
-
-    /// None if it has not come to its end.
-    fn parse(bytes: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(bytes).expect("text");
-        let (head, body) = text.split_once("\r\n\r\n")?;
-        let mut lines = head.lines();
-        let status = lines.next()?.split(' ').nth(1)?.to_owned();
-        let headers = lines.filter_map(|line| line.split_once(": "));
-        let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()));
-        let answer = Self {
-            status,
-            headers: headers.collect(),
-            body: body.to_owned(),
-        };
-        let length = answer.header("content-length").parse().unwrap_or(0);
-        (body.len() >= length).then_some(answer)
-    }
-
-    /// The value of a header, empty if it is not there.
-    fn header(&self, name: &str) -> &str {
-        let header = self.headers.iter().find(|(header, _)| header == name);
-        header.map_or("", |(_, value)| value)
     }
 }
 

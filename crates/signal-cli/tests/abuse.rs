@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use common::{PATIENCE, Peer, Relay};
 use serde_json::json;
+use signal_testwire::{PING, TEXT, Wire, frame, frame_header};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::oneshot;
@@ -96,12 +97,12 @@ async fn survives(arguments: &[&str], growth_max_kib: u64, attack: impl AsyncFnO
 }
 
 /// A connection that has been upgraded, for sending whatever bytes.
-async fn raw(relay: &Relay) -> TcpStream {
+async fn raw(relay: &Relay) -> Wire<TcpStream> {
     raw_with_buffer(relay, None).await
 }
 
 /// The same, of a client whose kernel takes only so much that was not read.
-async fn raw_with_buffer(relay: &Relay, bytes: Option<u32>) -> TcpStream {
+async fn raw_with_buffer(relay: &Relay, bytes: Option<u32>) -> Wire<TcpStream> {
     let socket = TcpSocket::new_v4().expect("a socket");
     if let Some(bytes) = bytes {
         socket
@@ -109,65 +110,16 @@ async fn raw_with_buffer(relay: &Relay, bytes: Option<u32>) -> TcpStream {
             .expect("a smaller buffer");
     }
     let address = relay.address().parse().expect("an address");
-    let mut stream = socket.connect(address).await.expect("the relay listens");
-    let request = "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-    stream
-        .write_all(request.as_bytes())
-        .await
-        .expect("a request");
-    let mut answer = Vec::new();
-    while !answer.ends_with(b"\r\n\r\n") {
-        answer.push(stream.read_u8().await.expect("an answer"));
-    }
-    assert!(
-        answer.starts_with(b"HTTP/1.1 101 "),
-        "{}",
-        String::from_utf8_lossy(&answer)
-    );
-    stream
+    Wire::open(socket.connect(address).await.expect("the relay listens")).await
 }
 
-/// A masked frame; the mask is zero, so that the payload stands as it is.
-fn frame(first_byte: u8, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![first_byte];
-    match payload.len() {
-        length @ 0..126 => bytes.push(0x80 | length as u8),
-        length @ 126..0x1_0000 => {
-            bytes.push(0x80 | 126);
-            bytes.extend((length as u16).to_be_bytes());
-        }
-        length => {
-            bytes.push(0x80 | 127);
-            bytes.extend((length as u64).to_be_bytes());
-        }
-    }
-    bytes.extend([0; 4]);
-    bytes.extend(payload);
-    bytes
-}
-
-const TEXT: u8 = 0x81;
-const PING: u8 = 0x89;
-
-/// Everything the relay sends until it ends the connection, which it must.
-async fn read_to_end(mut stream: TcpStream) -> Vec<u8> {
-    let mut received = Vec::new();
-    let end = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut received)).await;
-    // A reset is an end, too.
-    let _ = end.expect("the relay ends the connection");
-    received
-}
-
-/// The code of the close frame that these bytes end with.
-fn close_code(received: &[u8]) -> Option<u16> {
-    let at = received
-        .windows(2)
-        .rposition(|window| window[0] == 0x88 && window[1] >= 2)?;
-    Some(u16::from_be_bytes([
-        *received.get(at + 2)?,
-        *received.get(at + 3)?,
-    ]))
+/// A connection on which nothing was said but the start of a request.
+async fn begun(relay: &Relay, request: &[u8]) -> Wire<TcpStream> {
+    let stream = TcpStream::connect(relay.address()).await;
+    let mut wire = Wire::start(stream.expect("the relay listens"));
+    // It may be refused before all of it is written.
+    let _ = wire.io.write_all(request).await;
+    wire
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -183,13 +135,9 @@ async fn malformed_frames() {
     survives(&[], 0, async |relay| {
         for _ in 0..20 {
             for (bytes, code) in frames {
-                let mut stream = raw(relay).await;
-                stream.write_all(bytes).await.expect("an open connection");
-                assert_eq!(
-                    close_code(&read_to_end(stream).await),
-                    Some(code),
-                    "{bytes:x?}"
-                );
+                let mut wire = raw(relay).await;
+                wire.send_raw(bytes).await;
+                assert_eq!(wire.closed().await, code, "{bytes:x?}");
             }
         }
     })
@@ -200,12 +148,9 @@ async fn malformed_frames() {
 async fn the_header_of_a_100_mib_frame() {
     survives(&["--close-hold", "100ms"], 0, async |relay| {
         for _ in 0..20 {
-            let mut stream = raw(relay).await;
-            let mut header = vec![TEXT, 0x80 | 127];
-            header.extend((100_u64 << 20).to_be_bytes());
-            header.extend([0; 4]);
-            stream.write_all(&header).await.expect("an open connection");
-            assert_eq!(close_code(&read_to_end(stream).await), Some(1009));
+            let mut wire = raw(relay).await;
+            wire.send_raw(&frame_header([0; 4], TEXT, 100 << 20)).await;
+            assert_eq!(wire.closed().await, 1009);
         }
     })
     .await;
@@ -215,7 +160,7 @@ async fn the_header_of_a_100_mib_frame() {
 async fn text_that_is_no_json() {
     survives(&["--close-hold", "100ms"], 0, async |relay| {
         for _ in 0..20 {
-            let mut stream = raw(relay).await;
+            let mut wire = raw(relay).await;
             for text in [
                 "hello",
                 "",
@@ -229,12 +174,9 @@ async fn text_that_is_no_json() {
                 "\"",
                 "tru",
             ] {
-                stream
-                    .write_all(&frame(TEXT, text.as_bytes()))
-                    .await
-                    .expect("held, if not served");
+                wire.send(text).await;
             }
-            assert_eq!(close_code(&read_to_end(stream).await), Some(1007));
+            assert_eq!(wire.closed().await, 1007);
         }
     })
     .await;
@@ -250,18 +192,10 @@ async fn deep_nesting() {
     );
     survives(&[], 0, async |relay| {
         for text in [&brackets, &nested].repeat(5) {
-            let mut stream = raw(relay).await;
-            stream
-                .write_all(&frame(TEXT, text.as_bytes()))
-                .await
-                .expect("an open connection");
-            stream
-                .write_all(&frame(TEXT, br#"{"type":"ping"}"#))
-                .await
-                .expect("an open connection");
-            let mut pong = [0; 17];
-            stream.read_exact(&mut pong).await.expect("a pong");
-            assert_eq!(&pong[2..], br#"{"type":"pong"}"#);
+            let mut wire = raw(relay).await;
+            wire.send(text).await;
+            wire.send(r#"{"type":"ping"}"#).await;
+            assert_eq!(wire.next_text().await, r#"{"type":"pong"}"#);
         }
     })
     .await;
@@ -272,7 +206,7 @@ async fn a_flood_of_pings() {
     const PINGS: usize = 50_000;
     survives(&["--close-hold", "100ms"], 2 * 1024, async |relay| {
         // As messages: past the budget they are strikes, and past those the peer is closed.
-        let (mut reader, mut writer) = raw(relay).await.into_split();
+        let (mut reader, mut writer) = raw(relay).await.io.into_split();
         let flood = frame(TEXT, br#"{"type":"ping"}"#).repeat(PINGS);
         let write = tokio::spawn(async move {
             // It fails when the relay has had enough.
@@ -291,7 +225,7 @@ async fn a_flood_of_pings() {
 
         // As frames: each is answered, or the connection ended; nothing piles up for one who does
         // not read.
-        let (_reader, mut writer) = raw(relay).await.into_split();
+        let (_reader, mut writer) = raw(relay).await.io.into_split();
         let flood = frame(PING, &[b'x'; 100]).repeat(PINGS);
         let write = tokio::time::timeout(PATIENCE, writer.write_all(&flood)).await;
         let _ = write.expect("the relay goes on reading, or ends the connection");
@@ -316,11 +250,7 @@ async fn slow_readers() {
         let mut readers = Vec::new();
         for _ in 0..READERS {
             let mut reader = raw_with_buffer(relay, Some(16 * 1024)).await;
-            let subscribe = br#"{"type":"subscribe","topics":["slow"]}"#;
-            reader
-                .write_all(&frame(TEXT, subscribe))
-                .await
-                .expect("an open connection");
+            reader.subscribe("slow").await;
             readers.push(reader);
         }
         // More than the kernel and the queue hold for one reader.
@@ -352,21 +282,13 @@ async fn slow_readers() {
 async fn slowloris() {
     const CONNECTIONS: usize = 200;
     survives(&["--handshake-timeout", "1s"], 4 * 1024, async |relay| {
-        let mut streams = Vec::new();
+        let mut wires = Vec::new();
         for _ in 0..CONNECTIONS {
-            let mut stream = TcpStream::connect(relay.address())
-                .await
-                .expect("the relay listens");
-            stream
-                .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow:")
-                .await
-                .expect("half a request");
-            streams.push(stream);
+            wires.push(begun(relay, b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow:").await);
         }
         relay.connect().await.ping().await;
-        for stream in streams {
-            let answer = read_to_end(stream).await;
-            let answer = String::from_utf8_lossy(&answer);
+        for mut wire in wires {
+            let answer = wire.rest().await;
             assert!(
                 answer.is_empty() || answer.starts_with("HTTP/1.1 408 "),
                 "{answer}"
@@ -380,14 +302,8 @@ async fn slowloris() {
 async fn a_request_head_without_end() {
     survives(&[], 0, async |relay| {
         for _ in 0..20 {
-            let mut stream = TcpStream::connect(relay.address())
-                .await
-                .expect("the relay listens");
             let head = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}", "x".repeat(100_000));
-            // It may be refused before all of it is written.
-            let _ = stream.write_all(head.as_bytes()).await;
-            let answer = read_to_end(stream).await;
-            let answer = String::from_utf8_lossy(&answer);
+            let answer = begun(relay, head.as_bytes()).await.rest().await;
             assert!(
                 answer.is_empty() || answer.starts_with("HTTP/1.1 431 "),
                 "{answer}"
@@ -401,19 +317,13 @@ async fn a_request_head_without_end() {
 async fn connections_that_come_and_go() {
     survives(&[], 2 * 1024, async |relay| {
         for number in 0..1_000 {
-            let mut stream = raw(relay).await;
+            let mut wire = raw(relay).await;
             let topics = format!(r#"{{"type":"subscribe","topics":["churn-{number}","churn"]}}"#);
-            stream
-                .write_all(&frame(TEXT, topics.as_bytes()))
-                .await
-                .expect("an open connection");
+            wire.send(&topics).await;
             if number % 2 == 0 {
                 // Half of them leave in the middle of a frame, half with what was sent still on its
                 // way.
-                stream
-                    .write_all(&[TEXT, 0xff])
-                    .await
-                    .expect("an open connection");
+                wire.send_raw(&[TEXT, 0xff]).await;
             }
         }
         // Not one of them is left.

@@ -4,64 +4,16 @@ mod common;
 #[path = "../../signal-access/vectors/live.rs"]
 mod live;
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
-
 use common::folder::{Folder, mint};
-use common::{PATIENCE, Peer, Relay, run, run_command, signal};
+use common::{Peer, Relay, run, run_command, signal};
 use live::{Policy, Vectors};
 use serde_json::{Value, json};
-
-/// What the relay answered to an upgrade request.
-#[derive(Debug)]
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
-}
-
-impl Answer {
-    fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| {
-            let (known, value) = line.split_once(": ")?;
-            known.eq_ignore_ascii_case(name).then_some(value)
-        })
-    }
-}
+use signal_testwire::{Answer, upgrade};
 
 /// Asks for an upgrade as no client of a library would: whatever the query and the headers are.
 fn ask(relay: &Relay, query: Option<&str>, headers: &[(&str, &str)]) -> Answer {
     let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-    let more: String = headers
-        .iter()
-        .map(|(name, value)| format!("{name}: {value}\r\n"))
-        .collect();
-    let request = format!(
-        "GET /{query} HTTP/1.1\r\nHost: relay\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n{more}\r\n"
-    );
-    let mut socket = TcpStream::connect(relay.address()).expect("it listens");
-    socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
-    socket.write_all(request.as_bytes()).expect("it reads");
-    // These begin again after an interruption, which a socket with a timeout has when its process
-    // is stopped and goes on.
-    let mut socket = BufReader::new(socket);
-    let (mut head, mut body) = (String::new(), String::new());
-    while !head.ends_with("\r\n\r\n") {
-        let length = socket.read_line(&mut head).expect("an answer in time");
-        assert!(length > 0, "the connection ended: {head:?}");
-    }
-    let status = head
-        .split(' ')
-        .nth(1)
-        .and_then(|status| status.parse().ok())
-        .expect("a status");
-    if status != 101 {
-        socket
-            .read_to_string(&mut body)
-            .expect("an answer to its end");
-    }
-    Answer { status, head, body }
+    signal_testwire::ask(relay.address(), &upgrade(&format!("/{query}"), headers))
 }
 
 #[tokio::test]

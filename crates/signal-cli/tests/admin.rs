@@ -4,12 +4,13 @@
 
 mod common;
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use common::{PATIENCE, Relay, run};
 use serde_json::{Value, json};
+use signal_testwire::Answer;
 
 const ADMIN: [&str; 2] = ["--admin-listen", "127.0.0.1:0"];
 
@@ -18,25 +19,9 @@ fn admin(relay: &Relay) -> String {
     admin.expect("the admin address").to_owned()
 }
 
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
-}
-
 fn ask(address: &str, method: &str, path: &str, host: &str) -> Answer {
-    let mut stream = TcpStream::connect(address).expect("it listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     let request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
-    stream.write_all(request.as_bytes()).expect("a request");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-    Answer {
-        status: head["HTTP/1.1 ".len()..][..3].parse().expect("a status"),
-        head: head.to_ascii_lowercase(),
-        body: body.to_owned(),
-    }
+    signal_testwire::ask(address, &request)
 }
 
 fn get(address: &str, path: &str) -> Answer {
@@ -59,8 +44,8 @@ async fn metrics_tell_what_peers_do_and_what_the_process_takes() {
     bob.receive().await;
     let answer = get(&address, "/metrics");
     assert_eq!(answer.status, 200);
-    let content_type = "content-type: application/openmetrics-text; version=1.0.0; charset=utf-8";
-    assert!(answer.head.contains(content_type), "{}", answer.head);
+    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    assert_eq!(answer.header("content-type"), Some(content_type));
     for line in [
         "signal_peers 2",
         "signal_subscriptions 2",
@@ -113,7 +98,7 @@ fn nothing_can_be_changed_and_no_other_name_leads_here() {
     for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
         let answer = ask(&address, method, "/", &address);
         assert_eq!(answer.status, 405, "{method}");
-        assert!(answer.head.contains("allow: get, head"), "{}", answer.head);
+        assert_eq!(answer.header("allow"), Some("GET, HEAD"));
     }
     let head = ask(&address, "HEAD", "/metrics", &address);
     assert_eq!((head.status, head.body.as_str()), (200, ""));

@@ -3,10 +3,8 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 
-use common::{PATIENCE, Ran, Relay, run_command, signal};
+use common::{Ran, Relay, run_command, signal};
 use toml::Table;
 
 const DOCKERFILE: &str = include_str!("../../../examples/fly/Dockerfile");
@@ -168,19 +166,16 @@ fn what_the_image_runs_works() {
     let checks = at("http_service.checks");
     let check = &checks.as_array().expect("a list")[0];
     let text = |key: &str| check.get(key).and_then(toml::Value::as_str).expect("text");
-    let mut stream = TcpStream::connect(relay.address()).expect("it listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    write!(
-        stream,
+    let request = format!(
         "{} {} HTTP/1.1\r\nHost: signal\r\n\r\n",
         text("method"),
         text("path")
-    )
-    .expect("a request");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-    assert!(answer.contains(r#"{"ready":true}"#), "{answer}");
+    );
+    let answer = signal_testwire::ask(relay.address(), &request);
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (200, r#"{"ready":true}"#)
+    );
 }
 
 /// The Rust that builds it is one that the workspace accepts, and the crate that is built exists.

@@ -4,30 +4,26 @@
 
 mod common;
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::Read;
 use std::process::{Child, Stdio};
 
-use common::{PATIENCE, Relay, signal};
+use common::{Relay, signal};
 use serde_json::Value;
+use signal_testwire::upgrade;
 
 /// An upgrade request whose path and other parts somebody chose to harm whoever reads the log.
-fn hostile(address: &str, version: u32) -> String {
-    let mut stream = TcpStream::connect(address).expect("it listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+fn hostile(address: &str, version: u32) -> u16 {
     let path = format!(
         "/\u{9b}2J\u{202e}room;token=TELLNOBODY/{}?token=TELLNOBODY",
         "x".repeat(2_000)
     );
-    let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: {version}\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-         Origin: https://evil.example\r\nAuthorization: Bearer TELLNOBODY\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes()).expect("a request");
-    let mut answer = [0; 12];
-    stream.read_exact(&mut answer).expect("an answer");
-    String::from_utf8_lossy(&answer[9..]).into_owned()
+    let headers = [
+        ("Origin", "https://evil.example"),
+        ("Authorization", "Bearer TELLNOBODY"),
+    ];
+    let version = format!("Version: {version}");
+    let request = upgrade(&path, &headers).replace("Version: 13", &version);
+    signal_testwire::ask(address, &request).status
 }
 
 /// A process that ends with this value.
@@ -44,8 +40,8 @@ impl Drop for Ended {
 /// lines.
 fn log_of(flags: &[&str]) -> Vec<String> {
     let relay = Relay::start(&[&["--drain-seconds", "0"], flags].concat());
-    assert_eq!(hostile(relay.address(), 8), "426");
-    assert_eq!(hostile(relay.address(), 13), "101");
+    assert_eq!(hostile(relay.address(), 8), 426);
+    assert_eq!(hostile(relay.address(), 13), 101);
     relay.terminate();
     let (code, log) = relay.wait();
     assert_eq!(code, Some(0));
@@ -104,7 +100,7 @@ fn a_terminal_gets_no_control_characters_of_a_client() {
             break address.to_owned();
         }
     };
-    assert_eq!(hostile(&address, 8), "426");
+    assert_eq!(hostile(&address, 8), 426);
     drop(child);
     stderr.read_to_string(&mut log).expect("the log");
     assert!(log.contains("refused client=127.0.0.0/24 path="), "{log}");

@@ -8,10 +8,8 @@
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read, Write};
-use std::net::TcpStream;
 
-use common::{PATIENCE, Relay};
+use common::Relay;
 use serde_json::Value;
 
 const DASHBOARD: &str = include_str!("../../../examples/prometheus/dashboard.json");
@@ -183,12 +181,8 @@ fn exposed() -> Exposed {
     let address = relay.listening["admin"]
         .as_str()
         .expect("the admin address");
-    let mut stream = TcpStream::connect(address).expect("it listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    write!(stream, "GET /metrics HTTP/1.1\r\nHost: {address}\r\n\r\n").expect("a request");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    let (_, body) = answer.split_once("\r\n\r\n").expect("a head");
+    let request = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    let body = signal_testwire::ask(address, &request).body;
     let mut exposed = Exposed::new();
     for line in body.lines().filter(|line| !line.starts_with('#')) {
         let (series, _) = line.rsplit_once(' ').expect("a value");

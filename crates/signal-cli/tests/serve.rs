@@ -4,24 +4,16 @@
 
 mod common;
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 
-use common::{PATIENCE, Relay, run, signal};
+use common::{Relay, run, signal};
 use serde_json::{Value, json};
+use signal_testwire::Answer;
 
-/// A plain request; the status line and the body.
-fn get(address: &str, path: &str) -> (String, String) {
-    let mut stream = TcpStream::connect(address).expect("the relay listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").expect("a request");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
-    (
-        head.lines().next().unwrap_or_default().to_owned(),
-        body.to_owned(),
-    )
+/// A plain request.
+fn get(address: &str, path: &str) -> Answer {
+    let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
+    signal_testwire::ask(address, &request)
 }
 
 #[tokio::test]
@@ -56,14 +48,14 @@ async fn peers_find_each_other() {
 fn health_is_json_and_everything_else_is_okay() {
     let relay = Relay::start(&["--peers-max", "5"]);
     let json = |path| {
-        let (status, body) = get(relay.address(), path);
-        assert!(status.contains(" 200 "), "{path}: {status}");
+        let Answer { status, body, .. } = get(relay.address(), path);
+        assert_eq!(status, 200, "{path}: {body}");
         serde_json::from_str::<Value>(&body).unwrap_or_else(|_| panic!("{path}: {body}"))
     };
     assert_eq!(json("/healthz"), json!({"status": "ok", "peers": 0}));
     assert_eq!(json("/readyz"), json!({"ready": true}));
     assert_eq!(json("/limits")["message_bytes_max"], 65_536);
-    assert_eq!(get(relay.address(), "/").1, "okay");
+    assert_eq!(get(relay.address(), "/").body, "okay");
 }
 
 #[tokio::test]
@@ -103,7 +95,7 @@ async fn a_second_signal_ends_at_once() {
     }
     relay.terminate();
     // Signals of one kind do not queue up: the second must come after the first was taken.
-    while get(relay.address(), "/readyz").0.contains(" 200 ") {
+    while get(relay.address(), "/readyz").status == 200 {
         tokio::task::yield_now().await;
     }
     relay.terminate();

@@ -16,6 +16,7 @@ mod frame;
 mod input;
 mod installed;
 mod request;
+mod stock_wait;
 mod until;
 mod wire;
 
@@ -23,5 +24,6 @@ pub use answer::{Answer, ask, header, retry_after, status};
 pub use frame::{BINARY, CLOSE, Frame, MASK, PING, PONG, TEXT, frame, frame_header, frame_masked};
 pub use installed::{installed, skipped};
 pub use request::{UPGRADE, upgrade, upgrade_with};
+pub use stock_wait::stock_wait;
 pub use until::{PATIENCE, in_time, until};
 pub use wire::Wire;

@@ -7,12 +7,12 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Asks again and again until the answer is yes.
-pub async fn until(what: &str, is_so: impl AsyncFnMut() -> bool) {
+pub async fn until<F: Future<Output = bool>>(what: &str, is_so: impl FnMut() -> F) {
     assert!(in_time(is_so).await, "not in time: {what}");
 }
 
 /// Asks again and again until the answer is yes, or false is returned.
-pub async fn in_time(mut is_so: impl AsyncFnMut() -> bool) -> bool {
+pub async fn in_time<F: Future<Output = bool>>(mut is_so: impl FnMut() -> F) -> bool {
     // By the clock on the wall: where a test moves tokio's, a pause takes no time at all.
     let start = Instant::now();
     while !is_so().await {

@@ -1,4 +1,5 @@
 use std::fmt::Display;
+use std::io;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -35,14 +36,27 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Wire<Io> {
 
     /// Sends a request and returns the whole answer.
     pub async fn ask(io: Io, request: &str) -> Answer {
+        let answer = Self::try_ask(io, request).await;
+        answer.unwrap_or_else(|error| panic!("no answer: {error}"))
+    }
+
+    /// Sends a request and returns the whole answer.
+    ///
+    /// # Errors
+    ///
+    /// The connection has ended before.
+    pub async fn try_ask(io: Io, request: &str) -> io::Result<Answer> {
         let mut wire = Self::start(io);
-        wire.send_raw(request.as_bytes()).await;
+        wire.io.write_all(request.as_bytes()).await?;
         let mut is_end = false;
         loop {
             if let Some(answer) = Answer::take(&mut wire.input, request, is_end) {
-                return answer;
+                return Ok(answer);
             }
-            assert!(!is_end, "half an answer: {:?}", wire.input);
+            if is_end {
+                let half = format!("half an answer: {:?}", wire.input);
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, half));
+            }
             is_end = !wire.fill().await;
         }
     }
@@ -159,11 +173,12 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Wire<Io> {
         self.next().await.expect("a message, not the end").json()
     }
 
-    /// Reads up to a close frame, which must come; its code.
+    /// The code of the close frame that comes, after which the connection must end.
     pub async fn closed(&mut self) -> u16 {
         loop {
             let frame = self.next().await.expect("a close, not the end");
             if frame.first_byte == CLOSE {
+                assert_eq!(self.next().await, None, "something follows the close");
                 return frame.close_code();
             }
         }

@@ -1,9 +1,8 @@
 //! A thousand stock clients whose relay restarts: how fast they come back to the next one. In
 //! virtual time.
 //!
-//! The clients keep to y-webrtc's law, as it was measured: 3 ms after a connection that was
-//! accepted ended, and `log10(n + 1) * 1200` ms, at most 2.5 s, after the n-th try in a row that
-//! was not accepted. There is no jitter in it, and it knows no `Retry-After`.
+//! The clients keep to y-webrtc's law, [`stock_wait`]. There is no jitter in it, and it knows no
+//! `Retry-After`.
 
 mod common;
 
@@ -11,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::{UPGRADE, Wire, dial, relay};
+use signal_testwire::stock_wait;
 use signal_tokio::Relay;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -109,19 +109,14 @@ async fn stock_client(place: Place) -> Instant {
                     return at;
                 }
                 while wire.next_answering_pings().await.is_some() {}
-                tokio::time::sleep(Duration::from_millis(3)).await;
+                tokio::time::sleep(stock_wait(0)).await;
             }
             _ => {
                 failures += 1;
-                tokio::time::sleep(wait_after(failures)).await;
+                tokio::time::sleep(stock_wait(failures)).await;
             }
         }
     }
-}
-
-/// y-webrtc's wait after so many tries in a row that were not accepted.
-fn wait_after(failures: u32) -> Duration {
-    Duration::from_secs_f64((f64::from(failures + 1).log10() * 1.2).min(2.5))
 }
 
 /// When each was back, once all are.

@@ -20,8 +20,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-/// Far more than anything takes on a busy machine; past it a test fails instead of hanging.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub use signal_testwire::PATIENCE;
 
 /// The command, in an environment of its own.
 pub fn signal(arguments: &[&str]) -> Command {

@@ -77,6 +77,6 @@ pub async fn open_tcp(address: SocketAddr) -> Wire<TcpStream> {
 
 /// Waits until the relay's numbers are as wanted.
 pub async fn until(relay: &Relay, what: &str, mut is_so: impl FnMut(&Stats) -> bool) {
-    let is_in_time = signal_testwire::in_time(async || is_so(&relay.stats())).await;
+    let is_in_time = signal_testwire::in_time(|| std::future::ready(is_so(&relay.stats()))).await;
     assert!(is_in_time, "not in time: {what}; {:?}", relay.stats());
 }

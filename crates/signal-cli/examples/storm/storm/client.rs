@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use signal_testwire::{stock_wait, upgrade};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 use tokio::time::Instant;
@@ -19,11 +20,14 @@ pub(crate) async fn knock_until(
     from: SocketAddr,
     token: &str,
 ) -> Answers {
-    let request = format!(
-        "GET /?token={token} HTTP/1.1\r\nHost: {relay}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: https://app.example\r\n\
-         User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36\r\n\r\n"
-    );
+    let headers = [
+        ("Origin", "https://app.example"),
+        (
+            "User-Agent",
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36",
+        ),
+    ];
+    let request = upgrade(&format!("/?token={token}"), &headers);
     let mut answers = Answers::new();
     let mut failures = 0;
     while Instant::now() < end {
@@ -31,9 +35,8 @@ pub(crate) async fn knock_until(
         let Ok(answer) = answer else { break };
         let status = answer.ok().flatten().unwrap_or(0);
         *answers.entry(status).or_default() += 1;
-        // Who was accepted and then cut off is back after 3 ms.
         failures = if status == 101 { 0 } else { failures + 1 };
-        tokio::time::sleep_until(end.min(Instant::now() + wait_after(failures))).await;
+        tokio::time::sleep_until(end.min(Instant::now() + stock_wait(failures))).await;
     }
     answers
 }
@@ -66,15 +69,7 @@ pub(crate) fn tries_max(clients: u32, length: Duration) -> u64 {
     let mut time = Duration::ZERO;
     while time < length {
         tries += 1;
-        time += wait_after(tries);
+        time += stock_wait(tries);
     }
     u64::from(clients) * u64::from(tries)
-}
-
-/// y-webrtc's wait after so many tries in a row that were not accepted.
-fn wait_after(failures: u32) -> Duration {
-    match failures {
-        0 => Duration::from_millis(3),
-        _ => Duration::from_secs_f64((f64::from(failures + 1).log10() * 1.2).min(2.5)),
-    }
 }
