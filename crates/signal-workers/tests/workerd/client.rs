@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use http::header::HeaderName;
 use signal_conformance::{Backend, ConnectOptions, Connection, Event, Grant, UrlBackend};
-use tokio::time::sleep;
+use signal_testwire::PATIENCE;
 
-use crate::server::{PATIENCE, Workerd};
+use crate::server::Workerd;
 
 /// How long nothing must come for, where no later message can show it.
 const SILENCE: Duration = Duration::from_millis(300);
@@ -114,17 +114,4 @@ impl Client {
     pub(crate) async fn abort(&mut self) {
         self.connection.abort().await;
     }
-}
-
-/// Asks again and again until the answer is yes.
-pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut question: impl FnMut() -> F) {
-    let asked = async {
-        while !question().await {
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    assert!(
-        tokio::time::timeout(PATIENCE, asked).await.is_ok(),
-        "waited {PATIENCE:?} for {what}"
-    );
 }

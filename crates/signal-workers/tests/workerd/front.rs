@@ -1,15 +1,11 @@
 //! What the Worker answers itself, and whom it refuses before an object is woken.
 
+use signal_testwire::{Answer, Wire, until};
+use tokio::net::TcpStream;
+
 use crate::client::Client;
 use crate::server::{Workerd, get, request};
 use crate::workerd;
-
-const UPGRADE: [(&str, &str); 4] = [
-    ("Connection", "Upgrade"),
-    ("Upgrade", "websocket"),
-    ("Sec-WebSocket-Version", "13"),
-    ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
-];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn plain_requests_are_answered_without_an_object() {
@@ -17,25 +13,19 @@ async fn plain_requests_are_answered_without_an_object() {
         return;
     };
     let health = get(server.relay_port, "/healthz", &[]).await.unwrap();
-    assert!(
-        health.starts_with("HTTP/1.1 200") && health.ends_with(r#"{"status":"ok"}"#),
-        "{health}"
+    assert_eq!(
+        (health.status, health.body.as_str()),
+        (200, r#"{"status":"ok"}"#)
     );
     let limits = get(server.relay_port, "/limits", &[]).await.unwrap();
-    assert!(limits.contains(r#""topics_per_peer_max":128"#), "{limits}");
+    let topics_max = r#""topics_per_peer_max":128"#;
+    assert!(limits.body.contains(topics_max), "{limits:?}");
     for method in ["GET", "POST", "DELETE"] {
         let okay = request(server.relay_port, method, "/any?x=1", &[])
             .await
             .unwrap();
-        assert!(
-            okay.starts_with("HTTP/1.1 200") && okay.ends_with("okay"),
-            "{okay}"
-        );
-        assert!(
-            okay.to_lowercase()
-                .contains("access-control-allow-origin: *"),
-            "{okay}"
-        );
+        assert_eq!((okay.status, okay.body.as_str()), (200, "okay"), "{method}");
+        assert_eq!(okay.header("access-control-allow-origin"), Some("*"));
     }
     let asks = [
         ("Origin", "https://app.example"),
@@ -44,7 +34,7 @@ async fn plain_requests_are_answered_without_an_object() {
     let preflight = request(server.relay_port, "OPTIONS", "/healthz", &asks)
         .await
         .unwrap();
-    assert!(preflight.starts_with("HTTP/1.1 204"), "{preflight}");
+    assert_eq!(preflight.status, 204, "{preflight:?}");
     assert_eq!(server.log(), "", "nothing of it is worth a line");
 }
 
@@ -60,13 +50,13 @@ async fn pages_of_other_origins_are_refused_with_403() {
         ("https://evil.example", 403),
     ] {
         assert_eq!(
-            upgrade(&server, "/", &[("Origin", origin)]).await.0,
+            upgrade(&server, "/", &[("Origin", origin)]).await.status,
             status,
             "{origin}"
         );
     }
     assert_eq!(
-        upgrade(&server, "/", &[]).await.0,
+        upgrade(&server, "/", &[]).await.status,
         101,
         "who is no browser names none"
     );
@@ -80,14 +70,11 @@ async fn an_address_has_so_many_connections_and_no_more() {
     let from = |ip: &'static str| [("CF-Connecting-IP", ip)];
     let one = Client::connect_from(&server, "203.0.113.7").await;
     let _two = Client::connect_from(&server, "203.0.113.7").await;
-    let (status, answer) = upgrade(&server, "/", &from("203.0.113.7")).await;
-    assert_eq!(status, 429, "{answer}");
-    assert!(
-        answer.to_lowercase().contains("retry-after: 30"),
-        "{answer}"
-    );
+    let answer = upgrade(&server, "/", &from("203.0.113.7")).await;
+    assert_eq!(answer.status, 429, "{answer:?}");
+    assert_eq!(answer.header("retry-after"), Some("30"));
     assert_eq!(
-        upgrade(&server, "/", &from("203.0.113.8")).await.0,
+        upgrade(&server, "/", &from("203.0.113.8")).await.status,
         101,
         "another address"
     );
@@ -96,17 +83,20 @@ async fn an_address_has_so_many_connections_and_no_more() {
         ("CF-Connecting-IP", "203.0.113.7"),
     ];
     assert_eq!(
-        upgrade(&server, "/", &forged).await.0,
+        upgrade(&server, "/", &forged).await.status,
         429,
         "no other header is believed"
     );
 
     // The count outlasts a sleep, and one that leaves makes room.
     server.evict("global").await.unwrap();
-    assert_eq!(upgrade(&server, "/", &from("203.0.113.7")).await.0, 429);
+    assert_eq!(
+        upgrade(&server, "/", &from("203.0.113.7")).await.status,
+        429
+    );
     drop(one);
-    crate::client::until("room for one", || async {
-        upgrade(&server, "/", &from("203.0.113.7")).await.0 == 101
+    until("room for one", || async {
+        upgrade(&server, "/", &from("203.0.113.7")).await.status == 101
     })
     .await;
 }
@@ -117,14 +107,11 @@ async fn a_full_object_refuses_with_503() {
         return;
     };
     let mut ann = Client::connect(&server, "/").await;
-    let (status, answer) = upgrade(&server, "/", &[]).await;
-    assert_eq!(status, 503);
-    assert!(
-        answer.to_lowercase().contains("retry-after: 10"),
-        "{answer}"
-    );
+    let answer = upgrade(&server, "/", &[]).await;
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert_eq!(answer.header("retry-after"), Some("10"));
     ann.close(Some(1000)).await;
-    assert_eq!(upgrade(&server, "/", &[]).await.0, 101);
+    assert_eq!(upgrade(&server, "/", &[]).await.status, 101);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -141,19 +128,19 @@ async fn an_address_whose_peer_broke_a_limit_is_refused_for_a_while() {
         eve.send("no json").await;
     }
     assert_eq!(eve.closed().await.0, 1007);
-    let (status, answer) = upgrade(&server, "/", &[("CF-Connecting-IP", "203.0.113.7")]).await;
-    assert_eq!(status, 429, "{answer}");
-    assert!(answer.contains("just closed"), "{answer}");
+    let answer = upgrade(&server, "/", &[("CF-Connecting-IP", "203.0.113.7")]).await;
+    assert_eq!(answer.status, 429, "{answer:?}");
+    assert!(answer.body.contains("just closed"), "{answer:?}");
     assert_eq!(
         upgrade(&server, "/", &[("CF-Connecting-IP", "203.0.113.8")])
             .await
-            .0,
+            .status,
         101
     );
-    crate::client::until("the end of it", || async {
+    until("the end of it", || async {
         upgrade(&server, "/", &[("CF-Connecting-IP", "203.0.113.7")])
             .await
-            .0
+            .status
             == 101
     })
     .await;
@@ -174,7 +161,7 @@ async fn rooms_are_apart_and_have_a_name() {
     assert_eq!(one.receive_publish("garden", "x").await, 2);
     assert_eq!(same.receive_publish("garden", "x").await, 2);
     two.receive_nothing().await;
-    assert_eq!(upgrade(&server, "/", &[]).await.0, 404);
+    assert_eq!(upgrade(&server, "/", &[]).await.status, 404);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -182,7 +169,7 @@ async fn a_wrong_setting_is_named_in_the_log_and_nobody_is_let_in() {
     let Some(server) = workerd("front-settings", &[("SIGNAL_PEERS_MAX", "many")]).await else {
         return;
     };
-    assert_eq!(upgrade(&server, "/", &[]).await.0, 500);
+    assert_eq!(upgrade(&server, "/", &[]).await.status, 500);
     assert!(
         server
             .log()
@@ -192,20 +179,9 @@ async fn a_wrong_setting_is_named_in_the_log_and_nobody_is_let_in() {
     );
 }
 
-/// Attempts an upgrade and returns the status with the whole answer.
-pub(crate) async fn upgrade(
-    server: &Workerd,
-    path: &str,
-    headers: &[(&str, &str)],
-) -> (u16, String) {
-    let headers = [UPGRADE.as_slice(), headers].concat();
-    let answer = get(server.relay_port, path, &headers).await.unwrap();
-    let status = answer
-        .split(' ')
-        .nth(1)
-        .and_then(|status| status.parse().ok());
-    (
-        status.unwrap_or_else(|| panic!("no status: {answer}")),
-        answer,
-    )
+/// Attempts an upgrade.
+pub(crate) async fn upgrade(server: &Workerd, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let stream = TcpStream::connect(("127.0.0.1", server.relay_port)).await;
+    let request = signal_testwire::upgrade(path, headers);
+    Wire::ask(stream.expect("the Worker listens"), &request).await
 }

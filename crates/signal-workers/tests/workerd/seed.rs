@@ -1,6 +1,8 @@
 //! What the deployment that this project began with did wrong, each by its name.
 
-use crate::client::{Client, until};
+use signal_testwire::until;
+
+use crate::client::Client;
 use crate::workerd;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,13 +9,10 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use signal_core::Instant;
-use signal_testwire::installed;
+use signal_testwire::{Answer, PATIENCE, Wire, in_time, installed};
 use signal_workers::Settings;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-/// How long anything may take on a machine with other work.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 const HANDLES: &str = include_str!("handles.mjs");
 const CONTROL: &str = include_str!("control.mjs");
 const CONFIG: &str = include_str!("config.capnp");
@@ -132,11 +129,11 @@ impl Workerd {
     pub(crate) async fn evict(&self, object: &str) -> Result<(), String> {
         let path = format!("/evict?object={}", object.replace('/', "%2F"));
         match get(self.control_port, &path, &[]).await {
-            Ok(answer) if answer.contains("asleep") => {
+            Ok(answer) if answer.body.contains("asleep") => {
                 self.evictions.fetch_add(1, Ordering::Relaxed);
                 Ok(())
             }
-            Ok(answer) => Err(format!("the object does not sleep: {answer}")),
+            Ok(answer) => Err(format!("the object does not sleep: {answer:?}")),
             Err(error) => Err(format!("the object does not sleep: {error}")),
         }
     }
@@ -158,11 +155,11 @@ impl Workerd {
         let object = object.replace('/', "%2F");
         let path = format!("/advance?object={object}&ms={millis}");
         match get(self.control_port, &path, &[]).await {
-            Ok(answer) if answer.contains("later") => {
+            Ok(answer) if answer.body.contains("later") => {
                 self.ahead.fetch_add(millis, Ordering::Relaxed);
                 Ok(())
             }
-            Ok(answer) => Err(format!("the clock does not move: {answer}")),
+            Ok(answer) => Err(format!("the clock does not move: {answer:?}")),
             Err(error) => Err(format!("the clock does not move: {error}")),
         }
     }
@@ -191,14 +188,9 @@ impl Workerd {
     }
 
     async fn wait_until_it_serves(&self) {
-        let serves = async {
-            while get(self.relay_port, "/healthz", &[]).await.is_err() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        let waited = tokio::time::timeout(PATIENCE, serves).await;
+        let serves = || async { get(self.relay_port, "/healthz", &[]).await.is_ok() };
         assert!(
-            waited.is_ok(),
+            in_time(serves).await,
             "workerd does not serve within {PATIENCE:?}: {}",
             self.log()
         );
@@ -214,66 +206,28 @@ impl Drop for Workerd {
     }
 }
 
-/// Sends a plain request and reads the whole answer.
+/// Sends a plain request.
 pub(crate) async fn get(
     port: u16,
     path: &str,
     headers: &[(&str, &str)],
-) -> std::io::Result<String> {
+) -> std::io::Result<Answer> {
     request(port, "GET", path, headers).await
 }
 
-/// Sends a plain request and reads the whole answer.
+/// Sends a plain request.
 pub(crate) async fn request(
     port: u16,
     method: &str,
     path: &str,
     headers: &[(&str, &str)],
-) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-    let mut text = format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n");
-    if !headers
-        .iter()
-        .any(|(name, _)| name.eq_ignore_ascii_case("connection"))
-    {
-        text.push_str("Connection: close\r\n");
-    }
+) -> std::io::Result<Answer> {
+    let mut text = format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n");
     for (name, value) in headers {
         let _ = write!(text, "{name}: {value}\r\n");
     }
     text.push_str("\r\n");
-    stream.write_all(text.as_bytes()).await?;
-    let mut answer = Vec::new();
-    // After an upgrade, also a refused one, the runtime keeps the connection.
-    while !is_whole(method, &answer) {
-        let read = tokio::time::timeout(PATIENCE, stream.read_buf(&mut answer)).await;
-        if read.map_err(|_| std::io::ErrorKind::TimedOut)?? == 0 {
-            break;
-        }
-    }
-    Ok(String::from_utf8_lossy(&answer).into_owned())
-}
-
-/// Whether the answer to a request is complete: as long as its head says, or without a body.
-fn is_whole(method: &str, answer: &[u8]) -> bool {
-    let Some(end) = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n") else {
-        return false;
-    };
-    let (head, body) = answer.split_at(end + 4);
-    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
-    let status = head.split(' ').nth(1).unwrap_or_default();
-    if method == "HEAD" || ["101", "204", "304"].contains(&status) {
-        return true;
-    }
-    let mut lines = head.lines();
-    match lines.find_map(|line| line.strip_prefix("content-length: ")) {
-        Some(length) => length
-            .parse()
-            .is_ok_and(|length: usize| body.len() >= length),
-        None if head.contains("\r\ntransfer-encoding: chunked") => body.ends_with(b"0\r\n\r\n"),
-        // It ends with the connection.
-        None => false,
-    }
+    Wire::try_ask(TcpStream::connect(("127.0.0.1", port)).await?, &text).await
 }
 
 fn spawn(installed: &Installed, folder: &Path) -> Child {

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use signal_conformance::Grant;
+use signal_testwire::until;
 
 use crate::backend::WorkerBackend;
-use crate::client::{Client, until};
+use crate::client::Client;
 use crate::workerd;
 
 /// The runtime puts an object to sleep that has had no event for ten seconds, or a little later

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use signal_access::{Claims, TokenSigner, UnixTime};
 use signal_core::TopicSet;
+use signal_testwire::until;
 
-use crate::client::{Client, until};
+use crate::client::Client;
 use crate::front::upgrade;
 use crate::server::Workerd;
 use crate::workerd;
@@ -21,21 +22,17 @@ async fn nobody_comes_in_without_a_token() {
     let Some(server) = workerd("token-none", &[("TOKEN_KEYS", SECRET)]).await else {
         return;
     };
-    let (status, answer) = upgrade(&server, "/", &[]).await;
-    assert_eq!(status, 401, "{answer}");
-    let lower = answer.to_lowercase();
-    for header in ["www-authenticate: bearer", "access-control-allow-origin: *"] {
-        assert!(lower.contains(header), "{header}: {answer}");
-    }
-    assert!(
-        answer.ends_with(
-            "this relay needs a token: add ?token=… to its address, or send Authorization: Bearer"
-        ),
-        "{answer}"
+    let answer = upgrade(&server, "/", &[]).await;
+    assert_eq!(answer.status, 401, "{answer:?}");
+    assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+    assert_eq!(
+        answer.body,
+        "this relay needs a token: add ?token=… to its address, or send Authorization: Bearer"
     );
 
-    let (status, answer) = upgrade(&server, "/?token=nonsense", &[]).await;
-    assert_eq!(status, 401, "{answer}");
+    let answer = upgrade(&server, "/?token=nonsense", &[]).await;
+    assert_eq!(answer.status, 401, "{answer:?}");
     let lines: Vec<_> = server.log().lines().map(str::to_owned).collect();
     assert_eq!(
         lines,
@@ -63,20 +60,18 @@ async fn a_token_of_either_key_opens_the_door_and_is_seen_no_further() {
             ("/", &[("Sec-WebSocket-Protocol", &offered)]),
         ];
         for (path, headers) in carriers {
-            let (status, answer) = upgrade(&server, path, headers).await;
-            assert_eq!(status, 101, "{path} {answer}");
-            assert!(!answer.contains(&token), "{answer}");
-            let is_marked = answer
-                .to_lowercase()
-                .contains("sec-websocket-protocol: signal-token\r\n");
+            let answer = upgrade(&server, path, headers).await;
+            assert_eq!(answer.status, 101, "{path} {answer:?}");
+            assert!(!answer.head.contains(&token), "{answer:?}");
+            let is_marked = answer.header("sec-websocket-protocol") == Some("signal-token");
             assert_eq!(
                 is_marked,
                 !headers.is_empty() && headers[0].0.starts_with("Sec"),
-                "{answer}"
+                "{answer:?}"
             );
 
-            let (_, told) =
-                upgrade(&server, path, &[headers, &[("X-Test-Tell", "1")]].concat()).await;
+            let told = upgrade(&server, path, &[headers, &[("X-Test-Tell", "1")]].concat()).await;
+            let told = told.body;
             assert!(
                 told.contains("x-signal-peer"),
                 "the object was reached: {told}"
@@ -88,8 +83,8 @@ async fn a_token_of_either_key_opens_the_door_and_is_seen_no_further() {
             ("Authorization", bearer.as_str()),
             ("Authorization", bearer.as_str()),
         ];
-        assert_eq!(upgrade(&server, "/", &twice).await.0, 401);
-        assert_eq!(upgrade(&server, &query, &twice[..1]).await.0, 400);
+        assert_eq!(upgrade(&server, "/", &twice).await.status, 401);
+        assert_eq!(upgrade(&server, &query, &twice[..1]).await.status, 400);
         let (header, body, signature) = parts(&token);
         for part in [header, body, signature] {
             assert!(!server.log().contains(part), "{}", server.log());
@@ -139,12 +134,9 @@ async fn a_subject_has_as_many_connections_as_its_token_allows() {
     let path = format!("/?token={}", token(&name, 2));
     let one = Client::connect(&server, &path).await;
     let _two = Client::connect(&server, &path).await;
-    let (status, answer) = upgrade(&server, &path, &[]).await;
-    assert_eq!(status, 429, "{answer}");
-    assert!(
-        answer.to_lowercase().contains("retry-after: 30"),
-        "{answer}"
-    );
+    let answer = upgrade(&server, &path, &[]).await;
+    assert_eq!(answer.status, 429, "{answer:?}");
+    assert_eq!(answer.header("retry-after"), Some("30"));
     assert!(
         server
             .log()
@@ -155,16 +147,16 @@ async fn a_subject_has_as_many_connections_as_its_token_allows() {
     // The count outlasts a sleep. It is of the subject, whatever its tokens allow, and of nobody
     // else.
     server.evict("global").await.unwrap();
-    assert_eq!(upgrade(&server, &path, &[]).await.0, 429);
+    assert_eq!(upgrade(&server, &path, &[]).await.status, 429);
     let wider = format!("/?token={}", token(&name, 3));
     let third = Client::connect(&server, &wider).await;
-    assert_eq!(upgrade(&server, &wider, &[]).await.0, 429);
+    assert_eq!(upgrade(&server, &wider, &[]).await.status, 429);
     let other = format!("/?token={}", token("bob", 1));
-    assert_eq!(upgrade(&server, &other, &[]).await.0, 101);
+    assert_eq!(upgrade(&server, &other, &[]).await.status, 101);
 
     drop((one, third));
     until("room for one", || async {
-        upgrade(&server, &path, &[]).await.0 == 101
+        upgrade(&server, &path, &[]).await.status == 101
     })
     .await;
 }
@@ -206,9 +198,9 @@ async fn a_token_ends_by_the_alarm_though_the_object_sleeps() {
     assert_eq!(bob.receive_publish("garden", "alone").await, 1);
 
     // A stock client comes back at once, and is told so before the upgrade.
-    let (status, answer) = upgrade(&server, &format!("/?token={soon}"), &[]).await;
-    assert_eq!(status, 401);
-    assert!(answer.ends_with("the token has expired"), "{answer}");
+    let answer = upgrade(&server, &format!("/?token={soon}"), &[]).await;
+    assert_eq!(answer.status, 401, "{answer:?}");
+    assert_eq!(answer.body, "the token has expired");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -221,7 +213,11 @@ async fn an_audience_is_asked_for_if_the_relay_has_one() {
         let mut claims = claims(&server, 60);
         claims.audience = vec![audience.to_owned()];
         let path = format!("/?token={}", sign(SECRET, &claims));
-        assert_eq!(upgrade(&server, &path, &[]).await.0, status, "{audience}");
+        assert_eq!(
+            upgrade(&server, &path, &[]).await.status,
+            status,
+            "{audience}"
+        );
     }
 }
 
@@ -231,7 +227,7 @@ async fn keys_that_cannot_be_read_let_nobody_in_and_stay_secret() {
     let Some(server) = workerd("token-broken", &[("TOKEN_KEYS", broken)]).await else {
         return;
     };
-    assert_eq!(upgrade(&server, "/", &[]).await.0, 500);
+    assert_eq!(upgrade(&server, "/", &[]).await.status, 500);
     let log = server.log();
     assert!(log.contains("TOKEN_KEYS cannot be used"), "{log}");
     assert!(!log.contains("aHVzaA") && !log.contains("hush"), "{log}");

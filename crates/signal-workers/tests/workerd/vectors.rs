@@ -4,10 +4,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use signal_conformance::Event;
+use signal_testwire::{PATIENCE, until};
 
-use crate::client::until;
 use crate::live::{Policy, Row, Vectors};
-use crate::server::{PATIENCE, Workerd};
+use crate::server::Workerd;
 use crate::workerd;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
