@@ -8,7 +8,6 @@
 
 use std::collections::HashMap;
 
-use signal_tokio::http::StatusCode;
 use signal_tokio::{
     Authorization, Authorizer, Config, Grant, Permit, Refusal, Relay, Subject, TopicSet,
     UpgradeRequest,
@@ -29,13 +28,12 @@ impl Authorizer for Teams {
         Box::pin(async move {
             // Browsers cannot set headers on a WebSocket, so the token comes in the address; keep
             // addresses out of your logs.
-            let token = token_in(request.uri.query().unwrap_or_default()).ok_or_else(|| {
-                Refusal::new(StatusCode::UNAUTHORIZED, "add ?token= to the address")
-            })?;
+            let token = token_in(request.uri.query().unwrap_or_default())
+                .ok_or_else(|| Refusal::new(401, "add ?token= to the address"))?;
             let teams = self.by_token.read().await;
             let team = teams
                 .get(token)
-                .ok_or_else(|| Refusal::new(StatusCode::UNAUTHORIZED, "unknown token"))?;
+                .ok_or_else(|| Refusal::new(401, "unknown token"))?;
             let rooms = TopicSet::none().prefix(&format!("{team}/"));
             let grant = Grant::new(rooms.clone().exact("lobby"), rooms);
             Ok(Permit::from(grant).subject(Subject::new(token, PEERS_MAX)))

@@ -1,4 +1,4 @@
-use alloc::boxed::Box;
+use alloc::borrow::Cow;
 use core::fmt;
 use core::time::Duration;
 
@@ -7,6 +7,8 @@ use thiserror::Error;
 
 use crate::carrier::{self, Carrier, PROTOCOL_MARKER};
 use crate::claims::Claims;
+use crate::door::permit::Permit;
+use crate::door::subject::Subject;
 use crate::error::TokenError;
 use crate::origins::Origins;
 use crate::time::UnixTime;
@@ -115,6 +117,15 @@ pub struct Admitted {
 }
 
 impl Admitted {
+    /// All that the client is given: [`grant`](Self::grant), [`subject`](Self::subject) and
+    /// [`protocol`](Self::protocol) together.
+    pub fn permit(&self, unix_now: UnixTime, now: Instant) -> Permit {
+        let mut permit = Permit::from(self.grant(unix_now, now));
+        permit.subject = self.subject();
+        permit.protocol = self.protocol().map(Cow::Borrowed);
+        permit
+    }
+
     /// What the client may do, with the end of its token in the host's time: `unix_now` and `now`
     /// are the same moment.
     pub fn grant(&self, unix_now: UnixTime, now: Instant) -> Grant {
@@ -129,25 +140,13 @@ impl Admitted {
     /// Whose connections are to be counted, where the token limits them.
     pub fn subject(&self) -> Option<Subject> {
         let claims = self.claims.as_ref()?;
-        Some(Subject {
-            name: claims.subject.as_deref()?.into(),
-            peers_max: claims.peers_max?,
-        })
+        Some(Subject::new(claims.subject.as_deref()?, claims.peers_max?))
     }
 
     /// The subprotocol to answer with: the marker, if it was offered.
     pub fn protocol(&self) -> Option<&'static str> {
         self.offers_marker.then_some(PROTOCOL_MARKER)
     }
-}
-
-/// Somebody who may have only so many connections at once.
-#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct Subject {
-    /// The name in the token.
-    pub name: Box<str>,
-    /// How many connections this token allows; the one it is for included.
-    pub peers_max: u32,
 }
 
 /// Why a client may not come in.

@@ -19,6 +19,7 @@ mod address;
 mod carrier;
 #[cfg(feature = "tokens")]
 mod claims;
+mod door;
 #[cfg(feature = "tokens")]
 mod error;
 #[cfg(feature = "tokens")]
@@ -43,12 +44,17 @@ mod topics;
 mod verifier;
 
 #[cfg(feature = "tokens")]
-pub use access::{Access, Admitted, Denied, Subject, UpgradeParts};
+pub use access::{Access, Admitted, Denied, UpgradeParts};
 pub use address::AddressKey;
 #[cfg(feature = "tokens")]
 pub use carrier::{Carrier, PROTOCOL_MARKER};
 #[cfg(feature = "tokens")]
 pub use claims::{ClaimError, Claims, PATTERNS_MAX, SUBJECT_BYTES_MAX};
+pub use door::auth_result::AuthResult;
+pub use door::permit::Permit;
+pub use door::refusal::{Refusal, Refused};
+pub use door::refusal_cause::RefusalCause;
+pub use door::subject::{Subject, Subjects};
 #[cfg(feature = "tokens")]
 pub use error::{MalformedCause, TokenError};
 #[cfg(feature = "tokens")]

@@ -113,7 +113,7 @@ struct Door {
     access: Access,
     issuer: Issuer,
     /// Who has come in with a token that limits its subject's connections.
-    subjects: Mutex<Vec<(PeerId, Box<str>)>>,
+    subjects: Mutex<Vec<(PeerId, Arc<str>)>>,
 }
 
 impl Door {
@@ -139,12 +139,13 @@ impl Door {
     }
 
     /// How many connections of a subject are open.
-    fn open_connections_of(&self, subject: &str, world: &World) -> usize {
+    fn open_connections_of(&self, subject: &Subject, world: &World) -> u32 {
         let subjects = self.subjects.lock().expect("no scenario panicked");
         let open = subjects
             .iter()
             .filter(|(peer, _)| world.end(*peer).is_none());
-        open.filter(|(_, name)| **name == *subject).count()
+        let count = open.filter(|(_, name)| name == subject.name()).count();
+        u32::try_from(count).expect("few connections")
     }
 
     fn judge(&self, options: &ConnectOptions, now: UnixTime) -> Result<Admitted, HttpResponse> {
@@ -281,15 +282,16 @@ impl Backend for Memory {
             .judge(&options, unix_now)
             .map_err(ConnectError::Refused)?;
         let subject = admitted.subject();
-        if let Some(Subject { name, peers_max }) = &subject {
-            if self.door.open_connections_of(name, &world) >= *peers_max as usize {
-                return Err(ConnectError::Refused(HttpResponse::new(429, Vec::new())));
-            }
+        if let Some(subject) = &subject {
+            let judged = subject.judge(self.door.open_connections_of(subject, &world));
+            judged.map_err(|refused| {
+                ConnectError::Refused(HttpResponse::new(refused.cause.status(), Vec::new()))
+            })?;
         }
         let grant = admitted.grant(unix_now, world.clock(ROOM));
         let peer = world.connect_with(PeerOptions::new().grant(grant));
         let mut subjects = self.door.subjects.lock().expect("no scenario panicked");
-        subjects.extend(subject.map(|subject| (peer, subject.name)));
+        subjects.extend(subject.map(|subject| (peer, subject.name().clone())));
         Ok(Box::new(MemoryConnection {
             world: Arc::clone(&self.world),
             peer,

@@ -15,15 +15,15 @@ mod stats;
 pub use admission::Admission;
 #[cfg(feature = "tokens")]
 pub use admission::access::AccessAuthorizer;
-pub use admission::auth_result::AuthResult;
-pub use admission::authorizer::{Authorization, Authorizer, Permit, Subject, UpgradeRequest};
-pub use admission::refusal::{Refusal, RefusalCause};
+pub use admission::authorizer::{Authorization, Authorizer, UpgradeRequest};
 pub use client::{Announce, Client, ClientConfig, ClientError, Event, Events, Received};
 pub use config::{Config, ConfigError, LogIps};
 pub use handshake::upgrade::Upgrade;
 pub use relay::Relay;
 pub use serve::threads::Serving;
-pub use signal_access::{ProxyError, TrustedProxies};
+pub use signal_access::{
+    AuthResult, Permit, ProxyError, Refusal, RefusalCause, Subject, TrustedProxies,
+};
 pub use signal_core::{CloseReason, Grant, Ignored, Instant, Limits, TopicSet};
 pub use stats::codes;
 pub use stats::lifecycle::Lifecycle;

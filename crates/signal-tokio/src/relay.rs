@@ -7,14 +7,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{Sink, Stream};
 use http::request::Parts;
+use signal_access::{Permit, Refusal};
 use signal_core::Instant;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::admission::Admission;
-use crate::admission::authorizer::{Authorizer, Everyone, Permit};
-use crate::admission::refusal::Refusal;
+use crate::admission::authorizer::{Authorizer, Everyone};
 use crate::config::{Config, ConfigError};
 use crate::handshake::Handshake;
 use crate::handshake::upgrade::{self, Upgrade};
@@ -145,7 +145,7 @@ impl Relay {
         let admission = upgrade::take_place(&self.shared, client)
             .and_then(|place| Admission::new(place, permit.into()));
         let (admission, _protocol) =
-            admission.inspect_err(|refusal| self.shared.counters.count_refusal(refusal.cause))?;
+            admission.inspect_err(|refusal| self.shared.counters.count_refusal(refusal.cause()))?;
         Ok(admission)
     }
 

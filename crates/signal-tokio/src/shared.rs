@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use signal_access::Subjects;
 use signal_core::Instant;
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::admission::addresses::Gate;
 use crate::admission::authorizer::Authorizer;
-use crate::admission::subjects::Subjects;
 use crate::config::Config;
 use crate::hub::rooms::Rooms;
 use crate::lock::Lock;
@@ -23,7 +23,7 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     authorizer: Lock<Arc<dyn Authorizer>>,
     pub(crate) gate: Gate,
-    pub(crate) subjects: Subjects,
+    pub(crate) subjects: Lock<Subjects>,
     pub(crate) rooms: Arc<Rooms>,
     pub(crate) counters: Arc<Counters>,
     /// Permits for connections that are in their HTTP request.
@@ -40,7 +40,7 @@ impl Shared {
         Self {
             authorizer: Lock::new(authorizer),
             gate: Gate::default(),
-            subjects: Subjects::default(),
+            subjects: Lock::default(),
             rooms: Arc::new(Rooms::new(&config, Arc::clone(&counters), is_echo)),
             counters,
             handshakes: Arc::new(Semaphore::new(config.handshakes_max)),

@@ -465,10 +465,7 @@ async fn an_application_may_judge_by_the_claims_itself() {
         let claims = verifier.verify(token.unwrap_or_default(), now());
         claims
             .map(|claims| signal_tokio::Grant::new(claims.subscribe, TopicSet::none()))
-            .map_err(|error| {
-                let status = signal_tokio::http::StatusCode::UNAUTHORIZED;
-                signal_tokio::Refusal::new(status, error.to_string())
-            })
+            .map_err(|error| signal_tokio::Refusal::new(401, error.to_string()))
     };
     let relay = Relay::with_authorizer(Config::default(), judge).expect("valid settings");
     let (mut ann, head) = ask(&relay, &with(&keys.token(60))).await;

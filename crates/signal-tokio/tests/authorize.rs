@@ -5,7 +5,6 @@ mod common;
 use std::time::Duration;
 
 use common::{UPGRADE, Wire, ask, dial_from, relay, retry_after, status, upgrade};
-use signal_tokio::http::{HeaderValue, StatusCode};
 use signal_tokio::{
     Config, Grant, Permit, Refusal, RefusalCause, Relay, Subject, TopicSet, UpgradeRequest,
 };
@@ -58,9 +57,7 @@ async fn connections_authorized_elsewhere_count_for_their_subject_too() {
 
 #[tokio::test(start_paused = true)]
 async fn the_protocol_of_the_permit_is_answered() {
-    let judge = |_: &UpgradeRequest<'_>| {
-        Ok(Permit::from(Grant::open()).protocol(HeaderValue::from_static("marker")))
-    };
+    let judge = |_: &UpgradeRequest<'_>| Ok(Permit::from(Grant::open()).protocol("marker"));
     let relay = Relay::with_authorizer(Config::default(), judge).expect("valid settings");
     let offer = "Host: localhost\r\nSec-WebSocket-Protocol: secret, marker\r\n";
     let request = UPGRADE.replacen("Host: localhost\r\n", offer, 1);
@@ -75,8 +72,7 @@ async fn the_protocol_of_the_permit_is_answered() {
 
 #[tokio::test(start_paused = true)]
 async fn a_401_names_a_way_to_prove_who_one_is() {
-    let judge =
-        |_: &UpgradeRequest<'_>| Err::<Grant, _>(Refusal::new(StatusCode::UNAUTHORIZED, "no"));
+    let judge = |_: &UpgradeRequest<'_>| Err::<Grant, _>(Refusal::new(401, "no"));
     let relay = Relay::with_authorizer(Config::default(), judge).expect("valid settings");
     let (_, head) = ask(&relay, UPGRADE).await;
     assert_eq!(status(&head), 401);
@@ -86,9 +82,7 @@ async fn a_401_names_a_way_to_prove_who_one_is() {
 #[tokio::test(start_paused = true)]
 async fn an_authorizer_is_replaced_without_closing_anybody() {
     let everyone = |_: &UpgradeRequest<'_>| Ok(Grant::open());
-    let nobody = |_: &UpgradeRequest<'_>| -> Result<Grant, _> {
-        Err(Refusal::new(StatusCode::FORBIDDEN, "closed"))
-    };
+    let nobody = |_: &UpgradeRequest<'_>| -> Result<Grant, _> { Err(Refusal::new(403, "closed")) };
     let relay = Relay::with_authorizer(Config::default(), everyone).expect("valid settings");
     let (mut ann, _) = ask(&relay, UPGRADE).await;
     ann.subscribe("t").await;
@@ -112,7 +106,7 @@ async fn what_is_known_of_a_client_is_told_and_prints_no_secret() {
     let judge = |request: &UpgradeRequest<'_>| -> Result<Grant, _> {
         assert_eq!(request.client, Some([203, 0, 113, 7].into()));
         assert_eq!(request.now.as_millis(), 60_000);
-        Err(Refusal::new(StatusCode::FORBIDDEN, format!("{request:?}")))
+        Err(Refusal::new(403, format!("{request:?}")))
     };
     let relay = Relay::with_authorizer(Config::default(), judge).expect("valid settings");
     tokio::time::sleep(Duration::from_secs(60)).await;

@@ -17,7 +17,6 @@ use signal_conformance::{
     Backend, BackendError, Capability, ConnectError, ConnectOptions, Connection, Declared,
     HttpRequest, HttpResponse, Level, RunOptions, Suite, UrlBackend,
 };
-use signal_tokio::http::StatusCode;
 use signal_tokio::{Config, Grant, Refusal, Relay, TopicSet, UpgradeRequest};
 use tokio::net::TcpSocket;
 use tokio::runtime::Runtime;
@@ -168,7 +167,7 @@ impl Server {
                 .parse()
                 .ok()
                 .and_then(|number: usize| grants.lock().unwrap().get(number).cloned());
-            grant.ok_or_else(|| Refusal::new(StatusCode::UNAUTHORIZED, "no such grant"))
+            grant.ok_or_else(|| Refusal::new(401, "no such grant"))
         };
         let relay = Relay::with_authorizer(config.clone(), judge).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -18,8 +18,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use signal_tokio::bytes::Bytes;
+use signal_tokio::http::Request;
 use signal_tokio::http::header::{CONNECTION, HeaderValue};
-use signal_tokio::http::{Request, StatusCode};
 use signal_tokio::{
     Authorization, Authorizer, Config, Grant, Refusal, RefusalCause, Relay, Upgrade, UpgradeRequest,
 };
@@ -135,7 +135,7 @@ enum Difference {
 #[tokio::test]
 async fn answers_are_those_of_the_other_ways_in_and_of_another_server() {
     let judge = |request: &UpgradeRequest<'_>| match request.uri.path() {
-        "/closed" => Err(Refusal::new(StatusCode::UNAUTHORIZED, "who are you?")),
+        "/closed" => Err(Refusal::new(401, "who are you?")),
         _ => Ok(Grant::open()),
     };
     let relay = Relay::with_authorizer(Config::default(), judge).expect("valid settings");
@@ -415,7 +415,7 @@ impl Authorizer for Judge {
                 "/slow" => tokio::time::sleep(Duration::from_millis(20)).await,
                 "/slow-no" => {
                     tokio::task::yield_now().await;
-                    return Err(Refusal::new(StatusCode::FORBIDDEN, "not you"));
+                    return Err(Refusal::new(403, "not you"));
                 }
                 "/never" => std::future::pending().await,
                 "/panic" => panic!("a mistake of the authorizer"),

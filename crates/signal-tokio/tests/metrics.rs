@@ -5,7 +5,6 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::{ask, open, relay, upgrade};
-use signal_tokio::http::StatusCode;
 use signal_tokio::{AuthResult, Config, Grant, Refusal, Relay, UpgradeRequest};
 
 /// The value of a series, written as in the text.
@@ -118,7 +117,7 @@ async fn what_waits_for_a_slow_peer_is_told() {
 #[tokio::test(start_paused = true)]
 async fn what_the_authorizer_answers_is_counted_by_name() {
     let judge = |request: &UpgradeRequest<'_>| {
-        let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "no");
+        let refusal = Refusal::new(401, "no");
         match request.uri.path() {
             "/open" => Ok(Grant::open()),
             "/expired" => Err(refusal.auth_result(AuthResult::from_name("expired"))),

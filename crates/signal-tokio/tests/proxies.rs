@@ -112,15 +112,11 @@ async fn private_clients_of_a_proxy_are_left_alone_too() {
 #[tokio::test]
 async fn an_authorizer_is_told_the_client_and_the_proxy() {
     use signal_tokio::Refusal;
-    use signal_tokio::http::StatusCode;
     use tokio::net::TcpSocket;
 
     let judge = |request: &UpgradeRequest<'_>| -> Result<Grant, _> {
         let (client, remote) = (request.client, request.remote.map(|remote| remote.ip()));
-        Err(Refusal::new(
-            StatusCode::FORBIDDEN,
-            format!("{client:?} {remote:?}"),
-        ))
+        Err(Refusal::new(403, format!("{client:?} {remote:?}")))
     };
     let config = common::config(|config| {
         config.trusted_proxies = TrustedProxies::new(["127.0.0.2"]).expect("an address");

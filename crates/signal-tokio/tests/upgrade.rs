@@ -5,7 +5,6 @@ mod common;
 use std::time::Duration;
 
 use common::{UPGRADE, Wire, dial, dial_from, open, relay, retry_after, status, upgrade_with};
-use signal_tokio::http::StatusCode;
 use signal_tokio::{Config, Grant, Refusal, RefusalCause, Relay, UpgradeRequest};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -344,7 +343,7 @@ async fn who_was_closed_for_its_deeds_has_to_wait() {
 async fn an_authorizer_decides_before_the_upgrade() {
     let judge = |request: &UpgradeRequest<'_>| match request.uri.query() {
         Some("token=good") => Ok(Grant::open()),
-        _ => Err(Refusal::new(StatusCode::UNAUTHORIZED, "no such token")),
+        _ => Err(Refusal::new(401, "no such token")),
     };
     let relay = Relay::with_authorizer(Config::default(), judge).expect("valid settings");
     let (head, body) = ask(&relay, UPGRADE).await;

@@ -5,7 +5,7 @@ use worker::{
     AnalyticsEngineDataPointBuilder, AnalyticsEngineDataset, Env, console_error, console_log,
 };
 
-use crate::refusal::Refusal;
+use signal_access::{AuthResult, Refusal, RefusalCause};
 
 /// The binding of Analytics Engine, if there is one.
 const BINDING: &str = "EVENTS";
@@ -138,10 +138,12 @@ impl Events {
 
 impl Event {
     pub(crate) fn refuse(refusal: &Refusal) -> Self {
+        let is_of_a_token = refusal.cause() == RefusalCause::Unauthorized
+            && !matches!(refusal.auth(), AuthResult::Refused | AuthResult::TimedOut);
         Self::Refuse {
-            cause: refusal.cause(),
+            cause: refusal.cause().name(),
             status: refusal.status(),
-            token: refusal.token(),
+            token: is_of_a_token.then(|| refusal.auth().name()),
         }
     }
 

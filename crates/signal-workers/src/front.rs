@@ -1,25 +1,24 @@
 //! The Worker in front of the objects: everything that can be judged without waking one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use signal_access::AddressKey;
+use signal_access::{AddressKey, Permit, Refusal, RefusalCause, Refused};
 use signal_core::Grant;
 use worker::{Env, Request, Response, ResponseBuilder, Result};
 
 use crate::event::{Event, Events};
-use crate::permit::Permit;
-use crate::refusal::{Cause, Refusal};
 use crate::routing::{Facts, Route, Upgrade, route};
 use crate::runtime::Runtime;
 use crate::settings::{Settings, SettingsError};
-use crate::{ticket, tokens, told};
+use crate::{refusal, ticket, tokens, told};
 
 /// The binding of the Durable Objects.
 const OBJECTS: &str = "ROOMS";
 /// The binding that limits how often an address may connect, if there is one.
 const CONNECTS: &str = "CONNECTS";
 /// The longest period of such a binding.
-const CONNECTS_PERIOD_SECONDS: u64 = 60;
+const CONNECTS_PERIOD: Duration = Duration::from_secs(60);
 
 /// Answers a request; who wants to connect and may is passed on to a Durable Object.
 ///
@@ -109,7 +108,7 @@ pub async fn everyone(_request: &Request, _env: &Env) -> std::result::Result<Gra
 /// The answer that refuses.
 pub(crate) fn refuse(refusal: &Refusal) -> Result<Response> {
     let mut response = open(ResponseBuilder::new())?.with_status(refusal.status());
-    if let Some(challenge) = refusal.challenge() {
+    if let Some(challenge) = refusal.challenge_value() {
         response = response.with_header("www-authenticate", challenge)?;
     }
     if let Some(seconds) = refusal.retry_after_seconds() {
@@ -121,7 +120,7 @@ pub(crate) fn refuse(refusal: &Refusal) -> Result<Response> {
 /// Nobody is let in by settings that cannot be read: one of them may say who may not.
 fn misconfigured(events: &Events, error: &SettingsError) -> Result<Response> {
     events.note(&Event::failure("settings", error));
-    refuse(&Refusal::because(Cause::Settings))
+    refuse(&refusal::settings())
 }
 
 fn decide(request: &Request, settings: &Settings) -> Result<Route> {
@@ -156,8 +155,11 @@ where
     if let Some(address) = upgrade.address
         && !is_within_connect_rate(env, events, address).await
     {
-        let refusal = Refusal::because(Cause::ConnectRate);
-        return Err(refusal.retry_after(CONNECTS_PERIOD_SECONDS));
+        let refused = Refused {
+            cause: RefusalCause::ConnectRate,
+            retry_after: CONNECTS_PERIOD,
+        };
+        return Err(refused.into());
     }
     authorize(request, env).await.map(Into::into)
 }
@@ -184,6 +186,9 @@ async fn pass_on(
 ) -> Result<Response> {
     let mut request = tokens::cut(request)?;
     let headers = request.headers_mut()?;
+    if let Some(protocol) = &permit.protocol {
+        headers.set("sec-websocket-protocol", protocol)?;
+    }
     let limits = Arc::new(settings.core);
     ticket::write(headers, &limits, permit, upgrade.address, Runtime::now())?;
     let object = env

@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
-use signal_access::AddressKey;
+use signal_access::{AddressKey, Refusal, RefusalCause, Refused};
 use signal_core::{CloseReason, Instant, Outcome, Output, PeerId, RestoreError, Room};
 use worker::wasm_bindgen::JsValue;
 use worker::{WebSocket, WebSocketIncomingMessage, WebSocketPair};
@@ -16,7 +17,6 @@ use crate::attachment::{self, Attachment, Kept, Tail};
 use crate::closing::{self, Answer, Lost};
 use crate::event::Event;
 use crate::overflow::Overflow;
-use crate::refusal::{Cause, Refusal};
 use crate::runtime::{self, Runtime};
 use crate::sockets::{self, Sockets};
 use crate::ticket::{Holder, Ticket};
@@ -197,7 +197,7 @@ impl Host {
     fn judge(&mut self, now: Instant, holder: &Holder) -> Result<(), Refusal> {
         let settings = &self.runtime.settings;
         if self.room.peers().len() >= settings.peers_max as usize {
-            return Err(Refusal::because(Cause::PeersMax).retry_after(10));
+            return Err(Refusal::because(RefusalCause::PeersMax, Runtime::random()));
         }
         if let Some(address) = holder.address {
             self.judge_address(now, address)?;
@@ -205,23 +205,27 @@ impl Host {
         let Some(subject) = &holder.subject else {
             return Ok(());
         };
-        if self.runtime.open_sockets_with(&subject.tag()) >= subject.peers_max as usize {
-            return Err(Refusal::because(Cause::PeersPerSubject).retry_after(30));
-        }
+        let open = self.runtime.open_sockets_with(&subject.tag());
+        subject.judge(u32::try_from(open).unwrap_or(u32::MAX))?;
         Ok(())
     }
 
-    fn judge_address(&mut self, now: Instant, address: AddressKey) -> Result<(), Refusal> {
+    fn judge_address(&mut self, now: Instant, address: AddressKey) -> Result<(), Refused> {
         self.refused.retain(|_, until| *until > now);
         if let Some(until) = self.refused.get(&address) {
-            let wait = until.saturating_since(now).as_secs().saturating_add(1);
-            return Err(Refusal::because(Cause::ClosedBefore).retry_after(wait));
+            return Err(Refused {
+                cause: RefusalCause::ClosedBefore,
+                retry_after: until.saturating_since(now),
+            });
         }
         let open = self
             .runtime
             .open_sockets_with(&runtime::address_tag(address));
         if open >= self.runtime.settings.peers_per_ip_max as usize {
-            return Err(Refusal::because(Cause::PeersPerIp).retry_after(30));
+            return Err(Refused {
+                cause: RefusalCause::PeersPerIp,
+                retry_after: Duration::from_secs(30),
+            });
         }
         Ok(())
     }

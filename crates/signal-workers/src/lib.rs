@@ -25,7 +25,6 @@ mod event;
 mod front;
 mod host;
 mod overflow;
-mod permit;
 mod refusal;
 mod relay;
 mod routing;
@@ -38,9 +37,7 @@ mod tokens;
 mod told;
 
 pub use front::{everyone, fetch, fetch_with};
-pub use permit::Permit;
-pub use refusal::Refusal;
 pub use relay::Relay;
 pub use settings::{Rooms, Settings, SettingsError};
-pub use signal_access::{Origins, Subject};
+pub use signal_access::{AuthResult, Origins, Permit, Refusal, RefusalCause, Subject};
 pub use signal_core::{Grant, Instant, Limits, TopicSet};

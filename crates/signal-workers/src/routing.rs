@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use signal_access::{AddressKey, Denied};
+use signal_access::{AddressKey, Denied, Refusal};
 
-use crate::refusal::{Cause, Refusal};
+use crate::refusal;
 use crate::settings::{ROOM_NAME_BYTES_MAX, Rooms, Settings};
 
 /// What the decision rests on.
@@ -72,7 +72,7 @@ pub(crate) fn route(facts: Facts<'_>, settings: &Settings) -> Route {
         .and_then(|ip| limited(ip, settings.limit_private_ips));
     match object_name(facts, settings.rooms) {
         Ok(object) => Route::Upgrade(Upgrade { object, address }),
-        Err(cause) => Route::Refuse(Refusal::because(cause)),
+        Err(refusal) => Route::Refuse(refusal),
     }
 }
 
@@ -83,15 +83,15 @@ fn limited(connecting_ip: &str, limit_private_ips: bool) -> Option<AddressKey> {
     (limit_private_ips || !address.is_private()).then_some(address)
 }
 
-fn object_name(facts: Facts<'_>, rooms: Rooms) -> Result<String, Cause> {
+fn object_name(facts: Facts<'_>, rooms: Rooms) -> Result<String, Refusal> {
     match rooms {
         Rooms::Global => Ok("global".to_owned()),
         Rooms::ByName => {
             let name = room_name(facts)
                 .filter(|name| !name.is_empty())
-                .ok_or(Cause::NoRoom)?;
+                .ok_or_else(refusal::no_room)?;
             if name.len() > ROOM_NAME_BYTES_MAX {
-                return Err(Cause::RoomName);
+                return Err(refusal::room_name());
             }
             Ok(format!("room/{name}"))
         }

@@ -41,6 +41,11 @@ impl Runtime {
         Instant::from_millis(Date::now().as_millis())
     }
 
+    /// A random number, to spread those who would come back together.
+    pub(crate) fn random() -> u64 {
+        (js_sys::Math::random() * f64::from(u32::MAX)) as u64
+    }
+
     /// Has the runtime answer the pings of stock clients while the object sleeps: those of this very
     /// text, and no other spelling.
     pub(crate) fn answer_pings_asleep(&self) {

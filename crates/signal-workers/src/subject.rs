@@ -1,7 +1,7 @@
 use std::fmt;
 
 use sha2::{Digest as _, Sha256};
-use signal_access::Subject;
+use signal_access::{Refused, Subject};
 
 /// The bytes of a hash that tell subjects apart: nobody finds two with the same.
 const KEY_BYTES: usize = 16;
@@ -12,7 +12,7 @@ pub(crate) struct CappedSubject {
     /// The name as a hash: it is a tag of each of the subject's sockets, and tags are short.
     key: String,
     /// The connections that the token allows.
-    pub(crate) peers_max: u32,
+    peers_max: u32,
 }
 
 impl CappedSubject {
@@ -26,6 +26,11 @@ impl CappedSubject {
         })
     }
 
+    /// Whether the subject may have one more connection beside so many.
+    pub(crate) fn judge(&self, open: u32) -> Result<(), Refused> {
+        Subject::new(self.key.as_str(), self.peers_max).judge(open)
+    }
+
     /// The tag of the subject's sockets.
     pub(crate) fn tag(&self) -> String {
         format!("sub:{}", self.key)
@@ -34,11 +39,11 @@ impl CappedSubject {
 
 impl From<Subject> for CappedSubject {
     fn from(subject: Subject) -> Self {
-        let hash = Sha256::digest(subject.name.as_bytes());
+        let hash = Sha256::digest(subject.name().as_bytes());
         let key = hash.iter().take(KEY_BYTES);
         Self {
             key: key.map(|byte| format!("{byte:02x}")).collect(),
-            peers_max: subject.peers_max,
+            peers_max: subject.peers_max(),
         }
     }
 }
@@ -54,8 +59,7 @@ mod tests {
     use super::*;
 
     fn capped(name: &str, peers_max: u32) -> CappedSubject {
-        let name = name.into();
-        Subject { name, peers_max }.into()
+        Subject::new(name, peers_max).into()
     }
 
     #[test]

@@ -6,11 +6,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use signal_access::AddressKey;
+use signal_access::{AddressKey, Permit};
 use signal_core::{Grant, Instant, Limits, Peer, PeerSnapshot, RestoreError};
 use worker::{Headers, Result};
 
-use crate::permit::Permit;
 use crate::subject::CappedSubject;
 
 /// The peer as it begins, as hexadecimal digits. Its grant is in it.
@@ -50,7 +49,9 @@ pub(crate) fn write(
     write(ADDRESS_HEADER, address.map(|address| address.to_string()))?;
     write(
         SUBJECT_HEADER,
-        permit.subject.map(|subject| subject.to_string()),
+        permit
+            .subject
+            .map(|subject| CappedSubject::from(subject).to_string()),
     )
 }
 

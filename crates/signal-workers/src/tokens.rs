@@ -1,13 +1,12 @@
 //! Tokens: the relay's keys, and the judging of a request by them.
 
 use signal_access::{
-    Access, Origins, PROTOCOL_MARKER, TokenVerifier, UnixTime, UpgradeParts, redact,
+    Access, Origins, PROTOCOL_MARKER, Permit, Refusal, TokenVerifier, UnixTime, UpgradeParts,
+    redact,
 };
 use worker::wasm_bindgen::JsCast;
 use worker::{Env, Request, web_sys};
 
-use crate::permit::Permit;
-use crate::refusal::Refusal;
 use crate::runtime::Runtime;
 use crate::settings::{SettingsError, variable};
 
@@ -58,11 +57,7 @@ pub(crate) fn judge(request: &Request, access: &Access) -> Result<Permit, Refusa
     let now = Runtime::now();
     let unix_now = UnixTime::from_millis(now.as_millis());
     let admitted = access.judge(&parts, unix_now)?;
-    let permit = Permit::from(admitted.grant(unix_now, now));
-    Ok(match admitted.subject() {
-        Some(subject) => permit.subject(subject),
-        None => permit,
-    })
+    Ok(admitted.permit(unix_now, now))
 }
 
 /// The request without its token: the object has no use for one, and what it never gets it cannot

@@ -4,13 +4,11 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::SystemTime;
 
-use http::header::{AUTHORIZATION, HeaderName, HeaderValue, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
-use http::{HeaderMap, StatusCode};
-use signal_access::{Access, Denied, UnixTime, UpgradeParts};
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, HeaderName, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
+use signal_access::{Access, Permit, Refusal, UnixTime, UpgradeParts};
 
-use crate::admission::auth_result::AuthResult;
-use crate::admission::authorizer::{Authorization, Authorizer, Permit, Subject, UpgradeRequest};
-use crate::admission::refusal::{Refusal, RefusalCause};
+use crate::admission::authorizer::{Authorization, Authorizer, UpgradeRequest};
 use crate::admission::refused_tokens::RefusedTokens;
 
 /// An [`Authorizer`] that judges by an [`Access`]: pages by their origin, clients by a signed
@@ -73,21 +71,14 @@ impl AccessAuthorizer {
         };
         let shown = self.refused.fingerprint(request.client, &parts);
         if let Some(denied) = self.refused.find(shown, request.now) {
-            return Err(refusal(denied));
+            return Err(denied.into());
         }
         let unix_now = (self.clock)();
-        let admitted = self.access.judge(&parts, unix_now).map_err(|denied| {
-            self.refused.note(shown, denied, request.now);
-            refusal(denied)
-        })?;
-        let mut permit = Permit::from(admitted.grant(unix_now, request.now));
-        if let Some(subject) = admitted.subject() {
-            permit = permit.subject(Subject::new(subject.name, subject.peers_max));
-        }
-        if let Some(marker) = admitted.protocol() {
-            permit = permit.protocol(HeaderValue::from_static(marker));
-        }
-        Ok(permit)
+        let admitted = self
+            .access
+            .judge(&parts, unix_now)
+            .inspect_err(|denied| self.refused.note(shown, *denied, request.now))?;
+        Ok(admitted.permit(unix_now, request.now))
     }
 }
 
@@ -103,19 +94,6 @@ impl fmt::Debug for AccessAuthorizer {
             .field("access", &self.access)
             .finish_non_exhaustive()
     }
-}
-
-fn refusal(denied: Denied) -> Refusal {
-    let status = StatusCode::from_u16(denied.status()).unwrap_or(StatusCode::FORBIDDEN);
-    let mut refusal =
-        Refusal::new(status, denied.body()).auth_result(AuthResult::from_name(denied.name()));
-    if let Some(challenge) = denied.challenge() {
-        refusal = refusal.challenge(HeaderValue::from_static(challenge));
-    }
-    if denied == Denied::Origin {
-        refusal.cause = RefusalCause::Origin;
-    }
-    refusal
 }
 
 /// The values of a header, with commas between them where it comes more than once (RFC 9110, 5.3):

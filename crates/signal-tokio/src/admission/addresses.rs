@@ -2,14 +2,12 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use signal_access::AddressKey;
+use signal_access::{AddressKey, Refusal, RefusalCause, Refused};
 use signal_core::Instant;
 
-use crate::admission::refusal::{self, RefusalCause};
 use crate::config::Config;
 use crate::lock::Lock;
 
@@ -18,8 +16,6 @@ use crate::lock::Lock;
 const ADDRESSES_MAX: usize = 65_536;
 /// How often a full table is searched for addresses to forget.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
-/// Seconds after which a client that found the relay full may try again.
-const FULL_RETRY: RangeInclusive<u64> = 10..=20;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Counts peers, all and by address.
@@ -45,13 +41,6 @@ struct Visitor {
     refused_until: Instant,
 }
 
-/// Why one may not come in, and when to try again.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Refused {
-    pub(crate) cause: RefusalCause,
-    pub(crate) retry_after: Duration,
-}
-
 impl Gate {
     /// Counts a peer in. Each success must be matched by one [`leave`](Self::leave) with the key it
     /// returned.
@@ -60,26 +49,22 @@ impl Gate {
         now: Instant,
         ip: Option<IpAddr>,
         config: &Config,
-    ) -> Result<Option<AddressKey>, Refused> {
+    ) -> Result<Option<AddressKey>, Refusal> {
         let has_room = |peers| (peers < config.peers_max).then_some(peers + 1);
         if self
             .peers
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, has_room)
             .is_err()
         {
-            return Err(Refused {
-                cause: RefusalCause::PeersMax,
-                retry_after: refusal::between(FULL_RETRY),
-            });
+            return Err(Refusal::because(RefusalCause::PeersMax, fastrand::u64(..)));
         }
         let key = self.limited_key(ip, config);
         let Some(key) = key else { return Ok(None) };
-        self.addresses
-            .lock()
-            .enter(now, key, config)
-            .inspect_err(|_| {
-                self.peers.fetch_sub(1, Ordering::Relaxed);
-            })
+        let entered = self.addresses.lock().enter(now, key, config);
+        entered.map_err(|refused| {
+            self.peers.fetch_sub(1, Ordering::Relaxed);
+            refused.into()
+        })
     }
 
     /// Counts a peer out.
@@ -188,8 +173,8 @@ mod tests {
         Instant::from_millis(seconds * 1_000)
     }
 
-    fn cause(result: Result<Option<AddressKey>, Refused>) -> Option<RefusalCause> {
-        result.err().map(|refused| refused.cause)
+    fn cause(result: Result<Option<AddressKey>, Refusal>) -> Option<RefusalCause> {
+        result.err().map(|refusal| refusal.cause())
     }
 
     #[test]
@@ -250,10 +235,10 @@ mod tests {
             .expect_err("the budget is used up");
         assert_eq!(
             refused,
-            Refused {
+            Refusal::from(Refused {
                 cause: RefusalCause::ConnectRate,
                 retry_after: Duration::from_secs(10)
-            }
+            })
         );
         assert_eq!(cause(gate.enter(at(10), ip("203.0.113.7"), &config)), None);
         assert_eq!(gate.peers(), 1, "who was refused is not counted");

@@ -4,12 +4,10 @@ use std::fmt;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, Method, Uri};
+use http::{HeaderMap, Method, Uri};
+use signal_access::{Permit, Refusal};
 use signal_core::{Grant, Instant};
-
-use crate::admission::refusal::Refusal;
 
 /// What is known of a client before it is accepted.
 #[derive(Clone, Copy)]
@@ -44,66 +42,6 @@ impl fmt::Debug for UpgradeRequest<'_> {
     }
 }
 
-/// What a client that may come in is given.
-///
-/// A [`Grant`] alone is a permit too, so an authorizer that has nothing else to say returns that.
-///
-/// ```
-/// use signal_tokio::{Grant, Permit, Subject};
-///
-/// let permit = Permit::from(Grant::open()).subject(Subject::new("ann", 3));
-/// ```
-#[derive(Clone, Debug)]
-pub struct Permit {
-    pub(crate) grant: Grant,
-    pub(crate) subject: Option<Subject>,
-    pub(crate) protocol: Option<HeaderValue>,
-}
-
-impl Permit {
-    /// The same permit for somebody who may have only so many connections at once. Past it: 429.
-    #[must_use]
-    pub fn subject(mut self, subject: Subject) -> Self {
-        self.subject = Some(subject);
-        self
-    }
-
-    /// The same permit with the subprotocol to answer, which must be one that the client offered.
-    /// Without it the first that was offered is answered.
-    #[must_use]
-    pub fn protocol(mut self, protocol: HeaderValue) -> Self {
-        self.protocol = Some(protocol);
-        self
-    }
-}
-
-impl From<Grant> for Permit {
-    fn from(grant: Grant) -> Self {
-        Self {
-            grant,
-            subject: None,
-            protocol: None,
-        }
-    }
-}
-
-/// Whoever a token or an account stands for, however many connections and addresses they come from.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Subject {
-    pub(crate) name: Arc<str>,
-    pub(crate) peers_max: u32,
-}
-
-impl Subject {
-    /// A subject that may have `peers_max` connections at once.
-    pub fn new(name: impl Into<Arc<str>>, peers_max: u32) -> Self {
-        Self {
-            name: name.into(),
-            peers_max,
-        }
-    }
-}
-
 /// The answer of an [`Authorizer`], perhaps later.
 pub type Authorization<'a> = Pin<Box<dyn Future<Output = Result<Permit, Refusal>> + Send + 'a>>;
 
@@ -114,11 +52,11 @@ pub type Authorization<'a> = Pin<Box<dyn Future<Output = Result<Permit, Refusal>
 /// needs no `await` is an authorizer as it is, whether it returns a [`Grant`] or a [`Permit`]:
 ///
 /// ```
-/// use signal_tokio::{Config, Grant, Refusal, Relay, UpgradeRequest, http::StatusCode};
+/// use signal_tokio::{Config, Grant, Refusal, Relay, UpgradeRequest};
 ///
 /// let judge = |request: &UpgradeRequest<'_>| match request.uri.query() {
 ///     Some("token=open-sesame") => Ok(Grant::open()),
-///     _ => Err(Refusal::new(StatusCode::UNAUTHORIZED, "wrong token")),
+///     _ => Err(Refusal::new(401, "wrong token")),
 /// };
 /// let relay = Relay::with_authorizer(Config::default(), judge)?;
 /// # Ok::<(), signal_tokio::ConfigError>(())

@@ -3,28 +3,18 @@
 #[cfg(feature = "tokens")]
 pub(crate) mod access;
 pub(crate) mod addresses;
-pub(crate) mod auth_result;
 pub(crate) mod authorizer;
-pub(crate) mod refusal;
 #[cfg(feature = "tokens")]
 pub(crate) mod refused_tokens;
-pub(crate) mod subjects;
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use http::HeaderValue;
-use signal_access::AddressKey;
+use signal_access::{AddressKey, Permit, Refusal, Subject};
 use signal_core::Grant;
 
-use crate::admission::authorizer::{Permit, Subject};
-use crate::admission::refusal::{Refusal, RefusalCause};
 use crate::shared::Shared;
-
-/// After how long a subject with all its connections may try again: about as long as a connection
-/// that was lost without a word still counts.
-const SUBJECT_RETRY: Duration = Duration::from_secs(30);
 
 /// The right to one connection: the relay has room, the address is within its limits, and the
 /// authorizer gave a permit.
@@ -44,16 +34,12 @@ impl Admission {
     pub(crate) fn new(
         mut place: Place,
         permit: Permit,
-    ) -> Result<(Self, Option<HeaderValue>), Refusal> {
-        let Permit {
-            grant,
-            subject,
-            protocol,
-        } = permit;
-        if let Some(subject) = subject {
+    ) -> Result<(Self, Option<Cow<'static, str>>), Refusal> {
+        if let Some(subject) = &permit.subject {
             place.count_for(subject)?;
         }
-        Ok((Self { place, grant }, protocol))
+        let grant = permit.grant;
+        Ok((Self { place, grant }, permit.protocol))
     }
 }
 
@@ -68,10 +54,7 @@ pub(crate) struct Place {
 impl Place {
     /// Takes a place for a client of this address.
     pub(crate) fn take(shared: &Arc<Shared>, client: Option<IpAddr>) -> Result<Self, Refusal> {
-        let address = shared
-            .gate
-            .enter(shared.now(), client, &shared.config)
-            .map_err(|refused| Refusal::because(refused.cause, Some(refused.retry_after)))?;
+        let address = shared.gate.enter(shared.now(), client, &shared.config)?;
         Ok(Self {
             shared: Arc::clone(shared),
             address,
@@ -90,14 +73,9 @@ impl Place {
             .refuse(self.shared.now(), self.address, &self.shared.config);
     }
 
-    fn count_for(&mut self, subject: Subject) -> Result<(), Refusal> {
-        if !self.shared.subjects.enter(&subject) {
-            return Err(Refusal::because(
-                RefusalCause::PeersPerSubject,
-                Some(SUBJECT_RETRY),
-            ));
-        }
-        self.subject = Some(subject.name);
+    fn count_for(&mut self, subject: &Subject) -> Result<(), Refusal> {
+        self.shared.subjects.lock().enter(subject)?;
+        self.subject = Some(Arc::clone(subject.name()));
         Ok(())
     }
 }
@@ -106,7 +84,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.shared.gate.leave(self.address);
         if let Some(subject) = &self.subject {
-            self.shared.subjects.leave(subject);
+            self.shared.subjects.lock().leave(subject);
         }
         if self.shared.gate.peers() == 0 {
             self.shared.emptied.notify_waiters();

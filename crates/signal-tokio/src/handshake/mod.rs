@@ -8,28 +8,24 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{Method, Response};
+use signal_access::{AuthResult, Refusal, RefusalCause};
 use signal_core::Instant;
 
 use self::head::{Head, HeadReader};
 use self::upgrade::Upgrade;
 use crate::admission::Admission;
-use crate::admission::auth_result::AuthResult;
-use crate::admission::refusal::{self, Refusal, RefusalCause};
 use crate::shared::Shared;
 
 /// How long and how much is read after an answer, so that it is not lost in a reset.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 64 * 1024;
-/// Seconds after which a client may try again that the authorizer had no answer for.
-const NOT_JUDGED_RETRY: RangeInclusive<u64> = 10..=20;
 
 /// The one request of a connection, and its answer.
 ///
@@ -258,7 +254,7 @@ impl Handshake {
         }
         match &self.state {
             State::Reading(reader) => {
-                let late = Refusal::because(RefusalCause::BadHead, None);
+                let late = Refusal::because(RefusalCause::BadHead, 0);
                 if !reader.is_empty() {
                     self.note(&late.body());
                 }
@@ -266,8 +262,9 @@ impl Handshake {
             }
             State::Judging { .. } => {
                 self.shared.counters.count_auth(AuthResult::TimedOut);
-                self.note(&NOT_JUDGED);
-                self.refuse(now, &not_judged());
+                let late = Refusal::not_judged(fastrand::u64(..));
+                self.note(&late.body());
+                self.refuse(now, &upgrade::refused(&late));
             }
             State::Writing { begin: Some(_), .. } | State::Begun(_) => {
                 self.leave(false, &"the answer was not taken in time");
@@ -343,18 +340,6 @@ impl Handshake {
         tracing::debug!(client, %why, "no request");
         self.shared.counters.count_refusal(RefusalCause::BadHead);
     }
-}
-
-const NOT_JUDGED: &str = "your access could not be checked in time";
-
-/// The answer to a request that the authorizer had no answer for.
-fn not_judged() -> Response<Bytes> {
-    let mut response = upgrade::text(StatusCode::SERVICE_UNAVAILABLE, NOT_JUDGED);
-    let seconds = refusal::between(NOT_JUDGED_RETRY).as_secs();
-    response
-        .headers_mut()
-        .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    response
 }
 
 impl fmt::Debug for State {

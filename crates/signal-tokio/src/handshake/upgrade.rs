@@ -1,7 +1,7 @@
 //! What one HTTP request is answered.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,11 +13,10 @@ use http::header::{
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, Method, Response, StatusCode, Version};
+use signal_access::{AuthResult, Refusal, RefusalCause};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use crate::admission::auth_result::AuthResult;
 use crate::admission::authorizer::UpgradeRequest;
-use crate::admission::refusal::{self, Refusal, RefusalCause};
 use crate::admission::{Admission, Place};
 use crate::handshake::pages;
 use crate::shared::Shared;
@@ -29,9 +28,6 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// The subprotocol that announces a token as the next one.
 const TOKEN_MARKER: &str = "signal-token";
 const NO_HOST: &str = "the request must name its host, and only once";
-/// Seconds after which a client that meets a draining relay may try again: a restart takes about as
-/// long.
-const DRAINING_RETRY: RangeInclusive<u64> = 1..=5;
 
 /// The answer to a request, and the right to a connection if it is 101.
 #[derive(Debug)]
@@ -61,7 +57,9 @@ pub(crate) async fn answer(
         let (admission, protocol) = admit(shared, request, remote, client)
             .await
             .map_err(Answer::Refusal)?;
-        let protocol = protocol.or_else(|| choose_protocol(&request.headers));
+        let protocol = protocol
+            .and_then(|protocol| HeaderValue::from_str(&protocol).ok())
+            .or_else(|| choose_protocol(&request.headers));
         Ok((switching_protocols(key, protocol), admission))
     };
     match result.await {
@@ -78,7 +76,7 @@ pub(crate) async fn answer(
         }
         Err(answer) => {
             let (cause, response) = match answer {
-                Answer::Refusal(refusal) => (refusal.cause, refused(&refusal)),
+                Answer::Refusal(refusal) => (refusal.cause(), refused(&refusal)),
                 Answer::Bad(response) => (RefusalCause::BadRequest, *response),
             };
             shared.counters.count_refusal(cause);
@@ -108,7 +106,7 @@ async fn admit(
     request: &Parts,
     remote: Option<SocketAddr>,
     client: Option<IpAddr>,
-) -> Result<(Admission, Option<HeaderValue>), Refusal> {
+) -> Result<(Admission, Option<Cow<'static, str>>), Refusal> {
     let place = take_place(shared, client)?;
     let request = UpgradeRequest {
         method: &request.method,
@@ -121,7 +119,7 @@ async fn admit(
     let judged = shared.authorizer().authorize(&request).await;
     let result = judged
         .as_ref()
-        .map_or_else(|refusal| refusal.auth, |_permit| AuthResult::Granted);
+        .map_or_else(Refusal::auth, |_permit| AuthResult::Granted);
     shared.counters.count_auth(result);
     let permit = judged?;
     Admission::new(place, permit)
@@ -138,10 +136,7 @@ fn client(shared: &Shared, remote: IpAddr, headers: &HeaderMap) -> IpAddr {
 
 pub(crate) fn take_place(shared: &Arc<Shared>, client: Option<IpAddr>) -> Result<Place, Refusal> {
     if shared.lifecycle() != Lifecycle::Serving {
-        return Err(Refusal::because(
-            RefusalCause::Draining,
-            Some(refusal::between(DRAINING_RETRY)),
-        ));
+        return Err(Refusal::because(RefusalCause::Draining, fastrand::u64(..)));
     }
     Place::take(shared, client)
 }
@@ -301,11 +296,12 @@ fn bad(body: &'static str) -> Answer {
 
 /// The answer that tells of a refusal.
 pub(crate) fn refused(refusal: &Refusal) -> Response<Bytes> {
-    let mut response = text(refusal.status(), refusal.body().to_owned());
-    if let Some(challenge) = refusal.challenge_value() {
-        response
-            .headers_mut()
-            .insert(WWW_AUTHENTICATE, challenge.clone());
+    // A refusal has a status from 400 to 599.
+    let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::FORBIDDEN);
+    let mut response = text(status, refusal.body().to_owned());
+    let challenge = refusal.challenge_value().map(HeaderValue::from_str);
+    if let Some(Ok(challenge)) = challenge {
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }
     if let Some(seconds) = refusal.retry_after_seconds() {
         response

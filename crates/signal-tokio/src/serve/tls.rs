@@ -3,10 +3,10 @@
 use std::io;
 
 use http::StatusCode;
+use signal_access::RefusalCause;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-use crate::admission::refusal::RefusalCause;
 use crate::handshake::{Handshake, upgrade};
 use crate::serve::arrival::{self, Arrival};
 use crate::stats::log_fields;

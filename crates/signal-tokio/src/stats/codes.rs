@@ -4,10 +4,9 @@
 mod tests {
     use std::collections::BTreeSet;
 
+    use http::StatusCode;
+    use signal_access::{AuthResult, Refusal, RefusalCause};
     use signal_core::CloseReason;
-
-    use crate::admission::auth_result::AuthResult;
-    use crate::admission::refusal::{Refusal, RefusalCause};
 
     const PAGE: &str = include_str!("../../CODES.md");
 
@@ -28,8 +27,9 @@ mod tests {
     #[test]
     fn every_refusal_stands_under_its_status_with_what_it_says() {
         for cause in RefusalCause::ALL {
-            let refusal = Refusal::because(cause, None);
-            let section = section(&format!("## {}", refusal.status()));
+            let refusal = Refusal::because(cause, 0);
+            let status = StatusCode::from_u16(refusal.status()).expect("a status");
+            let section = section(&format!("## {status}"));
             let row = format!("| `{}` | {}", cause.name(), refusal.body());
             assert!(section.contains(&row), "{row:?} is not in:\n{section}");
         }

@@ -4,10 +4,9 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use signal_access::{AuthResult, RefusalCause};
 use signal_core::{CloseReason, Ignored};
 
-use crate::admission::auth_result::AuthResult;
-use crate::admission::refusal::RefusalCause;
 use crate::stats::{Ending, Histogram, ReceivedType, SentType, Stats, Traffic};
 
 /// Copies of the counters that every message touches, so that the threads of a relay do not fight

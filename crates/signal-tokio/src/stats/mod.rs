@@ -9,10 +9,9 @@ pub mod metrics;
 
 use std::ops::AddAssign;
 
+use signal_access::{AuthResult, RefusalCause};
 use signal_core::{CloseReason, Ignored};
 
-use crate::admission::auth_result::AuthResult;
-use crate::admission::refusal::RefusalCause;
 use crate::stats::lifecycle::Lifecycle;
 
 /// How a connection ended.

@@ -1,16 +1,14 @@
-//! What became of the question who may come in.
-
-/// What an [`Authorizer`](crate::Authorizer) answered, for counting.
+/// What whoever judges tokens has found, for counting.
 ///
-/// The names of what is wrong with a token are those of `signal-access`.
+/// The names of what is wrong with a token are those of `TokenError`.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum AuthResult {
     /// It let the client in.
     Granted,
-    /// It refused for a reason that is none of these.
+    /// It refused for another reason than these.
     Refused,
-    /// It did not answer within [`handshake_timeout`](crate::Config::handshake_timeout).
+    /// It did not answer in time.
     TimedOut,
     /// Pages of this origin may not connect.
     Origin,
@@ -20,7 +18,7 @@ pub enum AuthResult {
     Ambiguous,
     /// The token is too long.
     TooLong,
-    /// The token is none.
+    /// It is not a token.
     Malformed,
     /// The token is signed with another algorithm.
     Algorithm,
@@ -79,7 +77,7 @@ impl AuthResult {
         }
     }
 
-    /// The result of this name, such as `signal-access` gives to what is wrong with a token;
+    /// The result of this name, such as `TokenError::name` gives to what is wrong with a token;
     /// [`Refused`](Self::Refused) if there is none.
     pub fn from_name(name: &str) -> Self {
         let known = Self::ALL.into_iter().find(|result| result.name() == name);
@@ -93,7 +91,7 @@ mod tests {
 
     #[test]
     fn whatever_is_wrong_with_a_token_has_a_result_of_its_own() {
-        for name in signal_access::TokenError::NAMES {
+        for name in crate::TokenError::NAMES {
             let result = AuthResult::from_name(name);
             assert_eq!(result.name(), name);
             assert_ne!(result, AuthResult::Refused);
