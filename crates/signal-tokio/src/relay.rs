@@ -20,7 +20,10 @@ use crate::handshake::Handshake;
 use crate::handshake::upgrade::{self, Upgrade};
 use crate::serve::accept::{self, Transport};
 use crate::serve::arrival::{self, Upgraded};
-use crate::serve::{connection, drain, messages};
+use crate::serve::bytes::Foreign;
+use crate::serve::connection::{self, Connection};
+use crate::serve::drain;
+use crate::serve::messages::Messages;
 use crate::shared::Shared;
 use crate::stats::Stats;
 
@@ -120,7 +123,12 @@ impl Relay {
     {
         let handshake = Handshake::new(&self.shared, remote);
         if let Some(upgraded) = Box::pin(arrival::run(io, handshake)).await {
-            connection::run(upgraded).await;
+            let Upgraded {
+                io,
+                read_ahead,
+                admission,
+            } = upgraded;
+            connection::run(Foreign(io), read_ahead, admission).await;
         }
     }
 
@@ -163,12 +171,7 @@ impl Relay {
     where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let upgraded = Upgraded {
-            io,
-            read_ahead,
-            admission,
-        };
-        connection::run(upgraded).await;
+        connection::run(Foreign(io), read_ahead, admission).await;
     }
 
     /// Runs a connection whose frames somebody else reads and writes: any stream and sink of
@@ -179,7 +182,9 @@ impl Relay {
     where
         S: Stream<Item = Result<Message, E>> + Sink<Message> + Unpin,
     {
-        messages::run(socket, admission).await;
+        Connection::new(Messages::new(socket), admission, None)
+            .run()
+            .await;
     }
 
     /// Ends the relay without a herd: not ready and no upgrades from now on, closes spread over

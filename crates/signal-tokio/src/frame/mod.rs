@@ -65,6 +65,8 @@ pub(crate) enum Incoming<'a> {
     Pong,
     /// The code, if there was one, and the reason.
     Close(Option<(u16, &'a str)>),
+    /// A close that is answered already: by whoever reads the frames, where we do not.
+    Closed,
 }
 
 /// Why the stream of frames cannot go on.

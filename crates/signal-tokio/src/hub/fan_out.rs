@@ -36,7 +36,7 @@ impl<'a> FanOut<'a> {
     /// Queues a publish for these subscribers of the topic, and returns what was queued.
     pub(super) fn send(mut self, to: &[Member], publish: &Delivery<'_>) -> Traffic {
         // The connections of one relay are mostly of one kind.
-        let takes_batches = to.first().is_some_and(|first| first.queue.is_in_reactor());
+        let takes_batches = to.first().is_some_and(|first| first.queue.takes_batches());
         let is_large = frame::encoded_len(publish.len()) > self.limits.bytes_max / 2;
         if to.len() < BATCHED_RECEIVERS_MIN || !takes_batches || is_large {
             self.push(to.iter().map(|member| &*member.queue), publish);

@@ -1,7 +1,7 @@
 //! The bounded queue of frames for one peer.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
-use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -10,8 +10,16 @@ use signal_core::CloseReason;
 
 use crate::config::QueueLimits;
 use crate::hub::batch::Batch;
-use crate::hub::wake::Home;
+use crate::hub::wake::{Home, Wake};
 use crate::lock::Lock;
+
+/// Frames for which a thread keeps the memory between two writes.
+const LENT_FRAMES_MAX: usize = 1_024;
+
+thread_local! {
+    /// What a write of this thread has on its way, so that no queue needs memory for it.
+    static LENT: Cell<VecDeque<Bytes>> = const { Cell::new(VecDeque::new()) };
+}
 
 /// What became of a pushed frame.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -29,7 +37,7 @@ pub(crate) enum Pushed {
 /// The lock is held for a push or a swap of two pointers, never while a socket is written.
 #[derive(Debug, Default)]
 pub(crate) struct Outbound {
-    /// Where the connection lives, if it is no task: its reactor is told of frames then.
+    /// Where the connection lives, if it is not a task.
     home: Option<Home>,
     state: Lock<State>,
 }
@@ -39,7 +47,7 @@ struct State {
     frames: VecDeque<Bytes>,
     /// What comes after `frames`, and grows until it is taken or something follows it.
     batch: Option<Arc<Batch>>,
-    /// Bytes and frames not yet written, those the connection has taken included.
+    /// Bytes and frames not yet written, those on their way included.
     bytes: usize,
     frame_count: usize,
     /// Whether a part of the first frame is written, so that the rest must follow whatever happens.
@@ -47,27 +55,13 @@ struct State {
     /// Why others want this connection ended.
     ending: Option<CloseReason>,
     is_closed: bool,
-    /// Set while the connection sleeps.
-    sleeper: Option<Sleeper>,
-    /// Whether it sleeps with an empty queue and a frame is news to it; so it is woken once per
-    /// batch.
-    wants_frames: bool,
-    /// Whether its reactor is told to write what is queued.
-    is_listed: bool,
-}
-
-/// How a connection is woken.
-#[derive(Debug)]
-enum Sleeper {
-    Task(Waker),
-    InReactor,
-}
-
-/// Who is to hear of a frame.
-enum News {
-    Nobody,
-    Connection(Option<Sleeper>),
-    Writer,
+    /// Whether whoever empties the queue knows that there is something in it. It is woken by the
+    /// first frame of many, and not at all while its socket takes nothing.
+    is_announced: bool,
+    /// Whether the socket took less than there was.
+    is_blocked: bool,
+    /// Wakes the task that empties the queue, while it sleeps.
+    waker: Option<Waker>,
 }
 
 /// How full a queue is.
@@ -85,101 +79,50 @@ impl Outbound {
         }
     }
 
-    /// Whether a reactor writes what is queued.
-    pub(crate) fn is_in_reactor(&self) -> bool {
-        self.home.is_some()
-    }
-
     /// Queues a frame that is shared with other queues.
     pub(crate) fn push(&self, frame: &Bytes, limits: QueueLimits) -> Pushed {
-        let (pushed, news) = {
-            let mut state = self.state.lock();
+        self.change(|state, home| {
             let pushed = state.push(frame, limits);
-            let news = match pushed {
-                Pushed::Queued if state.wants_frames => self.tell_of_frames(&mut state),
-                Pushed::Overflowed => News::Connection(state.sleeper.take()),
-                Pushed::Queued | Pushed::Closed => News::Nobody,
+            let wake = match pushed {
+                Pushed::Queued => state.announce(home),
+                Pushed::Overflowed => state.turn(home),
+                Pushed::Closed => Wake::Nobody,
             };
-            (pushed, news)
-        };
-        self.tell(news);
-        pushed
+            (pushed, wake)
+        })
+    }
+
+    /// Whether what empties it can write many frames as one: a reactor. To other transports a batch
+    /// would be one long frame.
+    pub(crate) fn takes_batches(&self) -> bool {
+        self.home.is_some()
     }
 
     /// Queues a batch, to which more may be added up to half of the limits. False if a frame must
     /// be pushed instead.
     pub(crate) fn push_batch(&self, batch: &Arc<Batch>, limits: QueueLimits) -> bool {
-        // To other transports a batch would be one long frame.
-        if !self.is_in_reactor() {
-            return false;
-        }
-        let news = {
-            let mut state = self.state.lock();
+        self.change(|state, home| {
             state.seal_batch();
-            if !state.can_take_batch(limits) {
-                return false;
+            if home.is_none() || !state.can_take_batch(limits) {
+                return (false, Wake::Nobody);
             }
             state.batch = Some(Arc::clone(batch));
-            if state.wants_frames {
-                self.tell_of_frames(&mut state)
-            } else {
-                News::Nobody
-            }
-        };
-        self.tell(news);
-        true
-    }
-
-    /// Whether the reactor will write what is queued, so that the connection may sleep.
-    pub(crate) fn leave_to_writer(&self) -> bool {
-        let mut state = self.state.lock();
-        let is_left = state.is_listed && !state.is_closed;
-        is_left && state.sleep(Sleeper::InReactor, false)
-    }
-
-    /// Writes until the queue is empty or `write` takes no more; what is left stays. `frames` is
-    /// empty before and after.
-    ///
-    /// Only the connection itself, or its reactor, does so.
-    pub(crate) fn write_all(
-        &self,
-        frames: &mut VecDeque<Bytes>,
-        mut write: impl FnMut(&VecDeque<Bytes>) -> Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<()>> {
-        let mut state = self.state.lock();
-        state.is_listed = false;
-        while !frames.is_empty() || state.take_all(frames) {
-            drop(state);
-            let written = write(frames);
-            state = self.state.lock();
-            let error = match written {
-                Poll::Ready(Ok(0)) => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(bytes)) => {
-                    state.count_written(frames, bytes);
-                    continue;
-                }
-                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-                Poll::Pending => Poll::Pending,
-            };
-            state.put_back(frames);
-            return error;
-        }
-        state.wants_frames = true;
-        Poll::Ready(Ok(()))
+            (true, state.announce(home))
+        })
     }
 
     /// Queues the last frame of a connection, whatever is queued already, and takes no others.
     pub(crate) fn finish(&self, frame: Bytes) {
-        let mut state = self.state.lock();
-        state.seal_batch();
-        state.is_closed = true;
-        state.bytes += frame.len();
-        state.frame_count += 1;
-        state.frames.push_back(frame);
+        self.change(|state, home| {
+            state.seal_batch();
+            state.is_closed = true;
+            state.put(frame);
+            ((), state.announce(home))
+        });
     }
 
-    /// Drops what the connection has not taken yet, and takes no more. A frame that is half written
-    /// stays: what is sent after it would be taken for its rest.
+    /// Drops what is not on its way yet, and takes no more. A frame that is half written stays: what
+    /// is sent after it would be taken for its rest.
     pub(crate) fn discard(&self) {
         let mut state = self.state.lock();
         state.seal_batch();
@@ -192,12 +135,10 @@ impl Outbound {
 
     /// Asks the connection to end.
     pub(crate) fn end(&self, reason: CloseReason) {
-        let sleeper = {
-            let mut state = self.state.lock();
+        self.change(|state, home| {
             state.ending.get_or_insert(reason);
-            state.sleeper.take()
-        };
-        self.wake(sleeper);
+            ((), state.turn(home))
+        });
     }
 
     /// Why others want this connection ended, once.
@@ -205,34 +146,47 @@ impl Outbound {
         self.state.lock().ending.take()
     }
 
-    /// Moves everything queued to the end of `frames`.
-    pub(crate) fn take(&self, frames: &mut VecDeque<Bytes>) {
+    /// Writes until the queue is empty, or `write` takes no more or fails; what is left stays.
+    ///
+    /// Only the connection itself does so. Others push meanwhile: the frames are moved out of the
+    /// queue for each write, because a socket is not written under a lock that a publisher waits
+    /// for, and what is not written is put back to the front. So a second look after each write
+    /// finds what has come during it, and one system call takes all of that too.
+    pub(crate) fn write_all<E>(
+        &self,
+        mut write: impl FnMut(&VecDeque<Bytes>) -> Poll<Result<usize, E>>,
+    ) -> Poll<Result<(), E>> {
+        let Lent(frames) = &mut Lent::take();
         let mut state = self.state.lock();
-        state.seal_batch();
-        if frames.is_empty() {
-            std::mem::swap(&mut state.frames, frames);
-        } else {
-            frames.append(&mut state.frames);
+        while !frames.is_empty() || state.take_all(frames) {
+            drop(state);
+            let written = write(frames);
+            state = self.state.lock();
+            if let Poll::Ready(Ok(bytes)) = written {
+                state.count_written(frames, bytes);
+                continue;
+            }
+            state.put_back(frames);
+            state.is_blocked = true;
+            return written.map_ok(|_| ());
         }
+        state.is_blocked = false;
+        state.is_announced = false;
+        Poll::Ready(Ok(()))
     }
 
-    /// Counts off what has been written.
-    pub(crate) fn written(&self, bytes: usize, frames: usize) {
-        let mut state = self.state.lock();
-        state.bytes -= bytes;
-        state.frame_count -= frames;
-    }
-
-    /// Arranges a wake-up for the next frame or end; false if there is one already.
+    /// Arranges for the task to be woken by what it does not know yet: a frame, or an end. False if
+    /// there is one already.
     pub(crate) fn sleep(&self, cx: &Context<'_>) -> bool {
         let mut state = self.state.lock();
-        state.frames.is_empty() && state.batch.is_none() && state.sleep(self.sleeper(cx), true)
-    }
-
-    /// Arranges a wake-up for the end, for a connection whose socket is full: more frames are no
-    /// news to it. False if the end is there already.
-    pub(crate) fn sleep_until_end(&self, cx: &Context<'_>) -> bool {
-        self.state.lock().sleep(self.sleeper(cx), false)
+        if state.ending.is_some() || state.is_announced && !state.is_blocked {
+            return false;
+        }
+        match &mut state.waker {
+            Some(known) => known.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        true
     }
 
     pub(crate) fn load(&self) -> Load {
@@ -244,50 +198,39 @@ impl Outbound {
         }
     }
 
-    /// Who empties this queue once it has a frame.
-    fn tell_of_frames(&self, state: &mut State) -> News {
-        if self.is_in_reactor() {
-            state.wants_frames = false;
-            state.is_listed = true;
-            return News::Writer;
-        }
-        News::Connection(state.sleeper.take())
-    }
-
-    fn tell(&self, news: News) {
-        match news {
-            News::Nobody => {}
-            News::Connection(sleeper) => self.wake(sleeper),
-            News::Writer => {
-                if let Some(home) = &self.home {
-                    home.write();
-                }
-            }
-        }
-    }
-
-    fn wake(&self, sleeper: Option<Sleeper>) {
-        match sleeper {
-            Some(Sleeper::Task(waker)) => waker.wake(),
-            Some(Sleeper::InReactor) => {
-                if let Some(home) = &self.home {
-                    home.turn();
-                }
-            }
-            None => {}
-        }
-    }
-
-    fn sleeper(&self, cx: &Context<'_>) -> Sleeper {
-        if self.is_in_reactor() {
-            Sleeper::InReactor
-        } else {
-            Sleeper::Task(cx.waker().clone())
-        }
+    /// Changes the queue and then wakes whoever empties it, who may look at it at once.
+    fn change<'q, T>(
+        &'q self,
+        change: impl FnOnce(&mut State, Option<&'q Home>) -> (T, Wake<'q>),
+    ) -> T {
+        let (outcome, wake) = change(&mut self.state.lock(), self.home.as_ref());
+        wake.wake();
+        outcome
     }
 }
 
 impl State {
+    fn push(&mut self, frame: &Bytes, limits: QueueLimits) -> Pushed {
+        if self.is_closed {
+            return Pushed::Closed;
+        }
+        self.seal_batch();
+        if self.frame_count >= limits.frames_max || self.bytes + frame.len() > limits.bytes_max {
+            self.is_closed = true;
+            self.ending.get_or_insert(CloseReason::SlowConsumer);
+            return Pushed::Overflowed;
+        }
+        self.put(frame.clone());
+        Pushed::Queued
+    }
+
+    /// Puts a frame at the end.
+    fn put(&mut self, frame: Bytes) {
+        self.bytes += frame.len();
+        self.frame_count += 1;
+        self.frames.push_back(frame);
+    }
+
     /// Whether there is room for a batch, however it grows.
     fn can_take_batch(&self, limits: QueueLimits) -> bool {
         self.bytes <= limits.bytes_max / 2
@@ -296,19 +239,11 @@ impl State {
             && self.ending.is_none()
     }
 
-    /// Makes a frame of the batch, so that others can follow.
+    /// Makes a frame of the batch, so that others can follow. It counts as one.
     fn seal_batch(&mut self) {
-        if let Some(frame) = self.take_batch() {
-            self.frames.push_back(frame);
+        if let Some(batch) = self.batch.take() {
+            self.put(batch.seal());
         }
-    }
-
-    /// The batch as a frame. It counts as one.
-    fn take_batch(&mut self) -> Option<Bytes> {
-        let frame = self.batch.take()?.seal();
-        self.bytes += frame.len();
-        self.frame_count += 1;
-        Some(frame)
     }
 
     /// Moves everything queued to `frames`, which has none; false if nothing is.
@@ -317,7 +252,10 @@ impl State {
             // An idle connection holds no buffer.
             *frames = std::mem::take(&mut self.frames);
         }
-        if let Some(frame) = self.take_batch() {
+        if let Some(batch) = self.batch.take() {
+            let frame = batch.seal();
+            self.bytes += frame.len();
+            self.frame_count += 1;
             frames.push_back(frame);
         }
         !frames.is_empty()
@@ -351,29 +289,43 @@ impl State {
         }
     }
 
-    fn sleep(&mut self, sleeper: Sleeper, wants_frames: bool) -> bool {
-        if self.ending.is_some() {
-            return false;
+    /// What it takes for a frame to be written.
+    fn announce<'q>(&mut self, home: Option<&'q Home>) -> Wake<'q> {
+        if std::mem::replace(&mut self.is_announced, true) {
+            return Wake::Nobody;
         }
-        self.wants_frames = wants_frames;
-        self.sleeper = Some(sleeper);
-        true
+        match home {
+            Some(home) => Wake::Write(home),
+            None => self.turn(None),
+        }
     }
 
-    fn push(&mut self, frame: &Bytes, limits: QueueLimits) -> Pushed {
-        if self.is_closed {
-            return Pushed::Closed;
+    /// What it takes for the connection to have a turn.
+    fn turn<'q>(&mut self, home: Option<&'q Home>) -> Wake<'q> {
+        match (home, self.waker.take()) {
+            (Some(home), _) => Wake::Turn(home),
+            (None, Some(waker)) => Wake::Task(waker),
+            // It is awake.
+            (None, None) => Wake::Nobody,
         }
-        self.seal_batch();
-        if self.frame_count >= limits.frames_max || self.bytes + frame.len() > limits.bytes_max {
-            self.is_closed = true;
-            self.ending.get_or_insert(CloseReason::SlowConsumer);
-            return Pushed::Overflowed;
-        }
-        self.bytes += frame.len();
-        self.frame_count += 1;
-        self.frames.push_back(frame.clone());
-        Pushed::Queued
+    }
+}
+
+/// The memory that this thread lends to a write.
+struct Lent(VecDeque<Bytes>);
+
+impl Lent {
+    fn take() -> Self {
+        Self(LENT.take())
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        // After a panic it still has the frames of that connection, which are nobody else's.
+        self.0.clear();
+        self.0.shrink_to(LENT_FRAMES_MAX);
+        LENT.set(std::mem::take(&mut self.0));
     }
 }
 

@@ -48,6 +48,8 @@ pub(crate) struct Session {
     queue: Arc<Outbound>,
     stage: Stage,
     ending: Ending,
+    /// Reading waits until more has been written.
+    is_paused: bool,
     pongs_this_turn: u32,
     late_pong: Option<Box<Bytes>>,
 }
@@ -67,6 +69,7 @@ impl Session {
             queue,
             stage: Stage::Open,
             ending: Ending::Lost,
+            is_paused: false,
             pongs_this_turn: 0,
             late_pong: None,
         }
@@ -81,7 +84,6 @@ impl Session {
     }
 
     /// Whether the peer's close frame is why the connection ends. It is answered and last.
-    #[cfg(unix)]
     pub(crate) fn is_ended_by_peer(&self) -> bool {
         self.ending == Ending::ByPeer
     }
@@ -93,13 +95,21 @@ impl Session {
 
     /// Whether more input may be read. A peer that does not take what it is sent is not listened to
     /// either, so what it causes for itself (echoes, pongs) cannot fill its queue.
-    pub(crate) fn wants_input(&self) -> bool {
+    pub(crate) fn wants_input(&mut self) -> bool {
         let QueueLimits {
             bytes_max,
             frames_max,
         } = self.rooms.queue_limits;
         let Load { bytes, frames } = self.queue.load();
-        self.stage == Stage::Open && bytes <= bytes_max / 2 && frames <= frames_max / 2
+        let has_room = bytes <= bytes_max / 2 && frames <= frames_max / 2;
+        let is_open = self.stage == Stage::Open;
+        self.is_paused = is_open && !has_room;
+        is_open && has_room
+    }
+
+    /// Whether input was unwanted only because too much waits to be written.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.is_paused
     }
 
     /// Handles one message or control frame; breaks when the rest must not be read.
@@ -136,20 +146,18 @@ impl Session {
                 self.count_received(ReceivedType::CloseFrame, 0);
                 self.finish(Ending::ByPeer, frame::encode_close(close));
             }
+            Incoming::Closed => {
+                self.count_received(ReceivedType::CloseFrame, 0);
+                self.leave();
+                self.queue.discard();
+                self.stage = Stage::Closing;
+                self.ending = Ending::ByPeer;
+            }
         }
         match self.stage {
             Stage::Open => ControlFlow::Continue(()),
             Stage::Held | Stage::Closing => ControlFlow::Break(()),
         }
-    }
-
-    /// Notes that the peer has closed a connection whose close frames somebody else answers.
-    pub(crate) fn closed_by_peer(&mut self) {
-        self.count_received(ReceivedType::CloseFrame, 0);
-        self.leave();
-        self.queue.discard();
-        self.stage = Stage::Closing;
-        self.ending = Ending::ByPeer;
     }
 
     /// Ends the peer for a frame that cannot be read.

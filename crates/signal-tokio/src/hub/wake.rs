@@ -1,11 +1,35 @@
-//! What others want of a thread that owns connections.
+//! How a connection learns that its queue has something for it.
 
 use std::sync::Arc;
-use std::task::{Wake, Waker};
+use std::task::{self, Waker};
 
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::lock::Lock;
+
+/// Who has to be woken for what has come into a queue.
+#[derive(Debug)]
+pub(crate) enum Wake<'q> {
+    /// Nobody: whoever empties it knows that there is something, or is awake and will look.
+    Nobody,
+    /// The task of the connection, which sleeps.
+    Task(Waker),
+    /// The reactor where the connection lives, to write its queue at the end of the round.
+    Write(&'q Home),
+    /// The same, to give the connection a turn in which it learns why it is to end.
+    Turn(&'q Home),
+}
+
+impl Wake<'_> {
+    pub(super) fn wake(self) {
+        match self {
+            Self::Nobody => {}
+            Self::Task(waker) => waker.wake(),
+            Self::Write(home) => home.write(),
+            Self::Turn(home) => home.turn(),
+        }
+    }
+}
 
 /// Tells a reactor which of its connections have something to write and which are to have a turn.
 ///
@@ -50,17 +74,17 @@ impl Home {
     }
 
     /// Has the connection's queue written.
-    pub(crate) fn write(&self) {
+    fn write(&self) {
         self.mailbox.put(|notes| notes.to_write.push(self.place));
     }
 
     /// Gives the connection a turn.
-    pub(crate) fn turn(&self) {
+    fn turn(&self) {
         self.mailbox.put(|notes| notes.to_turn.push(self.place));
     }
 }
 
-impl Wake for Home {
+impl task::Wake for Home {
     fn wake(self: Arc<Self>) {
         self.turn();
     }

@@ -14,8 +14,9 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::admission::Admission;
 use crate::handshake::{Handshake, Step};
+use crate::serve::bytes::{Input, Socket};
+use crate::serve::connection;
 use crate::serve::deadlines::set_timer;
-use crate::serve::{connection, scratch};
 use crate::shared::Shared;
 
 /// A connection that has been upgraded.
@@ -61,14 +62,19 @@ impl Arrival {
     /// Answers its request and, if that is an upgrade, runs it.
     pub(crate) async fn serve<Io>(self, io: Io)
     where
-        Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        Io: Socket + AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let upgraded = run(io, self.handshake()).await;
         drop(self.permit);
         if let Some(upgraded) = upgraded {
+            let Upgraded {
+                io,
+                read_ahead,
+                admission,
+            } = upgraded;
             // A task of its own, so that the connection does not carry the size of the handshake
             // all its life.
-            tokio::spawn(connection::run(upgraded));
+            tokio::spawn(connection::run(io, read_ahead, admission));
         }
     }
 }
@@ -129,8 +135,8 @@ where
                 ready!(io.poll_shutdown(cx)).map(|()| handshake.shut())
             }
             Step::Read | Step::Linger => {
-                let mut input = scratch::input();
-                let mut buffer = ReadBuf::new(&mut input);
+                let mut input = Input::borrow();
+                let mut buffer = ReadBuf::new(&mut input.0);
                 let read = ready!(io.poll_read(cx, &mut buffer));
                 read.map(|()| handshake.read(now, buffer.filled()))
             }

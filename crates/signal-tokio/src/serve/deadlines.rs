@@ -27,50 +27,58 @@ pub(crate) fn set_timer(
     }
 }
 
+/// Later than any deadline there is.
+pub(crate) const NEVER: Instant = Instant::from_millis(u64::MAX);
+
 /// A connection's own deadlines; with those of the core they share one timer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Deadlines {
-    /// Since when the socket has taken nothing.
-    stalled_since: Option<Instant>,
+    /// When the socket must have taken something.
+    write_by: Instant,
     /// When the close must be over.
-    close_by: Option<Instant>,
+    close_by: Instant,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self {
+            write_by: NEVER,
+            close_by: NEVER,
+        }
+    }
 }
 
 impl Deadlines {
     /// Notes that something waits and the socket takes nothing.
-    pub(crate) fn stalled(&mut self, now: Instant) {
-        self.stalled_since.get_or_insert(now);
+    pub(crate) fn stalled(&mut self, now: Instant, config: &Config) {
+        if self.write_by == NEVER {
+            self.write_by = now.saturating_add(config.write_deadline);
+        }
     }
 
     /// Notes that the socket has taken something.
     pub(crate) fn progressed(&mut self) {
-        self.stalled_since = None;
+        self.write_by = NEVER;
     }
 
     /// Notes that the connection is being closed; true the first time.
     pub(crate) fn closing(&mut self, now: Instant, config: &Config) -> bool {
-        let is_first = self.close_by.is_none();
-        self.close_by
-            .get_or_insert(now.saturating_add(config.close_timeout));
+        let is_first = self.close_by == NEVER;
+        if is_first {
+            self.close_by = now.saturating_add(config.close_timeout);
+        }
         is_first
     }
 
-    /// Whether a deadline has passed: the connection is to be reset.
-    pub(crate) fn are_over(&self, now: Instant, config: &Config) -> bool {
-        [self.write_by(config), self.close_by]
-            .into_iter()
-            .flatten()
-            .any(|by| by <= now)
+    /// Whether one has passed: the connection is to be reset.
+    pub(crate) fn are_over(&self, now: Instant) -> bool {
+        self.write_by <= now || self.close_by <= now
     }
 
-    /// The next deadline, the core's included.
-    pub(crate) fn next(&self, session: &Session, config: &Config) -> Option<Instant> {
-        let all = [session.poll_timeout(), self.write_by(config), self.close_by];
-        all.into_iter().flatten().min()
-    }
-
-    fn write_by(&self, config: &Config) -> Option<Instant> {
-        self.stalled_since
-            .map(|since| since.saturating_add(config.write_deadline))
+    /// The next one, the core's included.
+    pub(crate) fn next(&self, session: &Session) -> Option<Instant> {
+        let own = self.write_by.min(self.close_by);
+        let next = session.poll_timeout().map_or(own, |core| core.min(own));
+        (next != NEVER).then_some(next)
     }
 }

@@ -4,13 +4,14 @@ pub(crate) mod accept;
 pub(crate) mod arrival;
 #[cfg(feature = "axum")]
 mod axum;
+pub(crate) mod bytes;
 pub(crate) mod connection;
 pub(crate) mod deadlines;
 pub(crate) mod drain;
 pub(crate) mod messages;
 #[cfg(unix)]
 pub(crate) mod reactor;
-pub(crate) mod scratch;
 pub(crate) mod threads;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;
+pub(crate) mod transport;

@@ -13,9 +13,6 @@
 //!  mailbox ───────────┘                                ▲
 //!                                     other threads ───┘
 //! ```
-//!
-//! All that is ready is read before anything is written. So what many peers have to say to one in a
-//! moment goes out to it with one system call.
 
 mod listener;
 mod newcomers;
@@ -43,9 +40,9 @@ use self::listener::Listener;
 use self::newcomers::Newcomer;
 pub(crate) use self::stream::Stream;
 use crate::hub::wake::{Mailbox, Notes};
-use crate::serve::connection::{Socket, Turn};
-use crate::serve::deadlines::set_timer;
-use crate::serve::scratch;
+use crate::serve::bytes::{Framed, READ_BYTES};
+use crate::serve::connection::{Connection, Turn};
+use crate::serve::deadlines::{NEVER, set_timer};
 use crate::shared::Shared;
 
 /// Events of one look at the sockets.
@@ -66,6 +63,8 @@ pub(crate) struct Reactor {
     notes: Notes,
     /// Connections that have a turn in this round.
     due: Vec<u32>,
+    /// Connections whose sockets were full and take more again.
+    writable: Vec<u32>,
     /// Turns of one round in which some have more than one: all that is read in them fits into half
     /// of a queue.
     turns_max: usize,
@@ -81,16 +80,18 @@ pub(crate) struct Reactor {
 enum Slot {
     /// A connection that has not sent its request.
     Newcomer(Box<Newcomer>),
-    Connection(Box<Connection>),
+    Connection(Box<Entry>),
     /// One that is having its turn.
     Taken,
 }
 
-struct Connection {
-    socket: Socket<Stream>,
+/// A connection in its place.
+struct Entry {
+    connection: Connection<Framed<Stream>>,
     place: u32,
-    /// Its entry in `deadlines`. One that is too early does no harm, so it is never put off.
-    deadline: Option<Instant>,
+    /// Its entry in `deadlines`, if that is not [`NEVER`]. One that is too early does no harm, so it
+    /// is never put off.
+    deadline: Instant,
     /// Whether it is in `due`.
     is_due: bool,
 }
@@ -105,7 +106,7 @@ impl Reactor {
         let poll = AsyncFd::with_interest(mio::Poll::new()?, Interest::READABLE)?;
         let token = Token(LISTENER as usize);
         let listener = Listener::register(listener, poll.get_ref().registry(), token)?;
-        let turns_max = shared.config.outbound_bytes_max / 2 / scratch::READ_BYTES;
+        let turns_max = shared.config.outbound_bytes_max / 2 / READ_BYTES;
         let timer = Box::pin(tokio::time::sleep_until(shared.first_timer()));
         Ok(Self {
             shared,
@@ -116,6 +117,7 @@ impl Reactor {
             mailbox: Arc::default(),
             notes: Notes::default(),
             due: Vec::new(),
+            writable: Vec::new(),
             turns_max,
             has_more_events: false,
             deadlines: BTreeSet::new(),
@@ -128,6 +130,10 @@ impl Reactor {
         std::future::poll_fn(|cx| self.round(cx)).await
     }
 
+    /// All that is ready is read before anything is written: what many peers have to say to one in a
+    /// moment then goes out to it with one system call, which costs as much for a hundred frames as
+    /// for one. Nothing in a round waits, and it ends by asking to be woken for the next one, or at
+    /// once if the runtime should only do what else it has to do in between.
     fn round(&mut self, cx: &mut Context<'_>) -> Poll<Infallible> {
         self.look_at_sockets(cx);
         self.read_mail();
@@ -150,6 +156,7 @@ impl Reactor {
             listener,
             slots,
             due,
+            writable,
             has_more_events,
             ..
         } = self;
@@ -177,7 +184,7 @@ impl Reactor {
             count += 1;
             let place = event.token().0;
             match slots.get_mut(place) {
-                Some(Slot::Connection(connection)) => connection.note(event, due),
+                Some(Slot::Connection(entry)) => entry.note(event, due, writable),
                 Some(Slot::Newcomer(newcomer)) => {
                     newcomer.io.note(event);
                     due.extend(u32::try_from(place));
@@ -194,7 +201,7 @@ impl Reactor {
         self.mailbox.take_turns(&mut self.notes);
         for place in self.notes.to_turn.drain(..) {
             match self.slots.get_mut(place as usize) {
-                Some(Slot::Connection(connection)) => connection.make_due(&mut self.due),
+                Some(Slot::Connection(entry)) => entry.make_due(&mut self.due),
                 Some(Slot::Newcomer(_)) => self.due.push(place),
                 Some(Slot::Taken) | None => {}
             }
@@ -213,12 +220,12 @@ impl Reactor {
             let place = *place;
             self.deadlines.pop_first();
             match self.slots.get_mut(place as usize) {
-                Some(Slot::Connection(connection)) => {
-                    connection.deadline = None;
-                    connection.make_due(&mut self.due);
+                Some(Slot::Connection(entry)) => {
+                    entry.deadline = NEVER;
+                    entry.make_due(&mut self.due);
                 }
                 Some(Slot::Newcomer(newcomer)) => {
-                    newcomer.deadline = None;
+                    newcomer.deadline = NEVER;
                     self.due.push(place);
                 }
                 Some(Slot::Taken) => {}
@@ -249,17 +256,43 @@ impl Reactor {
     }
 
     fn take_turn(&mut self, place: u32) {
-        let connection = match self.slots.get_mut(place as usize) {
-            Some(Slot::Connection(connection)) => connection,
+        match self.slots.get_mut(place as usize) {
+            Some(Slot::Connection(entry)) => entry.is_due = false,
             Some(Slot::Newcomer(_)) => return self.take_newcomers_turn(place),
             Some(Slot::Taken) | None => return,
+        }
+        self.drive(place, |connection, cx| connection.poll_read(cx));
+    }
+
+    /// Writes the queues that have something, and to the sockets that have room again.
+    fn write(&mut self) {
+        self.mailbox.take_writes(&mut self.notes);
+        let mut places = std::mem::take(&mut self.notes.to_write);
+        places.append(&mut self.writable);
+        if !places.is_empty() {
+            let now = self.shared.now();
+            for place in places.drain(..) {
+                self.drive(place, |connection, cx| connection.poll_write(cx, now));
+            }
+        }
+        self.notes.to_write = places;
+    }
+
+    /// Gives a connection a part of its turn, and arranges what it waits for.
+    fn drive(
+        &mut self,
+        place: u32,
+        part: impl FnOnce(&mut Connection<Framed<Stream>>, &mut Context<'_>) -> Turn,
+    ) {
+        let Some(Slot::Connection(entry)) = self.slots.get_mut(place as usize) else {
+            return;
         };
-        connection.is_due = false;
+        // The system's events and the mailbox wake the reactor, not its connections.
         let mut cx = Context::from_waker(Waker::noop());
-        let turn = catch_panic(|| connection.socket.poll(&mut cx)).unwrap_or(Turn::Gone);
+        let turn = catch_panic(|| part(&mut entry.connection, &mut cx)).unwrap_or(Turn::Gone);
+        let socket = entry.connection.socket_mut();
         let registry = self.poll.get_ref().registry();
-        let io = connection.socket.io_mut();
-        let turn = match io.await_room(registry, Token(place as usize)) {
+        let turn = match socket.await_room(registry, Token(place as usize)) {
             Ok(()) => turn,
             Err(error) => {
                 tracing::warn!(%error, "cannot watch a socket");
@@ -267,40 +300,23 @@ impl Reactor {
             }
         };
         match turn {
-            Turn::Again => connection.make_due(&mut self.due),
+            Turn::Again => entry.make_due(&mut self.due),
             Turn::Sleep(None) => {}
             Turn::Sleep(Some(next)) => {
-                plan(&mut self.deadlines, place, &mut connection.deadline, next)
+                plan(&mut self.deadlines, place, &mut entry.deadline, next);
             }
             Turn::Gone => {
-                let known = connection.deadline;
+                let known = entry.deadline;
                 self.remove(place, known);
             }
         }
     }
 
     /// Frees a place.
-    fn remove(&mut self, place: u32, deadline: Option<Instant>) {
-        if let Some(known) = deadline {
-            self.deadlines.remove(&(known, place));
-        }
+    fn remove(&mut self, place: u32, deadline: Instant) {
+        self.deadlines.remove(&(deadline, place));
         // The system forgets a socket that is closed.
         self.slots.remove(place as usize);
-    }
-
-    /// Writes the queues that have something.
-    fn write(&mut self) {
-        let mut cx = Context::from_waker(Waker::noop());
-        let mut output = scratch::output();
-        self.mailbox.take_writes(&mut self.notes);
-        for place in self.notes.to_write.drain(..) {
-            let Some(Slot::Connection(connection)) = self.slots.get_mut(place as usize) else {
-                continue;
-            };
-            if !connection.socket.write_listed(&mut cx, &mut output) {
-                connection.make_due(&mut self.due);
-            }
-        }
     }
 
     fn has_work(&self) -> bool {
@@ -319,11 +335,24 @@ impl Reactor {
     }
 }
 
-impl Connection {
+impl Entry {
+    fn new(connection: Connection<Framed<Stream>>, place: u32) -> Self {
+        Self {
+            connection,
+            place,
+            deadline: NEVER,
+            is_due: false,
+        }
+    }
+
     /// Notes what the system says of its socket.
-    fn note(&mut self, event: &Event, due: &mut Vec<u32>) {
-        if self.socket.io_mut().note(event) {
+    fn note(&mut self, event: &Event, due: &mut Vec<u32>, writable: &mut Vec<u32>) {
+        let news = self.connection.socket_mut().note(event);
+        if news.is_readable {
             self.make_due(due);
+        }
+        if news.is_writable {
+            writable.push(self.place);
         }
     }
 
@@ -342,17 +371,11 @@ impl Drop for Reactor {
 }
 
 /// Has a place get a turn at this time, unless it has one before.
-fn plan(
-    deadlines: &mut BTreeSet<(Instant, u32)>,
-    place: u32,
-    known: &mut Option<Instant>,
-    next: Instant,
-) {
-    if known.is_none_or(|known| next < known) {
-        if let Some(known) = known.replace(next) {
-            deadlines.remove(&(known, place));
-        }
+fn plan(deadlines: &mut BTreeSet<(Instant, u32)>, place: u32, known: &mut Instant, next: Instant) {
+    if next < *known {
+        deadlines.remove(&(*known, place));
         deadlines.insert((next, place));
+        *known = next;
     }
 }
 
@@ -370,7 +393,7 @@ mod tests {
 
     #[test]
     fn a_connection_stays_small() {
-        let bytes = size_of::<Connection>();
+        let bytes = size_of::<Entry>();
         assert!(
             bytes <= 256,
             "a connection has grown to {bytes} bytes; each costs this much while it is idle"

@@ -1,3 +1,4 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Wake;
 
@@ -26,25 +27,49 @@ fn a_queue_is_full_at_its_bytes_or_its_frames() {
     assert_eq!(by_frames.take_ending(), Some(CloseReason::SlowConsumer));
 }
 
+const NOTHING: Load = Load {
+    bytes: 0,
+    frames: 0,
+};
+
+/// A write that takes everything.
+fn take_all(frames: &VecDeque<Bytes>) -> Poll<Result<usize, ()>> {
+    Poll::Ready(Ok(frames.iter().map(Bytes::len).sum()))
+}
+
 #[test]
 fn frames_count_until_they_are_written() {
-    let queue = Arc::new(Outbound::default());
-    let mut taken = VecDeque::new();
+    let queue = Outbound::default();
     assert_eq!(queue.push(&frame(10), LIMITS), Pushed::Queued);
-    queue.take(&mut taken);
-    assert_eq!(
-        queue.load(),
-        Load {
+    let written = queue.write_all(|frames| {
+        let load = Load {
             bytes: 10,
-            frames: 1
-        }
-    );
-    queue.written(10, 1);
+            frames: 1,
+        };
+        assert_eq!(queue.load(), load, "they are on their way");
+        take_all(frames)
+    });
+    assert_eq!((written, queue.load()), (Poll::Ready(Ok(())), NOTHING));
     assert_eq!(queue.push(&frame(10), LIMITS), Pushed::Queued);
 }
 
 #[test]
-fn a_sleeper_is_woken_by_what_is_news_to_it() {
+fn what_comes_during_a_write_is_written_after_it() {
+    let queue = Outbound::default();
+    queue.push(&frame(1), LIMITS);
+    let mut lengths = Vec::new();
+    let written = queue.write_all(|frames| {
+        if lengths.is_empty() {
+            queue.push(&frame(2), LIMITS);
+        }
+        lengths.extend(frames.iter().map(Bytes::len));
+        take_all(frames)
+    });
+    assert_eq!((written, lengths), (Poll::Ready(Ok(())), vec![1, 2]));
+}
+
+#[test]
+fn a_task_is_woken_by_what_it_does_not_know() {
     struct Count(AtomicUsize);
     impl Wake for Count {
         fn wake(self: Arc<Self>) {
@@ -56,61 +81,75 @@ fn a_sleeper_is_woken_by_what_is_news_to_it() {
     let cx = Context::from_waker(&waker);
     let woken = || count.0.load(Ordering::Relaxed);
 
-    let queue = Arc::new(Outbound::default());
+    let queue = Outbound::default();
     assert!(queue.sleep(&cx));
     queue.push(&frame(1), LIMITS);
     queue.push(&frame(1), LIMITS);
-    assert_eq!(woken(), 1, "once per batch");
+    assert_eq!(woken(), 1, "once for all");
     assert!(!queue.sleep(&cx), "there are frames");
-    assert!(queue.sleep_until_end(&cx));
+    assert!(
+        queue
+            .write_all(|_| Poll::<Result<_, ()>>::Pending)
+            .is_pending()
+    );
+    assert!(queue.sleep(&cx), "its socket wakes it");
     queue.push(&frame(1), LIMITS);
     assert_eq!(woken(), 1, "a full socket cannot take it");
     queue.push(&frame(1), LIMITS);
     assert_eq!(woken(), 2, "the queue overflows");
-    assert!(!queue.sleep_until_end(&cx), "the end is there");
+    assert!(!queue.sleep(&cx), "the end is there");
 }
 
 #[test]
-fn what_was_taken_stays_counted_when_the_rest_is_discarded() {
-    let queue = Arc::new(Outbound::default());
-    let mut taken = VecDeque::new();
+fn what_is_on_its_way_stays_when_the_rest_is_discarded() {
+    let queue = Outbound::default();
     queue.push(&frame(4), LIMITS);
-    queue.take(&mut taken);
-    queue.push(&frame(5), LIMITS);
-    queue.discard();
-    assert_eq!(
-        queue.load(),
-        Load {
+    let mut takes = [Poll::Ready(Ok(4)), Poll::Ready(Err(()))].into_iter();
+    let written = queue.write_all(|_| {
+        queue.push(&frame(5), LIMITS);
+        queue.discard();
+        let load = Load {
             bytes: 4,
-            frames: 1
-        }
-    );
+            frames: 1,
+        };
+        assert_eq!(queue.load(), load);
+        takes.next().expect("no more writes")
+    });
+    assert_eq!((written, queue.load()), (Poll::Ready(Ok(())), NOTHING));
 }
 
 #[test]
 fn a_frame_that_is_half_written_outlives_the_rest() {
     let queue = Outbound::default();
-    let mut frames = VecDeque::new();
     queue.push(&frame(4), LIMITS);
     queue.push(&frame(5), LIMITS);
-    let mut takes = [Poll::Ready(Ok(3)), Poll::Pending].into_iter();
-    let written = queue.write_all(&mut frames, |_| takes.next().expect("no more writes"));
-    assert!(written.is_pending() && frames.is_empty());
+    let mut takes = [Poll::Ready(Ok::<_, ()>(3)), Poll::Pending].into_iter();
+    let written = queue.write_all(|_| takes.next().expect("no more writes"));
+    assert!(written.is_pending());
     queue.discard();
     queue.finish(Bytes::from_static(b"the end"));
     let mut rest = Vec::new();
-    let written = queue.write_all(&mut frames, |frames| {
-        let bytes = frames.iter().flatten().copied();
-        rest.extend(bytes);
-        Poll::Ready(Ok(rest.len()))
+    let written = queue.write_all(|frames| {
+        rest.extend(frames.iter().flatten().copied());
+        take_all(frames)
     });
     assert!(written.is_ready());
     assert_eq!(rest, b"\0the end");
-    let empty = Load {
-        bytes: 0,
-        frames: 0,
-    };
-    assert_eq!(queue.load(), empty);
+    assert_eq!(queue.load(), NOTHING);
+}
+
+#[test]
+fn a_write_that_panics_leaves_nothing_for_the_next_queue_of_its_thread() {
+    let (queue, other) = (Outbound::default(), Outbound::default());
+    queue.push(&frame(1), LIMITS);
+    let write = AssertUnwindSafe(|| queue.write_all(|_| -> Poll<Result<_, ()>> { panic!() }));
+    assert!(catch_unwind(write).is_err());
+    other.push(&frame(2), LIMITS);
+    let written = other.write_all(|frames| {
+        assert_eq!(*frames, [frame(2)]);
+        take_all(frames)
+    });
+    assert_eq!(written, Poll::Ready(Ok(())));
 }
 
 fn queue_in_reactor() -> Outbound {
@@ -138,12 +177,11 @@ fn a_batch_keeps_its_place_among_frames() {
     assert!(queue.push_batch(&batches[1], LIMITS));
     assert!(adds(1));
     let mut written = Vec::new();
-    let outcome = queue.write_all(&mut VecDeque::new(), |frames| {
-        let bytes = frames.iter().flatten().copied().collect::<Vec<_>>();
-        written.extend_from_slice(&bytes);
-        Poll::Ready(Ok(bytes.len()))
+    let outcome = queue.write_all(|frames| {
+        written.extend(frames.iter().flatten().copied());
+        take_all(frames)
     });
-    assert!(matches!(outcome, Poll::Ready(Ok(()))));
+    assert_eq!(outcome, Poll::Ready(Ok(())));
     assert!(!adds(1), "it is taken");
     let (one, two) = (frame(1), frame(2));
     assert_eq!(
@@ -152,13 +190,7 @@ fn a_batch_keeps_its_place_among_frames() {
             .map(|frame| &frame[..])
             .concat()
     );
-    assert_eq!(
-        queue.load(),
-        Load {
-            bytes: 0,
-            frames: 0
-        }
-    );
+    assert_eq!(queue.load(), NOTHING);
 }
 
 #[test]

@@ -10,12 +10,13 @@ use mio::net::TcpStream;
 use signal_core::Instant;
 
 use super::listener::Accepted;
-use super::{Connection, LISTENER, Reactor, Slot, Stream, catch_panic, plan};
+use super::{Entry, LISTENER, Reactor, Slot, Stream, catch_panic, plan};
 use crate::admission::Admission;
 use crate::handshake::Handshake;
 use crate::hub::wake::Home;
-use crate::serve::arrival::{self, Arrival, Upgraded};
-use crate::serve::connection::Socket;
+use crate::serve::arrival::{self, Arrival};
+use crate::serve::connection::Connection;
+use crate::serve::deadlines::NEVER;
 
 /// Connections accepted in one round; those that are here already have their turns in between.
 const ACCEPTS: usize = 32;
@@ -25,7 +26,7 @@ pub(super) struct Newcomer {
     pub(super) io: Stream,
     handshake: Handshake,
     /// Its entry in the reactor's deadlines. One that is too early does no harm.
-    pub(super) deadline: Option<Instant>,
+    pub(super) deadline: Instant,
     /// Has it get a turn: for an authorizer that takes its time.
     waker: Waker,
     _arrival: Arrival,
@@ -39,7 +40,7 @@ impl Newcomer {
         Self {
             io,
             handshake: arrival.handshake(),
-            deadline: None,
+            deadline: NEVER,
             waker: Waker::noop().clone(),
             _arrival: arrival,
         }
@@ -111,9 +112,7 @@ impl Reactor {
             }
             Poll::Ready(None) => self.remove(place, newcomer.deadline),
             Poll::Ready(Some(begun)) => {
-                if let Some(known) = newcomer.deadline {
-                    self.deadlines.remove(&(known, place));
-                }
+                self.deadlines.remove(&(newcomer.deadline, place));
                 self.begin_in(place, newcomer.io, begun);
             }
         }
@@ -142,24 +141,15 @@ impl Reactor {
     /// Begins a connection in a place that is taken for it.
     fn begin_in(&mut self, place: u32, io: Stream, begun: (Admission, Bytes)) {
         let (admission, read_ahead) = begun;
-        let upgraded = Upgraded {
-            io,
-            read_ahead,
-            admission,
-        };
         let home = Home::new(Arc::clone(&self.mailbox), place);
-        let Some(socket) = catch_panic(|| Socket::new(upgraded, Some(home))) else {
+        let begin = || Connection::framed(io, read_ahead, admission, Some(home));
+        let Some(connection) = catch_panic(begin) else {
             self.slots.remove(place as usize);
             return;
         };
-        let mut connection = Box::new(Connection {
-            socket,
-            place,
-            deadline: None,
-            is_due: false,
-        });
-        connection.make_due(&mut self.due);
-        self.slots[place as usize] = Slot::Connection(connection);
+        let mut entry = Box::new(Entry::new(connection, place));
+        entry.make_due(&mut self.due);
+        self.slots[place as usize] = Slot::Connection(entry);
     }
 
     /// Takes a place, and has what happens on this socket told to it.

@@ -12,6 +12,8 @@ use mio::{Interest, Registry, Token};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::serve::bytes::Socket;
+
 /// A stream of a reactor. It remembers what the reactor was told of its socket, and when it is
 /// pending, arranges no wake-up: the reactor gives its connection a turn when the socket is ready
 /// again.
@@ -24,6 +26,15 @@ pub(crate) struct Stream {
     awaits_room: bool,
     /// Whether the peer has ended its side, so that there is an end to be read.
     is_read_closed: bool,
+}
+
+/// What a connection has to do for an event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct News {
+    /// There may be something to read.
+    pub(crate) is_readable: bool,
+    /// The socket was full and takes more again.
+    pub(crate) is_writable: bool,
 }
 
 impl Stream {
@@ -54,24 +65,16 @@ impl Stream {
         registry.reregister(&mut self.io, token, Interest::READABLE | Interest::WRITABLE)
     }
 
-    /// Notes what the system says of the socket; true if that is news to the connection.
-    pub(crate) fn note(&mut self, event: &Event) -> bool {
+    /// Notes what the system says of the socket.
+    pub(crate) fn note(&mut self, event: &Event) -> News {
         let was_writable = self.is_writable;
         self.is_read_closed |= event.is_read_closed() || event.is_error();
         self.is_readable |= event.is_readable() || self.is_read_closed;
         self.is_writable |= event.is_writable() || event.is_error();
-        self.is_readable || self.is_writable != was_writable
-    }
-
-    /// Whether there may be something to read.
-    pub(crate) fn is_readable(&self) -> bool {
-        self.is_readable
-    }
-
-    /// Lets the kernel forget what it could not send, once the socket is closed.
-    pub(crate) fn set_zero_linger(&self) {
-        // A socket that is gone already needs no reset.
-        let _ = SockRef::from(&self.io).set_linger(Some(Duration::ZERO));
+        News {
+            is_readable: self.is_readable,
+            is_writable: self.is_writable && !was_writable,
+        }
     }
 
     /// Writes with one system call, unless the socket is known to be full.
@@ -93,6 +96,23 @@ impl Stream {
             }
         }
         Poll::Pending
+    }
+}
+
+impl Socket for Stream {
+    type Io = Self;
+
+    fn io(&mut self) -> Pin<&mut Self> {
+        Pin::new(self)
+    }
+
+    fn reset(&mut self) {
+        // A socket that is gone already needs no reset.
+        let _ = SockRef::from(&self.io).set_linger(Some(Duration::ZERO));
+    }
+
+    fn is_read_out(&self) -> bool {
+        !self.is_readable
     }
 }
 

@@ -1,0 +1,55 @@
+//! What carries the frames of a connection.
+
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+
+use crate::frame::{FrameError, Incoming};
+
+/// The things in which a stream of bytes and a stream of messages differ.
+pub(crate) trait Transport {
+    /// Reads once, and hands what has arrived to `handle` until that breaks. How many bytes it was.
+    fn read(
+        &mut self,
+        cx: &mut Context<'_>,
+        handle: &mut impl FnMut(Incoming<'_>) -> ControlFlow<()>,
+    ) -> Poll<Result<usize, ReadError>>;
+
+    /// Writes what it takes of these frames: so many of their bytes, at least one.
+    fn write(
+        &mut self,
+        cx: &mut Context<'_>,
+        frames: &VecDeque<Bytes>,
+    ) -> Poll<Result<usize, Gone>>;
+
+    /// Passes on what was written and is held back; true if there was any.
+    fn flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Gone>>;
+
+    /// Takes a step towards the end of the connection, once our close frame is written. Gone when it
+    /// is there; ready when there is another step to take.
+    fn close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>>;
+
+    /// Ends the connection so that the kernel forgets what it could not send.
+    fn reset(&mut self);
+
+    /// Whether nothing of the peer's lies unread, so that a connection whose close frames are
+    /// exchanged can be dropped. Where that cannot be told, it cannot.
+    fn is_spent(&self) -> bool {
+        false
+    }
+}
+
+/// The connection is over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gone;
+
+/// Why no more is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ReadError {
+    /// The peer has gone, or ended its side.
+    Gone,
+    /// It has sent a frame that cannot be read.
+    Frame(FrameError),
+}
