@@ -20,6 +20,8 @@ pub use client::{Announce, Client, ClientConfig, ClientError, Event, Events, Rec
 pub use config::{Config, ConfigError, LogIps};
 pub use handshake::upgrade::Upgrade;
 pub use relay::Relay;
+#[cfg(feature = "metrics")]
+pub use relay::RelayCollector;
 pub use serve::threads::Serving;
 pub use signal_access::{
     AuthResult, Permit, ProxyError, Refusal, RefusalCause, Subject, TrustedProxies,

@@ -1,5 +1,8 @@
 //! The relay itself.
 
+#[cfg(feature = "metrics")]
+mod metrics;
+
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -26,6 +29,8 @@ use crate::serve::drain;
 use crate::serve::messages::Messages;
 use crate::shared::Shared;
 use crate::stats::Stats;
+#[cfg(feature = "metrics")]
+pub use metrics::RelayCollector;
 
 /// A relay: its topics, its peers, its limits. Cloning it gives another handle to the same.
 ///

@@ -3,18 +3,16 @@
 mod encode;
 mod table;
 
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, text};
+use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;
 
-use crate::relay::Relay;
 use crate::stats::Histogram;
 
 pub use encode::encode;
 pub use prometheus_client;
 pub use table::RELAY;
 
-/// The content type of [`Relay::open_metrics`].
+/// The content type of [`Relay::open_metrics`](crate::Relay::open_metrics).
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// A family of metrics: what it is called, what it tells, and how it is read from a `S`.
@@ -118,48 +116,6 @@ impl Sample {
         Self {
             labels: labels.map(str::to_owned).into(),
             value: value.into(),
-        }
-    }
-}
-
-/// Gives a registry the metrics of a relay; see [`Relay::collector`].
-#[derive(Clone, Debug)]
-pub struct RelayCollector {
-    relay: Relay,
-}
-
-impl Collector for RelayCollector {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        encode(RELAY, &self.relay.stats(), &mut encoder)
-    }
-}
-
-impl Relay {
-    /// What the relay holds and has done, for Prometheus: the text of [`CONTENT_TYPE`]. Feature
-    /// `metrics`.
-    ///
-    /// A program with metrics of its own registers [`collector`](Self::collector) instead.
-    pub fn open_metrics(&self) -> String {
-        let mut registry = Registry::default();
-        registry.register_collector(Box::new(self.collector()));
-        to_text(&registry)
-    }
-
-    /// The relay as a part of a program's own registry. Feature `metrics`.
-    ///
-    /// ```
-    /// use signal_tokio::metrics::{prometheus_client::registry::Registry, to_text};
-    /// use signal_tokio::{Config, Relay};
-    ///
-    /// let relay = Relay::new(Config::default())?;
-    /// let mut registry = Registry::default();
-    /// registry.register_collector(Box::new(relay.collector()));
-    /// assert!(to_text(&registry).contains("signal_peers 0\n"));
-    /// # Ok::<(), signal_tokio::ConfigError>(())
-    /// ```
-    pub fn collector(&self) -> RelayCollector {
-        RelayCollector {
-            relay: self.clone(),
         }
     }
 }
