@@ -12,6 +12,7 @@ use crate::door::subject::Subject;
 use crate::error::TokenError;
 use crate::origins::Origins;
 use crate::time::UnixTime;
+use crate::upgrade_parts::UpgradeParts;
 use crate::verifier::TokenVerifier;
 
 /// Who may come in to a relay. The default is everybody, to every topic.
@@ -74,34 +75,6 @@ impl fmt::Display for Access {
             write!(f, "{before}{origin}")?;
         }
         Ok(())
-    }
-}
-
-/// What of an upgrade request says who is there, as it was sent.
-///
-/// The values of a header that comes more than once are joined with `, `, as HTTP has it (RFC 9110
-/// 5.3). Two origins are then no origin, and two tokens no token.
-#[derive(Clone, Copy, Default)]
-pub struct UpgradeParts<'a> {
-    /// The query of the address, without the question mark.
-    pub query: Option<&'a str>,
-    /// The header `Origin`.
-    pub origin: Option<&'a str>,
-    /// The header `Authorization`.
-    pub authorization: Option<&'a str>,
-    /// The header `Sec-WebSocket-Protocol`.
-    pub protocols: Option<&'a str>,
-}
-
-/// Says which parts there are, not what is in those that may carry a token.
-impl fmt::Debug for UpgradeParts<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UpgradeParts")
-            .field("query", &self.query.map(|_| "…"))
-            .field("origin", &self.origin)
-            .field("authorization", &self.authorization.map(|_| "…"))
-            .field("protocols", &self.protocols.map(|_| "…"))
-            .finish()
     }
 }
 

@@ -1,8 +1,8 @@
 use alloc::borrow::Cow;
 
-use crate::access::UpgradeParts;
 use crate::error::{MalformedCause, TokenError};
 use crate::percent;
+use crate::upgrade_parts::UpgradeParts;
 use crate::verifier::TOKEN_BYTES_MAX;
 
 /// The subprotocol that announces a token as the next one, for browsers, which can send no

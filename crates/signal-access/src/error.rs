@@ -1,6 +1,6 @@
 use thiserror::Error;
 
-use crate::claims::ClaimError;
+use crate::claim_error::ClaimError;
 
 /// Why a token is refused.
 ///

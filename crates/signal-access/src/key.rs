@@ -3,7 +3,6 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
 
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use hmac::{Hmac, KeyInit as _};
@@ -11,6 +10,7 @@ use serde_json::{Map, Value};
 use sha2::Sha256;
 use thiserror::Error;
 
+use crate::algorithm::Algorithm;
 use crate::object::{self, ObjectError};
 use crate::token::decode;
 
@@ -19,47 +19,6 @@ pub const KEY_TEXT_BYTES_MAX: usize = 16 * 1024;
 
 /// The shortest secret of HS256: as long as its hash, which RFC 7518 3.2 demands.
 pub const SECRET_BYTES_MIN: usize = 32;
-
-/// How tokens are signed. Each key is for one algorithm, and a token cannot choose another.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum Algorithm {
-    /// HMAC with SHA-256: whoever verifies could also sign.
-    Hs256,
-    /// Ed25519 signatures: the relay has a public key, with which nobody can sign.
-    EdDsa,
-}
-
-impl Algorithm {
-    /// All algorithms.
-    pub const ALL: [Self; 2] = [Self::Hs256, Self::EdDsa];
-
-    /// The name in tokens and keys.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Hs256 => "HS256",
-            Self::EdDsa => "EdDSA",
-        }
-    }
-
-    /// The algorithm of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|one| one.name() == name)
-    }
-
-    pub(crate) const fn key_type(self) -> &'static str {
-        match self {
-            Self::Hs256 => "oct",
-            Self::EdDsa => "OKP",
-        }
-    }
-}
-
-impl fmt::Display for Algorithm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// One key as it was written down.
 pub(crate) struct Jwk {

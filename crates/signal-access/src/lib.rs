@@ -16,7 +16,11 @@ extern crate alloc;
 mod access;
 mod address;
 #[cfg(feature = "tokens")]
+mod algorithm;
+#[cfg(feature = "tokens")]
 mod carrier;
+#[cfg(feature = "tokens")]
+mod claim_error;
 #[cfg(feature = "tokens")]
 mod claims;
 mod door;
@@ -41,15 +45,21 @@ mod token;
 #[cfg(feature = "tokens")]
 mod topics;
 #[cfg(feature = "tokens")]
+mod upgrade_parts;
+#[cfg(feature = "tokens")]
 mod verifier;
 
 #[cfg(feature = "tokens")]
-pub use access::{Access, Admitted, Denied, UpgradeParts};
+pub use access::{Access, Admitted, Denied};
 pub use address::AddressKey;
+#[cfg(feature = "tokens")]
+pub use algorithm::Algorithm;
 #[cfg(feature = "tokens")]
 pub use carrier::{Carrier, PROTOCOL_MARKER};
 #[cfg(feature = "tokens")]
-pub use claims::{ClaimError, Claims, PATTERNS_MAX, SUBJECT_BYTES_MAX};
+pub use claim_error::ClaimError;
+#[cfg(feature = "tokens")]
+pub use claims::{Claims, PATTERNS_MAX, SUBJECT_BYTES_MAX};
 pub use door::auth_result::AuthResult;
 pub use door::permit::Permit;
 pub use door::refusal::{Refusal, Refused};
@@ -58,7 +68,7 @@ pub use door::subject::{Subject, Subjects};
 #[cfg(feature = "tokens")]
 pub use error::{MalformedCause, TokenError};
 #[cfg(feature = "tokens")]
-pub use key::{Algorithm, KEY_TEXT_BYTES_MAX, KeyError, KeyProblem, SECRET_BYTES_MIN};
+pub use key::{KEY_TEXT_BYTES_MAX, KeyError, KeyProblem, SECRET_BYTES_MIN};
 #[cfg(feature = "tokens")]
 pub use new_key::NewKey;
 pub use origins::{OriginError, Origins};
@@ -70,5 +80,7 @@ pub use signer::{SignError, TokenSigner};
 pub use time::UnixTime;
 #[cfg(feature = "tokens")]
 pub use topics::{read_topics, write_topics};
+#[cfg(feature = "tokens")]
+pub use upgrade_parts::UpgradeParts;
 #[cfg(feature = "tokens")]
 pub use verifier::{KEYS_MAX, LEEWAY, TOKEN_BYTES_MAX, TokenVerifier};

@@ -5,7 +5,7 @@ use core::fmt;
 use ed25519_dalek::SigningKey;
 use serde_json::{Map, Value};
 
-use crate::key::Algorithm;
+use crate::algorithm::Algorithm;
 use crate::token::encode;
 
 /// A key that is to be written down.

@@ -8,8 +8,10 @@ use serde_json::json;
 use sha2::Sha256;
 use thiserror::Error;
 
-use crate::claims::{ClaimError, Claims};
-use crate::key::{Algorithm, Jwk, KeyError, KeyProblem, Material};
+use crate::algorithm::Algorithm;
+use crate::claim_error::ClaimError;
+use crate::claims::Claims;
+use crate::key::{Jwk, KeyError, KeyProblem, Material};
 use crate::new_key::NewKey;
 use crate::token::encode;
 use crate::verifier::TOKEN_BYTES_MAX;

@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use serde_json::Value;
 
+use crate::algorithm::Algorithm;
 use crate::error::{MalformedCause, TokenError};
-use crate::key::Algorithm;
 use crate::object::{self, ObjectError};
 
 /// A token taken apart, of which nothing is verified yet.

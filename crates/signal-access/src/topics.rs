@@ -3,7 +3,7 @@ use alloc::vec::Vec;
 
 use signal_core::{TopicPattern, TopicSet};
 
-use crate::claims::ClaimError;
+use crate::claim_error::ClaimError;
 
 /// Reads topics as tokens name them: `garden` is one topic, `team-*` all that begin so, `*` all
 /// there are.

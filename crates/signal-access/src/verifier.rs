@@ -7,9 +7,10 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
+use crate::algorithm::Algorithm;
 use crate::claims::Claims;
 use crate::error::TokenError;
-use crate::key::{Algorithm, Jwk, KeyError, Material};
+use crate::key::{Jwk, KeyError, Material};
 use crate::time::UnixTime;
 use crate::token::{Header, Token};
 

@@ -1,0 +1,43 @@
+use thiserror::Error;
+
+/// Which claim makes no sense.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum ClaimError {
+    /// The claims are no JSON object.
+    #[error("its claims are no JSON object")]
+    NotObject,
+    /// A claim is made twice.
+    #[error("a claim is made twice")]
+    Duplicate,
+    /// The token does not say when it ends.
+    #[error("\"exp\", when it ends, is missing")]
+    NoExpiry,
+    /// `exp` is no time.
+    #[error("\"exp\" is no number of seconds since 1970")]
+    Expiry,
+    /// `nbf` is no time.
+    #[error("\"nbf\" is no number of seconds since 1970")]
+    NotBefore,
+    /// `sub` is no name.
+    #[error("\"sub\" is not a string of 1 to 256 bytes")]
+    Subject,
+    /// `aud` is no audience.
+    #[error("\"aud\" is neither a string nor an array of them")]
+    Audience,
+    /// Topics are not in an array of strings.
+    #[error("\"topics\", \"subscribe\" and \"publish\" must be arrays of strings")]
+    Topics,
+    /// A topic pattern is empty, or has a star that is not its end.
+    #[error("a topic is empty, or has a * that is not its end")]
+    Pattern,
+    /// There are more than [`PATTERNS_MAX`](crate::PATTERNS_MAX) topic patterns.
+    #[error("it has more than 128 topics for one right; use a prefix such as \"team-*\"")]
+    TooManyTopics,
+    /// `peers_max` is no number of connections.
+    #[error("\"peers_max\" is no number from 1 to 4294967295")]
+    PeersMax,
+    /// `peers_max` without `sub`: there is nobody whose connections could be counted.
+    #[error("\"peers_max\" needs \"sub\", whose connections it limits")]
+    PeersOfNobody,
+}
