@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use signal_core::client;
 
-use crate::driver::Ended;
 use crate::error::BenchError;
-use crate::links::Links;
+use crate::load::driver::Ended;
+use crate::net::links::Links;
 
 /// The settings of `signal serve` that no load of ours reaches.
 const RATES: &str = "--messages-per-second 1000000 --messages-burst 4000000000 \

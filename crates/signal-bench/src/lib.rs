@@ -34,36 +34,23 @@
 //! on other machines, browsers and WebRTC are not.
 
 mod compare;
-mod connection;
-mod driver;
 mod error;
 mod explain;
-mod flows;
-mod frame;
-mod links;
-mod marker;
-mod opening;
+mod load;
+mod net;
 mod plan;
-mod process;
 mod progress;
-mod random;
 mod report;
 mod run;
 mod server;
-mod snapshot;
-mod stage;
-mod tally;
-mod template;
-mod threshold;
-mod timer;
 mod worker;
 
 pub use compare::{Compared, Comparison, Contestant, Figure, Spread, compare};
 pub use error::BenchError;
-pub use flows::Faults;
+pub use load::flows::Faults;
 pub use plan::{Plan, Scenario};
 pub use progress::{Phase, Progress};
+pub use report::threshold::{Metric, Threshold};
 pub use report::{Bar, Generator, Latency, ProcessReport, Rates, Report, SlowReport};
 pub use run::run;
 pub use server::Server;
-pub use threshold::{Metric, Threshold};

@@ -3,7 +3,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::error::BenchError;
-use crate::template::ROOMS_MAX;
+use crate::load::template::ROOMS_MAX;
 
 /// More deliveries in a second than any server or generator can do; the next power of ten would
 /// fill the memory with what is due.

@@ -3,18 +3,25 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::driver::{Churn, Driver, Fanout, Idle, Join, Paced, Rooms, Slow};
 use crate::error::BenchError;
-use crate::opening;
+use crate::load::churn::Churn;
+use crate::load::driver::Driver;
+use crate::load::fanout::Fanout;
+use crate::load::idle::Idle;
+use crate::load::join::Join;
+use crate::load::opening;
+use crate::load::paced::Paced;
+use crate::load::rooms::Rooms;
+use crate::load::slow::Slow;
+use crate::load::stage::{Shared, Stage};
+use crate::load::tally::Tally;
+use crate::load::template::Topics;
 use crate::plan::{Plan, Scenario};
-use crate::process::{Process, own_cpu, own_starvation};
 use crate::progress::{Phase, Progress};
 use crate::report::Report;
+use crate::report::process::{Process, own_cpu, own_starvation};
+use crate::report::snapshot::{Measured, Snapshot};
 use crate::server::Server;
-use crate::snapshot::{Measured, Snapshot};
-use crate::stage::{Shared, Stage};
-use crate::tally::Tally;
-use crate::template::Topics;
 use crate::worker::{Seat, Worker};
 
 /// How often progress is told.

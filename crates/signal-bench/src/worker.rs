@@ -7,18 +7,18 @@ use std::time::{Duration, Instant};
 use mio::event::Event;
 use mio::{Events, Poll, Token};
 
-use crate::connection::{Arrived, State};
-use crate::driver::{Driver, Ended, Step};
 use crate::error::BenchError;
 use crate::explain;
-use crate::frame::{self, Parsed};
-use crate::links::Links;
-use crate::opening::Opening;
+use crate::load::driver::{Driver, Ended, Step};
+use crate::load::opening::Opening;
+use crate::load::stage::{Shared, Stage};
+use crate::load::tally::Tally;
+use crate::net::connection::{Arrived, State};
+use crate::net::frame::{self, Parsed};
+use crate::net::links::Links;
+use crate::net::timer::Timer;
 use crate::plan::Plan;
 use crate::server::{ACCEPT, Server};
-use crate::stage::{Shared, Stage};
-use crate::tally::Tally;
-use crate::timer::Timer;
 
 /// What is read at once; the longest message must fit, and larger reads save system calls.
 const BUFFER: usize = 256 * 1024;

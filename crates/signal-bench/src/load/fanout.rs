@@ -1,8 +1,9 @@
-use crate::driver::{Driver, Rooms, Step};
 use crate::error::BenchError;
+use crate::load::driver::{Driver, Step};
+use crate::load::rooms::Rooms;
+use crate::load::stage::Stage;
+use crate::load::tally::Tally;
 use crate::plan::Plan;
-use crate::stage::Stage;
-use crate::tally::Tally;
 
 /// Rooms in which messages circulate: as soon as one has reached everybody, the next is sent.
 #[derive(Debug)]

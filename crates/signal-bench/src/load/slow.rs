@@ -1,8 +1,9 @@
-use crate::driver::{Driver, Ended, Fanout, Step, share};
 use crate::error::BenchError;
+use crate::load::driver::{Driver, Ended, Step, share};
+use crate::load::fanout::Fanout;
+use crate::load::stage::Stage;
+use crate::load::tally::{SlowReaders, Tally};
 use crate::plan::Plan;
-use crate::stage::Stage;
-use crate::tally::{SlowReaders, Tally};
 
 /// Messages circulate as in [`Fanout`], but some further subscribers never read. The others must
 /// not suffer.

@@ -1,12 +1,12 @@
 use memchr::memmem;
 use signal_core::client;
 
-use crate::driver::{Driver, Step, share};
 use crate::error::BenchError;
+use crate::load::driver::{Driver, Step, share};
+use crate::load::stage::Stage;
+use crate::load::tally::Tally;
+use crate::load::template::Topics;
 use crate::plan::Plan;
-use crate::stage::Stage;
-use crate::tally::Tally;
-use crate::template::Topics;
 
 /// Connections that do what a page does in which nobody works: each is subscribed to a topic of its
 /// own, sends a ping now and then, and answers the server's.

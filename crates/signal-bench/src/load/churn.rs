@@ -1,8 +1,9 @@
-use crate::driver::{Driver, Ended, Rooms, Step};
 use crate::error::BenchError;
 use crate::explain;
-use crate::stage::Stage;
-use crate::tally::Tally;
+use crate::load::driver::{Driver, Ended, Step};
+use crate::load::rooms::Rooms;
+use crate::load::stage::Stage;
+use crate::load::tally::Tally;
 
 /// Visitors that come and go: each connects, subscribes, publishes, hears itself, unsubscribes and
 /// closes, and then the next takes its place. A delivery counts from the first packet of its

@@ -3,9 +3,9 @@ use signal_core::client;
 
 use crate::error::BenchError;
 use crate::explain;
-use crate::links::Links;
+use crate::load::stage::Stage;
+use crate::net::links::Links;
 use crate::plan::Plan;
-use crate::stage::Stage;
 
 /// How many connections may be on their way to be ready at once: fewer than the backlog of any
 /// server.

@@ -1,10 +1,10 @@
-use crate::driver::{Step, share};
 use crate::error::BenchError;
-use crate::flows::{Delivery, Flows};
-use crate::marker::Search;
+use crate::load::driver::{Step, share};
+use crate::load::flows::{Delivery, Flows};
+use crate::load::marker::Search;
+use crate::load::tally::Tally;
+use crate::load::template::{Template, Topics};
 use crate::plan::Plan;
-use crate::tally::Tally;
-use crate::template::{Template, Topics};
 
 /// Rooms of one thread, whose members are subscribed, and the messages in them. Connection `room *
 /// members + member` is that member's.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use crate::marker::Marker;
+use crate::load::marker::Marker;
 
 /// Deliveries that went wrong.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, serde::Serialize)]

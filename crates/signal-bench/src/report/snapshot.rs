@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use crate::process::Usage;
+use crate::report::process::Usage;
 
 /// All counters at one moment.
 #[derive(Clone, Copy, Debug)]

@@ -5,9 +5,9 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use crate::connection::{Connection, State};
 use crate::error::BenchError;
-use crate::frame;
+use crate::net::connection::{Connection, State};
+use crate::net::frame;
 use crate::server::Server;
 
 /// Connections from one source address: the kernel has some 28,000 ports to give.

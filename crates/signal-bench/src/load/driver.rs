@@ -1,28 +1,12 @@
 //! What the scenarios do, on the connections of one thread.
 
-mod churn;
-mod fanout;
-mod idle;
-mod join;
-mod paced;
-mod rooms;
-mod slow;
-
 use std::ops::Range;
-
-pub(crate) use churn::Churn;
-pub(crate) use fanout::Fanout;
-pub(crate) use idle::Idle;
-pub(crate) use join::Join;
-pub(crate) use paced::Paced;
-pub(crate) use rooms::Rooms;
-pub(crate) use slow::Slow;
 
 use crate::error::BenchError;
 use crate::explain;
-use crate::links::Links;
-use crate::stage::Stage;
-use crate::tally::Tally;
+use crate::load::stage::Stage;
+use crate::load::tally::Tally;
+use crate::net::links::Links;
 
 /// What a scenario may use in each of its steps.
 #[derive(Debug)]

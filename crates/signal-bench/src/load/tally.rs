@@ -2,7 +2,7 @@ use std::ops::Range;
 
 use hdrhistogram::Histogram;
 
-use crate::flows::Faults;
+use crate::load::flows::Faults;
 
 /// The longest latency that is told apart from longer ones.
 const LATENCY_MAX: u64 = 3_600_000_000_000;

@@ -1,12 +1,12 @@
-use crate::driver::{Driver, Step, share};
 use crate::error::BenchError;
-use crate::flows::Flows;
-use crate::marker::{Marker, Search};
+use crate::load::driver::{Driver, Step, share};
+use crate::load::flows::Flows;
+use crate::load::marker::{Marker, Search};
+use crate::load::random::Random;
+use crate::load::stage::Stage;
+use crate::load::tally::Tally;
+use crate::load::template::{ROOMS_MAX, Template, Topics};
 use crate::plan::Plan;
-use crate::random::Random;
-use crate::stage::Stage;
-use crate::tally::Tally;
-use crate::template::{ROOMS_MAX, Template, Topics};
 
 /// The announcement of a stock client is about that long.
 const ANNOUNCE: usize = 160;

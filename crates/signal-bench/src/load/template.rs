@@ -3,8 +3,8 @@
 use signal_core::client;
 
 use crate::error::BenchError;
-use crate::frame;
-use crate::marker::{self, Marker};
+use crate::load::marker::{self, Marker};
+use crate::net::frame;
 
 /// Characters like those of a session description, escapes included, so that a server that parses
 /// strings has to.

@@ -1,14 +1,18 @@
 //! What a run has found.
 
+pub(crate) mod process;
+pub(crate) mod snapshot;
+pub(crate) mod threshold;
+
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::explain;
-use crate::flows::Faults;
+use crate::load::flows::Faults;
+use crate::load::tally::{SlowReaders, Tally};
 use crate::plan::{Plan, Scenario};
+use crate::report::snapshot::Measured;
 use crate::server::Server;
-use crate::snapshot::Measured;
-use crate::tally::{SlowReaders, Tally};
 
 /// A share of its time past which the generator may have held the server back.
 const BUSY_MAX: f64 = 0.9;

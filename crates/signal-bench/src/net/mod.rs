@@ -1,0 +1,6 @@
+//! Connections, and the frames on them. Knows no scenario.
+
+pub(crate) mod connection;
+pub(crate) mod frame;
+pub(crate) mod links;
+pub(crate) mod timer;
