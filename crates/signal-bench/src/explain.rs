@@ -5,7 +5,7 @@ use std::time::Duration;
 use signal_core::client;
 
 use crate::error::BenchError;
-use crate::load::driver::Ended;
+use crate::net::ended::Ended;
 use crate::net::links::Links;
 
 /// The settings of `signal serve` that no load of ours reaches.

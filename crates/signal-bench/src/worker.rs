@@ -9,11 +9,12 @@ use mio::{Events, Poll, Token};
 
 use crate::error::BenchError;
 use crate::explain;
-use crate::load::driver::{Driver, Ended, Step};
+use crate::load::driver::{Driver, Step};
 use crate::load::opening::Opening;
 use crate::load::stage::{Shared, Stage};
 use crate::load::tally::Tally;
 use crate::net::connection::{Arrived, State};
+use crate::net::ended::Ended;
 use crate::net::frame::{self, Parsed};
 use crate::net::links::Links;
 use crate::net::timer::Timer;

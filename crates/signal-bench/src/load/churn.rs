@@ -1,9 +1,10 @@
 use crate::error::BenchError;
 use crate::explain;
-use crate::load::driver::{Driver, Ended, Step};
+use crate::load::driver::{Driver, Step};
 use crate::load::rooms::Rooms;
 use crate::load::stage::Stage;
 use crate::load::tally::Tally;
+use crate::net::ended::Ended;
 
 /// Visitors that come and go: each connects, subscribes, publishes, hears itself, unsubscribes and
 /// closes, and then the next takes its place. A delivery counts from the first packet of its

@@ -6,6 +6,7 @@ use crate::error::BenchError;
 use crate::explain;
 use crate::load::stage::Stage;
 use crate::load::tally::Tally;
+use crate::net::ended::Ended;
 use crate::net::links::Links;
 
 /// What a scenario may use in each of its steps.
@@ -16,15 +17,6 @@ pub(crate) struct Step<'a> {
     pub(crate) stage: Stage,
     /// Nanoseconds since the run began.
     pub(crate) now: u64,
-}
-
-/// How a connection ended that the scenario did not end.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Ended {
-    /// By a close frame, with its code and reason.
-    Closed(Option<u16>, String),
-    /// Without one.
-    Cut(String),
 }
 
 /// A scenario on one thread: it is told what happens, and sends what it wants.

@@ -1,8 +1,9 @@
 use crate::error::BenchError;
-use crate::load::driver::{Driver, Ended, Step, share};
+use crate::load::driver::{Driver, Step, share};
 use crate::load::fanout::Fanout;
 use crate::load::stage::Stage;
 use crate::load::tally::{SlowReaders, Tally};
+use crate::net::ended::Ended;
 use crate::plan::Plan;
 
 /// Messages circulate as in [`Fanout`], but some further subscribers never read. The others must
