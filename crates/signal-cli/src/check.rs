@@ -22,6 +22,9 @@ pub(crate) use target::Target;
 use crate::check::server::Server;
 use crate::failure::Failure;
 
+/// The heading in `--help` of what concerns the suite.
+const CONFORMANCE: &str = "Conformance";
+
 /// The exit code for a command line that makes no sense: 2 means that the server is broken.
 pub(crate) const USAGE: u8 = 64;
 

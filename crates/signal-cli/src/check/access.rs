@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use clap::Args;
 use signal_conformance::{Issuer, UrlBackend};
 
-use crate::check::args::CONFORMANCE;
+use crate::check::CONFORMANCE;
 use crate::check::target::Target;
 use crate::check::usage;
 use crate::failure::Failure;

@@ -3,6 +3,7 @@ use std::time::Duration;
 use clap::Args;
 use http::header::{HeaderName, HeaderValue};
 
+use crate::check::CONFORMANCE;
 use crate::check::access::AccessFlags;
 use crate::check::connect::Credentials;
 use crate::check::format::Format;
@@ -10,8 +11,6 @@ use crate::check::target::Target;
 use crate::check::walk::Options;
 use crate::settings::parse_time;
 use crate::token::TokenFlags;
-
-pub(super) const CONFORMANCE: &str = "Conformance";
 
 /// What to check, and how.
 #[derive(Args, Debug)]
