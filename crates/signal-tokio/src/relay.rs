@@ -127,7 +127,7 @@ impl Relay {
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let handshake = Handshake::new(&self.shared, remote);
-        if let Some(upgraded) = Box::pin(arrival::run(io, handshake)).await {
+        if let Some(upgraded) = Box::pin(arrival::run(io, handshake, None)).await {
             let Upgraded {
                 io,
                 read_ahead,
@@ -208,7 +208,7 @@ impl Relay {
             lifecycle: self.shared.lifecycle(),
             peers: self.shared.gate.peers() as u64,
             peers_max: self.shared.config.peers_max as u64,
-            handshakes: self.shared.handshakes_now() as u64,
+            handshakes: self.shared.unfinished.count() as u64,
             queue_bytes_max: self.shared.config.outbound_bytes_max as u64,
             ..Stats::default()
         };

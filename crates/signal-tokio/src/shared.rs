@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use signal_access::Subjects;
 use signal_core::Instant;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 
 use crate::admission::addresses::Gate;
 use crate::admission::authorizer::Authorizer;
 use crate::config::Config;
+use crate::handshake::unfinished::Unfinished;
 use crate::hub::rooms::Rooms;
 use crate::lock::Lock;
 use crate::stats::counters::Counters;
@@ -26,8 +27,7 @@ pub(crate) struct Shared {
     pub(crate) subjects: Lock<Subjects>,
     pub(crate) rooms: Arc<Rooms>,
     pub(crate) counters: Arc<Counters>,
-    /// Permits for connections that are in their HTTP request.
-    pub(crate) handshakes: Arc<Semaphore>,
+    pub(crate) unfinished: Unfinished,
     pub(crate) lifecycle: watch::Sender<Lifecycle>,
     /// Told whenever the last peer has left.
     pub(crate) emptied: Notify,
@@ -43,7 +43,7 @@ impl Shared {
             subjects: Lock::default(),
             rooms: Arc::new(Rooms::new(&config, Arc::clone(&counters), is_echo)),
             counters,
-            handshakes: Arc::new(Semaphore::new(config.handshakes_max)),
+            unfinished: Unfinished::default(),
             lifecycle: watch::Sender::new(Lifecycle::Serving),
             emptied: Notify::new(),
             origin: tokio::time::Instant::now(),
@@ -96,11 +96,5 @@ impl Shared {
         let mut lifecycle = self.lifecycle.subscribe();
         // Its sender is here, so there is no error.
         let _ = lifecycle.wait_for(|now| *now == Lifecycle::Drained).await;
-    }
-
-    /// Connections in their HTTP request.
-    pub(crate) fn handshakes_now(&self) -> usize {
-        let free = self.handshakes.available_permits();
-        self.config.handshakes_max.saturating_sub(free)
     }
 }

@@ -9,8 +9,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use common::{
-    CLOSE, PING, TEXT, UPGRADE, Wire, dial, frame, open_tcp, relay, retry_after, status, until,
-    upgrade_with,
+    CLOSE, PING, TEXT, UPGRADE, Wire, count, dial, frame, open_tcp, relay, retry_after, status,
+    until, upgrade_with,
 };
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -43,13 +43,6 @@ async fn connect(address: SocketAddr) -> Wire<TcpStream> {
         .expect("the relay listens");
     stream.set_nodelay(true).expect("a live socket");
     Wire::start(stream)
-}
-
-/// How often the relay has refused somebody for this.
-fn count(relay: &Relay, cause: RefusalCause) -> u64 {
-    let refusals = relay.stats().refusals;
-    let known = refusals.iter().find(|(known, _)| *known == cause);
-    known.expect("every cause is counted").1
 }
 
 #[derive(Debug, Eq, PartialEq)]
@@ -351,40 +344,6 @@ async fn refusals_say_when_to_try_again() {
     assert_eq!(first.next().await.expect("a close").close_code(), 1012);
     drop(first);
     drain.await.expect("it has drained");
-}
-
-#[tokio::test]
-async fn no_more_handshakes_than_allowed_are_begun() {
-    const ALLOWED: u64 = 2;
-    let relay = relay(|config| {
-        config.handshakes_max = ALLOWED as usize;
-        config.handshake_timeout = Duration::from_millis(300);
-    });
-    let address = serve(&relay);
-    let mut wires = Vec::new();
-    for number in 0..10 {
-        let mut wire = connect(address).await;
-        if number % 2 == 0 {
-            wire.send_raw(b"GET / HTTP/1.1\r\n").await;
-        }
-        wires.push(wire);
-    }
-    for mut wire in wires {
-        let watch = async {
-            loop {
-                assert!(relay.stats().handshakes <= ALLOWED);
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        };
-        let head = tokio::select! {
-            head = wire.head() => head,
-            () = watch => unreachable!("it watches for ever"),
-        };
-        assert_eq!(status(&head), 408);
-    }
-    open_tcp(address).await.settle().await;
-    until(&relay, "all are gone", |stats| stats.handshakes == 0).await;
-    assert_eq!(relay.stats().connections, 11);
 }
 
 #[tokio::test]

@@ -167,6 +167,45 @@ async fn a_handshake_that_does_not_come_to_its_end_gives_its_place_back() {
     Wire::open(stream).await.settle().await;
 }
 
+#[tokio::test]
+async fn a_newcomer_is_served_while_others_do_not_come_to_the_end_of_their_handshake() {
+    let tls = Tls::new();
+    let relay = relay(|config| {
+        config.handshake_timeout = Duration::from_secs(120);
+        config.handshakes_max = 3;
+    });
+    let address = tls.listen(&relay).await;
+    let mut silent = TcpStream::connect(address).await.expect("it listens");
+    until(&relay, "one is silent", |stats| stats.handshakes == 1).await;
+    let mut slow = TcpStream::connect(address).await.expect("it listens");
+    slow.write_all(&[0x16, 0x03, 0x01]).await.expect("it reads");
+    until(&relay, "one is slow", |stats| stats.handshakes == 2).await;
+    let idle = TcpStream::connect(address).await.expect("it listens");
+    let mut idle = tls.connect(idle, &[]).await.expect("TLS");
+    for waiting in [&mut silent, &mut slow] {
+        let come = async {
+            let stream = TcpStream::connect(address).await.expect("it listens");
+            let stream = tls.connect(stream, &[]).await.expect("TLS");
+            Wire::open(stream).await.settle().await;
+            // It keeps its place until the next one comes.
+            let stream = TcpStream::connect(address).await.expect("it listens");
+            tls.connect(stream, &[]).await.expect("TLS")
+        };
+        let newcomer = tokio::time::timeout(Duration::from_secs(20), come).await;
+        let newcomer = newcomer.expect("a newcomer waits for those that say nothing");
+        let mut rest = Vec::new();
+        let end = tokio::time::timeout(PATIENCE, waiting.read_to_end(&mut rest));
+        // A reset is an end too.
+        let _ = end.await.expect("the relay ends it");
+        std::mem::forget(newcomer);
+    }
+    idle.write_all(UPGRADE.as_bytes()).await.expect("it reads");
+    Wire::start(idle).head().await;
+    let mut evicted = refused(&relay, RefusalCause::HandshakesMax);
+    evicted += refused(&relay, RefusalCause::Tls);
+    assert_eq!(evicted, 2);
+}
+
 /// TLS keeps what the socket below does not take, so its writes succeed where those of a plain
 /// connection would not.
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,6 @@ use std::time::Duration;
 use common::{UPGRADE, Wire, dial, dial_from, open, relay, retry_after, status, upgrade_with};
 use signal_tokio::{Config, Grant, Refusal, RefusalCause, Relay, UpgradeRequest};
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 
 /// Sends one request; the head of the answer and what follows it until the end.
 async fn ask(relay: &Relay, request: &str) -> (String, String) {
@@ -439,30 +438,4 @@ async fn what_is_no_http_is_closed() {
     let (head, _) = ask(&relay, "\x16\x03\x01\x02\x00\x01\x00\r\n\r\n").await;
     assert_eq!(status(&head), 400);
     assert_eq!(relay.stats().peers, 0);
-}
-
-#[tokio::test]
-async fn requests_past_handshakes_max_wait_for_their_turn() {
-    let relay = relay(|config| {
-        config.handshakes_max = 1;
-        config.handshake_timeout = Duration::from_millis(300);
-    });
-    let address = common::listen(&relay).await;
-    let start = std::time::Instant::now();
-    let mut stalled = TcpStream::connect(address)
-        .await
-        .expect("the relay listens");
-    stalled
-        .write_all(b"GET / HTTP/1.1\r\n")
-        .await
-        .expect("a live socket");
-    let mut next = common::open_tcp(address).await;
-    assert!(
-        start.elapsed() >= Duration::from_millis(300),
-        "served after {:?}",
-        start.elapsed()
-    );
-    next.settle().await;
-    let head = Wire::start(stalled).head().await;
-    assert_eq!(status(&head), 408);
 }

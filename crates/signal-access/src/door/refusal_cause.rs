@@ -19,6 +19,11 @@ pub enum RefusalCause {
     BadHead,
     /// There was no TLS handshake, on a port that speaks TLS.
     Tls,
+    /// There are as many unfinished handshakes as may be, this one has kept the relay waiting
+    /// longest, and another needed its place.
+    HandshakesMax,
+    /// This address has as many unfinished handshakes as it may have.
+    HandshakesPerIp,
     /// Whoever judges tokens said no.
     Unauthorized,
     /// The page is of an origin that may not connect.
@@ -41,10 +46,12 @@ pub enum RefusalCause {
 
 impl RefusalCause {
     /// All causes but those that only one adapter has, for hosts that count them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::BadRequest,
         Self::BadHead,
         Self::Tls,
+        Self::HandshakesMax,
+        Self::HandshakesPerIp,
         Self::Unauthorized,
         Self::Origin,
         Self::PeersMax,
@@ -61,6 +68,8 @@ impl RefusalCause {
             Self::BadRequest => "bad_request",
             Self::BadHead => "bad_head",
             Self::Tls => "tls",
+            Self::HandshakesMax => "handshakes_max",
+            Self::HandshakesPerIp => "handshakes_per_ip",
             Self::Unauthorized => "unauthorized",
             Self::Origin => "origin",
             Self::PeersMax => "peers_max",
@@ -79,10 +88,12 @@ impl RefusalCause {
             Self::BadRequest | Self::Tls => 400,
             Self::BadHead => 408,
             Self::Unauthorized | Self::Origin | Self::Other(_) => 403,
-            Self::PeersMax | Self::Draining => 503,
-            Self::PeersPerIp | Self::PeersPerSubject | Self::ConnectRate | Self::ClosedBefore => {
-                429
-            }
+            Self::HandshakesMax | Self::PeersMax | Self::Draining => 503,
+            Self::HandshakesPerIp
+            | Self::PeersPerIp
+            | Self::PeersPerSubject
+            | Self::ConnectRate
+            | Self::ClosedBefore => 429,
         }
     }
 
@@ -92,6 +103,8 @@ impl RefusalCause {
             Self::BadRequest => "this is not a WebSocket upgrade",
             Self::BadHead => "the request took too long",
             Self::Tls => "this port speaks TLS",
+            Self::HandshakesMax => "too many requests are unfinished, and yours took longest",
+            Self::HandshakesPerIp => "too many requests from your address are unfinished",
             Self::Unauthorized | Self::Other(_) => "you may not connect here",
             Self::Origin => "pages of this origin may not connect to this relay",
             Self::PeersMax => "this relay is full, please try again later",
@@ -112,10 +125,11 @@ impl RefusalCause {
         match self {
             Self::PeersMax => Some(10..=20),
             // A restart takes about as long.
-            Self::Draining => Some(1..=5),
+            Self::HandshakesMax | Self::Draining => Some(1..=5),
             Self::BadRequest
             | Self::BadHead
             | Self::Tls
+            | Self::HandshakesPerIp
             | Self::Unauthorized
             | Self::Origin
             | Self::PeersPerIp

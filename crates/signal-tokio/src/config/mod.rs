@@ -14,8 +14,10 @@ use signal_core::{LimitError, Limits};
 pub use self::log_ips::LogIps;
 pub(crate) use self::queue_limits::QueueLimits;
 
-/// How many descriptors stay free for listeners, logs, name look-ups and the runtime.
+/// How many descriptors stay free for logs, name look-ups, the admin address and the program around.
 const DESCRIPTORS_RESERVED: u64 = 64;
+/// How many each thread takes at most: a listener, and what its runtime and its reactor wait on.
+const DESCRIPTORS_PER_THREAD: u64 = 8;
 /// Taken as the limit on open files where the system does not tell.
 const DESCRIPTORS_ASSUMED: u64 = 1_024;
 /// More of anything than a machine can serve.
@@ -96,10 +98,16 @@ signal_core::limits! {
         /// An eighth of them, at most 1,024.
         handshakes_max: usize { default: handshakes_of_open_files(), default_from: "from the limit on open files",
             unit: Count, range: 1..=MANY / 100, scope: Relay,
-            what: "Connections that may be in their HTTP request at once",
-            past: "new ones wait in the kernel",
+            what: "Connections that may be in their TLS handshake and HTTP request at once",
+            past: "the one that takes longest is closed",
             why: "unfinished requests must not use up the places of peers" },
-        /// What they allow after `handshakes_max` and 64 for the process itself.
+        /// Four times as many from an IPv6 /48. Proxies in `trusted_proxies` may have any number.
+        handshakes_per_ip_max: usize { default: 64, unit: Count, range: 1..=MANY / 100, scope: Address,
+            what: "Of these, connections from one IPv4 address or IPv6 /64",
+            past: "closed at once, without an answer",
+            why: "a class behind one address connects within a second; more that say nothing are no class" },
+        /// What they allow after `handshakes_max` and those of the process itself: 64, and 8 for each
+        /// thread that the machine has cores for.
         peers_max: usize { default: peers_of_open_files(), default_from: "from the limit on open files",
             unit: Count, range: 1..=MANY, scope: Relay,
             what: "Peers at once",
@@ -175,7 +183,9 @@ fn handshakes_of_open_files() -> u64 {
 }
 
 fn peers_of_open_files() -> u64 {
-    let taken = handshakes_of_open_files() + DESCRIPTORS_RESERVED;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    let own = DESCRIPTORS_RESERVED + DESCRIPTORS_PER_THREAD * threads;
+    let taken = handshakes_of_open_files() + own;
     descriptors_max().saturating_sub(taken).max(16)
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod head;
 pub(crate) mod pages;
+pub(crate) mod unfinished;
 pub(crate) mod upgrade;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use signal_access::{AuthResult, Refusal, RefusalCause};
 use signal_core::Instant;
 
 use self::head::{Head, HeadReader};
+use self::unfinished::WaitsFor;
 use self::upgrade::Upgrade;
 use crate::admission::Admission;
 use crate::shared::Shared;
@@ -271,6 +273,40 @@ impl Handshake {
             }
             State::Writing { begin: None, .. } | State::Lingering { .. } | State::Ended => {
                 self.state = State::Ended;
+            }
+        }
+    }
+
+    /// Ends it, because another needs its place. Returns what can still be said to the client, in as
+    /// much as the socket takes it at once.
+    pub(crate) fn evict(&mut self) -> Vec<u8> {
+        let client = self.remote.map(|remote| remote.ip());
+        let client = self.shared.config.log_ips.show(client);
+        tracing::debug!(client, "ended to make room for another handshake");
+        let answer = match &self.state {
+            State::Reading(reader) if !reader.is_empty() => {
+                let random = fastrand::u64(..);
+                let refusal = Refusal::because(RefusalCause::HandshakesMax, random);
+                head::encode(&upgrade::refused(&refusal), false)
+            }
+            State::Reading(_)
+            | State::Judging { .. }
+            | State::Writing { .. }
+            | State::Lingering { .. }
+            | State::Begun(_)
+            | State::Ended => Vec::new(),
+        };
+        self.state = State::Ended;
+        answer
+    }
+
+    /// What it waits for, if it has to.
+    pub(crate) fn waits_for(&self) -> WaitsFor {
+        match &self.state {
+            State::Reading(_) | State::Writing { begin: Some(_), .. } => WaitsFor::Client,
+            State::Judging { .. } | State::Begun(_) => WaitsFor::Relay,
+            State::Writing { begin: None, .. } | State::Lingering { .. } | State::Ended => {
+                WaitsFor::End
             }
         }
     }

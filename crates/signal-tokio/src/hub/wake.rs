@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::task::{self, Waker};
 
-use tokio::sync::OwnedSemaphorePermit;
-
 use crate::lock::Lock;
 
 /// Who has to be woken for what has come into a queue.
@@ -56,8 +54,6 @@ pub(crate) struct Notes {
     pub(crate) to_write: Vec<u32>,
     /// Connections that have to hear of something else.
     pub(crate) to_turn: Vec<u32>,
-    /// Room for a handshake, where the listener waits for it.
-    pub(crate) permit: Option<OwnedSemaphorePermit>,
 }
 
 /// A connection's place in the reactor of a thread. A note for a place that somebody else has by
@@ -91,16 +87,10 @@ impl task::Wake for Home {
 }
 
 impl Mailbox {
-    /// Hands the listener its room for a handshake.
-    pub(crate) fn permit(&self, permit: OwnedSemaphorePermit) {
-        self.put(|notes| notes.permit = Some(permit));
-    }
-
     /// Exchanges all but `to_write` for what is in `notes`, which is nothing.
     pub(crate) fn take_turns(&self, notes: &mut Notes) {
         let mut state = self.state.lock();
         std::mem::swap(&mut state.notes.to_turn, &mut notes.to_turn);
-        std::mem::swap(&mut state.notes.permit, &mut notes.permit);
     }
 
     /// Exchanges `to_write` alone.
@@ -150,6 +140,6 @@ impl Mailbox {
 
 impl Notes {
     fn are_none(&self) -> bool {
-        self.to_write.is_empty() && self.to_turn.is_empty() && self.permit.is_none()
+        self.to_write.is_empty() && self.to_turn.is_empty()
     }
 }

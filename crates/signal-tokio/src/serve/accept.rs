@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -12,6 +13,10 @@ use crate::shared::Shared;
 /// How long to wait after an accept that failed for want of descriptors or memory, instead of
 /// spinning.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Accepts that may fail one after the other, for reasons of their own, before the listener is taken
+/// to be broken.
+const FAILURES_IN_A_ROW: u64 = 100;
 
 /// What a listener's connections speak.
 #[derive(Clone)]
@@ -32,23 +37,20 @@ pub(crate) async fn serve(shared: &Arc<Shared>, listener: TcpListener, transport
 async fn accept_all(shared: &Arc<Shared>, listener: TcpListener, transport: &Transport) {
     let mut failures = Failures::default();
     loop {
+        room(shared).await;
         let (stream, remote) = match listener.accept().await {
             Ok(accepted) => accepted,
-            Err(error) if is_of_one_connection(&error) => continue,
             Err(error) => {
-                failures.note(&error);
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                if let Some(pause) = failures.note(&error) {
+                    tokio::time::sleep(pause).await;
+                }
                 continue;
             }
         };
         failures = Failures::default();
-        // Never closed, so this waits and does not fail; meanwhile others wait in the kernel's
-        // backlog.
-        let handshakes = Arc::clone(&shared.handshakes);
-        let Ok(handshake) = handshakes.acquire_owned().await else {
-            return;
+        let Some(arrival) = Arrival::new(shared, remote) else {
+            continue;
         };
-        let arrival = Arrival::new(shared, remote, handshake);
         // Messages are small and each is written whole; waiting for more would only delay them.
         let _ = stream.set_nodelay(true);
         match transport {
@@ -65,28 +67,108 @@ async fn accept_all(shared: &Arc<Shared>, listener: TcpListener, transport: &Tra
     }
 }
 
-/// Accepts that have failed for want of descriptors or memory, one after the other.
-#[derive(Debug, Default)]
-pub(crate) struct Failures {
-    count: u64,
-}
-
-impl Failures {
-    /// Tells of it: once, and then every minute that it lasts.
-    pub(crate) fn note(&mut self, error: &io::Error) {
-        if self.count % 600 == 0 {
-            tracing::warn!(%error, "cannot accept connections; check the limit on open files");
-        }
-        self.count += 1;
+/// Waits until there is room for another handshake; meanwhile others wait in the kernel's backlog.
+async fn room(shared: &Shared) {
+    loop {
+        let ask = |cx: &mut Context<'_>| {
+            let (now, config) = (shared.now(), &shared.config);
+            Poll::Ready(shared.unfinished.poll_room(now, config, cx.waker()))
+        };
+        let Err(again) = std::future::poll_fn(ask).await else {
+            return;
+        };
+        let mut is_asleep = false;
+        let woken = std::future::poll_fn(|_| match std::mem::replace(&mut is_asleep, true) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        });
+        // Either way it is asked again.
+        let _ = tokio::time::timeout_at(shared.runtime_instant(again), woken).await;
     }
 }
 
-/// Whether the error is of a connection that ended before it was accepted.
-pub(crate) fn is_of_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionRefused
-    )
+/// Accepts that have failed, one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Failures {
+    /// Those that were no reason to wait.
+    count: u64,
+    /// Those that were.
+    warned: u64,
+}
+
+impl Failures {
+    /// Notes one and returns how long to wait before the next try, if at all. What fails for want of
+    /// descriptors or memory needs a while; other errors are of one connection (Linux gives those of
+    /// its network to the accept), and the next may be sound, unless there is no end of them.
+    pub(crate) fn note(&mut self, error: &io::Error) -> Option<Duration> {
+        let is_exhausted = is_exhausted(error);
+        if !is_exhausted && self.count < FAILURES_IN_A_ROW {
+            self.count += 1;
+            tracing::debug!(%error, "a connection ended before it was accepted");
+            return None;
+        }
+        // Once, and then every minute that it lasts.
+        if self.warned % 600 == 0 {
+            let hint = match is_exhausted {
+                true => "; check the limit on open files, and memory",
+                false => "",
+            };
+            tracing::warn!(%error, "cannot accept connections{hint}");
+        }
+        self.warned += 1;
+        Some(ACCEPT_PAUSE)
+    }
+}
+
+/// Whether it failed for want of descriptors or memory.
+fn is_exhausted(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::io::Errno;
+        let errno = Errno::from_io_error(error);
+        errno.is_some_and(|errno| {
+            [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM].contains(&errno)
+        })
+    }
+    #[cfg(not(unix))]
+    {
+        // WSAEMFILE and WSAENOBUFS.
+        matches!(error.raw_os_error(), Some(10_024 | 10_055))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn only_want_of_descriptors_or_memory_pauses_a_listener() {
+        use rustix::io::Errno;
+        let mut failures = Failures::default();
+        let mut note = |errno: Errno| failures.note(&errno.into()).is_some();
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM] {
+            assert!(note(errno), "{errno}");
+        }
+        for errno in [
+            Errno::CONNABORTED,
+            Errno::CONNRESET,
+            Errno::PROTO,
+            Errno::PERM,
+            Errno::HOSTUNREACH,
+            Errno::NETDOWN,
+            Errno::TIMEDOUT,
+        ] {
+            assert!(!note(errno), "{errno}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_listener_that_fails_for_good_does_not_spin() {
+        let mut failures = Failures::default();
+        let error = io::Error::from(rustix::io::Errno::INVAL);
+        let pauses = (0..1_000).filter(|_| failures.note(&error).is_some());
+        assert_eq!(pauses.count() as u64, 1_000 - FAILURES_IN_A_ROW);
+    }
 }

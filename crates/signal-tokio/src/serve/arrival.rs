@@ -1,18 +1,21 @@
 //! A connection before its request.
 
+#[cfg(feature = "tls")]
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Wake, Waker, ready};
 
 use bytes::Bytes;
+use signal_access::RefusalCause;
 use signal_core::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::admission::Admission;
+use crate::handshake::unfinished::WaitsFor;
 use crate::handshake::{Handshake, Step};
 use crate::serve::bytes::{Input, Socket};
 use crate::serve::connection;
@@ -28,30 +31,46 @@ pub(crate) struct Upgraded<Io> {
     pub(crate) admission: Admission,
 }
 
-/// A connection that has not been upgraded yet.
+/// A connection that has not been upgraded yet, in its place among the unfinished handshakes.
 #[derive(Debug)]
 pub(crate) struct Arrival {
     pub(crate) shared: Arc<Shared>,
     pub(crate) remote: SocketAddr,
     /// By when it must have sent its request.
     pub(crate) deadline: Instant,
-    /// Given back once it is upgraded or gone.
-    permit: OwnedSemaphorePermit,
+    id: u64,
+    bell: Option<Waker>,
+}
+
+/// Wakes the task of an arrival, and notes before that it does not wait for its client any more,
+/// but for the processor.
+#[derive(Debug)]
+struct Bell {
+    shared: Arc<Shared>,
+    id: u64,
+    task: Waker,
 }
 
 impl Arrival {
-    pub(crate) fn new(
-        shared: &Arc<Shared>,
-        remote: SocketAddr,
-        permit: OwnedSemaphorePermit,
-    ) -> Self {
+    /// A connection that was accepted just now. `None` if its address has too many of them.
+    pub(crate) fn new(shared: &Arc<Shared>, remote: SocketAddr) -> Option<Self> {
         shared.counters.connections.fetch_add(1, Ordering::Relaxed);
-        Self {
+        let Some(entered) = shared.unfinished.enter(remote.ip(), &shared.config) else {
+            let client = shared.config.log_ips.show(Some(remote.ip()));
+            tracing::debug!(client, "too many unfinished handshakes of one address");
+            shared.counters.count_refusal(RefusalCause::HandshakesPerIp);
+            return None;
+        };
+        if entered.has_evicted {
+            shared.counters.count_refusal(RefusalCause::HandshakesMax);
+        }
+        Some(Self {
             shared: Arc::clone(shared),
             remote,
             deadline: shared.handshake_deadline(),
-            permit,
-        }
+            id: entered.id,
+            bell: None,
+        })
     }
 
     /// Its handshake.
@@ -59,13 +78,42 @@ impl Arrival {
         Handshake::until(&self.shared, Some(self.remote), self.deadline)
     }
 
+    /// Notes what it waits for. False if it has to end, as `waker` tells from now on.
+    pub(crate) fn pause(&self, now: Instant, waits_for: WaitsFor, waker: &Waker) -> bool {
+        self.shared.unfinished.pause(self.id, now, waits_for, waker)
+    }
+
+    /// Notes that its client has been heard of.
+    #[cfg(unix)]
+    pub(crate) fn resume(&self, now: Instant) {
+        self.shared.unfinished.resume(self.id, now);
+    }
+
+    /// Waits for its client by this future, in a task. `None` if it has to end before.
+    #[cfg(feature = "tls")]
+    pub(crate) async fn wait<F: Future>(&mut self, future: F) -> Option<F::Output> {
+        let mut future = pin!(future);
+        std::future::poll_fn(|cx| {
+            let bell = self.bell(cx.waker());
+            match future.as_mut().poll(&mut Context::from_waker(&bell)) {
+                Poll::Ready(output) => Poll::Ready(Some(output)),
+                Poll::Pending if self.pause(self.shared.now(), WaitsFor::Client, &bell) => {
+                    Poll::Pending
+                }
+                Poll::Pending => Poll::Ready(None),
+            }
+        })
+        .await
+    }
+
     /// Answers its request and, if that is an upgrade, runs it.
-    pub(crate) async fn serve<Io>(self, io: Io)
+    pub(crate) async fn serve<Io>(mut self, io: Io)
     where
         Io: Socket + AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let upgraded = run(io, self.handshake()).await;
-        drop(self.permit);
+        let handshake = self.handshake();
+        let upgraded = run(io, handshake, Some(&mut self)).await;
+        drop(self);
         if let Some(upgraded) = upgraded {
             let Upgraded {
                 io,
@@ -77,21 +125,59 @@ impl Arrival {
             tokio::spawn(connection::run(io, read_ahead, admission));
         }
     }
+
+    /// What wakes its task.
+    fn bell(&mut self, task: &Waker) -> Waker {
+        // A task has the same waker all its life.
+        let bell = self.bell.get_or_insert_with(|| {
+            Waker::from(Arc::new(Bell {
+                shared: Arc::clone(&self.shared),
+                id: self.id,
+                task: task.clone(),
+            }))
+        });
+        bell.clone()
+    }
 }
 
-/// Does a handshake. `None` if its answer is not an upgrade; the connection is over then.
-pub(crate) async fn run<Io>(mut io: Io, mut handshake: Handshake) -> Option<Upgraded<Io>>
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.shared.unfinished.resume(self.id, self.shared.now());
+        self.task.wake_by_ref();
+    }
+}
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        self.shared.unfinished.leave(self.id);
+    }
+}
+
+/// Does a handshake in a task. `None` if its answer is not an upgrade; the connection is over then.
+pub(crate) async fn run<Io>(
+    mut io: Io,
+    mut handshake: Handshake,
+    mut arrival: Option<&mut Arrival>,
+) -> Option<Upgraded<Io>>
 where
     Io: AsyncRead + AsyncWrite + Unpin,
 {
     let mut timer = pin!(tokio::time::sleep_until(handshake.shared().first_timer()));
     let begun = std::future::poll_fn(|cx| {
+        let bell = match &mut arrival {
+            Some(arrival) => arrival.bell(cx.waker()),
+            None => cx.waker().clone(),
+        };
+        let mut cx = Context::from_waker(&bell);
         let now = handshake.shared().now();
-        handshake.handle_timeout(now);
-        let begun = poll(&mut handshake, &mut io, now, cx);
+        let begun = turn(&mut handshake, &mut io, arrival.as_deref(), now, &mut cx);
         if begun.is_pending() {
             let deadline = handshake.poll_timeout();
-            set_timer(cx, handshake.shared(), deadline, timer.as_mut());
+            set_timer(&mut cx, handshake.shared(), deadline, timer.as_mut());
         }
         begun
     });
@@ -103,8 +189,33 @@ where
     })
 }
 
+/// Goes on with a handshake, unless another has its place.
+pub(crate) fn turn<Io>(
+    handshake: &mut Handshake,
+    io: &mut Io,
+    arrival: Option<&Arrival>,
+    now: Instant,
+    cx: &mut Context<'_>,
+) -> Poll<Option<(Admission, Bytes)>>
+where
+    Io: AsyncRead + AsyncWrite + Unpin,
+{
+    handshake.handle_timeout(now);
+    let begun = poll(handshake, io, now, cx);
+    if begun.is_pending() {
+        let waits_for = handshake.waits_for();
+        if arrival.is_some_and(|arrival| !arrival.pause(now, waits_for, cx.waker())) {
+            let answer = handshake.evict();
+            // If it is not taken, there is nobody left to hear it.
+            let _ = Pin::new(io).poll_write(cx, &answer);
+            return Poll::Ready(None);
+        }
+    }
+    begun
+}
+
 /// Does what a handshake needs until it has to wait. Once it is over: what begins, if anything.
-pub(crate) fn poll<Io>(
+fn poll<Io>(
     handshake: &mut Handshake,
     io: &mut Io,
     now: Instant,

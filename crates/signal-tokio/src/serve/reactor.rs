@@ -138,7 +138,7 @@ impl Reactor {
         self.look_at_sockets(cx);
         self.read_mail();
         self.find_overdue();
-        self.accept();
+        self.accept(cx);
         self.take_turns();
         self.write();
         if !self.sleep(cx) {
@@ -151,6 +151,7 @@ impl Reactor {
     /// Asks the system which sockets are ready, if it has something to say.
     fn look_at_sockets(&mut self, cx: &mut Context<'_>) {
         let Self {
+            shared,
             poll,
             events,
             listener,
@@ -179,6 +180,7 @@ impl Reactor {
                 return;
             }
         }
+        let now = shared.now();
         let mut count = 0;
         for event in &*events {
             count += 1;
@@ -186,7 +188,7 @@ impl Reactor {
             match slots.get_mut(place) {
                 Some(Slot::Connection(entry)) => entry.note(event, due, writable),
                 Some(Slot::Newcomer(newcomer)) => {
-                    newcomer.io.note(event);
+                    newcomer.note(event, now);
                     due.extend(u32::try_from(place));
                 }
                 Some(Slot::Taken) => {}
@@ -205,9 +207,6 @@ impl Reactor {
                 Some(Slot::Newcomer(_)) => self.due.push(place),
                 Some(Slot::Taken) | None => {}
             }
-        }
-        if let Some(permit) = self.notes.permit.take() {
-            self.listener.permit(permit);
         }
     }
 

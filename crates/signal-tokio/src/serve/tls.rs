@@ -1,6 +1,7 @@
 //! The TLS handshake of a fresh connection.
 
 use std::io;
+use std::sync::Arc;
 
 use http::StatusCode;
 use signal_access::RefusalCause;
@@ -15,35 +16,34 @@ use crate::stats::log_fields;
 const PLAIN: &str = "this port speaks TLS: connect with wss:// or https://";
 
 /// Does the handshake and serves the connection.
-pub(crate) async fn serve(acceptor: TlsAcceptor, stream: TcpStream, arrival: Arrival) {
-    let Arrival {
-        shared,
-        remote,
-        deadline,
-        ..
-    } = &arrival;
-    let (deadline, remote) = (shared.runtime_instant(*deadline), Some(*remote));
-    let problem = match tokio::time::timeout_at(deadline, first_byte(&stream)).await {
-        // A connection without a byte is not refused: balancers connect to see whether we listen.
-        Ok(Ok(None) | Err(_)) | Err(_) => return,
+pub(crate) async fn serve(acceptor: TlsAcceptor, stream: TcpStream, mut arrival: Arrival) {
+    let shared = Arc::clone(&arrival.shared);
+    let deadline = shared.runtime_instant(arrival.deadline);
+    let first = tokio::time::timeout_at(deadline, first_byte(&stream));
+    let problem = match arrival.wait(first).await {
         // TLS begins with a byte that is not a letter, a request with the name of a method.
-        Ok(Ok(Some(byte))) if byte.is_ascii_uppercase() => {
+        Some(Ok(Ok(Some(byte)))) if byte.is_ascii_uppercase() => {
             let answer = upgrade::text(StatusCode::BAD_REQUEST, PLAIN);
-            arrival::run(stream, Handshake::answered(shared, remote, &answer)).await;
+            let handshake = Handshake::answered(&shared, Some(arrival.remote), &answer);
+            arrival::run(stream, handshake, Some(&mut arrival)).await;
             "plain HTTP on a port that speaks TLS".to_owned()
         }
-        Ok(Ok(Some(_))) => {
+        Some(Ok(Ok(Some(_)))) => {
             // The handshake is over before the rest begins; in one future their sizes would add up.
-            let handshake = Box::pin(acceptor.accept(stream));
-            match tokio::time::timeout_at(deadline, handshake).await {
-                Ok(Ok(stream)) => return Box::pin(arrival.serve(stream)).await,
-                Ok(Err(error)) => error.to_string(),
-                Err(_elapsed) => "the handshake took too long".to_owned(),
+            let handshake = Box::pin(tokio::time::timeout_at(deadline, acceptor.accept(stream)));
+            match arrival.wait(handshake).await {
+                Some(Ok(Ok(stream))) => return Box::pin(arrival.serve(stream)).await,
+                Some(Ok(Err(error))) => error.to_string(),
+                Some(Err(_elapsed)) => "the handshake took too long".to_owned(),
+                // Counted by whoever needed its place.
+                None => return,
             }
         }
+        // A connection without a byte is not refused: balancers connect to see whether we listen.
+        Some(Ok(Ok(None) | Err(_)) | Err(_)) | None => return,
     };
     tracing::debug!(
-        client = shared.config.log_ips.show(remote.map(|remote| remote.ip())),
+        client = shared.config.log_ips.show(Some(arrival.remote.ip())),
         problem = log_fields::text(&problem),
         "no TLS connection"
     );

@@ -9,7 +9,7 @@
 
 use std::net::SocketAddr;
 
-use signal_tokio::{Config, Relay, Stats};
+use signal_tokio::{Config, RefusalCause, Relay, Stats};
 use tokio::io::DuplexStream;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -79,4 +79,11 @@ pub async fn open_tcp(address: SocketAddr) -> Wire<TcpStream> {
 pub async fn until(relay: &Relay, what: &str, mut is_so: impl FnMut(&Stats) -> bool) {
     let is_in_time = signal_testwire::in_time(|| std::future::ready(is_so(&relay.stats()))).await;
     assert!(is_in_time, "not in time: {what}; {:?}", relay.stats());
+}
+
+/// How often the relay has refused a client for this.
+pub fn count(relay: &Relay, cause: RefusalCause) -> u64 {
+    let refusals = relay.stats().refusals;
+    let known = refusals.iter().find(|(known, _)| *known == cause);
+    known.expect("every cause is counted").1
 }

@@ -2,14 +2,13 @@
 
 use std::io;
 use std::sync::Arc;
+use std::task::Waker;
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use signal_core::Instant;
-use tokio::sync::OwnedSemaphorePermit;
 
-use crate::hub::wake::Mailbox;
-use crate::serve::accept::{ACCEPT_PAUSE, Failures, is_of_one_connection};
+use crate::serve::accept::Failures;
 use crate::serve::arrival::Arrival;
 use crate::shared::Shared;
 
@@ -19,10 +18,8 @@ pub(super) struct Listener {
     io: TcpListener,
     /// Whether there may be somebody to accept.
     is_ready: bool,
-    /// The room for the next handshake, if it had to be waited for.
-    permit: Option<OwnedSemaphorePermit>,
-    /// Whether it is being waited for.
-    awaits_permit: bool,
+    /// Whether there was no room. The reactor is woken when there is.
+    awaits_room: bool,
     failures: Failures,
 }
 
@@ -30,9 +27,11 @@ pub(super) struct Listener {
 #[derive(Debug)]
 pub(super) enum Accepted {
     One(TcpStream, Arrival),
+    /// One that may not stay, or was gone already.
+    Refused,
     /// Nobody, until the listener hears otherwise.
     Nobody,
-    /// Nobody, for want of descriptors or memory. To be tried again then.
+    /// Nobody, for want of room, descriptors or memory. To be tried again then.
     NotBefore(Instant),
 }
 
@@ -48,8 +47,7 @@ impl Listener {
         Ok(Self {
             io,
             is_ready: true,
-            permit: None,
-            awaits_permit: false,
+            awaits_room: false,
             failures: Failures::default(),
         })
     }
@@ -59,63 +57,42 @@ impl Listener {
         self.is_ready = true;
     }
 
-    /// Notes that there is room for another handshake.
-    pub(super) fn permit(&mut self, permit: OwnedSemaphorePermit) {
-        self.permit = Some(permit);
-        self.awaits_permit = false;
-        self.is_ready = true;
-    }
-
     pub(super) fn is_ready(&self) -> bool {
         self.is_ready
     }
 
-    /// Accepts a connection.
-    pub(super) fn accept(&mut self, shared: &Arc<Shared>, mailbox: &Arc<Mailbox>) -> Accepted {
-        while self.is_ready {
-            let Some(permit) = self.take_permit(shared, mailbox) else {
-                break;
-            };
-            match self.io.accept() {
-                Ok((io, remote)) => {
-                    self.failures = Failures::default();
-                    return Accepted::One(io, Arrival::new(shared, remote, permit));
+    /// Accepts a connection. Without room for it others wait in the kernel's backlog, and `reactor`
+    /// is woken when there is.
+    pub(super) fn accept(&mut self, shared: &Arc<Shared>, reactor: &Waker) -> Accepted {
+        self.is_ready |= std::mem::take(&mut self.awaits_room);
+        if !self.is_ready {
+            return Accepted::Nobody;
+        }
+        let (now, config) = (shared.now(), &shared.config);
+        if let Err(again) = shared.unfinished.poll_room(now, config, reactor) {
+            self.is_ready = false;
+            self.awaits_room = true;
+            return Accepted::NotBefore(again);
+        }
+        match self.io.accept() {
+            Ok((io, remote)) => {
+                self.failures = Failures::default();
+                match Arrival::new(shared, remote) {
+                    Some(arrival) => Accepted::One(io, arrival),
+                    None => Accepted::Refused,
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if is_of_one_connection(&error) => {}
-                Err(error) => {
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.is_ready = false;
+                Accepted::Nobody
+            }
+            Err(error) => match self.failures.note(&error) {
+                Some(pause) => {
                     self.is_ready = false;
-                    self.failures.note(&error);
-                    return Accepted::NotBefore(shared.now().saturating_add(ACCEPT_PAUSE));
+                    Accepted::NotBefore(now.saturating_add(pause))
                 }
-            }
+                None => Accepted::Refused,
+            },
         }
-        self.is_ready = false;
-        Accepted::Nobody
-    }
-
-    /// Room for a handshake. If there is none, it is asked for and sent to the mailbox; meanwhile
-    /// others wait in the kernel's backlog.
-    fn take_permit(
-        &mut self,
-        shared: &Arc<Shared>,
-        mailbox: &Arc<Mailbox>,
-    ) -> Option<OwnedSemaphorePermit> {
-        if self.awaits_permit || self.permit.is_some() {
-            return self.permit.take();
-        }
-        let handshakes = Arc::clone(&shared.handshakes);
-        if let Ok(permit) = Arc::clone(&handshakes).try_acquire_owned() {
-            return Some(permit);
-        }
-        self.awaits_permit = true;
-        let mailbox = Arc::clone(mailbox);
-        drop(tokio::spawn(async move {
-            // Never closed, so this waits and does not fail.
-            if let Ok(permit) = handshakes.acquire_owned().await {
-                mailbox.permit(permit);
-            }
-        }));
-        None
     }
 }

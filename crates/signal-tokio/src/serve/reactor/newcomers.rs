@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use mio::Token;
+use mio::event::Event;
 use mio::net::TcpStream;
 use signal_core::Instant;
 
@@ -27,9 +28,10 @@ pub(super) struct Newcomer {
     handshake: Handshake,
     /// Its entry in the reactor's deadlines. One that is too early does no harm.
     pub(super) deadline: Instant,
-    /// Has it get a turn: for an authorizer that takes its time.
+    /// Gives it a turn: when an authorizer that took its time has answered, or another needs its
+    /// place.
     waker: Waker,
-    _arrival: Arrival,
+    arrival: Arrival,
 }
 
 /// What begins when a handshake is over, if anything.
@@ -42,16 +44,22 @@ impl Newcomer {
             handshake: arrival.handshake(),
             deadline: NEVER,
             waker: Waker::noop().clone(),
-            _arrival: arrival,
+            arrival,
         }
+    }
+
+    /// Notes what the system says of its socket.
+    pub(super) fn note(&mut self, event: &Event, now: Instant) {
+        self.io.note(event);
+        self.arrival.resume(now);
     }
 
     /// Goes on with the handshake. A mistake of ours ends this one alone.
     fn turn(&mut self, now: Instant) -> Poll<Begun> {
         let turn = || {
             let mut cx = Context::from_waker(&self.waker);
-            self.handshake.handle_timeout(now);
-            arrival::poll(&mut self.handshake, &mut self.io, now, &mut cx)
+            let arrival = Some(&self.arrival);
+            arrival::turn(&mut self.handshake, &mut self.io, arrival, now, &mut cx)
         };
         catch_panic(turn).unwrap_or(Poll::Ready(None))
     }
@@ -59,10 +67,11 @@ impl Newcomer {
 
 impl Reactor {
     /// Accepts who waits for it.
-    pub(super) fn accept(&mut self) {
+    pub(super) fn accept(&mut self, cx: &Context<'_>) {
         for _ in 0..ACCEPTS {
-            match self.listener.accept(&self.shared, &self.mailbox) {
+            match self.listener.accept(&self.shared, cx.waker()) {
                 Accepted::One(io, arrival) => self.accepted(io, arrival),
+                Accepted::Refused => {}
                 Accepted::Nobody => return,
                 Accepted::NotBefore(again) => {
                     self.deadlines.insert((again, LISTENER));

@@ -42,7 +42,7 @@ pub static RELAY: &[Metric<Stats>] = &[
         "signal_handshakes",
         &[],
         Read::Gauge(|stats| Sample::only(stats.handshakes)),
-        "Connections in their HTTP request now",
+        "Connections in their TLS handshake or HTTP request now",
     ),
     Metric::new(
         "signal_topics",

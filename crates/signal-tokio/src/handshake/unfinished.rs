@@ -1,0 +1,301 @@
+//! The handshakes that have not come to their end: how many there are, how many of each address, and
+//! which of them ends when another needs its place.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::{IpAddr, Ipv6Addr};
+use std::task::Waker;
+use std::time::Duration;
+
+use signal_access::AddressKey;
+use signal_core::Instant;
+
+use crate::config::Config;
+use crate::lock::Lock;
+
+/// How long a client may keep us waiting though others need its place: a round trip.
+const GRACE: Duration = Duration::from_millis(100);
+/// An IPv6 /48 may have as many as so many of its /64 may. It is what one customer gets of a generous
+/// provider, and what an attacker rents.
+const WIDE_FACTOR: usize = 4;
+
+/// Connections before the end of their handshake, that of TLS included.
+///
+/// There are at most [`Config::handshakes_max`] of them. When there is no place for a newcomer, the
+/// one that has kept us waiting longest for its client goes, whether it has sent nothing or sends
+/// byte by byte:
+///
+/// ```text
+///            ┌── its client is heard of ──┐
+///            ▼                            │
+///  enter ─▶ Busy ── nothing to read ─▶ Waiting ── another needs the place ─▶ ended
+///            │
+///            └── answered ─▶ Lingering ── another needs the place ─▶ ended, and first of all
+/// ```
+///
+/// What is *busy* waits for us: for the processor, or for an authorizer. So a herd of honest clients
+/// that is larger than the machine is fast does not end its own first half; its second waits in the
+/// kernel's backlog.
+#[derive(Debug, Default)]
+pub(crate) struct Unfinished {
+    table: Lock<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    next: u64,
+    entries: HashMap<u64, Entry>,
+    /// Those that wait for their client, by since when they would, had they waited all at once.
+    waiting: BTreeSet<(Instant, u64)>,
+    /// Those that have their answer.
+    lingering: BTreeSet<u64>,
+    by_network: HashMap<Network, usize>,
+    /// Listeners that wait for a place.
+    listeners: Vec<Waker>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// Where it is counted.
+    networks: [Option<Network>; 2],
+    stage: Stage,
+    /// How long it has waited for its client, up to the present wait.
+    waited: Duration,
+    /// Tells whoever drives it that it has been ended.
+    waker: Option<Waker>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    Busy,
+    Waiting { since: Instant },
+    Lingering,
+}
+
+/// What an unfinished handshake waits for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum WaitsFor {
+    /// Its client, to send or to take something.
+    Client,
+    /// Us, or those whom we ask.
+    Relay,
+    /// Nothing: it is answered, and closed as soon as that cannot hurt the answer.
+    End,
+}
+
+/// An IPv4 address or IPv6 /64, or an IPv6 /48.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+enum Network {
+    Narrow(AddressKey),
+    Wide(AddressKey),
+}
+
+/// A handshake that may begin.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Entered {
+    pub(crate) id: u64,
+    /// Whether another has been ended for it.
+    pub(crate) has_evicted: bool,
+}
+
+impl Unfinished {
+    /// Whether a newcomer may be accepted now; else when to ask again at the latest. `listener` is
+    /// woken as soon as there is a place.
+    pub(crate) fn poll_room(
+        &self,
+        now: Instant,
+        config: &Config,
+        listener: &Waker,
+    ) -> Result<(), Instant> {
+        let mut table = self.table.lock();
+        let is_full = table.entries.len() >= config.handshakes_max;
+        if !is_full || !table.lingering.is_empty() {
+            return Ok(());
+        }
+        let oldest = table.waiting.first().map_or(now, |(since, _)| *since);
+        let ends_at = oldest.saturating_add(GRACE);
+        if ends_at <= now {
+            return Ok(());
+        }
+        if !table
+            .listeners
+            .iter()
+            .any(|known| known.will_wake(listener))
+        {
+            table.listeners.push(listener.clone());
+        }
+        Err(ends_at)
+    }
+
+    /// Begins a handshake, and ends another if there is no place. `None` if the client's network has
+    /// as many as it may have.
+    pub(crate) fn enter(&self, ip: IpAddr, config: &Config) -> Option<Entered> {
+        let networks = networks(ip, config);
+        let mut table = self.table.lock();
+        let is_over = |network: &Network| {
+            let count = table.by_network.get(network).copied().unwrap_or(0);
+            let factor = match network {
+                Network::Narrow(_) => 1,
+                Network::Wide(_) => WIDE_FACTOR,
+            };
+            count >= config.handshakes_per_ip_max.saturating_mul(factor)
+        };
+        if networks.iter().flatten().any(is_over) {
+            return None;
+        }
+        let (mut has_evicted, mut waker) = (false, None);
+        if table.entries.len() >= config.handshakes_max {
+            let lingering = table.lingering.first().copied();
+            let waiting = || table.waiting.first().map(|(_, id)| *id);
+            has_evicted = lingering.is_none();
+            // Without either, two listeners have seen the last place at once; this is one too many.
+            if let Some(id) = lingering.or_else(waiting) {
+                waker = table.remove(id).and_then(|entry| entry.waker);
+            }
+        }
+        let id = table.next;
+        table.next += 1;
+        for network in networks.into_iter().flatten() {
+            *table.by_network.entry(network).or_default() += 1;
+        }
+        let entry = Entry {
+            networks,
+            stage: Stage::Busy,
+            waited: Duration::ZERO,
+            waker: None,
+        };
+        table.entries.insert(id, entry);
+        drop(table);
+        // Outside of the lock, as all wakers: what they do is not ours.
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Some(Entered { id, has_evicted })
+    }
+
+    /// Notes what a handshake waits for. False if it has been ended, as `waker` will tell from now
+    /// on.
+    pub(crate) fn pause(&self, id: u64, now: Instant, waits_for: WaitsFor, waker: &Waker) -> bool {
+        let mut table = self.table.lock();
+        let mut listeners = Vec::new();
+        match waits_for {
+            WaitsFor::Client => table.wait(id, now),
+            WaitsFor::Relay => table.resume(id, now),
+            WaitsFor::End => {
+                table.linger(id, now);
+                listeners = std::mem::take(&mut table.listeners);
+            }
+        }
+        let entry = table.entries.get_mut(&id);
+        let is_in_time = entry.is_some();
+        if let Some(entry) = entry {
+            match &mut entry.waker {
+                Some(known) => known.clone_from(waker),
+                none => *none = Some(waker.clone()),
+            }
+        }
+        drop(table);
+        listeners.into_iter().for_each(Waker::wake);
+        is_in_time
+    }
+
+    /// Notes that a client has been heard of, which we are to look after.
+    pub(crate) fn resume(&self, id: u64, now: Instant) {
+        self.table.lock().resume(id, now);
+    }
+
+    /// Ends a handshake, if it has not been ended.
+    pub(crate) fn leave(&self, id: u64) {
+        let (entry, listeners) = {
+            let mut table = self.table.lock();
+            (table.remove(id), std::mem::take(&mut table.listeners))
+        };
+        drop(entry);
+        listeners.into_iter().for_each(Waker::wake);
+    }
+
+    /// How many there are, but for those that have their answer.
+    pub(crate) fn count(&self) -> usize {
+        let table = self.table.lock();
+        table.entries.len() - table.lingering.len()
+    }
+}
+
+impl Table {
+    fn wait(&mut self, id: u64, now: Instant) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            if let Stage::Busy = entry.stage {
+                entry.stage = Stage::Waiting { since: now };
+                self.waiting.insert((entry.waits_since(now), id));
+            }
+        }
+    }
+
+    fn resume(&mut self, id: u64, now: Instant) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            if let Stage::Waiting { since } = entry.stage {
+                self.waiting.remove(&(entry.waits_since(since), id));
+                entry.waited += now.saturating_since(since);
+                entry.stage = Stage::Busy;
+            }
+        }
+    }
+
+    fn linger(&mut self, id: u64, now: Instant) {
+        self.resume(id, now);
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.stage = Stage::Lingering;
+            let networks = std::mem::take(&mut entry.networks);
+            self.lingering.insert(id);
+            self.uncount(networks);
+        }
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Entry> {
+        let entry = self.entries.remove(&id)?;
+        match entry.stage {
+            Stage::Busy => {}
+            Stage::Waiting { since } => drop(self.waiting.remove(&(entry.waits_since(since), id))),
+            Stage::Lingering => drop(self.lingering.remove(&id)),
+        }
+        self.uncount(entry.networks);
+        Some(entry)
+    }
+
+    fn uncount(&mut self, networks: [Option<Network>; 2]) {
+        for network in networks.into_iter().flatten() {
+            match self.by_network.get_mut(&network) {
+                Some(count) if *count > 1 => *count -= 1,
+                Some(_) => drop(self.by_network.remove(&network)),
+                None => {}
+            }
+        }
+    }
+}
+
+impl Entry {
+    /// Since when it would wait, had it waited all at once.
+    fn waits_since(&self, since: Instant) -> Instant {
+        let waited = u64::try_from(self.waited.as_millis()).unwrap_or(u64::MAX);
+        Instant::from_millis(since.as_millis().saturating_sub(waited))
+    }
+}
+
+/// Where a client is counted: nowhere if it may be a proxy.
+fn networks(ip: IpAddr, config: &Config) -> [Option<Network>; 2] {
+    let narrow = AddressKey::new(ip);
+    let is_private = narrow.is_private() && !config.limit_private_ips;
+    if is_private || config.trusted_proxies.contains(ip) {
+        return [None, None];
+    }
+    let wide = match ip.to_canonical() {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(ip) => {
+            let network = Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 80));
+            Some(Network::Wide(AddressKey::new(network.into())))
+        }
+    };
+    [Some(Network::Narrow(narrow)), wide]
+}
+
+#[cfg(test)]
+mod tests;

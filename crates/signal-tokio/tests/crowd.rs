@@ -1,0 +1,176 @@
+//! Newcomers among those that connect and then say nothing, or little.
+
+mod common;
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use common::{UPGRADE, Wire, count, listen, relay, status, until};
+use signal_tokio::{Config, RefusalCause, Relay, TrustedProxies};
+use tokio::net::{TcpSocket, TcpStream};
+
+/// Longer than any of these tests: nobody is ended because its time is up.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(120);
+/// By when a newcomer is served, on a machine that does other things too.
+const SOON: Duration = Duration::from_secs(20);
+
+/// A relay on a port by each way of listening.
+async fn each_way(change: impl Fn(&mut Config)) -> Vec<(Relay, SocketAddr)> {
+    let make = || {
+        relay(|config| {
+            config.handshake_timeout = HANDSHAKE_TIMEOUT;
+            change(config);
+        })
+    };
+    let (in_tasks, in_reactor) = (make(), make());
+    let any = "127.0.0.1:0".parse().expect("an address");
+    let serving = in_reactor.serve_per_core(any, 1).expect("a free port");
+    let address = listen(&in_tasks).await;
+    vec![(in_tasks, address), (in_reactor, serving.local_address())]
+}
+
+/// A connection on which nothing has been said, from an address of this machine.
+#[cfg(target_os = "linux")]
+async fn connect_from(from: [u8; 4], address: SocketAddr) -> Wire<TcpStream> {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind((from, 0).into()).expect("loopback");
+    Wire::start(socket.connect(address).await.expect("it listens"))
+}
+
+async fn connect(address: SocketAddr) -> Wire<TcpStream> {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    Wire::start(socket.connect(address).await.expect("it listens"))
+}
+
+/// Connects, and is served soon.
+async fn come(address: SocketAddr) -> Wire<TcpStream> {
+    let come = async {
+        let mut wire = common::open_tcp(address).await;
+        wire.settle().await;
+        wire
+    };
+    let come = tokio::time::timeout(SOON, come).await;
+    come.expect("a newcomer waits for those that say nothing")
+}
+
+#[tokio::test]
+async fn whoever_kept_the_relay_waiting_longest_makes_room_for_a_newcomer() {
+    for (relay, address) in each_way(|config| config.handshakes_max = 2).await {
+        let mut silent = connect(address).await;
+        until(&relay, "one is silent", |stats| stats.handshakes == 1).await;
+        let mut slow = connect(address).await;
+        slow.send_raw(&UPGRADE.as_bytes()[..30]).await;
+        until(&relay, "one is slow", |stats| stats.handshakes == 2).await;
+
+        let mut newcomer = come(address).await;
+        assert_eq!(silent.rest().await, "", "it is ended without an answer");
+        assert_eq!(count(&relay, RefusalCause::HandshakesMax), 1);
+        slow.send_raw(&UPGRADE.as_bytes()[30..]).await;
+        assert_eq!(status(&slow.head().await), 101, "there was time for it");
+
+        // Where nobody is silent, the slowest goes, and is told why.
+        let mut slowest = connect(address).await;
+        slowest.send_raw(b"GET").await;
+        until(&relay, "one is slow", |stats| stats.handshakes == 1).await;
+        let _slower = connect(address).await;
+        until(&relay, "one is silent", |stats| stats.handshakes == 2).await;
+        drop(come(address).await);
+        assert_eq!(status(&slowest.head().await), 503);
+        assert!(slowest.rest().await.contains("unfinished"));
+        newcomer.settle().await;
+        until(&relay, "one is left", |stats| stats.handshakes == 1).await;
+        assert_eq!(count(&relay, RefusalCause::HandshakesMax), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_crowd_never_has_more_places_than_there_are() {
+    const PLACES: usize = 4;
+    for (relay, address) in each_way(|config| config.handshakes_max = PLACES).await {
+        let mut crowd = Vec::new();
+        for number in 0..40 {
+            let mut wire = connect(address).await;
+            if number % 2 == 0 {
+                wire.send_raw(b"GET / HTTP/1.1\r\n").await;
+            }
+            crowd.push(wire);
+            let handshakes = relay.stats().handshakes;
+            assert!(handshakes <= PLACES as u64, "{handshakes} of {PLACES}");
+            if number % 8 == 0 {
+                drop(come(address).await);
+            }
+        }
+        let last = crowd.split_off(40 - PLACES);
+        for mut wire in crowd {
+            wire.rest().await;
+        }
+        drop(last);
+        until(&relay, "all are gone", |stats| stats.handshakes == 0).await;
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn an_address_has_so_many_unfinished_handshakes_and_no_more() {
+    let change = |config: &mut Config| {
+        config.handshakes_per_ip_max = 2;
+        config.limit_private_ips = true;
+        config.trusted_proxies = TrustedProxies::new(["127.0.0.9"]).expect("an address");
+    };
+    for (relay, address) in each_way(change).await {
+        let mut crowd = Vec::new();
+        for _ in 0..2 {
+            crowd.push(connect_from([127, 0, 0, 2], address).await);
+        }
+        until(&relay, "two wait", |stats| stats.handshakes == 2).await;
+        for _ in 0..3 {
+            let mut one_too_many = connect_from([127, 0, 0, 2], address).await;
+            assert_eq!(one_too_many.rest().await, "", "it is closed at once");
+        }
+        assert_eq!(count(&relay, RefusalCause::HandshakesPerIp), 3);
+        // Others are served, and a proxy is many.
+        for from in [
+            [127, 0, 0, 3],
+            [127, 0, 0, 9],
+            [127, 0, 0, 9],
+            [127, 0, 0, 9],
+        ] {
+            crowd.push(connect_from(from, address).await);
+        }
+        until(&relay, "six wait", |stats| stats.handshakes == 6).await;
+        let mut other = connect_from([127, 0, 0, 3], address).await;
+        other.send_raw(UPGRADE.as_bytes()).await;
+        assert_eq!(status(&other.head().await), 101);
+        // What has come to its end is not counted any more.
+        let mut first = crowd.swap_remove(0);
+        first.send_raw(UPGRADE.as_bytes()).await;
+        assert_eq!(status(&first.head().await), 101);
+        let mut next = connect_from([127, 0, 0, 2], address).await;
+        next.send_raw(UPGRADE.as_bytes()).await;
+        assert_eq!(status(&next.head().await), 101);
+        assert_eq!(count(&relay, RefusalCause::HandshakesPerIp), 3);
+    }
+}
+
+#[tokio::test]
+async fn one_that_has_its_answer_holds_no_place() {
+    const ROUNDS: u32 = 8;
+    for (relay, address) in each_way(|config| config.handshakes_max = 1).await {
+        let start = Instant::now();
+        let mut answered = Vec::new();
+        for _ in 0..ROUNDS {
+            // It keeps its own side open, so that the relay reads on for a second.
+            let mut wire = connect(address).await;
+            wire.send_raw(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+            assert_eq!(status(&wire.head().await), 200);
+            answered.push(wire);
+            drop(come(address).await);
+        }
+        let spent = start.elapsed();
+        assert!(
+            spent < Duration::from_secs(1) * (ROUNDS / 2),
+            "{spent:?} for {ROUNDS} newcomers"
+        );
+        assert_eq!(count(&relay, RefusalCause::HandshakesMax), 0);
+    }
+}
