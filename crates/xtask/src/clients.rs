@@ -149,7 +149,16 @@ pub(crate) fn idle(_: &Tools) -> Result<(), Stop> {
 
 pub(crate) fn y_webrtc(tools: &Tools) -> Result<(), Stop> {
     tools.node_modules()?;
-    run_script("y-webrtc.js", &[])
+    run_script("y-webrtc.js", &[])?;
+    // The relay that people copy who bring their own sockets.
+    let example = ["--package", "signal-core", "--example", "own_io"];
+    run(cargo(["build"]).args(example))?;
+    let file = format!("debug/examples/own_io{}", std::env::consts::EXE_SUFFIX);
+    let address = format!("127.0.0.1:{}", workspace::free_port()?);
+    let mut node = command("node", [workspace::acceptance().join("y-webrtc.js")]);
+    node.args(["--url", &format!("ws://{address}"), "--"]);
+    node.arg(workspace::target().join(file)).arg(&address);
+    run(&mut node)
 }
 
 /// The same clients at a relay that asks for tokens.
