@@ -48,5 +48,8 @@ pub use sink::{Output, PeerId, Sink};
 pub use snapshot::{PeerSnapshot, RestoreError};
 pub use topics::{Subscriber, Topics};
 
+#[doc = include_str!("../ADAPTERS.md")]
+pub mod adapter {}
+
 #[doc = include_str!("../PROTOCOL.md")]
 pub mod protocol {}
