@@ -5,8 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// A mutex for changes that cannot panic half-way.
 ///
 /// All that is done under one is a change of a map, a list or a few numbers, never a call into what
-/// others wrote. So what a thread that panicked has left behind is whole, and the connections of the
-/// other threads go on with it.
+/// others wrote. So what a thread that panicked has left behind is whole, and the connections of
+/// the other threads go on with it.
 #[derive(Debug, Default)]
 pub(crate) struct Lock<T>(Mutex<T>);
 

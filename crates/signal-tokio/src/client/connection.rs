@@ -17,6 +17,7 @@ use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 
 use super::backoff::Backoff;
 use super::dial::{Socket, open};
+use super::end::End;
 use super::event::{Event, Parsed, parse};
 use super::{ClientConfig, Command};
 
@@ -43,26 +44,6 @@ pub(super) struct Task {
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) is_connected: Arc<AtomicBool>,
-}
-
-/// Why a phase of the task has ended.
-pub(super) enum End {
-    /// The handles or the events are gone: the client is no longer wanted.
-    Unwanted,
-    /// The connection broke or could not be made; the relay may have asked for patience.
-    Lost {
-        cause: String,
-        retry_after: Option<Duration>,
-    },
-}
-
-impl End {
-    pub(super) fn lost(cause: impl ToString) -> Self {
-        Self::Lost {
-            cause: cause.to_string(),
-            retry_after: None,
-        }
-    }
 }
 
 impl Task {

@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-use super::connection::End;
+use super::end::End;
 use super::{ClientConfig, ClientError};
 
 /// The longest `Retry-After` that is honoured; a client that waited hours for a mistyped header

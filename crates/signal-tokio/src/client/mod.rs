@@ -4,6 +4,7 @@ mod backoff;
 mod config;
 mod connection;
 mod dial;
+mod end;
 mod event;
 
 use std::collections::BTreeSet;

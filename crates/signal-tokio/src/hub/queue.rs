@@ -121,8 +121,8 @@ impl Outbound {
         });
     }
 
-    /// Drops what is not on its way yet, and takes no more. A frame that is half written stays: what
-    /// is sent after it would be taken for its rest.
+    /// Drops what is not on its way yet, and takes no more. A frame that is half written stays:
+    /// what is sent after it would be taken for its rest.
     pub(crate) fn discard(&self) {
         let mut state = self.state.lock();
         state.seal_batch();

@@ -175,9 +175,9 @@ impl<S: Socket> Transport for Framed<S> {
         Poll::Ready(flushed.map(|()| true).map_err(|_| Gone))
     }
 
-    /// As RFC 6455, 7.1.1 describes it: our side is shut down, what still comes is thrown away until
-    /// the peer's side ends too. A socket dropped with unread input would be reset, and our close
-    /// frame perhaps lost.
+    /// As RFC 6455, 7.1.1 describes it: our side is shut down, what still comes is thrown away
+    /// until the peer's side ends too. A socket dropped with unread input would be reset, and our
+    /// close frame perhaps lost.
     fn close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
         if !self.is_shut_down {
             if ready!(self.socket.io().poll_shutdown(cx)).is_err() {

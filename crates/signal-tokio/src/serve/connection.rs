@@ -71,8 +71,8 @@ struct Read {
 }
 
 impl<S: Socket> Connection<Framed<S>> {
-    /// A connection on a stream of bytes, of which these are read already. It is a task, or lives in
-    /// a reactor.
+    /// A connection on a stream of bytes, of which these are read already. It is a task, or lives
+    /// in a reactor.
     pub(crate) fn framed(
         socket: S,
         read_ahead: Bytes,

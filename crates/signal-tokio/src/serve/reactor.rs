@@ -89,8 +89,8 @@ enum Slot {
 struct Entry {
     connection: Connection<Framed<Stream>>,
     place: u32,
-    /// Its entry in `deadlines`, if that is not [`NEVER`]. One that is too early does no harm, so it
-    /// is never put off.
+    /// Its entry in `deadlines`, if that is not [`NEVER`]. One that is too early does no harm, so
+    /// it is never put off.
     deadline: Instant,
     /// Whether it is in `due`.
     is_due: bool,
@@ -130,10 +130,10 @@ impl Reactor {
         std::future::poll_fn(|cx| self.round(cx)).await
     }
 
-    /// All that is ready is read before anything is written: what many peers have to say to one in a
-    /// moment then goes out to it with one system call, which costs as much for a hundred frames as
-    /// for one. Nothing in a round waits, and it ends by asking to be woken for the next one, or at
-    /// once if the runtime should only do what else it has to do in between.
+    /// All that is ready is read before anything is written: what many peers have to say to one in
+    /// a moment then goes out to it with one system call, which costs as much for a hundred frames
+    /// as for one. Nothing in a round waits, and it ends by asking to be woken for the next one, or
+    /// at once if the runtime should only do what else it has to do in between.
     fn round(&mut self, cx: &mut Context<'_>) -> Poll<Infallible> {
         self.look_at_sockets(cx);
         self.read_mail();

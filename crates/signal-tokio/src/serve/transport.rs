@@ -27,8 +27,8 @@ pub(crate) trait Transport {
     /// Passes on what was written and is held back; true if there was any.
     fn flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Gone>>;
 
-    /// Takes a step towards the end of the connection, once our close frame is written. Gone when it
-    /// is there; ready when there is another step to take.
+    /// Takes a step towards the end of the connection, once our close frame is written. Gone when
+    /// it is there; ready when there is another step to take.
     fn close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>>;
 
     /// Ends the connection so that the kernel forgets what it could not send.
