@@ -13,6 +13,8 @@ const BINDING: &str = "EVENTS";
 /// Something that happened.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Event {
+    /// The first request of an isolate has come; `who` may come in.
+    Start { who: String },
     /// The object woke with so many peers; the state of `lost` of them could not be restored.
     Wake { peers: usize, lost: usize },
     /// A peer has come; `peers` are there now.
@@ -36,6 +38,7 @@ pub(crate) enum Event {
 impl Event {
     fn name(&self) -> &'static str {
         match self {
+            Self::Start { .. } => "start",
             Self::Wake { .. } => "wake",
             Self::Connect { .. } => "connect",
             Self::Disconnect { .. } => "disconnect",
@@ -50,6 +53,10 @@ impl Event {
     fn line(&self) -> String {
         let name = self.name();
         match self {
+            Self::Start { who } => {
+                let who = plain(who);
+                format!(r#"{{"event":"{name}","who_may_come_in":"{who}"}}"#)
+            }
             Self::Wake { peers, lost } => {
                 format!(r#"{{"event":"{name}","peers":{peers},"lost":{lost}}}"#)
             }
@@ -81,6 +88,7 @@ impl Event {
     /// other cause has.
     fn point(&self) -> (&'static str, f64) {
         match self {
+            Self::Start { .. } => ("", 1.0),
             Self::Wake { peers, .. } | Self::Connect { peers } | Self::Disconnect { peers, .. } => {
                 ("", u32::try_from(*peers).unwrap_or(u32::MAX).into())
             }

@@ -1,9 +1,10 @@
 //! The Worker in front of the objects: everything that can be judged without waking one.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use signal_access::{AddressKey, Permit, Refusal, RefusalCause, Refused};
+use signal_access::{Access, AddressKey, Origins, Permit, Refusal, RefusalCause, Refused};
 use signal_core::Grant;
 use worker::{Env, Request, Response, ResponseBuilder, Result};
 
@@ -20,6 +21,11 @@ const CONNECTS: &str = "CONNECTS";
 /// The longest period of such a binding.
 const CONNECTS_PERIOD: Duration = Duration::from_secs(60);
 
+thread_local! {
+    /// Whether this isolate has said who may come in.
+    static STARTED: Cell<bool> = const { Cell::new(false) };
+}
+
 /// Answers a request; who wants to connect and may is passed on to a Durable Object.
 ///
 /// For the Worker's `fetch` event. If there is a secret `TOKEN_KEYS`, everyone needs a token that
@@ -30,12 +36,19 @@ const CONNECTS_PERIOD: Duration = Duration::from_secs(60);
 ///
 /// The runtime failed.
 pub async fn fetch(request: Request, env: Env) -> Result<Response> {
-    let access = match tokens::access(&env) {
+    let access = match tokens::access(&env).await {
         Ok(access) => access,
         Err(error) => return misconfigured(&Events::new(&env), &error),
     };
     let judge = async |request: &Request, _: &Env| tokens::judge(request, &access);
-    fetch_with(request, env, judge).await
+    answer(request, env, judge, |origins| {
+        Access {
+            origins,
+            ..access.clone()
+        }
+        .to_string()
+    })
+    .await
 }
 
 /// As [`fetch`], but `authorize` decides what each client may do, after all cheaper checks have
@@ -72,11 +85,36 @@ where
     A: AsyncFnOnce(&Request, &Env) -> std::result::Result<P, Refusal>,
     P: Into<Permit>,
 {
+    let who = |origins: Origins| {
+        let access = Access {
+            origins,
+            tokens: None,
+        };
+        format!("{access}, if this Worker's own judge admits them")
+    };
+    answer(request, env, authorize, who).await
+}
+
+/// `who` says in words who may come in, if pages of these origins may.
+async fn answer<A, P>(
+    request: Request,
+    env: Env,
+    authorize: A,
+    who: impl FnOnce(Origins) -> String,
+) -> Result<Response>
+where
+    A: AsyncFnOnce(&Request, &Env) -> std::result::Result<P, Refusal>,
+    P: Into<Permit>,
+{
     let events = Events::new(&env);
-    let settings = match Settings::from_env(&env) {
+    let settings = match Settings::from_env(&env).await {
         Ok(settings) => settings,
         Err(error) => return misconfigured(&events, &error),
     };
+    if !STARTED.replace(true) {
+        let who = who(settings.origins.clone());
+        events.note(&Event::Start { who });
+    }
     let admitted = match decide(&request, &settings)? {
         Route::Health => return json(r#"{"status":"ok"}"#),
         Route::Limits => return json(&told::limits(&settings)),

@@ -35,9 +35,11 @@ mod subject;
 mod ticket;
 mod tokens;
 mod told;
+mod variable;
 
 pub use front::{everyone, fetch, fetch_with};
 pub use relay::Relay;
 pub use settings::{Rooms, Settings, SettingsError};
 pub use signal_access::{AuthResult, Origins, Permit, Refusal, RefusalCause, Subject};
 pub use signal_core::{Grant, Instant, Limits, TopicSet};
+pub use variable::Variable;

@@ -12,6 +12,7 @@ use crate::alarm::{self, Armed};
 use crate::event::{Event, Events};
 use crate::front;
 use crate::host::{Host, Rejection};
+use crate::refusal;
 use crate::runtime::Runtime;
 use crate::settings::Settings;
 use crate::ticket;
@@ -24,6 +25,9 @@ pub struct Relay {
     /// and the next event starts from what the runtime has kept.
     host: Cell<Option<Host>>,
     armed: Cell<Armed>,
+    /// Whether the variables cannot be used: the object serves nobody then, rather than by limits
+    /// that nobody has set.
+    is_shut: bool,
 }
 
 /// No event leaves a state that is changed by half: it takes the whole out and puts the whole back.
@@ -42,15 +46,22 @@ impl Relay {
     /// object's constructor.
     pub fn new(state: State, env: &Env) -> Self {
         let events = Events::new(env);
-        // The Worker has refused everyone if they cannot be read, and has said so.
-        let settings = Settings::from_env(env).unwrap_or_default();
-        let runtime = Rc::new(Runtime::new(state, settings, events));
-        runtime.answer_pings_asleep();
-        let host = Cell::new(Some(Host::wake(Rc::clone(&runtime))));
+        let settings = Settings::of_object(env)
+            .inspect_err(|error| events.note(&Event::failure("settings", error)));
+        let is_shut = settings.is_err();
+        let runtime = Rc::new(Runtime::new(state, settings.unwrap_or_default(), events));
+        let host = if is_shut {
+            runtime.close_all(1011, "this relay is misconfigured; its log says how");
+            None
+        } else {
+            runtime.answer_pings_asleep();
+            Some(Host::wake(Rc::clone(&runtime)))
+        };
         Self {
             runtime,
-            host,
+            host: Cell::new(host),
             armed: Cell::default(),
+            is_shut,
         }
     }
 
@@ -60,6 +71,9 @@ impl Relay {
     ///
     /// The request did not come from there, or the runtime failed.
     pub async fn fetch(&self, request: Request) -> Result<Response> {
+        if self.is_shut {
+            return front::refuse(&refusal::settings());
+        }
         let headers = request.headers();
         let ticket = ticket::read(headers)?
             .ok_or_else(|| Error::from("only signal_workers::fetch may send requests here"))?;
@@ -92,6 +106,9 @@ impl Relay {
         socket: WebSocket,
         message: WebSocketIncomingMessage,
     ) -> Result<()> {
+        if self.is_shut {
+            return Ok(());
+        }
         self.with(|host| host.receive(&socket, &message));
         self.settle_alarm().await;
         Ok(())
@@ -108,6 +125,9 @@ impl Relay {
         code: usize,
         reason: String,
     ) -> Result<()> {
+        if self.is_shut {
+            return Ok(());
+        }
         self.with(|host| host.closed(&socket, code, &reason));
         self.settle_alarm().await;
         Ok(())
@@ -130,6 +150,9 @@ impl Relay {
     ///
     /// There is no response to return.
     pub async fn alarm(&self) -> Result<Response> {
+        if self.is_shut {
+            return Response::empty();
+        }
         self.armed.set(Armed::No);
         self.with(Host::handle_timeout);
         self.settle_alarm().await;

@@ -80,6 +80,13 @@ impl Runtime {
             .collect()
     }
 
+    /// Closes every socket.
+    pub(crate) fn close_all(&self, code: u16, reason: &str) {
+        for socket in self.sockets() {
+            self.note_failure("close", socket.close(Some(code), Some(reason)));
+        }
+    }
+
     /// How many sockets with a tag are open.
     pub(crate) fn open_sockets_with(&self, tag: &str) -> usize {
         let sockets = self

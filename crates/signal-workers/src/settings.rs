@@ -1,19 +1,28 @@
 use std::time::Duration;
 
 use signal_access::{KeyError, OriginError, Origins};
-use signal_core::{LimitError, Limits};
-use worker::wasm_bindgen::JsValue;
-use worker::{Env, js_sys};
+use signal_core::{Limit, LimitValue, Limits, Unit};
+use worker::Env;
 
+use crate::variable::{self, Variable};
+
+const PREFIX: &str = "SIGNAL_";
+const ROOMS: &str = "SIGNAL_ROOMS";
+const ORIGINS: &str = "SIGNAL_ORIGINS";
 /// The longest name of a room, in bytes of the URL.
 pub(crate) const ROOM_NAME_BYTES_MAX: usize = 256;
 /// What the runtime allows at most in one object.
 const SOCKETS_PER_OBJECT_MAX: u64 = 32_768;
-/// Names that one may think of, with the right ones. Passed over, they would let in whom they are
-/// to keep out.
-const MISNAMED: [(&str, &str); 3] = [
-    ("SIGNAL_ALLOWED_ORIGINS", "SIGNAL_ORIGINS"),
+/// Names that one may think of, with the right ones. Passed over, they would let in everyone whom
+/// they are to keep out.
+const MISNAMED: [(&str, &str); 8] = [
+    ("SIGNAL_ALLOWED_ORIGINS", ORIGINS),
+    ("ALLOWED_ORIGINS", ORIGINS),
+    ("ORIGINS", ORIGINS),
     ("SIGNAL_TOKEN_KEYS", "TOKEN_KEYS"),
+    ("SIGNAL_TOKEN_KEY_FILE", "TOKEN_KEYS"),
+    ("TOKEN_KEY", "TOKEN_KEYS"),
+    ("TOKEN_KEY_FILE", "TOKEN_KEYS"),
     ("SIGNAL_TOKEN_AUDIENCE", "TOKEN_AUDIENCE"),
 ];
 
@@ -29,84 +38,96 @@ pub enum Rooms {
     Hashed(u16),
 }
 
-/// Every setting of a relay on Workers.
-///
-/// A setting is read from the variable of its name in capitals, with `SIGNAL_` before it:
-/// `SIGNAL_PEERS_MAX`. Durations are seconds there. Cloudflare's own limits are larger than each of
-/// the defaults.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Settings {
-    /// What the core holds each peer to. `ping_interval` is always zero: the runtime watches its
-    /// sockets itself, and a timer would keep the object awake.
-    pub core: Limits,
-    /// Which object serves a connection. Default: one for all.
-    pub rooms: Rooms,
-    /// Pages that may connect, as origins separated by commas: `https://app.example`,
-    /// `https://*.app.example`. Default: any. Who sends no `Origin` is no browser and is let in.
-    pub origins: Origins,
-    /// Bytes that may wait for one peer. Default 1 MiB. A peer past it is closed with 1013. As good
-    /// as the runtime's own count.
-    pub outbound_bytes_max: u32,
-    /// The most peers of one object. Default 10,000; the runtime's limit is 32,768. Past it: 503.
-    pub peers_max: u32,
-    /// The most peers of one object from one IPv4 address or IPv6 /64. Default 100: a school behind
-    /// one address. Past it: 429.
-    pub peers_per_ip_max: u32,
-    /// Whether loopback and private addresses are held to the limit per address too. Default false,
-    /// for development.
-    pub limit_private_ips: bool,
-    /// How long an address gets 429 after one of its peers was closed for breaking a limit. Default
-    /// 10 s, after which an object without events has been evicted and remembers nothing anyway.
-    pub refuse_after_close: Duration,
+signal_core::limits! {
+    /// Every setting of a relay on Workers.
+    ///
+    /// A setting is read from the variable of its name in capitals, with `SIGNAL_` before it:
+    /// `SIGNAL_PEERS_MAX`. Durations are seconds there. Cloudflare's own limits are larger than
+    /// each of the defaults.
+    #[derive(Clone, Debug, Eq, PartialEq)]
+    #[non_exhaustive]
+    pub struct Settings {
+        /// What the core holds each peer to. `ping_interval` is always zero: the runtime watches
+        /// its sockets itself, and a timer would keep the object awake.
+        pub core: Limits = core_limits(),
+        /// Which object serves a connection. Default: one for all.
+        pub rooms: Rooms = Rooms::default(),
+        /// Pages that may connect, as origins separated by commas, `https://app.example,
+        /// https://*.app.example`, or as a list of texts. Default: any. A client that sends no
+        /// `Origin` is not a browser and is let in.
+        pub origins: Origins = Origins::default(),
+    }
+
+    /// The limits that this crate keeps itself. A new limit is a new row here; those of the core
+    /// are [`Limits::ALL`].
+    pub const LIMITS = [
+        /// As good as the runtime's own count. At least one message of `message_bytes_max` must fit.
+        outbound_bytes_max: u32 { default: 1024 * 1024, unit: Bytes, range: 15..=1 << 26, scope: Peer,
+            what: "Bytes that may wait for one peer",
+            past: "closed with 1013",
+            why: "the burst of a full room, on a slow phone" },
+        peers_max: u32 { default: 10_000, unit: Count, range: 1..=SOCKETS_PER_OBJECT_MAX, scope: Relay,
+            what: "Peers of one object at once",
+            past: "HTTP 503 with Retry-After",
+            why: "the runtime's limit is 32,768; one object is one thread" },
+        peers_per_ip_max: u32 { default: 100, unit: Count, range: 1..=SOCKETS_PER_OBJECT_MAX, scope: Address,
+            what: "Peers of one object at once from one IPv4 address or IPv6 /64",
+            past: "HTTP 429 with Retry-After",
+            why: "a school behind one address" },
+        limit_private_ips: bool { default: 0, unit: Switch, range: 0..=1, scope: Address,
+            what: "Hold loopback and private addresses to the limit per address too",
+            past: "as that limit",
+            why: "they occur in development only" },
+        refuse_after_close: Duration { default: 10_000, unit: Millis, range: 0..=3_600_000, scope: Address,
+            what: "How long an address is refused after one of its peers broke a limit",
+            past: "HTTP 429 until then",
+            why: "after as long without events an object is evicted and remembers nothing anyway" },
+    ];
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        let mut core = Limits::default();
-        core.ping_interval = Duration::ZERO;
-        Self {
-            core,
-            rooms: Rooms::default(),
-            origins: Origins::default(),
-            outbound_bytes_max: 1024 * 1024,
-            peers_max: 10_000,
-            peers_per_ip_max: 100,
-            limit_private_ips: false,
-            refuse_after_close: Duration::from_secs(10),
-        }
-    }
+fn core_limits() -> Limits {
+    let mut core = Limits::default();
+    core.ping_interval = Duration::ZERO;
+    core
 }
 
 /// A variable that cannot be used.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SettingsError {
-    /// The value cannot be read.
-    #[error("{variable} is {value:?}, but must be {wanted}")]
+    /// The value cannot be read, or is out of its range.
+    #[error("{variable} is {value}, but must be {wanted}")]
     Unreadable {
         /// The variable.
         variable: String,
-        /// Its value.
+        /// Its value, or what it is.
         value: String,
         /// What it could be instead.
-        wanted: &'static str,
+        wanted: String,
     },
-    /// The value is out of its range.
-    #[error("{variable} is {value}, but must be between {min} and {max}")]
-    OutOfRange {
+    /// A variable that keeps people out is there and says nothing.
+    #[error("{variable} is {found}; write {wanted}, or leave it out to {without}")]
+    Guard {
         /// The variable.
-        variable: String,
-        /// Its value.
-        value: u64,
-        /// The smallest value allowed.
-        min: u64,
-        /// The largest value allowed.
-        max: u64,
+        variable: &'static str,
+        /// What it is.
+        found: &'static str,
+        /// What it could be instead.
+        wanted: &'static str,
+        /// What the relay does without it.
+        without: &'static str,
     },
-    /// A limit of the core is out of its range.
-    #[error(transparent)]
-    Limit(#[from] LimitError),
+    /// A secret of the Secrets Store cannot be read.
+    #[error("{variable} cannot be read from the Secrets Store: {error}")]
+    Secret {
+        /// The variable.
+        variable: &'static str,
+        /// Why, as the runtime puts it.
+        error: String,
+    },
+    /// There is no variable of this name, but it looks as if it were for this relay.
+    #[error("{0} is not a variable of this relay; correct its name, or take it out")]
+    Unknown(String),
     /// What is listed is no origin.
     #[error("SIGNAL_ORIGINS cannot be used: {0}")]
     Origins(#[from] OriginError),
@@ -116,7 +137,7 @@ pub enum SettingsError {
     /// Tokens must name an audience, and there is no key to verify them.
     #[error("TOKEN_AUDIENCE is set, but the secret TOKEN_KEYS is not set")]
     AudienceWithoutKeys,
-    /// A variable that would leave the door open, because it is written otherwise.
+    /// A variable that would leave the door open, because its name is another.
     #[error("{found} is not read; write {wanted}")]
     Misnamed {
         /// The variable that is there.
@@ -131,162 +152,179 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// The first variable that cannot be used.
-    pub fn from_env(env: &Env) -> Result<Self, SettingsError> {
-        Self::from_variables(|name| variable(env, name))
+    /// The first variable that cannot be used, or whose name begins with `SIGNAL_` and is not known.
+    pub async fn from_env(env: &Env) -> Result<Self, SettingsError> {
+        let origins = variable::read(env, ORIGINS).await?;
+        let settings = Self::from_variables(|name| match name {
+            ORIGINS => origins.clone(),
+            _ => variable::read_now(env, name),
+        })?;
+        let is_unknown = |name: &String| name.starts_with(PREFIX) && !is_known(name);
+        match variable::names(env).into_iter().find(is_unknown) {
+            Some(name) => Err(SettingsError::Unknown(name)),
+            None => Ok(settings),
+        }
     }
 
-    /// Reads variables from wherever `variable` finds them. What is not set keeps its default.
+    /// Reads what an object needs: all but the origins, which were judged before it.
+    pub(crate) fn of_object(env: &Env) -> Result<Self, SettingsError> {
+        Self::from_variables(|name| match name {
+            ORIGINS => None,
+            _ => variable::read_now(env, name),
+        })
+    }
+
+    /// Reads variables from wherever `variable` finds them. What is not there keeps its default.
     ///
     /// # Errors
     ///
     /// The first variable that cannot be used.
     pub fn from_variables(
-        variable: impl Fn(&str) -> Option<String>,
+        variable: impl Fn(&str) -> Option<Variable>,
     ) -> Result<Self, SettingsError> {
         for (found, wanted) in MISNAMED {
             if variable(found).is_some() {
                 return Err(SettingsError::Misnamed { found, wanted });
             }
         }
-        let from = Source { variable };
         let mut settings = Self::default();
-        let core = &mut settings.core;
-        from.number("message_bytes_max", &mut core.message_bytes_max)?;
-        from.number("depth_max", &mut core.depth_max)?;
-        from.number("topics_per_peer_max", &mut core.topics_per_peer_max)?;
-        from.number("topic_bytes_max", &mut core.topic_bytes_max)?;
-        from.number("messages_per_second", &mut core.messages_per_second)?;
-        from.number("messages_burst", &mut core.messages_burst)?;
-        from.number("fan_out_per_second", &mut core.fan_out_per_second)?;
-        from.number("fan_out_burst", &mut core.fan_out_burst)?;
-        from.number("pings_per_second", &mut core.pings_per_second)?;
-        from.number("pings_burst", &mut core.pings_burst)?;
-        from.number("strikes_per_second", &mut core.strikes_per_second)?;
-        from.number("strikes_burst", &mut core.strikes_burst)?;
-        from.number("invalid_messages_max", &mut core.invalid_messages_max)?;
-        from.seconds("close_hold", &mut core.close_hold)?;
-        from.rooms(&mut settings.rooms)?;
-        settings.origins = Origins::new(from.list("origins").iter().map(String::as_str))?;
-        from.number("outbound_bytes_max", &mut settings.outbound_bytes_max)?;
-        from.number("peers_max", &mut settings.peers_max)?;
-        from.number("peers_per_ip_max", &mut settings.peers_per_ip_max)?;
-        from.boolean("limit_private_ips", &mut settings.limit_private_ips)?;
-        from.seconds("refuse_after_close", &mut settings.refuse_after_close)?;
+        for limit in core_table() {
+            read_limit(&variable, limit, &mut settings.core)?;
+        }
+        for limit in Self::LIMITS {
+            read_limit(&variable, limit, &mut settings)?;
+        }
+        if let Some(value) = variable(ROOMS) {
+            settings.rooms = read_rooms(&value)?;
+        }
+        if let Some(value) = variable(ORIGINS) {
+            settings.origins = read_origins(value)?;
+        }
         settings.check()?;
         Ok(settings)
     }
 
+    /// Checks what no range can say, because it depends on another limit.
     fn check(&self) -> Result<(), SettingsError> {
-        self.core.check()?;
-        let one_message = u64::from(self.core.message_bytes_max);
-        let ranges = [
-            (
-                "outbound_bytes_max",
-                self.outbound_bytes_max,
-                one_message,
-                1 << 26,
-            ),
-            ("peers_max", self.peers_max, 1, SOCKETS_PER_OBJECT_MAX),
-            (
-                "peers_per_ip_max",
-                self.peers_per_ip_max,
-                1,
-                SOCKETS_PER_OBJECT_MAX,
-            ),
-        ];
-        for (name, value, min, max) in ranges {
-            let value = u64::from(value);
-            if !(min..=max).contains(&value) {
-                let variable = variable_name(name);
-                return Err(SettingsError::OutOfRange {
-                    variable,
-                    value,
-                    min,
-                    max,
-                });
-            }
+        let (one_message, bytes) = (self.core.message_bytes_max, self.outbound_bytes_max);
+        if bytes >= one_message {
+            return Ok(());
         }
-        Ok(())
+        Err(SettingsError::Unreadable {
+            variable: variable_name("outbound_bytes_max"),
+            value: bytes.to_string(),
+            wanted: format!("at least SIGNAL_MESSAGE_BYTES_MAX, which is {one_message}"),
+        })
     }
 }
 
-/// A variable or a secret of a Worker.
-pub(crate) fn variable(env: &Env, name: &str) -> Option<String> {
-    let value = js_sys::Reflect::get(env, &JsValue::from_str(name)).ok()?;
-    // A variable written without quotes in wrangler.toml is a number or a boolean.
-    let number = value.as_f64().map(|number| number.to_string());
-    let boolean = value.as_bool().map(|boolean| boolean.to_string());
-    value.as_string().or(number).or(boolean)
+/// The limits of the core that can be set.
+pub(crate) fn core_table() -> impl Iterator<Item = &'static Limit<Limits>> {
+    let table = Limits::ALL.iter();
+    table.filter(|limit| limit.name != "ping_interval")
+}
+
+fn is_known(variable: &str) -> bool {
+    let core = core_table().map(|limit| limit.name);
+    let mut limits = core.chain(Settings::LIMITS.iter().map(|limit| limit.name));
+    [ROOMS, ORIGINS].contains(&variable) || limits.any(|name| variable_name(name) == variable)
 }
 
 fn variable_name(setting: &str) -> String {
-    format!("SIGNAL_{}", setting.to_ascii_uppercase())
+    format!("{PREFIX}{}", setting.to_ascii_uppercase())
 }
 
-/// Reads one setting after the other.
-struct Source<F> {
-    variable: F,
-}
-
-impl<F: Fn(&str) -> Option<String>> Source<F> {
-    fn read<T>(
-        &self,
-        name: &str,
-        wanted: &'static str,
-        parse: impl FnOnce(&str) -> Option<T>,
-        into: &mut T,
-    ) -> Result<(), SettingsError> {
-        let variable = variable_name(name);
-        let Some(value) = (self.variable)(&variable) else {
-            return Ok(());
+fn read_limit<Owner>(
+    variable: impl Fn(&str) -> Option<Variable>,
+    limit: &Limit<Owner>,
+    owner: &mut Owner,
+) -> Result<(), SettingsError> {
+    let name = variable_name(limit.name);
+    let Some(value) = variable(&name) else {
+        return Ok(());
+    };
+    let number = match &value {
+        Variable::Text(text) => parse_number(limit.unit, text.trim()),
+        Variable::List(_) | Variable::Object(_) | Variable::Other(_) => None,
+    };
+    let is_allowed = |number: &u64| limit.range.contains(number) || (limit.zero && *number == 0);
+    let Some(number) = number.filter(is_allowed) else {
+        let range = limit.unit.show_range(&limit.range, limit.zero);
+        let wanted = match limit.unit {
+            Unit::Count => format!("a whole number {range}"),
+            Unit::Bytes => format!("a number of bytes {range}"),
+            Unit::Millis | Unit::Seconds => format!("a number of seconds {range}"),
+            Unit::Switch => "true or false".to_owned(),
         };
-        match parse(value.trim()) {
-            Some(parsed) => *into = parsed,
-            None => {
-                return Err(SettingsError::Unreadable {
-                    variable,
-                    value,
-                    wanted,
-                });
-            }
+        return Err(unreadable(&name, &value, &wanted));
+    };
+    (limit.set)(owner, number);
+    Ok(())
+}
+
+fn parse_number(unit: Unit, text: &str) -> Option<u64> {
+    match unit {
+        Unit::Count | Unit::Bytes | Unit::Seconds => text.parse().ok(),
+        Unit::Millis => {
+            let seconds = Duration::try_from_secs_f64(text.parse().ok()?);
+            seconds.ok().map(Duration::into_number)
         }
-        Ok(())
+        Unit::Switch => text.parse::<bool>().ok().map(u64::from),
     }
+}
 
-    fn number<T: TryFrom<u64>>(&self, name: &str, into: &mut T) -> Result<(), SettingsError> {
-        let parse = |text: &str| T::try_from(text.parse::<u64>().ok()?).ok();
-        self.read(name, "a number that is not too large", parse, into)
+fn read_rooms(value: &Variable) -> Result<Rooms, SettingsError> {
+    let text = match value {
+        Variable::Text(text) => text.trim(),
+        Variable::List(_) | Variable::Object(_) | Variable::Other(_) => "",
+    };
+    let count = text
+        .strip_prefix("hashed:")
+        .and_then(|count| count.parse().ok());
+    match (text, count) {
+        ("global", _) => Ok(Rooms::Global),
+        ("by-name", _) => Ok(Rooms::ByName),
+        (_, Some(count @ 1..)) => Ok(Rooms::Hashed(count)),
+        _ => Err(unreadable(ROOMS, value, "global, by-name or hashed:N")),
     }
+}
 
-    fn seconds(&self, name: &str, into: &mut Duration) -> Result<(), SettingsError> {
-        let parse = |text: &str| Duration::try_from_secs_f64(text.parse().ok()?).ok();
-        self.read(name, "a number of seconds", parse, into)
+/// A list that has no entry would let in all.
+fn read_origins(value: Variable) -> Result<Origins, SettingsError> {
+    let entries = match value {
+        Variable::Text(text) => text.split(',').map(str::to_owned).collect(),
+        Variable::List(entries) => entries,
+        Variable::Object(_) => return Err(no_origins("an object")),
+        Variable::Other(what) => return Err(no_origins(what)),
+    };
+    let entries = entries.iter().map(|entry| entry.trim());
+    let entries: Vec<&str> = entries.filter(|entry| !entry.is_empty()).collect();
+    if entries.is_empty() {
+        return Err(no_origins("empty"));
     }
+    Ok(Origins::new(entries)?)
+}
 
-    fn boolean(&self, name: &str, into: &mut bool) -> Result<(), SettingsError> {
-        self.read(name, "true or false", |text| text.parse().ok(), into)
+fn no_origins(found: &'static str) -> SettingsError {
+    SettingsError::Guard {
+        variable: ORIGINS,
+        found,
+        wanted: "origins such as https://app.example, as a text with commas or a list of texts",
+        without: "let the pages of every site connect",
     }
+}
 
-    fn rooms(&self, into: &mut Rooms) -> Result<(), SettingsError> {
-        let parse = |text: &str| match text {
-            "global" => Some(Rooms::Global),
-            "by-name" => Some(Rooms::ByName),
-            _ => {
-                let count: u16 = text.strip_prefix("hashed:")?.parse().ok()?;
-                (count > 0).then_some(Rooms::Hashed(count))
-            }
-        };
-        self.read("rooms", "global, by-name or hashed:N", parse, into)
-    }
-
-    fn list(&self, name: &str) -> Vec<String> {
-        let list = (self.variable)(&variable_name(name)).unwrap_or_default();
-        let items = list
-            .split(',')
-            .map(str::trim)
-            .filter(|item| !item.is_empty());
-        items.map(str::to_owned).collect()
+fn unreadable(variable: &str, value: &Variable, wanted: &str) -> SettingsError {
+    let value = match value {
+        Variable::Text(text) => format!("{text:?}"),
+        Variable::List(_) => "a list".to_owned(),
+        Variable::Object(_) => "an object".to_owned(),
+        Variable::Other(what) => (*what).to_owned(),
+    };
+    SettingsError::Unreadable {
+        variable: variable.to_owned(),
+        value,
+        wanted: wanted.to_owned(),
     }
 }
 
@@ -295,9 +333,17 @@ mod tests {
     use super::*;
 
     fn read(variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        let variables = variables.iter();
+        let variables: Vec<_> = variables
+            .map(|(name, text)| (*name, (*text).into()))
+            .collect();
+        read_all(&variables)
+    }
+
+    fn read_all(variables: &[(&str, Variable)]) -> Result<Settings, SettingsError> {
         Settings::from_variables(|name| {
             let found = variables.iter().find(|(key, _)| *key == name)?;
-            Some(found.1.to_owned())
+            Some(found.1.clone())
         })
     }
 
@@ -341,6 +387,57 @@ mod tests {
     }
 
     #[test]
+    fn what_keeps_pages_out_and_cannot_be_read_lets_nobody_in() {
+        let texts =
+            |list: &[&str]| Variable::List(list.iter().map(|text| (*text).to_owned()).collect());
+        let list = read_all(&[(
+            ORIGINS,
+            texts(&["https://a.example", "https://*.b.example"]),
+        )]);
+        let origins = list.unwrap().origins;
+        assert!(origins.allow(Some("https://b.b.example")));
+        assert!(!origins.allow(Some("https://c.example")));
+        for (unusable, found) in [
+            (
+                "".into(),
+                "SIGNAL_ORIGINS is empty; write origins such as https://app.example",
+            ),
+            (" , ".into(), "SIGNAL_ORIGINS is empty; "),
+            (texts(&[]), "SIGNAL_ORIGINS is empty; "),
+            (texts(&[""]), "SIGNAL_ORIGINS is empty; "),
+            (
+                texts(&["app.example"]),
+                "SIGNAL_ORIGINS cannot be used: `app.example`",
+            ),
+            (
+                Variable::Object("{}".to_owned()),
+                "SIGNAL_ORIGINS is an object; ",
+            ),
+            (Variable::Other("null"), "SIGNAL_ORIGINS is null; "),
+            ("false".into(), "SIGNAL_ORIGINS cannot be used: `false`"),
+        ] {
+            let error = read_all(&[(ORIGINS, unusable)]).unwrap_err().to_string();
+            assert!(error.starts_with(found), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_limit_has_a_variable() {
+        let names = core_table().map(|limit| limit.name);
+        for name in names.chain(Settings::LIMITS.iter().map(|limit| limit.name)) {
+            let variable = variable_name(name);
+            assert!(is_known(&variable), "{variable}");
+            let wrong = [(variable.as_str(), Variable::Other("null"))];
+            let error = read_all(&wrong).unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("{variable} is null, but must be ")),
+                "{error}"
+            );
+        }
+        assert!(!is_known("SIGNAL_PEER_MAX"));
+    }
+
+    #[test]
     fn a_wrong_value_is_named_with_its_variable() {
         let message = |variables: &[(&str, &str)]| read(variables).unwrap_err().to_string();
         assert_eq!(
@@ -353,15 +450,19 @@ mod tests {
         );
         assert_eq!(
             message(&[("SIGNAL_DEPTH_MAX", "300")]),
-            r#"SIGNAL_DEPTH_MAX is "300", but must be a number that is not too large"#
+            r#"SIGNAL_DEPTH_MAX is "300", but must be a whole number from 1 to 128"#
         );
         assert_eq!(
             message(&[("SIGNAL_PEERS_MAX", "40000")]),
-            "SIGNAL_PEERS_MAX is 40000, but must be between 1 and 32768"
+            r#"SIGNAL_PEERS_MAX is "40000", but must be a whole number from 1 to 32768"#
         );
         assert_eq!(
-            message(&[("SIGNAL_DEPTH_MAX", "0")]),
-            "depth_max is 0, but must be from 1 to 128"
+            message(&[("SIGNAL_CLOSE_HOLD", "90")]),
+            r#"SIGNAL_CLOSE_HOLD is "90", but must be a number of seconds from 0 to 60s"#
+        );
+        assert_eq!(
+            message(&[("SIGNAL_MESSAGE_BYTES_MAX", "2000000")]),
+            "SIGNAL_OUTBOUND_BYTES_MAX is 1048576, but must be at least SIGNAL_MESSAGE_BYTES_MAX, which is 2000000"
         );
     }
 }

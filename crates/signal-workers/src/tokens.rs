@@ -8,38 +8,74 @@ use worker::wasm_bindgen::JsCast;
 use worker::{Env, Request, web_sys};
 
 use crate::runtime::Runtime;
-use crate::settings::{SettingsError, variable};
+use crate::settings::SettingsError;
+use crate::variable::{self, Variable};
 
 /// The secret with the keys: a JWK, or a JWK Set of up to four.
 const KEYS: &str = "TOKEN_KEYS";
 /// The variable with the audience that tokens must name.
 const AUDIENCE: &str = "TOKEN_AUDIENCE";
 
-/// Who may come in: if there are keys, whoever has a token. Origins are judged before, by the
+/// Who may come in: if there are keys, only who has a token. Origins are judged before, by the
 /// route.
-pub(crate) fn access(env: &Env) -> Result<Access, SettingsError> {
+pub(crate) async fn access(env: &Env) -> Result<Access, SettingsError> {
+    let (keys, audience) = (
+        variable::read(env, KEYS).await?,
+        variable::read(env, AUDIENCE).await?,
+    );
     Ok(Access {
         origins: Origins::default(),
-        tokens: verifier(variable(env, KEYS), variable(env, AUDIENCE))?,
+        tokens: verifier(keys, audience)?,
     })
 }
 
 fn verifier(
-    keys: Option<String>,
-    audience: Option<String>,
+    keys: Option<Variable>,
+    audience: Option<Variable>,
 ) -> Result<Option<TokenVerifier>, SettingsError> {
-    let audience = audience.filter(|audience| !audience.is_empty());
+    let audience = audience.map(read_audience).transpose()?;
     let Some(keys) = keys else {
         return match audience {
             Some(_) => Err(SettingsError::AudienceWithoutKeys),
             None => Ok(None),
         };
     };
-    let verifier = TokenVerifier::new(&keys)?;
+    let verifier = TokenVerifier::new(&read_keys(keys)?)?;
     Ok(Some(match audience {
         Some(audience) => verifier.with_audience(audience),
         None => verifier,
     }))
+}
+
+/// The keys as text, which they are as a secret, or as JSON, which they may be as a variable.
+fn read_keys(keys: Variable) -> Result<String, SettingsError> {
+    let found = match keys {
+        Variable::Text(text) | Variable::Object(text) => return Ok(text),
+        Variable::List(_) => "a list",
+        Variable::Other(what) => what,
+    };
+    Err(SettingsError::Guard {
+        variable: KEYS,
+        found,
+        wanted: "a JWK or a JWK Set",
+        without: "ask no one for a token",
+    })
+}
+
+fn read_audience(audience: Variable) -> Result<String, SettingsError> {
+    let found = match audience {
+        Variable::Text(text) if text.trim().is_empty() => "empty",
+        Variable::Text(text) => return Ok(text.trim().to_owned()),
+        Variable::List(_) => "a list",
+        Variable::Object(_) => "an object",
+        Variable::Other(what) => what,
+    };
+    Err(SettingsError::Guard {
+        variable: AUDIENCE,
+        found,
+        wanted: "a name",
+        without: "accept tokens without an aud",
+    })
 }
 
 /// Judges a request that wants to connect.
@@ -90,21 +126,47 @@ mod tests {
         r#"{"kty":"oct","alg":"HS256","k":"dGhpcyBrZXkgaXMgZm9yIHRlc3RzIGFuZCBkb2NzIG9ubHk"}"#;
 
     fn read(keys: Option<&str>, audience: Option<&str>) -> Result<Option<String>, String> {
-        let verifier = verifier(keys.map(str::to_owned), audience.map(str::to_owned));
-        let verifier = verifier.map_err(|error| error.to_string())?;
+        read_variables(keys.map(Variable::from), audience.map(Variable::from))
+    }
+
+    fn read_variables(
+        keys: Option<Variable>,
+        audience: Option<Variable>,
+    ) -> Result<Option<String>, String> {
+        let verifier = verifier(keys, audience).map_err(|error| error.to_string())?;
         Ok(verifier.map(|verifier| verifier.audience().unwrap_or("any").to_owned()))
     }
 
     #[test]
     fn without_keys_no_token_is_asked_for() {
         assert_eq!(read(None, None), Ok(None));
-        assert_eq!(read(None, Some("")), Ok(None));
     }
 
     #[test]
     fn keys_may_have_an_audience() {
         assert_eq!(read(Some(KEY), None), Ok(Some("any".to_owned())));
         assert_eq!(read(Some(KEY), Some("me")), Ok(Some("me".to_owned())));
+    }
+
+    #[test]
+    fn keys_may_be_json() {
+        let keys = Variable::Object(KEY.to_owned());
+        assert_eq!(read_variables(Some(keys), None), Ok(Some("any".to_owned())));
+    }
+
+    #[test]
+    fn what_is_there_and_says_nothing_lets_nobody_in() {
+        for wrong in [Variable::Other("null"), Variable::List(Vec::new())] {
+            let error = read_variables(Some(wrong.clone()), None).unwrap_err();
+            assert!(error.starts_with("TOKEN_KEYS is "), "{error}");
+            let error = read_variables(Some(KEY.into()), Some(wrong)).unwrap_err();
+            assert!(error.starts_with("TOKEN_AUDIENCE is "), "{error}");
+        }
+        for empty in ["", " "] {
+            let error = read(Some(KEY), Some(empty)).unwrap_err();
+            let told = "TOKEN_AUDIENCE is empty; write a name, or leave it out to accept tokens without an aud";
+            assert_eq!(error, told);
+        }
     }
 
     #[test]

@@ -35,7 +35,12 @@ async fn plain_requests_are_answered_without_an_object() {
         .await
         .unwrap();
     assert_eq!(preflight.status, 204, "{preflight:?}");
-    assert_eq!(server.log(), "", "nothing of it is worth a line");
+    let start = r#"{"event":"start","who_may_come_in":"anyone, to every topic"}"#;
+    assert_eq!(
+        server.log().trim(),
+        start,
+        "nothing else of it is worth a line"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -165,17 +170,91 @@ async fn rooms_are_apart_and_have_a_name() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_setting_is_named_in_the_log_and_nobody_is_let_in() {
-    let Some(server) = workerd("front-settings", &[("SIGNAL_PEERS_MAX", "many")]).await else {
+async fn origins_may_be_a_list_and_the_log_says_who_may_come_in() {
+    let variables = [("JSON SIGNAL_ORIGINS", r#"["https://a.example"]"#)];
+    let Some(server) = workerd("front-origins", &variables).await else {
         return;
     };
-    assert_eq!(upgrade(&server, "/", &[]).await.status, 500);
+    for (origin, status) in [("https://a.example", 101), ("https://b.example", 403)] {
+        let asked = upgrade(&server, "/", &[("Origin", origin)]).await;
+        assert_eq!(asked.status, status, "{origin}");
+    }
+    let start = r#"{"event":"start","who_may_come_in":"anyone, to every topic; origins https://a.example"}"#;
+    assert_eq!(server.log().matches(start).count(), 1, "{}", server.log());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_setting_that_cannot_be_used_is_named_in_the_log_and_nobody_is_let_in() {
+    for (number, (variable, value, named)) in [
+        (
+            "SIGNAL_PEERS_MAX",
+            "many",
+            "SIGNAL_PEERS_MAX is many, but must be a whole number",
+        ),
+        (
+            "JSON SIGNAL_PEERS_MAX",
+            "[5]",
+            "SIGNAL_PEERS_MAX is a list of something else than texts, but must be",
+        ),
+        (
+            "SIGNAL_PEER_MAX",
+            "5",
+            "SIGNAL_PEER_MAX is not a variable of this relay",
+        ),
+        (
+            "ALLOWED_ORIGINS",
+            "https://a.example",
+            "ALLOWED_ORIGINS is not read; write SIGNAL_ORIGINS",
+        ),
+        ("SIGNAL_ORIGINS", "", "SIGNAL_ORIGINS is empty"),
+        ("JSON SIGNAL_ORIGINS", "[]", "SIGNAL_ORIGINS is empty"),
+        (
+            "JSON SIGNAL_ORIGINS",
+            "[5]",
+            "SIGNAL_ORIGINS is a list of something else than texts",
+        ),
+        ("JSON SIGNAL_ORIGINS", "null", "SIGNAL_ORIGINS is null"),
+        ("JSON TOKEN_KEYS", "null", "TOKEN_KEYS is null"),
+        ("JSON TOKEN_KEYS", "{}", "TOKEN_KEYS cannot be used"),
+        ("JSON TOKEN_KEYS", "false", "TOKEN_KEYS cannot be used"),
+        ("TOKEN_AUDIENCE", "", "TOKEN_AUDIENCE is empty"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("front-settings-{number}");
+        let Some(server) = workerd(&name, &[(variable, value)]).await else {
+            return;
+        };
+        assert_eq!(
+            upgrade(&server, "/", &[]).await.status,
+            500,
+            "{variable} = {value}"
+        );
+        assert!(server.log().contains(named), "{}", server.log());
+    }
+}
+
+/// The Worker has refused everyone already. Should a request reach an object all the same, it must
+/// not be served by limits that nobody has set.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_object_with_a_setting_that_cannot_be_used_serves_nobody() {
+    let variables = [("OBJECT_SIGNAL_DEPTH_MAX", "deep")];
+    let Some(server) = workerd("front-object", &variables).await else {
+        return;
+    };
+    let answer = upgrade(&server, "/", &[]).await;
+    assert_eq!(answer.status, 500, "{answer:?}");
     assert!(
-        server
-            .log()
-            .contains("SIGNAL_PEERS_MAX is many, but must be"),
-        "{}",
-        server.log()
+        answer
+            .body
+            .ends_with("this relay is misconfigured; its log says how"),
+        "{answer:?}"
+    );
+    let log = server.log();
+    assert!(
+        log.contains("SIGNAL_DEPTH_MAX is deep, but must be a whole number"),
+        "{log}"
     );
 }
 

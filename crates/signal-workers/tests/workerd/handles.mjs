@@ -62,7 +62,10 @@ export class Room {
   constructor(state, env) {
     moveAlarms(state.storage);
     this.storage = state.storage;
-    this.room = new worker.Room(state, env);
+    // `OBJECT_NAME` is the variable `NAME` for objects alone.
+    const own = Object.keys(env).filter((name) => name.startsWith("OBJECT_"));
+    const variables = own.map((name) => [name.slice("OBJECT_".length), env[name]]);
+    this.room = new worker.Room(state, { ...env, ...Object.fromEntries(variables) });
   }
 
   async fetch(request) {
@@ -97,4 +100,35 @@ export class Room {
   }
 }
 
-export default worker.default;
+// A secret of the Secrets Store, which is an object with an async `get`. `STORE_NAME` holds it for the name `NAME`; a request
+// may change it, or have the store fail.
+let store = {};
+
+function withStore(env) {
+  const names = Object.keys(env).filter((name) => name.startsWith("STORE_"));
+  const secrets = names.map((name) => {
+    store[name] ??= { value: env[name], gets: 0 };
+    const get = async () => {
+      store[name].gets += 1;
+      if (store[name].value === "FAIL") throw new Error("as asked: the store fails");
+      return store[name].value;
+    };
+    return [name.slice("STORE_".length), { get }];
+  });
+  return { ...env, ...Object.fromEntries(secrets) };
+}
+
+export default class extends worker.default {
+  constructor(context, env) {
+    super(context, withStore(env));
+  }
+
+  async fetch(request) {
+    const url = new URL(request.url);
+    if (url.pathname !== "/test/store") return super.fetch(request);
+    const secret = store[url.searchParams.get("name")];
+    secret.value = url.searchParams.get("value") ?? secret.value;
+    ahead += Number(url.searchParams.get("later") ?? 0);
+    return new Response(`gets: ${secret.gets}`);
+  }
+}

@@ -51,7 +51,8 @@ pub(crate) struct Workerd {
 }
 
 impl Workerd {
-    /// Starts one with these variables, in a folder of this name, and waits until it serves.
+    /// Starts one with these variables (`JSON NAME` is one of JSON, `STORE_NAME` a secret NAME of the
+    /// Secrets Store), in a folder of this name, and waits until it serves.
     pub(crate) async fn start(
         installed: &Installed,
         name: &str,
@@ -75,8 +76,13 @@ impl Workerd {
             .map(|socket| socket.local_addr().expect("bound").port());
         let mut bindings = String::new();
         for (variable, value) in variables {
+            // A variable of JSON is written as wrangler passes it on; see also handles.mjs.
+            let (variable, kind) = match variable.strip_prefix("JSON ") {
+                Some(variable) => (variable, "json"),
+                None => (*variable, "text"),
+            };
             // Rust writes the quotes and escapes of a text as the configuration's language does.
-            let _ = writeln!(bindings, "(name = {variable:?}, text = {value:?}),");
+            let _ = writeln!(bindings, "(name = {variable:?}, {kind} = {value:?}),");
         }
         let config = CONFIG
             .replace("DISK", &folder.join("disk").to_string_lossy())
@@ -92,7 +98,7 @@ impl Workerd {
         }
         let settings = Settings::from_variables(|name| {
             let found = variables.iter().find(|(variable, _)| *variable == name)?;
-            Some(found.1.to_owned())
+            Some(found.1.into())
         });
         let child = Mutex::new(spawn(installed, &folder));
         let server = Self {

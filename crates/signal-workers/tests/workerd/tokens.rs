@@ -8,7 +8,7 @@ use signal_testwire::until;
 
 use crate::client::Client;
 use crate::front::upgrade;
-use crate::server::Workerd;
+use crate::server::{Workerd, get};
 use crate::workerd;
 
 /// Known to everybody who reads this.
@@ -37,6 +37,7 @@ async fn nobody_comes_in_without_a_token() {
     assert_eq!(
         lines,
         [
+            r#"{"event":"start","who_may_come_in":"tokens of 1 key, without an audience"}"#,
             r#"{"event":"refuse","cause":"unauthorized","status":401,"token":"missing"}"#,
             r#"{"event":"refuse","cause":"unauthorized","status":401,"token":"malformed"}"#,
         ],
@@ -219,6 +220,62 @@ async fn an_audience_is_asked_for_if_the_relay_has_one() {
             "{audience}"
         );
     }
+}
+
+/// As wrangler passes on a variable that is a table in wrangler.toml, and a secret of the Secrets
+/// Store. Both counted as not there once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_that_are_json_or_in_the_secrets_store_shut_the_door_too() {
+    for (name, variable) in [("json", "JSON TOKEN_KEYS"), ("store", "STORE_TOKEN_KEYS")] {
+        let Some(server) = workerd(&format!("token-{name}"), &[(variable, SECRET)]).await else {
+            return;
+        };
+        assert_eq!(upgrade(&server, "/", &[]).await.status, 401, "{variable}");
+        let path = format!("/?token={}", sign(SECRET, &claims(&server, 60)));
+        assert_eq!(upgrade(&server, &path, &[]).await.status, 101, "{variable}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secrets_store_is_asked_now_and_then_and_may_fail() {
+    let Some(server) = workerd("token-store-fails", &[("STORE_TOKEN_KEYS", "FAIL")]).await else {
+        return;
+    };
+    let store = async |query: &str| {
+        let path = format!("/test/store?name=STORE_TOKEN_KEYS{query}");
+        get(server.relay_port, &path, &[]).await.unwrap().body
+    };
+    assert_eq!(upgrade(&server, "/", &[]).await.status, 500);
+    let log = server.log();
+    assert!(
+        log.contains("TOKEN_KEYS cannot be read from the Secrets Store: as asked"),
+        "{log}"
+    );
+
+    let encoded = SECRET
+        .replace('{', "%7B")
+        .replace('}', "%7D")
+        .replace('"', "%22");
+    store(&format!("&value={encoded}")).await;
+    let asked = store("").await;
+    let path = format!("/?token={}", sign(SECRET, &claims(&server, 600)));
+    for _ in 0..3 {
+        assert_eq!(upgrade(&server, "/", &[]).await.status, 401);
+        assert_eq!(upgrade(&server, &path, &[]).await.status, 101);
+    }
+    let (before, after) = (gets(&asked), gets(&store("").await));
+    assert_eq!(after, before + 1, "it is asked once a minute");
+
+    // The last keys still keep out whom they kept out.
+    store("&value=FAIL&later=61000").await;
+    assert_eq!(upgrade(&server, "/", &[]).await.status, 401);
+    assert_eq!(upgrade(&server, &path, &[]).await.status, 101);
+    assert!(gets(&store("").await) > after);
+}
+
+fn gets(answer: &str) -> u32 {
+    let (_, number) = answer.rsplit_once("gets: ").expect("a number");
+    number.parse().expect("a number")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
