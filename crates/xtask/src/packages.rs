@@ -64,6 +64,8 @@ table! {
     MUSL_GCC = [apt("musl-tools")];
     NGINX = [apt("nginx")];
     OPENSSL = [apt("openssl")];
+    // worker-build links to it, and finds it by pkg-config.
+    OPENSSL_HEADERS = [apt("libssl-dev"), apt("pkg-config")];
     PROMETHEUS = [apt("prometheus")];
     READELF = [apt("binutils")];
     STRACE = [apt("strace")];

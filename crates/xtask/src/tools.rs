@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use std::fs;
 use std::path::PathBuf;
 
-use crate::step::{Step, Stop, cargo, run};
+use crate::step::{Step, Stop, cargo, command, output, run};
 use crate::{clients, image, install, instructions, packages, rust, wasm, worker, workspace};
 
 /// What `cargo xtask setup` does.
@@ -185,6 +185,9 @@ impl Tools {
     /// The folder of `worker-build`, with which a deploy builds the Worker, and of `wasm-bindgen`,
     /// which that calls.
     pub(crate) fn worker_programs(&self) -> Result<PathBuf, Stop> {
+        if cfg!(target_os = "linux") && !has_openssl_headers() {
+            install::apt(packages::OPENSSL_HEADERS, "OpenSSL, to link with")?;
+        }
         install::programs("worker-programs", packages::WORKER_PROGRAMS)
     }
 
@@ -197,6 +200,10 @@ impl Tools {
     pub(crate) fn yrs_warp(&self) -> Result<PathBuf, Stop> {
         self.yrs_warp.get_or_init(build_yrs_warp).clone()
     }
+}
+
+fn has_openssl_headers() -> bool {
+    output(&mut command("pkg-config", ["--exists", "openssl"])).is_some()
 }
 
 /// Built in a target folder of its own: its dependencies are not ours.
