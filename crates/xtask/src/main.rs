@@ -11,6 +11,7 @@ mod install;
 mod installable;
 mod instructions;
 mod packages;
+mod publish;
 mod purity;
 mod relay;
 mod rust;
@@ -78,6 +79,11 @@ const STEPS: &[Step] = &[
         name: "msrv",
         about: "the published crates build with the oldest Rust they name",
         run: rust::msrv,
+    },
+    Step {
+        name: "package",
+        about: "what crates.io would get builds by itself, and carries its licences",
+        run: publish::check,
     },
     Step {
         name: "doc",
