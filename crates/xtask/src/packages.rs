@@ -154,6 +154,7 @@ const fn package(source: Source, name: &'static str, version: &'static str) -> P
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workspace;
 
     #[test]
     fn each_source_is_spelled_as_its_client_wants_it() {
@@ -168,6 +169,35 @@ mod tests {
         assert_eq!(of(Source::Deb, &some), ["b=1.*"]);
         assert_eq!(of(Source::Cargo, &some), ["c@2"]);
         assert_eq!(of(Source::Pip, &some), ["d==3"]);
+    }
+
+    #[test]
+    fn the_files_that_name_these_versions_too_name_the_same() {
+        let version = |name| {
+            let mut all = ALL.iter().flat_map(|packages| packages.iter());
+            let package = all.find(|package| package.name == name);
+            package.expect("a package of this name").version
+        };
+        let (worker_build, wasm_bindgen) = (version("worker-build"), version("wasm-bindgen-cli"));
+        let worker = "examples/cloudflare/Cargo.toml";
+        for (file, line) in [
+            (worker, format!("worker = \"={worker_build}\"")),
+            (worker, format!("wasm-bindgen = \"={wasm_bindgen}\"")),
+            (
+                ".github/workflows/deploy-signaling.yml",
+                format!("cargo install --locked worker-build@{worker_build}"),
+            ),
+            (
+                "benches/Cargo.toml",
+                format!(
+                    "gungraun = {{ version = \"={}\"",
+                    version("gungraun-runner")
+                ),
+            ),
+        ] {
+            let text = workspace::read(&workspace::root().join(file)).expect("a file");
+            assert!(text.contains(&line), "{file} does not say {line}");
+        }
     }
 
     #[test]
