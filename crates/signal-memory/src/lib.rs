@@ -6,6 +6,7 @@ mod explore;
 mod fault;
 mod host;
 mod link;
+mod naive;
 mod net;
 mod outbox;
 mod print;

@@ -3,8 +3,8 @@ use std::collections::VecDeque;
 use signal_core::{Instant, Limits, Message, Output, Room};
 
 use super::intent::{Access, Intent, Payload};
-use super::naive::NaiveRoom;
 use crate::RoomId;
+use crate::naive::NaiveRoom;
 
 /// What is known about one room.
 #[derive(Debug)]

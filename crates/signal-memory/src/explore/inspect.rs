@@ -5,7 +5,7 @@ use signal_core::{PeerId, Room};
 use super::evidence::Bench;
 use super::explain::{About, Problem};
 use super::judge::Judge;
-use super::naive::NaiveRoom;
+use crate::naive::NaiveRoom;
 use crate::{RoomId, World};
 
 /// What is wrong, and whom it is about.

@@ -1,13 +1,14 @@
 use signal_core::{Grant, Instant, TopicSet};
 
+use crate::naive::{Meaning, Rights};
 use crate::rng::Rng;
 
 /// Topics of the explored worlds. Alike ones, to find a relay that compares too loosely, and one
-/// that is too long.
+/// that is longer than [`TOPIC_BYTES_MAX`].
 pub(super) const TOPICS: [&str; 6] = ["t1", "t10", "T1", "t1 ", "é", "t-too-long"];
 
-/// The longest topic in bytes, so that the last of [`TOPICS`] is too long.
-pub(super) const TOPIC_BYTES_MAX: usize = 8;
+/// The longest topic in bytes.
+pub(super) const TOPIC_BYTES_MAX: u32 = 8;
 
 /// What a message means: known to whoever made it, so that nobody needs to parse it to know what
 /// must come of it. It is spelt in ways of its own rather than by `signal_core::client`, since the
@@ -20,7 +21,7 @@ pub(super) enum Intent {
     Ping,
     /// JSON that means nothing.
     Meaningless,
-    /// No JSON.
+    /// Not JSON.
     Garbage,
     /// Longer than a message may be.
     TooBig,
@@ -29,7 +30,7 @@ pub(super) enum Intent {
 /// A publish; no two in a world have the same number.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Post {
-    pub(super) topic: &'static str,
+    topic: &'static str,
     number: u64,
     /// Whether a member's name is written with an escape.
     is_escaped: bool,
@@ -37,7 +38,7 @@ pub(super) struct Post {
 
 impl Post {
     /// What is to be relayed, and `clients`.
-    pub(super) fn members(self) -> String {
+    fn members(self) -> String {
         let Self {
             topic,
             number,
@@ -89,6 +90,22 @@ impl Intent {
         self.clone()
     }
 
+    /// What it means to the naive room.
+    pub(super) fn meaning(&self) -> Meaning {
+        match self {
+            Self::Subscribe(topics) => Meaning::Subscribe(topics.clone()),
+            Self::Unsubscribe(topics) => Meaning::Unsubscribe(topics.clone()),
+            Self::Publish(post) => Meaning::Publish {
+                topic: post.topic,
+                members: post.members(),
+            },
+            Self::Ping => Meaning::Ping,
+            Self::Meaningless => Meaning::Meaningless,
+            Self::Garbage => Meaning::Garbage,
+            Self::TooBig => Meaning::TooBig,
+        }
+    }
+
     /// One of the ways to write it.
     pub(super) fn payload(&self, rng: &mut Rng) -> Payload {
         let spelling = rng.below(4);
@@ -138,7 +155,7 @@ fn topic(rng: &mut Rng) -> &'static str {
     TOPICS[rng.below(reach)]
 }
 
-/// What a peer may do, in words of its own; [`grant`](Self::grant) says it to the room.
+/// What a peer may do, said twice: to the room and to the naive one.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Access {
     /// Everything.
@@ -170,18 +187,13 @@ impl Access {
         }
     }
 
-    pub(super) fn may_subscribe(self, topic: &str) -> bool {
-        match self {
-            Self::Open => true,
-            Self::Guest => ["t1", "t10", "t1 "].contains(&topic),
-            Self::Speaker => ["t1", "é"].contains(&topic),
-        }
-    }
-
-    pub(super) fn may_publish(self, topic: &str) -> bool {
-        match self {
-            Self::Open | Self::Speaker => true,
-            Self::Guest => topic == "t1",
-        }
+    /// The same for the naive room.
+    pub(super) const fn rights(self) -> Rights {
+        let (subscribe, publish): (Option<&[_]>, Option<&[_]>) = match self {
+            Self::Open => (None, None),
+            Self::Guest => (Some(&["t1", "t10", "t1 "]), Some(&["t1"])),
+            Self::Speaker => (Some(&["t1", "é"]), None),
+        };
+        Rights { subscribe, publish }
     }
 }

@@ -193,7 +193,7 @@ impl Judge {
             access, expires, ..
         } = self.dossiers[&peer];
         let bench = self.call(room, clock)?;
-        bench.naive.connect(clock, peer, access, expires);
+        bench.naive.connect(clock, peer, access.rights(), expires);
         bench.twin.connect(clock, peer, access.grant(expires));
         self.hear(room, peer, clock)
     }
@@ -234,7 +234,7 @@ impl Judge {
             );
             return Err(Problem::new(room, About::Peer(peer), text));
         }
-        let (expected_outcome, expected) = bench.naive.message(clock, peer, &intent);
+        let (expected_outcome, expected) = bench.naive.message(clock, peer, &intent.meaning());
         bench.expected = expected;
         if outcome != expected_outcome {
             let text =

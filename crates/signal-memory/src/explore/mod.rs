@@ -6,7 +6,6 @@ mod explorer;
 mod inspect;
 mod intent;
 mod judge;
-mod naive;
 mod plan;
 mod stats;
 mod workload;

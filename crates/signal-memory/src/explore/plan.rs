@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use signal_core::Limits;
 
+use super::intent::TOPIC_BYTES_MAX;
 use crate::rng::Rng;
 use crate::{Config, Fault};
 
@@ -45,7 +46,7 @@ fn limits(rng: &mut Rng) -> Limits {
     let mut number = |first: u64, last: u64| rng.within(first..=last) as u32;
     let mut limits = Limits::default();
     limits.message_bytes_max = 200;
-    limits.topic_bytes_max = 8;
+    limits.topic_bytes_max = TOPIC_BYTES_MAX;
     limits.topics_per_peer_max = number(1, 5);
     limits.messages_per_second = number(1, 20);
     limits.messages_burst = number(4, 40);

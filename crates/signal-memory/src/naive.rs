@@ -3,24 +3,49 @@ use std::time::Duration;
 
 use signal_core::{CloseReason, Ignored, Instant, Limits, Message, Outcome, Output, PeerId};
 
-use super::intent::{Access, Intent, Post, TOPIC_BYTES_MAX};
-
 /// What a room should be, written as plainly as can be: a set of pairs, and token buckets that
 /// count tokens.
 ///
 /// It shares no code with the room but the words for its answers, and never sees a message, only
-/// what it means.
+/// what it means. The model test and the fuzz target of `signal-core` include this file, so it uses
+/// nothing else of this crate.
 #[derive(Clone, Debug)]
-pub(super) struct NaiveRoom {
+pub(crate) struct NaiveRoom {
     limits: Limits,
-    pub(super) peers: BTreeMap<PeerId, NaivePeer>,
+    pub(crate) peers: BTreeMap<PeerId, NaivePeer>,
     /// Who listens to what.
-    pub(super) pairs: BTreeSet<(&'static str, PeerId)>,
+    pub(crate) pairs: BTreeSet<(&'static str, PeerId)>,
+}
+
+/// What a message means.
+#[derive(Clone, Debug)]
+pub(crate) enum Meaning {
+    Subscribe(Vec<&'static str>),
+    Unsubscribe(Vec<&'static str>),
+    Publish {
+        topic: &'static str,
+        /// The members of the JSON object, `clients` apart, as they are to be relayed.
+        members: String,
+    },
+    Ping,
+    /// JSON that means nothing.
+    Meaningless,
+    /// Not JSON.
+    Garbage,
+    /// Longer than a message may be.
+    TooBig,
+}
+
+/// What a peer may do: the topics of each right by name, or all topics.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Rights {
+    pub(crate) subscribe: Option<&'static [&'static str]>,
+    pub(crate) publish: Option<&'static [&'static str]>,
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct NaivePeer {
-    access: Access,
+pub(crate) struct NaivePeer {
+    rights: Rights,
     expires: Option<Instant>,
     /// A peer's clock never goes back.
     clock: Instant,
@@ -32,11 +57,11 @@ pub(super) struct NaivePeer {
     ping_at: Option<Instant>,
     was_heard: bool,
     /// Why it is held, and until when.
-    pub(super) held: Option<(CloseReason, Instant)>,
+    pub(crate) held: Option<(CloseReason, Instant)>,
 }
 
 impl NaiveRoom {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         Self {
             limits,
             peers: BTreeMap::new(),
@@ -44,16 +69,16 @@ impl NaiveRoom {
         }
     }
 
-    pub(super) fn connect(
+    pub(crate) fn connect(
         &mut self,
         clock: Instant,
         peer: PeerId,
-        access: Access,
+        rights: Rights,
         expires: Option<Instant>,
     ) {
         let limits = &self.limits;
         let naive = NaivePeer {
-            access,
+            rights,
             expires,
             clock,
             messages: Tokens::new(limits.messages_per_second, limits.messages_burst),
@@ -68,19 +93,19 @@ impl NaiveRoom {
         self.peers.insert(peer, naive);
     }
 
-    pub(super) fn forget(&mut self, peer: PeerId) {
+    pub(crate) fn forget(&mut self, peer: PeerId) {
         self.peers.remove(&peer);
         self.pairs.retain(|(_, other)| *other != peer);
     }
 
-    pub(super) fn pong(&mut self, clock: Instant, peer: PeerId) {
+    pub(crate) fn pong(&mut self, clock: Instant, peer: PeerId) {
         if let Some(naive) = self.peers.get_mut(&peer) {
             naive.see(clock);
             naive.was_heard = true;
         }
     }
 
-    pub(super) fn refuse(&mut self, clock: Instant, peer: PeerId, reason: CloseReason) {
+    pub(crate) fn refuse(&mut self, clock: Instant, peer: PeerId, reason: CloseReason) {
         let Some(naive) = self.peers.get_mut(&peer) else {
             return;
         };
@@ -90,17 +115,17 @@ impl NaiveRoom {
     }
 
     /// What must come of a message, and what must be sent. Nothing, if it comes too late.
-    pub(super) fn message(
+    pub(crate) fn message(
         &mut self,
         clock: Instant,
         peer: PeerId,
-        intent: &Intent,
+        meaning: &Meaning,
     ) -> (Option<Outcome>, Vec<Output>) {
         let Some(naive) = self.peers.get_mut(&peer) else {
             return (None, Vec::new());
         };
-        let (outcome, sent) = match naive.judge(&self.limits, clock, intent) {
-            Ok(()) => self.carry_out(clock, peer, intent),
+        let (outcome, sent) = match naive.judge(&self.limits, clock, meaning) {
+            Ok(()) => self.carry_out(clock, peer, meaning),
             Err(Outcome::Held(reason)) => {
                 self.refuse(clock, peer, reason);
                 (Outcome::Held(reason), Vec::new())
@@ -111,7 +136,7 @@ impl NaiveRoom {
     }
 
     /// What must be sent when deadlines are acted on.
-    pub(super) fn deadlines(&mut self, clock: Instant) -> Vec<Output> {
+    pub(crate) fn deadlines(&mut self, clock: Instant) -> Vec<Output> {
         let due: BTreeSet<(Instant, PeerId)> = self.dues().filter(|(at, _)| *at <= clock).collect();
         due.into_iter()
             .filter_map(|(_, peer)| self.deadline(clock, peer))
@@ -119,7 +144,7 @@ impl NaiveRoom {
     }
 
     /// When the next deadline is.
-    pub(super) fn due(&self) -> Option<Instant> {
+    pub(crate) fn due(&self) -> Option<Instant> {
         self.dues().map(|(at, _)| at).min()
     }
 
@@ -160,11 +185,11 @@ impl NaiveRoom {
         &mut self,
         clock: Instant,
         peer: PeerId,
-        intent: &Intent,
+        meaning: &Meaning,
     ) -> (Outcome, Vec<Output>) {
-        match intent {
-            Intent::Subscribe(topics) => (self.subscribe(peer, topics), Vec::new()),
-            Intent::Unsubscribe(topics) => {
+        match meaning {
+            Meaning::Subscribe(topics) => (self.subscribe(peer, topics), Vec::new()),
+            Meaning::Unsubscribe(topics) => {
                 let known = self.pairs.len();
                 self.pairs
                     .retain(|(topic, other)| *other != peer || !topics.contains(topic));
@@ -175,15 +200,15 @@ impl NaiveRoom {
                     Vec::new(),
                 )
             }
-            Intent::Publish(post) => self.publish(clock, peer, *post),
-            Intent::Ping => (
+            Meaning::Publish { topic, members } => self.publish(clock, peer, topic, members),
+            Meaning::Ping => (
                 Outcome::Ponged,
                 vec![Output::Send {
                     to: vec![peer],
                     message: Message::PONG,
                 }],
             ),
-            Intent::Meaningless | Intent::Garbage | Intent::TooBig => {
+            Meaning::Meaningless | Meaning::Garbage | Meaning::TooBig => {
                 unreachable!("these are not let through")
             }
         }
@@ -200,8 +225,8 @@ impl NaiveRoom {
             let is_granted = self
                 .peers
                 .get(&peer)
-                .is_some_and(|naive| naive.access.may_subscribe(topic));
-            if !is_granted || topic.len() > TOPIC_BYTES_MAX {
+                .is_some_and(|naive| naive.rights.may_subscribe(topic));
+            if !is_granted || topic.len() > self.limits.topic_bytes_max as usize {
                 skipped += 1;
             } else if self.pairs.contains(&(topic, peer)) {
                 // Subscribing twice is subscribing once.
@@ -215,16 +240,21 @@ impl NaiveRoom {
         Outcome::Subscribed { topics, skipped }
     }
 
-    fn publish(&mut self, clock: Instant, peer: PeerId, post: Post) -> (Outcome, Vec<Output>) {
-        let listens =
-            |(other, listener): &(&str, PeerId)| (*other == post.topic).then_some(*listener);
+    fn publish(
+        &mut self,
+        clock: Instant,
+        peer: PeerId,
+        topic: &str,
+        members: &str,
+    ) -> (Outcome, Vec<Output>) {
+        let listens = |(other, listener): &(&str, PeerId)| (*other == topic).then_some(*listener);
         let to: Vec<PeerId> = self.pairs.iter().filter_map(listens).collect();
         let deliveries = to.len();
         if let Some(naive) = self.peers.get_mut(&peer) {
             let now = naive.see(clock);
             naive.deliveries.spend(now, deliveries);
         }
-        let message = format!("{{{},\"clients\":{deliveries}}}", post.members()).into();
+        let message = format!("{{{},\"clients\":{deliveries}}}", members).into();
         let sent = if to.is_empty() {
             Vec::new()
         } else {
@@ -239,6 +269,16 @@ impl NaiveRoom {
     }
 }
 
+impl Rights {
+    fn may_subscribe(self, topic: &str) -> bool {
+        self.subscribe.is_none_or(|topics| topics.contains(&topic))
+    }
+
+    fn may_publish(self, topic: &str) -> bool {
+        self.publish.is_none_or(|topics| topics.contains(&topic))
+    }
+}
+
 impl NaivePeer {
     fn see(&mut self, clock: Instant) -> Instant {
         self.clock = self.clock.max(clock);
@@ -246,7 +286,7 @@ impl NaivePeer {
     }
 
     /// Whether a message is let through.
-    fn judge(&mut self, limits: &Limits, clock: Instant, intent: &Intent) -> Result<(), Outcome> {
+    fn judge(&mut self, limits: &Limits, clock: Instant, meaning: &Meaning) -> Result<(), Outcome> {
         let now = self.see(clock);
         if self.held.is_some() {
             return Err(Outcome::Ignored(Ignored::Held));
@@ -255,20 +295,20 @@ impl NaivePeer {
         if self.expires.is_some_and(|end| end <= now) {
             return Err(Outcome::Held(CloseReason::GrantExpired));
         }
-        if matches!(intent, Intent::TooBig) {
+        if matches!(meaning, Meaning::TooBig) {
             return Err(Outcome::Held(CloseReason::TooBig));
         }
-        let (tokens, why) = match intent {
-            Intent::Ping => (&mut self.pings, Ignored::PingRate),
-            Intent::Garbage => (&mut self.messages, Ignored::NotJson),
-            Intent::Subscribe(_)
-            | Intent::Unsubscribe(_)
-            | Intent::Publish(_)
-            | Intent::Meaningless
-            | Intent::TooBig => (&mut self.messages, Ignored::MessageRate),
+        let (tokens, why) = match meaning {
+            Meaning::Ping => (&mut self.pings, Ignored::PingRate),
+            Meaning::Garbage => (&mut self.messages, Ignored::NotJson),
+            Meaning::Subscribe(_)
+            | Meaning::Unsubscribe(_)
+            | Meaning::Publish { .. }
+            | Meaning::Meaningless
+            | Meaning::TooBig => (&mut self.messages, Ignored::MessageRate),
         };
         let is_within_rate = tokens.take(now);
-        if matches!(intent, Intent::Garbage) {
+        if matches!(meaning, Meaning::Garbage) {
             self.garbage_in_a_row += 1;
             if self.garbage_in_a_row > limits.invalid_messages_max {
                 return Err(Outcome::Held(CloseReason::Invalid));
@@ -279,20 +319,20 @@ impl NaivePeer {
         if !is_within_rate {
             return Err(self.strike(now, why));
         }
-        match intent {
-            Intent::Garbage => Err(Outcome::Ignored(Ignored::NotJson)),
-            Intent::Meaningless => Err(Outcome::Ignored(Ignored::Meaningless)),
-            Intent::Publish(post) if !self.access.may_publish(post.topic) => {
+        match meaning {
+            Meaning::Garbage => Err(Outcome::Ignored(Ignored::NotJson)),
+            Meaning::Meaningless => Err(Outcome::Ignored(Ignored::Meaningless)),
+            Meaning::Publish { topic, .. } if !self.rights.may_publish(topic) => {
                 Err(Outcome::Ignored(Ignored::NotGranted))
             }
-            Intent::Publish(_) if self.deliveries.are_spent(now) => {
+            Meaning::Publish { .. } if self.deliveries.are_spent(now) => {
                 Err(self.strike(now, Ignored::FanOutRate))
             }
-            Intent::Subscribe(_)
-            | Intent::Unsubscribe(_)
-            | Intent::Publish(_)
-            | Intent::Ping
-            | Intent::TooBig => Ok(()),
+            Meaning::Subscribe(_)
+            | Meaning::Unsubscribe(_)
+            | Meaning::Publish { .. }
+            | Meaning::Ping
+            | Meaning::TooBig => Ok(()),
         }
     }
 
