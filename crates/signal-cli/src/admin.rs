@@ -32,8 +32,8 @@ use crate::settings::{Resolved, SETTINGS, Settings};
 struct Admin {
     relay: Relay,
     started: Instant,
-    /// Whether only this machine can reach it, so that no name but `localhost` leads here.
-    is_local: bool,
+    /// The names by which it may be called, beside `localhost`.
+    hosts: Vec<String>,
     limits: Vec<ShownLimit>,
     history: Mutex<History>,
 }
@@ -63,7 +63,7 @@ pub(crate) fn start(resolved: &Resolved, relay: &Relay) -> io::Result<Option<Soc
     let admin = Arc::new(Admin {
         relay: relay.clone(),
         started: Instant::now(),
-        is_local: address.ip().is_loopback(),
+        hosts: resolved.settings.admin_hosts.clone(),
         limits: limits(&resolved.settings),
         history: Mutex::default(),
     });

@@ -35,6 +35,8 @@ pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     /// Where metrics and the page for people are served, if anywhere.
     pub(crate) admin_listen: Option<SocketAddr>,
+    /// The names by which they may be called, beside addresses and `localhost`.
+    pub(crate) admin_hosts: Vec<String>,
     pub(crate) threads: usize,
     /// The certificate of `wss://`; both files or none.
     pub(crate) tls_cert: Option<PathBuf>,
@@ -62,6 +64,7 @@ impl Default for Settings {
         Self {
             listen: (IpAddr::V4(Ipv4Addr::LOCALHOST), PORT).into(),
             admin_listen: None,
+            admin_hosts: Vec::new(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             tls_cert: None,
             tls_key: None,

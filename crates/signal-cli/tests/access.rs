@@ -138,7 +138,8 @@ fn what_cannot_be_used_is_told_at_the_start() {
 }
 
 /// What keeps someone out, with an advice that is right.
-const GUARDS: [(&str, &str); 6] = [
+const GUARDS: [(&str, &str); 7] = [
+    ("admin_hosts", "signal.internal"),
     ("tls_cert", "/etc/signal/fullchain.pem"),
     ("tls_key", "/etc/signal/privkey.pem"),
     ("token_key_file", "/etc/signal/relay.jwk"),

@@ -109,6 +109,35 @@ fn nothing_can_be_changed_and_no_other_name_leads_here() {
     }
 }
 
+/// A page on `evil.example` could have that name lead here (DNS rebinding) and read what it likes.
+#[test]
+fn on_every_interface_only_known_names_lead_there_too() {
+    let everywhere = ["--admin-listen", "0.0.0.0:0"];
+    let relay = Relay::start(&everywhere);
+    let address = admin(&relay).replace("0.0.0.0", "127.0.0.1");
+    for host in ["evil.example", "evil.example:9444", "signal.internal", ""] {
+        let answer = ask(&address, "GET", "/status.json", host);
+        assert_eq!(answer.status, 421, "{host}");
+        assert!(
+            answer.body.ends_with("the setting admin_hosts"),
+            "{}",
+            answer.body
+        );
+    }
+    for host in ["192.0.2.7:9444", "[2001:db8::7]", "localhost"] {
+        assert_eq!(ask(&address, "GET", "/metrics", host).status, 200, "{host}");
+    }
+    let relay = Relay::start(&[&everywhere[..], &["--admin-hosts", "signal.internal"]].concat());
+    let address = admin(&relay).replace("0.0.0.0", "127.0.0.1");
+    for (host, status) in [("Signal.Internal:9444", 200), ("evil.example", 421)] {
+        assert_eq!(
+            ask(&address, "GET", "/metrics", host).status,
+            status,
+            "{host}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn whoever_hangs_there_harms_neither_peers_nor_other_readers() {
     let relay = Relay::start(&ADMIN);

@@ -23,10 +23,10 @@ const PATHS: &str = "/ /status.json /metrics /healthz /readyz";
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 pub(super) async fn answer(admin: &Admin, request: &Parts) -> Answer {
-    let mut answer = if admin.is_local && !names_this_machine(request) {
+    let mut answer = if !is_called_ours(request, &admin.hosts) {
         text(
             StatusCode::MISDIRECTED_REQUEST,
-            "this address answers only to localhost and to IP addresses",
+            "this address answers only to IP addresses, to localhost and to the names in the setting admin_hosts",
         )
     } else if matches!(request.method, Method::GET | Method::HEAD) {
         read(admin, request.uri.path()).await
@@ -86,10 +86,10 @@ fn all_metrics(admin: &Admin) -> String {
     metrics::to_text(&registry)
 }
 
-/// Whether the `Host` is an address or `localhost`. A page of somebody else can have its own name
-/// lead to this machine (DNS rebinding) and would then be allowed to read what we answer, but it
-/// cannot change the name.
-fn names_this_machine(request: &Parts) -> bool {
+/// Whether the `Host` is an address, `localhost` or one of these names. A page of somebody else can
+/// have its own name lead to this machine (DNS rebinding) and would then be allowed to read what we
+/// answer, but it cannot change the name.
+fn is_called_ours(request: &Parts, names: &[String]) -> bool {
     let mut hosts = request.headers.get_all(HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else {
         return false;
@@ -104,7 +104,12 @@ fn names_this_machine(request: &Parts) -> bool {
     let bare = name
         .strip_prefix('[')
         .and_then(|name| name.strip_suffix(']'));
-    name.eq_ignore_ascii_case("localhost") || bare.unwrap_or(name).parse::<IpAddr>().is_ok()
+    if bare.unwrap_or(name).parse::<IpAddr>().is_ok() {
+        return true;
+    }
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let mut names = names.iter().map(String::as_str).chain(["localhost"]);
+    names.any(|ours| name.eq_ignore_ascii_case(ours))
 }
 
 fn text(status: StatusCode, text: impl Into<Bytes>) -> Answer {
@@ -124,10 +129,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_names_that_nobody_else_can_own_are_ours() {
+    fn only_names_that_no_other_page_can_have_are_ours() {
+        let names = ["status.example".to_owned()];
         let is_ours = |host: &str| {
             let request = Request::get("/").header(HOST, host).body(());
-            names_this_machine(&request.expect("a request").into_parts().0)
+            is_called_ours(&request.expect("a request").into_parts().0, &names)
         };
         for ours in [
             "localhost",
@@ -136,6 +142,8 @@ mod tests {
             "[::1]:9444",
             "[::1]",
             "192.168.0.7",
+            "Status.example:9444",
+            "status.example.",
         ] {
             assert!(is_ours(ours), "{ours}");
         }
@@ -143,6 +151,9 @@ mod tests {
             "evil.example",
             "evil.example:9444",
             "localhost.evil.example",
+            "status.example.evil.example",
+            "a.status.example",
+            "signal",
             "127.0.0.1.evil.example:9444",
             "localhost@evil.example",
             "",
@@ -150,6 +161,6 @@ mod tests {
             assert!(!is_ours(other), "{other}");
         }
         let none = Request::get("/").body(()).expect("a request");
-        assert!(!names_this_machine(&none.into_parts().0), "no host");
+        assert!(!is_called_ours(&none.into_parts().0, &names), "no host");
     }
 }

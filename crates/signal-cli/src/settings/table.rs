@@ -6,8 +6,9 @@ use signal_tokio::Config;
 use crate::settings::Settings;
 use crate::settings::setting::{Field, Place, Setting, Text};
 use crate::settings::text::{
-    name_of, parse_admin_listen, parse_filter, parse_listen, parse_log_format, parse_log_ips,
-    parse_origins, parse_proxies, show_admin_listen, show_origins, show_path, show_proxies,
+    name_of, parse_admin_listen, parse_filter, parse_hosts, parse_listen, parse_log_format,
+    parse_log_ips, parse_origins, parse_proxies, show_admin_listen, show_origins, show_path,
+    show_proxies,
 };
 
 /// All settings, in the order of help and README: our own, then the limits as the libraries declare
@@ -60,6 +61,16 @@ fn own() -> Vec<Setting> {
             |s| show_admin_listen(s.admin_listen),
             |s, text| parse_admin_listen(text).map(|listen| s.admin_listen = listen),
         ),
+        text(
+            "admin_hosts",
+            "NAME,NAME",
+            "signal.internal",
+            "Names by which the admin address may be called, with commas between them; IP addresses and localhost always may. \
+             Requests by other names are refused, so that no page elsewhere can read it by a name of its own",
+            |s| s.admin_hosts.join(","),
+            |s, text| parse_hosts(text).map(|hosts| s.admin_hosts = hosts),
+        )
+        .guards("none", "answer to IP addresses and localhost alone"),
         Setting {
             limit: None,
             ..Setting::limit(&THREADS, Place::Own)

@@ -57,6 +57,25 @@ fn parse_address(text: &str, usual_port: u16) -> Result<SocketAddr, String> {
     Err("not an address with a port".to_owned())
 }
 
+/// Reads names of hosts with commas between them.
+pub(super) fn parse_hosts(text: &str) -> Result<Vec<String>, String> {
+    let names = text
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty());
+    let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let read = |name: &str| {
+        if name.bytes().all(is_fine) {
+            Ok(name.trim_end_matches('.').to_ascii_lowercase())
+        } else {
+            Err(format!(
+                "`{name}` is not a name of a host, without scheme and port"
+            ))
+        }
+    };
+    names.map(read).collect()
+}
+
 pub(super) fn show_path(path: Option<&Path>) -> String {
     path.map_or_else(String::new, |path| path.display().to_string())
 }
@@ -126,6 +145,15 @@ mod tests {
             error.contains("`app.example.org` is no origin such as"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn hosts_are_names_with_commas_between_them() {
+        let hosts = parse_hosts("Signal.internal., signal,").expect("names");
+        assert_eq!(hosts, ["signal.internal", "signal"]);
+        for wrong in ["http://signal", "signal:9444", "*", "a b"] {
+            assert!(parse_hosts(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]
