@@ -40,6 +40,24 @@ impl AddressKey {
         })
     }
 
+    /// Whether it is an address from which very many come who have nothing to do with each other:
+    /// the one that Cloudflare names, in `CF-Connecting-IP` and `X-Forwarded-For`, for requests of
+    /// anybody's Workers.
+    pub const fn is_shared(&self) -> bool {
+        matches!(
+            self.0,
+            Key::V6Network([0x2a, 0x06, 0x98, 0xc0, 0x36, 0, 0, 0])
+        )
+    }
+
+    /// The IPv6 /48 around it.
+    pub(crate) const fn site(&self) -> Option<Site> {
+        match self.0 {
+            Key::V6Network([a, b, c, d, e, f, ..]) => Some(Site([a, b, c, d, e, f])),
+            Key::V4(_) | Key::V6Localhost => None,
+        }
+    }
+
     /// Whether the address is loopback, private, link-local or a cloud provider's inside
     /// (100.64.0.0/10): mostly a proxy, or a developer's own machine.
     pub const fn is_private(&self) -> bool {
@@ -64,6 +82,10 @@ impl AddressKey {
         }
     }
 }
+
+/// An IPv6 /48: what a company gets, or a customer of a hoster, with 65,536 networks in it.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Site([u8; 6]);
 
 impl From<IpAddr> for AddressKey {
     fn from(ip: IpAddr) -> Self {
@@ -120,6 +142,19 @@ mod tests {
     fn an_ipv4_address_written_as_ipv6_is_the_same() {
         assert_eq!(key("::ffff:203.0.113.7").to_string(), "203.0.113.7");
         assert!(key("::ffff:127.0.0.1").is_private());
+    }
+
+    #[test]
+    fn requests_of_workers_come_from_one_address_that_is_not_one_client() {
+        assert!(key("2a06:98c0:3600::103").is_shared());
+        for other in [
+            "2a06:98c0:3600:1::103",
+            "2a06:98c0::103",
+            "203.0.113.7",
+            "::1",
+        ] {
+            assert!(!key(other).is_shared(), "{other}");
+        }
     }
 
     #[test]

@@ -39,7 +39,7 @@ impl Shared {
         let counters = Arc::new(Counters::default());
         Self {
             authorizer: Lock::new(authorizer),
-            gate: Gate::default(),
+            gate: Gate::new(&config),
             subjects: Lock::default(),
             rooms: Arc::new(Rooms::new(&config, Arc::clone(&counters), is_echo)),
             counters,

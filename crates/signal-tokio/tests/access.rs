@@ -152,7 +152,7 @@ async fn a_refused_token_is_not_verified_again_for_a_minute() {
 
 /// What an address may do comes first, so that it can have only so many tokens verified.
 #[tokio::test(start_paused = true)]
-async fn the_rate_of_connects_is_judged_before_the_token() {
+async fn the_rate_of_refused_tokens_is_judged_before_the_token() {
     let keys = keys(1);
     let relay = keys.relay();
     let knock = async |token: &str| {

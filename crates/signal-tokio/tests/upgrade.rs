@@ -325,20 +325,6 @@ async fn one_address_cannot_take_all_places() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_was_closed_for_its_deeds_has_to_wait() {
-    let relay = relay(|_| {});
-    let (mut bad, _) = knock(&relay, "203.0.113.7:1000").await;
-    bad.send_raw(&[0xff, 0xff]).await;
-    assert_eq!(bad.next().await.expect("a close").close_code(), 1002);
-    drop(bad);
-    let (_, head) = knock(&relay, "203.0.113.7:1001").await;
-    assert_eq!(status(&head), 429);
-    tokio::time::advance(Duration::from_secs(11)).await;
-    let (_, head) = knock(&relay, "203.0.113.7:1002").await;
-    assert_eq!(status(&head), 101);
-}
-
-#[tokio::test(start_paused = true)]
 async fn an_authorizer_decides_before_the_upgrade() {
     let judge = |request: &UpgradeRequest<'_>| match request.uri.query() {
         Some("token=good") => Ok(Grant::open()),

@@ -121,6 +121,16 @@ impl Refusal {
         self.auth
     }
 
+    /// Whether the token or the origin of the client was not good, so that this does not count as
+    /// a connect of its address; see [`Visit::deny`](crate::Visit::deny).
+    pub fn is_denial(&self) -> bool {
+        let is_judged = matches!(
+            self.cause,
+            RefusalCause::Unauthorized | RefusalCause::Origin
+        );
+        is_judged && matches!(self.status, 400 | 401 | 403)
+    }
+
     /// What goes into `WWW-Authenticate`.
     pub fn challenge_value(&self) -> Option<&str> {
         self.challenge.as_deref()

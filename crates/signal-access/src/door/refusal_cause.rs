@@ -32,12 +32,19 @@ pub enum RefusalCause {
     PeersMax,
     /// As many peers are connected from this address as may be.
     PeersPerIp,
+    /// As many peers are connected from this address's IPv6 /48 as may be.
+    PeersPerSite,
     /// The [`Subject`](crate::Subject) has as many connections as it may have.
     PeersPerSubject,
     /// This address connects too often.
     ConnectRate,
-    /// A peer from this address was closed a moment ago for what it did.
+    /// This address's IPv6 /48 connects too often.
+    SiteConnectRate,
+    /// Peers from this address were closed for what they did, too often in the last minute.
     ClosedBefore,
+    /// Upgrades from this address were refused for their token or origin too often in the last
+    /// minute.
+    DeniedBefore,
     /// The relay is draining.
     Draining,
     /// A reason that only one adapter has, by its name: Workers refuse an address without a room.
@@ -46,7 +53,7 @@ pub enum RefusalCause {
 
 impl RefusalCause {
     /// All causes but those that only one adapter has, for hosts that count them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::BadRequest,
         Self::BadHead,
         Self::Tls,
@@ -56,9 +63,12 @@ impl RefusalCause {
         Self::Origin,
         Self::PeersMax,
         Self::PeersPerIp,
+        Self::PeersPerSite,
         Self::PeersPerSubject,
         Self::ConnectRate,
+        Self::SiteConnectRate,
         Self::ClosedBefore,
+        Self::DeniedBefore,
         Self::Draining,
     ];
 
@@ -74,9 +84,12 @@ impl RefusalCause {
             Self::Origin => "origin",
             Self::PeersMax => "peers_max",
             Self::PeersPerIp => "peers_per_ip",
+            Self::PeersPerSite => "peers_per_site",
             Self::PeersPerSubject => "peers_per_subject",
             Self::ConnectRate => "connect_rate",
+            Self::SiteConnectRate => "site_connect_rate",
             Self::ClosedBefore => "closed_before",
+            Self::DeniedBefore => "denied_before",
             Self::Draining => "draining",
             Self::Other(name) => name,
         }
@@ -91,9 +104,12 @@ impl RefusalCause {
             Self::HandshakesMax | Self::PeersMax | Self::Draining => 503,
             Self::HandshakesPerIp
             | Self::PeersPerIp
+            | Self::PeersPerSite
             | Self::PeersPerSubject
             | Self::ConnectRate
-            | Self::ClosedBefore => 429,
+            | Self::SiteConnectRate
+            | Self::ClosedBefore
+            | Self::DeniedBefore => 429,
         }
     }
 
@@ -109,11 +125,14 @@ impl RefusalCause {
             Self::Origin => "pages of this origin may not connect to this relay",
             Self::PeersMax => "this relay is full, please try again later",
             Self::PeersPerIp => "too many connections are open from your address",
+            Self::PeersPerSite => "too many connections are open from your network",
             Self::PeersPerSubject => "too many connections are open with your token",
             Self::ConnectRate => "your address connects too often, please wait",
+            Self::SiteConnectRate => "your network connects too often, please wait",
             Self::ClosedBefore => {
-                "a connection from your address was just closed for breaking a limit, please wait"
+                "connections from your address were closed for breaking limits, please wait"
             }
+            Self::DeniedBefore => "too many requests from your address were refused, please wait",
             Self::Draining => "this relay restarts, please reconnect",
         }
     }
@@ -133,9 +152,12 @@ impl RefusalCause {
             | Self::Unauthorized
             | Self::Origin
             | Self::PeersPerIp
+            | Self::PeersPerSite
             | Self::PeersPerSubject
             | Self::ConnectRate
+            | Self::SiteConnectRate
             | Self::ClosedBefore
+            | Self::DeniedBefore
             | Self::Other(_) => None,
         }
     }

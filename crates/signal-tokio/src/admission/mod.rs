@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use signal_access::{AddressKey, Permit, Refusal, Subject};
+use signal_access::{Permit, Refusal, Subject, Visit};
 use signal_core::Grant;
 
 use crate::shared::Shared;
@@ -38,6 +38,9 @@ impl Admission {
         if let Some(subject) = &permit.subject {
             place.count_for(subject)?;
         }
+        if let Some(visit) = &mut place.visit {
+            visit.admit();
+        }
         let grant = permit.grant;
         Ok((Self { place, grant }, permit.protocol))
     }
@@ -47,17 +50,17 @@ impl Admission {
 #[derive(Debug)]
 pub(crate) struct Place {
     shared: Arc<Shared>,
-    address: Option<AddressKey>,
+    visit: Option<Visit>,
     subject: Option<Arc<str>>,
 }
 
 impl Place {
     /// Takes a place for a client of this address.
     pub(crate) fn take(shared: &Arc<Shared>, client: Option<IpAddr>) -> Result<Self, Refusal> {
-        let address = shared.gate.enter(shared.now(), client, &shared.config)?;
+        let visit = shared.gate.enter(shared.now(), client)?;
         Ok(Self {
             shared: Arc::clone(shared),
-            address,
+            visit,
             subject: None,
         })
     }
@@ -66,11 +69,17 @@ impl Place {
         &self.shared
     }
 
-    /// Keeps the address away for a while.
-    pub(crate) fn refuse_address(&self) {
-        self.shared
-            .gate
-            .refuse(self.shared.now(), self.address, &self.shared.config);
+    /// Notes that the peer is closed for what it did, which may keep its address away for a while.
+    pub(crate) fn offend(&mut self) {
+        let now = self.shared.now();
+        self.shared.gate.offend(now, &mut self.visit);
+    }
+
+    /// Notes that the client was not let in, because of its token or its origin.
+    pub(crate) fn deny(&mut self) {
+        if let Some(visit) = &mut self.visit {
+            visit.deny();
+        }
     }
 
     fn count_for(&mut self, subject: &Subject) -> Result<(), Refusal> {
@@ -82,7 +91,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.shared.gate.leave(self.address);
+        self.shared.gate.leave(self.shared.now(), self.visit.take());
         if let Some(subject) = &self.subject {
             self.shared.subjects.lock().leave(subject);
         }

@@ -107,7 +107,7 @@ async fn admit(
     remote: Option<SocketAddr>,
     client: Option<IpAddr>,
 ) -> Result<(Admission, Option<Cow<'static, str>>), Refusal> {
-    let place = take_place(shared, client)?;
+    let mut place = take_place(shared, client)?;
     let request = UpgradeRequest {
         method: &request.method,
         uri: &request.uri,
@@ -121,7 +121,11 @@ async fn admit(
         .as_ref()
         .map_or_else(Refusal::auth, |_permit| AuthResult::Granted);
     shared.counters.count_auth(result);
-    let permit = judged?;
+    let permit = judged.inspect_err(|refusal| {
+        if refusal.is_denial() {
+            place.deny();
+        }
+    })?;
     Admission::new(place, permit)
 }
 

@@ -294,7 +294,7 @@ impl<T: Transport> Connection<T> {
         }
         let is_first = self.deadlines.closing(now, &self.place.shared().config);
         if is_first && self.session.is_peers_fault() {
-            self.place.refuse_address();
+            self.place.offend();
         }
     }
 

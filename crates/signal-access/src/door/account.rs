@@ -1,0 +1,130 @@
+use core::time::Duration;
+
+use signal_core::Instant;
+
+use crate::door::budget::{Budget, MINUTE};
+use crate::door::crowd::{Crowd, Period};
+use crate::door::refusal::Refused;
+use crate::door::refusal_cause::RefusalCause;
+
+/// After how long an address with all its connections may try again: about as long as a connection
+/// that was lost without a word still counts.
+const PEERS_RETRY: Duration = Duration::from_secs(30);
+
+/// What one address, or one site, may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caps {
+    pub(crate) peers_max: u32,
+    pub(crate) connects_per_minute: u32,
+    /// How many offences a minute are borne, and how long is refused past it; a site is not.
+    pub(crate) offences: Option<(u32, Duration)>,
+    pub(crate) peers_cause: RefusalCause,
+    pub(crate) connects_cause: RefusalCause,
+}
+
+/// What is remembered of one address, or one site.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Account {
+    crowd: Crowd,
+    connects: Budget,
+    /// Upgrades that were refused for their token or origin: these are not connects.
+    denials: Budget,
+    offences: Budget,
+    refused_until: Instant,
+    /// Until when a connection counts that has ended without an offence.
+    behaved_until: Instant,
+}
+
+impl Account {
+    /// Whether one more may come in.
+    pub(crate) fn judge(&self, now: Instant, caps: &Caps) -> Result<(), Refused> {
+        let refused_for = self.refused_until.saturating_since(now);
+        if !refused_for.is_zero() && self.behaving(now) == 0 {
+            return refuse(RefusalCause::ClosedBefore, refused_for);
+        }
+        if self.crowd.count() >= caps.peers_max {
+            return refuse(caps.peers_cause, PEERS_RETRY);
+        }
+        let wait = self.connects.wait(now, caps.connects_per_minute);
+        if !wait.is_zero() {
+            return refuse(caps.connects_cause, wait);
+        }
+        let wait = self.denials.wait(now, self.denials_per_minute(now, caps));
+        if !wait.is_zero() {
+            return refuse(RefusalCause::DeniedBefore, wait);
+        }
+        Ok(())
+    }
+
+    /// Counts one in that [`judge`](Self::judge) has let pass.
+    pub(crate) fn enter(&mut self, now: Instant, period: Period, caps: &Caps) {
+        self.connects.take(now, caps.connects_per_minute);
+        self.crowd.enter(now, period);
+    }
+
+    /// Counts one in that was here before this account was made.
+    pub(crate) fn recall(&mut self, now: Instant, period: Period) {
+        self.crowd.enter(now, period);
+    }
+
+    /// Counts one out whose token or origin was not good: that was no connect.
+    pub(crate) fn leave_denied(&mut self, now: Instant, period: Period, caps: &Caps) {
+        self.crowd.leave(now, period, false);
+        self.connects.give_back(caps.connects_per_minute);
+        let per_minute = self.denials_per_minute(now, caps);
+        self.denials.take(now, per_minute);
+    }
+
+    /// Counts an offence, and keeps the address away if it is one too many and nobody behind it
+    /// behaves.
+    pub(crate) fn offend(&mut self, now: Instant, period: Period, caps: &Caps) {
+        self.crowd.offend(now, period);
+        let Some((per_minute, refuse_for)) = caps.offences else {
+            return;
+        };
+        let is_within = self.offences.take(now, per_minute);
+        if !is_within && self.behaving(now) == 0 {
+            self.refused_until = now.saturating_add(refuse_for);
+        }
+    }
+
+    /// Counts one out whose connection has ended without an offence.
+    pub(crate) fn leave_well(&mut self, now: Instant, period: Period) {
+        self.crowd.leave(now, period, false);
+        self.behaved_until = now.saturating_add(MINUTE);
+    }
+
+    /// Counts one out of which nothing else is to be noted.
+    pub(crate) fn leave(&mut self, now: Instant, period: Period, has_offended: bool) {
+        self.crowd.leave(now, period, has_offended);
+    }
+
+    /// Until when there is something that would be harmful to forget; none while somebody is here.
+    pub(crate) fn owes_until(&self) -> Option<Instant> {
+        let budgets = [self.connects, self.denials, self.offences];
+        let latest = budgets.into_iter().map(Budget::full_at).max()?;
+        (self.crowd.count() == 0).then_some(latest.max(self.refused_until))
+    }
+
+    /// Whether nothing is lost with it.
+    pub(crate) fn is_blank(&self, now: Instant) -> bool {
+        self.owes_until().is_some_and(|until| until <= now) && self.behaved_until <= now
+    }
+
+    /// How many behave: those who are connected, and one for those who have just left.
+    fn behaving(&self, now: Instant) -> u32 {
+        let left = u32::from(self.behaved_until > now);
+        self.crowd.settled(now).saturating_add(left)
+    }
+
+    /// As many refused tokens as connects, and as many again for each who behaves: the tokens of
+    /// one are not to keep out the others.
+    fn denials_per_minute(&self, now: Instant, caps: &Caps) -> u32 {
+        let shares = self.behaving(now).saturating_add(1);
+        caps.connects_per_minute.saturating_mul(shares)
+    }
+}
+
+fn refuse(cause: RefusalCause, retry_after: Duration) -> Result<(), Refused> {
+    Err(Refused { cause, retry_after })
+}

@@ -1,0 +1,219 @@
+use core::time::Duration;
+
+use signal_core::Instant;
+
+use crate::address::{AddressKey, Site};
+use crate::door::account::{Account, Caps};
+use crate::door::crowd::Period;
+use crate::door::refusal::Refused;
+use crate::door::refusal_cause::RefusalCause;
+use crate::door::table::Table;
+
+/// What the connections of one address may take of a relay: of an IPv4 address or an IPv6 /64, and
+/// beside it of the IPv6 /48 around it, a *site*, which is what a customer of a hoster gets.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AddressLimits {
+    /// Peers at once from one address.
+    pub peers_max: u32,
+    /// Upgrades in a minute from one address. Those that are refused for their token or origin are
+    /// counted apart, to the same number for each who behaves.
+    pub connects_per_minute: u32,
+    /// Peers at once from one site.
+    pub site_peers_max: u32,
+    /// Upgrades in a minute from one site.
+    pub site_connects_per_minute: u32,
+    /// Peers of one address that may be closed in a minute for what they did, before the address is
+    /// refused.
+    pub offences_per_minute: u32,
+    /// How long it is refused then.
+    pub refuse_after_close: Duration,
+}
+
+/// Who has come from where, and how they behaved.
+///
+/// An address is not a person: behind it may be a school. So one client's offences do not shut out
+/// the others. An address is refused only after repeated ones, and only while nobody behind it
+/// behaves: a peer that is connected for ten to twenty seconds without one, or a connection that
+/// ended without one within the last minute. Refused tokens do not use up connects.
+///
+/// The table is bounded by what may be connected at once and `idle_max` more; an address of which
+/// something is owed is forgotten only for one that owes more. There is no I/O, no clock and no
+/// lock in it.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use signal_access::{AddressKey, AddressLimits, Addresses, RefusalCause};
+/// use signal_core::Instant;
+///
+/// let limits = AddressLimits {
+///     peers_max: 1,
+///     connects_per_minute: 120,
+///     site_peers_max: 10,
+///     site_connects_per_minute: 600,
+///     offences_per_minute: 12,
+///     refuse_after_close: Duration::from_secs(10),
+/// };
+/// let mut addresses = Addresses::new(limits, 1_000);
+/// let (now, home) = (Instant::ZERO, AddressKey::new([203, 0, 113, 7].into()));
+///
+/// let mut visit = addresses.enter(now, home).map_err(|refused| refused.cause)?;
+/// visit.admit();
+/// let refused = addresses.enter(now, home).expect_err("one is there");
+/// assert_eq!(refused.cause, RefusalCause::PeersPerIp);
+/// addresses.leave(now, visit);
+/// # Ok::<(), RefusalCause>(())
+/// ```
+#[derive(Debug)]
+pub struct Addresses {
+    limits: AddressLimits,
+    addresses: Table<AddressKey>,
+    sites: Table<Site>,
+}
+
+/// One connection, or one that may become it, as [`Addresses`] counts it. It has to be handed back
+/// once.
+#[derive(Debug, Eq, PartialEq)]
+#[must_use = "it counts until it is handed back"]
+pub struct Visit {
+    key: AddressKey,
+    conduct: Conduct,
+    period: Period,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Conduct {
+    /// It is being judged still, or was refused for another reason than the next.
+    Unknown,
+    Denied,
+    Good,
+    Offended,
+}
+
+impl Addresses {
+    /// A book that remembers `idle_max` addresses, and as many sites, of which nobody is connected.
+    pub const fn new(limits: AddressLimits, idle_max: usize) -> Self {
+        Self {
+            limits,
+            addresses: Table::new(idle_max),
+            sites: Table::new(idle_max),
+        }
+    }
+
+    /// Counts a connection in.
+    ///
+    /// # Errors
+    ///
+    /// Why its address may not have one more, and from when on it may.
+    pub fn enter(&mut self, now: Instant, key: AddressKey) -> Result<Visit, Refused> {
+        if let Some(address) = own_address(key) {
+            let account = self.addresses.get(address);
+            account.judge(now, &self.limits.of_address())?;
+        }
+        if let Some(site) = key.site() {
+            self.sites.get(site).judge(now, &self.limits.of_site())?;
+        }
+        let visit = Visit {
+            key,
+            conduct: Conduct::Unknown,
+            period: Period::of(now),
+        };
+        self.update(now, &visit, |account, caps| {
+            account.enter(now, visit.period, caps);
+        });
+        Ok(visit)
+    }
+
+    /// Counts a connection in that was there before this book was made: after a sleep. It counts
+    /// as one that behaves.
+    pub fn recall(&mut self, now: Instant, key: AddressKey) -> Visit {
+        let visit = Visit {
+            key,
+            conduct: Conduct::Good,
+            period: Period::long_before(now),
+        };
+        self.update(now, &visit, |account, _| account.recall(now, visit.period));
+        visit
+    }
+
+    /// Counts a connection out, by how it went.
+    pub fn leave(&mut self, now: Instant, visit: Visit) {
+        self.update(now, &visit, |account, caps| match visit.conduct {
+            Conduct::Unknown => account.leave(now, visit.period, false),
+            Conduct::Denied => account.leave_denied(now, visit.period, caps),
+            Conduct::Good => account.leave_well(now, visit.period),
+            Conduct::Offended => account.leave(now, visit.period, true),
+        });
+    }
+
+    /// Notes that a peer is closed for what it did, once for each. Its address is refused for a
+    /// while if that happens too often and nobody behind it behaves.
+    pub fn offend(&mut self, now: Instant, visit: &mut Visit) {
+        if visit.conduct == Conduct::Offended {
+            return;
+        }
+        visit.conduct = Conduct::Offended;
+        self.update(now, visit, |account, caps| {
+            account.offend(now, visit.period, caps);
+        });
+    }
+
+    /// Changes each account that a visit counts in.
+    fn update(&mut self, now: Instant, visit: &Visit, change: impl Fn(&mut Account, &Caps)) {
+        if let Some(address) = own_address(visit.key) {
+            let caps = self.limits.of_address();
+            let change = |account: &mut Account| change(account, &caps);
+            self.addresses.update(now, address, change);
+        }
+        if let Some(site) = visit.key.site() {
+            let caps = self.limits.of_site();
+            self.sites
+                .update(now, site, |account| change(account, &caps));
+        }
+    }
+}
+
+impl Visit {
+    /// Notes that the client is let in: its connection counts as a good one from now on.
+    pub fn admit(&mut self) {
+        if self.conduct == Conduct::Unknown {
+            self.conduct = Conduct::Good;
+        }
+    }
+
+    /// Notes that the client was refused for its token or its origin: it counts as one of these,
+    /// not as a connect.
+    pub fn deny(&mut self) {
+        if self.conduct == Conduct::Unknown {
+            self.conduct = Conduct::Denied;
+        }
+    }
+}
+
+impl AddressLimits {
+    fn of_address(&self) -> Caps {
+        Caps {
+            peers_max: self.peers_max,
+            connects_per_minute: self.connects_per_minute,
+            offences: Some((self.offences_per_minute, self.refuse_after_close)),
+            peers_cause: RefusalCause::PeersPerIp,
+            connects_cause: RefusalCause::ConnectRate,
+        }
+    }
+
+    fn of_site(&self) -> Caps {
+        Caps {
+            peers_max: self.site_peers_max,
+            connects_per_minute: self.site_connects_per_minute,
+            offences: None,
+            peers_cause: RefusalCause::PeersPerSite,
+            connects_cause: RefusalCause::SiteConnectRate,
+        }
+    }
+}
+
+/// The key of an account of its own. An address that stands for very many has none; they share what
+/// a site may have.
+fn own_address(key: AddressKey) -> Option<AddressKey> {
+    (!key.is_shared()).then_some(key)
+}

@@ -1,0 +1,128 @@
+use alloc::collections::{BTreeMap, BTreeSet};
+
+use signal_core::Instant;
+
+use crate::door::account::Account;
+
+/// Accounts by key.
+///
+/// One of which somebody is connected stays, so that there are at most as many of these as
+/// connections. Of the others there are at most `idle_max`: past it, the one goes that owes least.
+/// Whoever wants another's account forgotten has to owe more for longer, from `idle_max` addresses.
+#[derive(Debug)]
+pub(crate) struct Table<K> {
+    accounts: BTreeMap<K, Account>,
+    /// Those with nobody connected, by until when they owe something.
+    idle: BTreeSet<(Instant, K)>,
+    idle_max: usize,
+}
+
+impl<K: Copy + Ord> Table<K> {
+    pub(crate) const fn new(idle_max: usize) -> Self {
+        Self {
+            accounts: BTreeMap::new(),
+            idle: BTreeSet::new(),
+            idle_max,
+        }
+    }
+
+    /// The account of a key, as it is or would begin.
+    pub(crate) fn get(&self, key: K) -> Account {
+        self.accounts.get(&key).copied().unwrap_or_default()
+    }
+
+    /// Changes the account of a key.
+    pub(crate) fn update(&mut self, now: Instant, key: K, change: impl FnOnce(&mut Account)) {
+        let account = self.accounts.entry(key).or_default();
+        if let Some(until) = account.owes_until() {
+            self.idle.remove(&(until, key));
+        }
+        change(account);
+        if let Some(until) = account.owes_until() {
+            self.idle.insert((until, key));
+        }
+        self.forget(now);
+    }
+
+    fn forget(&mut self, now: Instant) {
+        while let Some((_, key)) = self.idle.first() {
+            let is_blank = self.get(*key).is_blank(now);
+            if !is_blank && self.idle.len() <= self.idle_max {
+                return;
+            }
+            if let Some((_, key)) = self.idle.pop_first() {
+                self.accounts.remove(&key);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::door::account::Caps;
+    use crate::door::crowd::Period;
+    use crate::door::refusal_cause::RefusalCause;
+
+    const CAPS: Caps = Caps {
+        peers_max: 100,
+        connects_per_minute: 60,
+        offences: None,
+        peers_cause: RefusalCause::PeersPerIp,
+        connects_cause: RefusalCause::ConnectRate,
+    };
+
+    fn at(seconds: u64) -> Instant {
+        Instant::from_millis(seconds * 1_000)
+    }
+
+    fn enter(table: &mut Table<u32>, now: Instant, key: u32) {
+        table.update(now, key, |account| {
+            account.enter(now, Period::of(now), &CAPS)
+        });
+    }
+
+    fn leave(table: &mut Table<u32>, now: Instant, key: u32) {
+        table.update(now, key, |account| {
+            account.leave(now, Period::of(now), false)
+        });
+    }
+
+    #[test]
+    fn nothing_is_left_of_those_who_owe_nothing() {
+        let mut table = Table::new(100);
+        for key in 0..50 {
+            enter(&mut table, at(1), key);
+            leave(&mut table, at(1), key);
+        }
+        assert_eq!((table.accounts.len(), table.idle.len()), (50, 50));
+        enter(&mut table, at(3), 99);
+        assert_eq!((table.accounts.len(), table.idle.len()), (1, 0));
+    }
+
+    #[test]
+    fn those_who_are_here_stay_and_of_the_others_those_who_owe_most() {
+        let mut table = Table::new(2);
+        for key in 0..20 {
+            enter(&mut table, at(1), key);
+        }
+        for (key, connects) in [(20, 5), (21, 2), (22, 9), (23, 1)] {
+            for _ in 0..connects {
+                enter(&mut table, at(1), key);
+            }
+            for _ in 0..connects {
+                leave(&mut table, at(1), key);
+            }
+        }
+        let known: alloc::vec::Vec<u32> = table.accounts.into_keys().collect();
+        assert_eq!(known[..20], (0..20).collect::<alloc::vec::Vec<_>>());
+        assert_eq!(known[20..], [20, 22]);
+    }
+
+    #[test]
+    fn an_account_of_nobody_that_nothing_happened_to_is_not_kept() {
+        let mut table = Table::new(2);
+        table.update(at(1), 7, |_| {});
+        assert!(table.accounts.is_empty() && table.idle.is_empty());
+    }
+}
