@@ -80,8 +80,12 @@ fn summary(resolved: &Resolved, access: &Access) -> String {
         .iter()
         .filter(|(_, origin)| !origin.is_default())
         .count();
+    let strangers = resolved.strangers.iter().map(|variable| {
+        format!("warning: {variable} is an environment variable without effect: there is no setting of this name\n")
+    });
     format!(
-        "the settings are right: {set} given, {} as by default\nwho may come in: {access}\n",
+        "{}the settings are right: {set} given, {} as by default\nwho may come in: {access}\n",
+        strangers.collect::<String>(),
         SETTINGS.len() - set
     )
 }

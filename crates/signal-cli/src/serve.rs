@@ -64,6 +64,7 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
         &descriptors,
     );
     admin.into_iter().for_each(admin::warn_if_open);
+    warn_of_strangers(&resolved);
     warn_of_few_descriptors(&resolved, &descriptors);
     access::warn_of_plain_tokens(settings);
     if let Some(tls) = &reload.tls {
@@ -86,6 +87,17 @@ fn start_admin(resolved: &Resolved, relay: &Relay) -> Result<Option<SocketAddr>,
         Some(address) => port::explain(NAME, address, resolved.origin(NAME), &error),
         None => Failure::other(error, "this should not happen, please report it"),
     })
+}
+
+/// What was meant for this relay has no effect; what was not is harmless.
+fn warn_of_strangers(resolved: &Resolved) {
+    for variable in &resolved.strangers {
+        tracing::warn!(
+            variable,
+            "there is no setting of this name, so the environment variable has no effect; \
+             `signal config print --env` shows all that are read, and `PORT`"
+        );
+    }
 }
 
 fn warn_of_few_descriptors(resolved: &Resolved, descriptors: &Descriptors) {

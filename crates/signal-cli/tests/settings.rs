@@ -157,6 +157,18 @@ fn config_check_judges_without_serving() {
 }
 
 #[test]
+fn variables_of_other_software_are_a_warning() {
+    let mut command = signal(&["config", "check"]);
+    let ran = run_command(command.envs([("SIGNAL_VERSION", "1.2"), ("SIGNAL_HOST", "a")]));
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    ran.says("warning: SIGNAL_HOST is an environment variable without effect");
+    ran.says("warning: SIGNAL_VERSION is an environment variable without effect");
+    let ran = run_command(signal(&["config", "check"]).env("SIGNAL_ALLOWED_ORIGINS", "https://a"));
+    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    ran.says("SIGNAL_ALLOWED_ORIGINS (environment variable): there is no such setting");
+}
+
+#[test]
 fn a_file_that_is_not_there_or_no_toml_is_told() {
     let missing = run(&["--config", "/nonexistent/signal.toml"]);
     assert_eq!(missing.code(), Some(2));

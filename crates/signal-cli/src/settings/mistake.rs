@@ -49,8 +49,8 @@ impl Mistake {
 
     /// A name that is no setting.
     pub(crate) fn name(name: &str, origin: &Origin, write: impl Fn(&Setting) -> String) -> Self {
-        let mend = match closest(name, &write) {
-            Some(meant) => format!("did you mean {meant}?"),
+        let mend = match closest(name) {
+            Some(meant) => format!("did you mean {}?", write(meant)),
             None => "`signal config print` shows all settings".to_owned(),
         };
         Self {
@@ -80,15 +80,25 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// The setting whose name, written in this way, is nearest to what stands there.
-fn closest(name: &str, write: impl Fn(&Setting) -> String) -> Option<String> {
+/// The setting that is meant by a name that is none, as it stands in the file or in a variable.
+pub(super) fn closest(name: &str) -> Option<&'static Setting> {
+    let name = name.to_ascii_lowercase();
+    let name = name.strip_prefix("signal_").unwrap_or(&name);
     let near = SETTINGS.iter().map(|setting| {
-        let candidate = write(setting);
-        (
-            strsim::normalized_damerau_levenshtein(name, &candidate),
-            candidate,
-        )
+        // The right words in another order are near, too.
+        let likeness = alike(name, setting.name).max(alike(&sorted(name), &sorted(setting.name)));
+        (likeness, setting)
     });
     let (likeness, meant) = near.max_by(|(one, _), (other, _)| one.total_cmp(other))?;
     (likeness > 0.6).then_some(meant)
+}
+
+fn alike(one: &str, other: &str) -> f64 {
+    strsim::normalized_damerau_levenshtein(one, other)
+}
+
+fn sorted(name: &str) -> String {
+    let mut words: Vec<_> = name.split('_').collect();
+    words.sort_unstable();
+    words.join("_")
 }

@@ -50,6 +50,8 @@ pub(crate) struct Resolved {
     pub(crate) settings: Settings,
     /// In the order of [`SETTINGS`].
     origins: Vec<Origin>,
+    /// Variables that begin as ours and belong to other software.
+    pub(crate) strangers: Vec<String>,
 }
 
 impl Resolved {
@@ -90,7 +92,12 @@ pub(crate) fn resolve(given: &Given, environment: &Environment) -> Result<Resolv
         origins.push(origin);
     }
     use_port(&mut settings, &mut origins, environment, &mut mistakes);
-    let resolved = Resolved { settings, origins };
+    let strangers = environment.strangers();
+    let resolved = Resolved {
+        settings,
+        origins,
+        strangers,
+    };
     if let Err(ConfigError::Limit(error)) = resolved.settings.relay.check() {
         mistakes.push(disagreement(&resolved, &texts, &error));
     }

@@ -5,12 +5,41 @@ use std::path::{Path, PathBuf};
 
 use toml::{Spanned, Value};
 
+use crate::settings::mistake::closest;
 use crate::settings::resolve::Origin;
 use crate::settings::setting::is_blank;
 use crate::settings::{Mistake, SETTINGS, Setting};
 
 const PREFIX: &str = "SIGNAL_";
 const FILE: &str = "SIGNAL_CONFIG";
+/// Words that only the name of a setting has that keeps someone out. Whatever else is in the name: to
+/// pass it over may open the door.
+const GUARDING: [&str; 24] = [
+    "allow",
+    "allowed",
+    "aud",
+    "audience",
+    "auth",
+    "cert",
+    "certificate",
+    "cors",
+    "jwk",
+    "jwks",
+    "jwt",
+    "key",
+    "keys",
+    "origin",
+    "origins",
+    "password",
+    "proxies",
+    "proxy",
+    "secret",
+    "ssl",
+    "tls",
+    "token",
+    "tokens",
+    "trusted",
+];
 /// The variable by which hosting platforms, and the reference, name the port.
 const PORT: &str = "PORT";
 
@@ -47,19 +76,40 @@ impl Environment {
         value.filter(|value| setting.is_guard() || !is_blank(value))
     }
 
-    /// Names that begin as ours and are not.
+    /// Names that are meant for us and misspelt.
     pub(crate) fn mistakes(&self) -> Vec<Mistake> {
+        let misspelt = self.unknown().filter(|name| is_misspelt(name));
+        let origin = Origin::Environment;
+        misspelt
+            .map(|name| Mistake::name(name, &origin, Setting::variable))
+            .collect()
+    }
+
+    /// Names that begin as ours and are like none of them: some other software's.
+    pub(crate) fn strangers(&self) -> Vec<String> {
+        let strangers = self.unknown().filter(|name| !is_misspelt(name));
+        strangers.map(str::to_owned).collect()
+    }
+
+    fn unknown(&self) -> impl Iterator<Item = &str> {
         let is_known = |name: &str| {
             name == PORT
                 || name == FILE
                 || SETTINGS.iter().any(|setting| setting.variable() == name)
         };
-        let unknown = self.0.keys().filter(|name| !is_known(name));
-        let origin = Origin::Environment;
-        unknown
-            .map(|name| Mistake::name(name, &origin, Setting::variable))
-            .collect()
+        let names = self.0.keys().map(String::as_str);
+        names.filter(move |name| !is_known(name))
     }
+}
+
+/// Whether one of our settings is meant: by its spelling, or because it seems to keep someone out.
+fn is_misspelt(name: &str) -> bool {
+    let rest = name
+        .strip_prefix(PREFIX)
+        .unwrap_or(name)
+        .to_ascii_lowercase();
+    let seems_to_guard = rest.split('_').any(|word| GUARDING.contains(&word));
+    seems_to_guard || rest.starts_with("config") || closest(&rest).is_some()
 }
 
 impl FromIterator<(String, String)> for Environment {
@@ -235,7 +285,45 @@ mod tests {
             ("SIGNAL_RELAY_PORT", "tcp://10.0.0.1:4444"),
         ];
         assert!(environment(&variables).mistakes().is_empty());
-        assert_eq!(environment(&[("SIGNAL_PORT", "4444")]).mistakes().len(), 1);
+        assert!(environment(&variables).strangers().is_empty());
+    }
+
+    #[test]
+    fn what_is_nearly_ours_or_seems_to_guard_is_a_mistake_and_the_rest_is_somebody_elses() {
+        for ours in [
+            "SIGNAL_PEER_MAX",
+            "SIGNAL_MAX_PEERS",
+            "SIGNAL_LISTEN_ADDRESS",
+            "SIGNAL_ORIGIN",
+            "SIGNAL_ALLOWED_ORIGINS",
+            "SIGNAL_CORS",
+            "SIGNAL_JWT_SECRET",
+            "SIGNAL_AUTH",
+            "SIGNAL_KEY_FILE",
+            "SIGNAL_TLS",
+            "SIGNAL_CONFIG_FILE",
+            "SIGNAL_TRUST_PROXY",
+        ] {
+            let variables = environment(&[(ours, "x")]);
+            assert_eq!(variables.mistakes().len(), 1, "{ours}");
+            assert!(variables.strangers().is_empty(), "{ours}");
+        }
+        for other in [
+            "SIGNAL_PORT",
+            "SIGNAL_HOST",
+            "SIGNAL_VERSION",
+            "SIGNAL_IMAGE",
+            "SIGNAL_NAME",
+            "SIGNAL_URL",
+            "SIGNAL_REPLICAS",
+            "SIGNAL_CLI_CONFIG_DIR",
+            "SIGNAL_NUMBER",
+            "SIGNAL_ENV",
+        ] {
+            let variables = environment(&[(other, "x")]);
+            assert!(variables.mistakes().is_empty(), "{other}");
+            assert_eq!(variables.strangers(), [other]);
+        }
     }
 
     #[test]
