@@ -1,13 +1,12 @@
 use std::collections::BTreeSet;
 
-use signal_core::{
-    CloseReason, Grant, Instant, Message, Outcome, PeerId, PeerSnapshot, Room, Sink,
-};
+use signal_core::{CloseReason, Grant, Instant, Message, Outcome, PeerId, PeerSnapshot, Sink};
 
 use crate::clock::Clock;
 use crate::config::{Config, RoomId};
-use crate::fault::{self, Fault, FaultySink};
-use crate::link::{Down, End, Up};
+// `signal_core::Room`, but in worlds with a fault.
+use crate::faulty::Room;
+use crate::frame::{Down, End, Up};
 use crate::net::Net;
 use crate::outbox::Outbox;
 use crate::transcript::What;
@@ -22,30 +21,22 @@ pub(crate) struct Host {
     pub(crate) is_draining: bool,
     frames_max: usize,
     bytes_max: usize,
-    fault: Option<Fault>,
-    calls: u64,
 }
 
 impl Host {
     pub(crate) fn new(id: RoomId, config: &Config) -> Self {
-        let config = fault::distorted(config);
         Self {
             id,
-            room: Room::new(config.limits),
+            room: Room::new(config.limits.clone(), config.fault),
             clock: Clock::default(),
             is_draining: false,
             frames_max: config.outbound_frames_max,
             bytes_max: config.outbound_bytes_max,
-            fault: config.fault,
-            calls: 0,
         }
     }
 
     /// When the room has something to do next, in the time of the world.
     pub(crate) fn due(&self) -> Option<Instant> {
-        if self.fault == Some(Fault::MissDeadlines) {
-            return None;
-        }
         self.room.poll_timeout().map(|due| self.clock.when(due))
     }
 
@@ -74,7 +65,6 @@ impl Host {
                     room.receive_binary(clock, peer, &bytes, sink)
                 });
             }
-            Up::Pong if self.fault == Some(Fault::SwallowPongs) => {}
             Up::Pong => {
                 let clock = self.clock.at(net.now);
                 self.note(net, What::Pong { peer, clock });
@@ -129,15 +119,8 @@ impl Host {
             },
         );
         net.rng.shuffle(&mut stored);
-        let empty = Room::new(self.room.limits().clone());
-        let asleep = std::mem::replace(&mut self.room, empty);
-        let clock = self.clock.at(net.now);
-        for (place, (peer, bytes)) in stored.into_iter().enumerate() {
-            let fault = self.fault.filter(|fault| fault.spoils_waking(place));
-            if let Some(fault) = fault {
-                fault.wake(clock, peer, &asleep, &mut self.room);
-                continue;
-            }
+        self.room.start_over();
+        for (peer, bytes) in stored {
             let snapshot = PeerSnapshot::from_bytes(&bytes).expect("the room wrote these bytes");
             let restored = self.room.restore(peer, snapshot);
             restored.expect("each peer is stored once");
@@ -150,7 +133,7 @@ impl Host {
         for peer in self.peers_connected(net) {
             self.end(net, peer, End::without_close());
         }
-        self.room = Room::new(self.room.limits().clone());
+        self.room.start_over();
         self.is_draining = false;
     }
 
@@ -195,9 +178,7 @@ impl Host {
                 clock,
             },
         );
-        if self.fault != Some(Fault::KeepGhost) {
-            self.room.disconnect(peer);
-        }
+        self.room.disconnect(peer);
         match answer {
             Some(end) => self.end(net, peer, end),
             None => {
@@ -255,30 +236,14 @@ impl Host {
 
     /// Calls the room, carries out what it asks for, and ends those whose queues have run full.
     fn call<T>(&mut self, net: &mut Net, call: impl FnOnce(&mut Room, &mut dyn Sink) -> T) -> T {
-        let peers: Vec<PeerId> = match self.fault {
-            Some(_) => self.peers_connected(net),
-            None => Vec::new(),
-        };
         let mut outbox = Outbox {
             net,
             room: self.id,
             frames_max: self.frames_max,
             bytes_max: self.bytes_max,
-            fault: self.fault,
             full: BTreeSet::new(),
         };
-        let result = match self.fault {
-            None => call(&mut self.room, &mut outbox),
-            Some(fault) => call(
-                &mut self.room,
-                &mut FaultySink {
-                    fault,
-                    calls: &mut self.calls,
-                    peers: &peers,
-                    inner: &mut outbox,
-                },
-            ),
-        };
+        let result = call(&mut self.room, &mut outbox);
         let full = outbox.full;
         for peer in full {
             self.close(net, peer, CloseReason::SlowConsumer);

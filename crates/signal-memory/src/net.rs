@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use signal_core::{Instant, PeerId};
 
-use crate::link::{Down, End, Link, Up};
+use crate::frame::{Down, End, Up};
+use crate::link::Link;
 use crate::rng::Rng;
 use crate::transcript::{Transcript, What};
 
@@ -89,19 +90,15 @@ impl Net {
         None
     }
 
-    /// Puts what a client sends onto its link. `overtaking` breaks the rule of the link.
-    pub(crate) fn send_up(&mut self, peer: PeerId, frame: Up, overtaking: bool) {
+    /// Puts what a client sends onto its link.
+    pub(crate) fn send_up(&mut self, peer: PeerId, frame: Up) {
         let jitter = self.rng.duration(Duration::ZERO, self.jitter_max);
         let Some(link) = self.links.get_mut(&peer) else {
             return;
         };
         let at = self.now.saturating_add(link.delay + jitter);
         let is_liveness = matches!(frame, Up::Pong);
-        let at = if overtaking {
-            link.up.push_overtaking(at, frame)
-        } else {
-            link.up.push(at, frame)
-        };
+        let at = link.up.push(at, frame);
         self.plan(
             at,
             Due {
@@ -202,7 +199,7 @@ impl Net {
                 self.transcript
                     .add(self.now, room, What::Received { peer, message });
             }
-            Down::Ping => self.send_up(peer, Up::Pong, false),
+            Down::Ping => self.send_up(peer, Up::Pong),
             Down::End(end) => self.end_client(peer, end),
         }
     }

@@ -3,8 +3,7 @@ use std::collections::BTreeSet;
 use signal_core::{CloseReason, Message, PeerId, Sink};
 
 use crate::RoomId;
-use crate::fault::Fault;
-use crate::link::Down;
+use crate::frame::Down;
 use crate::net::Net;
 use crate::transcript::What;
 
@@ -14,29 +13,20 @@ pub(crate) struct Outbox<'a> {
     pub(crate) room: RoomId,
     pub(crate) frames_max: usize,
     pub(crate) bytes_max: usize,
-    pub(crate) fault: Option<Fault>,
     pub(crate) full: BTreeSet<PeerId>,
 }
 
 impl Outbox<'_> {
-    fn queue(&mut self, peer: PeerId, frame: Down, bytes: usize) {
+    fn queue(&mut self, peer: PeerId, frame: Down) {
         let Some(link) = self.net.links.get_mut(&peer) else {
             return;
         };
         if link.is_over_at_host || self.full.contains(&peer) {
             return;
         }
-        let is_full =
-            link.queue.len() >= self.frames_max || link.queue.bytes() + bytes > self.bytes_max;
-        if is_full && self.fault != Some(Fault::GrowQueue) {
-            if self.fault != Some(Fault::DropWhenFull) {
-                self.full.insert(peer);
-            }
+        if !link.queue.offer(frame, self.frames_max, self.bytes_max) {
+            self.full.insert(peer);
             return;
-        }
-        link.queue.push(frame);
-        if self.fault == Some(Fault::SwapInQueue) {
-            link.queue.swap_last_two();
         }
         self.net.pump(peer);
     }
@@ -50,7 +40,7 @@ impl Sink for Outbox<'_> {
         };
         self.net.transcript.add(self.net.now, self.room, what);
         for peer in to {
-            self.queue(*peer, Down::Text(message.clone()), message.as_bytes().len());
+            self.queue(*peer, Down::Text(message.clone()));
         }
     }
 
@@ -58,7 +48,7 @@ impl Sink for Outbox<'_> {
         self.net
             .transcript
             .add(self.net.now, self.room, What::Pinged { peer: to });
-        self.queue(to, Down::Ping, 0);
+        self.queue(to, Down::Ping);
     }
 
     fn close(&mut self, peer: PeerId, reason: CloseReason) {

@@ -4,12 +4,14 @@ use signal_core::{CloseReason, Instant, Message, PeerId, Room};
 
 use crate::clock::Jump;
 use crate::config::{Config, PeerOptions, RoomId};
-use crate::fault::Fault;
+use crate::faulty;
+use crate::frame::{End, Up};
 use crate::host::Host;
-use crate::link::{Client, End, Link, Queue, Up, Wire};
+use crate::link::{Client, Link};
 use crate::net::Net;
 use crate::rng::Rng;
 use crate::transcript::{Transcript, What};
+use crate::wire::Wire;
 
 /// Rooms, peers, the links between them, and the time, all in memory and all from one seed.
 ///
@@ -25,7 +27,6 @@ pub struct World {
     hosts: Vec<Host>,
     net: Net,
     connected: u64,
-    sent: u64,
 }
 
 impl World {
@@ -46,7 +47,6 @@ impl World {
             hosts,
             net,
             connected: 0,
-            sent: 0,
         }
     }
 
@@ -73,8 +73,8 @@ impl World {
             pace: options.pace,
             is_stalled: false,
             is_severed: false,
-            up: Wire::default(),
-            queue: Queue::default(),
+            up: faulty::Wire::new(self.config.fault),
+            queue: faulty::Queue::new(self.config.fault),
             down: Wire::default(),
             reads_at: Instant::ZERO,
             is_read_planned: false,
@@ -128,7 +128,7 @@ impl World {
     /// arrives.
     pub fn abort(&mut self, peer: PeerId) {
         if self.end(peer).is_none() {
-            self.net.send_up(peer, Up::Reset, false);
+            self.net.send_up(peer, Up::Reset);
             self.net.end_client(peer, End::without_close());
         }
     }
@@ -306,12 +306,9 @@ impl World {
     }
 
     fn send_up(&mut self, peer: PeerId, frame: Up) {
-        if !self.can_send(peer) {
-            return;
+        if self.can_send(peer) {
+            self.net.send_up(peer, frame);
         }
-        self.sent += 1;
-        let overtaking = self.config.fault == Some(Fault::OvertakeUp) && self.sent % 5 == 0;
-        self.net.send_up(peer, frame, overtaking);
     }
 
     /// Changes a link and notes it, if that was a change.
