@@ -1,10 +1,10 @@
 use signal_core::PeerId;
 
 use super::explain::{Failure, Problem};
+use super::habits::Habits;
 use super::judge::Judge;
 use super::plan::{self, Plan};
 use super::stats::Stats;
-use super::workload::Habits;
 use crate::rng::Rng;
 use crate::{RoomId, World};
 

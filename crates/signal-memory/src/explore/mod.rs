@@ -3,6 +3,7 @@
 mod evidence;
 mod explain;
 mod explorer;
+mod habits;
 mod inspect;
 mod intent;
 mod judge;

@@ -5,50 +5,7 @@ use signal_core::{CloseReason, PeerId};
 use super::explain::Problem;
 use super::explorer::{Actor, Explorer};
 use super::intent::{Access, Intent, Payload};
-use crate::rng::Rng;
 use crate::{Jump, PeerOptions, RoomId};
-
-/// What one world is like, in percent. Drawn by seed, so that some worlds are all hibernation, some
-/// have no losses, and so on.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Habits {
-    slow: u64,
-    stall: u64,
-    vanish: u64,
-    leave: u64,
-    hibernate: u64,
-    jump: u64,
-    refuse: u64,
-    restart: u64,
-    expire: u64,
-    nonsense: u64,
-    flood: u64,
-}
-
-impl Habits {
-    pub(super) fn draw(rng: &mut Rng) -> Self {
-        let mut often = |most: u64| {
-            if rng.percent(30) {
-                0
-            } else {
-                rng.within(1..=most)
-            }
-        };
-        Self {
-            slow: often(40),
-            stall: often(10),
-            vanish: often(5),
-            leave: often(8),
-            hibernate: often(25),
-            jump: often(6),
-            refuse: often(2),
-            restart: often(2),
-            expire: often(20),
-            nonsense: often(15),
-            flood: often(20),
-        }
-    }
-}
 
 /// What people, networks and hosts do.
 impl Explorer {
