@@ -1,0 +1,141 @@
+//! Newcomers, on a thread of their own so that the crowd does not delay them here.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpSocket;
+use tokio_rustls::TlsConnector;
+
+use super::Error;
+
+/// Newcomers each second.
+const PER_SECOND: u32 = 25;
+/// A newcomer without a 101 by then has failed.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The crowd is there by then.
+const WARM_UP: Duration = Duration::from_secs(4);
+
+const UPGRADE: &[u8] =
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+/// How newcomers speak TLS.
+#[derive(Clone)]
+pub(super) struct Tls(TlsConnector);
+
+impl Tls {
+    /// With trust in the certificates of a file.
+    pub(super) fn trusting(file: &str) -> Result<Self, Error> {
+        let mut roots = rustls::RootCertStore::empty();
+        for certificate in CertificateDer::pem_file_iter(file)? {
+            roots.add(certificate?)?;
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Self(Arc::new(config).into()))
+    }
+}
+
+/// How long newcomers have waited.
+#[derive(Default)]
+pub(super) struct Waits {
+    sorted: Vec<Duration>,
+    pub(super) failures: usize,
+}
+
+impl Waits {
+    pub(super) fn count(&self) -> usize {
+        self.sorted.len() + self.failures
+    }
+
+    /// The wait that this part of those with a 101 did not exceed.
+    pub(super) fn quantile(&self, part: f64) -> Duration {
+        let place = (self.sorted.len() as f64 * part).ceil() as usize;
+        let wait = self.sorted.get(place.saturating_sub(1));
+        wait.copied().unwrap_or_default()
+    }
+}
+
+/// The thread of the newcomers.
+pub(super) struct Newcomers(JoinHandle<Waits>);
+
+impl Newcomers {
+    pub(super) fn start(
+        address: SocketAddr,
+        tls: Option<Tls>,
+        is_over: Arc<AtomicBool>,
+    ) -> Result<Self, Error> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let all = move || runtime.block_on(come(address, tls, &is_over));
+        Ok(Self(std::thread::spawn(all)))
+    }
+
+    pub(super) fn join(self) -> Result<Waits, Error> {
+        self.0.join().map_err(|_| "the newcomers panicked".into())
+    }
+}
+
+async fn come(address: SocketAddr, tls: Option<Tls>, is_over: &AtomicBool) -> Waits {
+    tokio::time::sleep(WARM_UP).await;
+    let mut ticks = tokio::time::interval(Duration::from_secs(1) / PER_SECOND);
+    let mut all = tokio::task::JoinSet::new();
+    let mut number = 0;
+    while !is_over.load(Ordering::Relaxed) {
+        ticks.tick().await;
+        number += 1;
+        let tls = tls.clone();
+        all.spawn(async move {
+            let start = Instant::now();
+            match tokio::time::timeout(PATIENCE, one(address, number, tls)).await {
+                Ok(Ok(())) => Some(start.elapsed()),
+                Ok(Err(_)) | Err(_) => None,
+            }
+        });
+    }
+    let mut waits = Waits::default();
+    for wait in all.join_all().await {
+        match wait {
+            Some(wait) => waits.sorted.push(wait),
+            None => waits.failures += 1,
+        }
+    }
+    waits.sorted.sort();
+    waits
+}
+
+/// One newcomer, from an address that nobody else has.
+async fn one(address: SocketAddr, number: u32, tls: Option<Tls>) -> Result<(), Error> {
+    let [_, _, high, low] = number.to_be_bytes();
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(([127, 2, high, low], 0).into())?;
+    let stream = socket.connect(address).await?;
+    match tls {
+        None => upgrade(stream).await,
+        Some(Tls(connector)) => {
+            let name = ServerName::try_from("localhost")?;
+            upgrade(connector.connect(name, stream).await?).await
+        }
+    }
+}
+
+async fn upgrade(mut io: impl AsyncRead + AsyncWrite + Unpin) -> Result<(), Error> {
+    io.write_all(UPGRADE).await?;
+    let mut answer = [0; 12];
+    io.read_exact(&mut answer).await?;
+    if &answer == b"HTTP/1.1 101" {
+        Ok(())
+    } else {
+        Err("not upgraded".into())
+    }
+}
