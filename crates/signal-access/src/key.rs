@@ -40,6 +40,8 @@ impl Jwk {
         if text.len() > KEY_TEXT_BYTES_MAX {
             return Err(KeyError::TooLong);
         }
+        // Windows' programs put a mark before UTF-8.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut document = object::parse(text.as_bytes()).map_err(|error| match error {
             ObjectError::NotJson | ObjectError::NotObject => KeyError::NotJwk,
             ObjectError::Duplicate => KeyError::Key(1, KeyProblem::Duplicate),

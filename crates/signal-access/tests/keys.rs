@@ -36,6 +36,18 @@ fn with(algorithm: Algorithm, name: &str, value: Value) -> Value {
 }
 
 #[test]
+fn the_mark_of_windows_programs_before_a_key_is_no_part_of_it() {
+    let key = private(Algorithm::Hs256).to_string();
+    let marked = format!("\u{feff}{key}");
+    assert!(TokenVerifier::new(&marked).is_ok());
+    assert!(TokenSigner::new(&marked).is_ok());
+    assert!(
+        TokenVerifier::new(&format!("\u{feff}{marked}")).is_err(),
+        "one is enough"
+    );
+}
+
+#[test]
 fn a_broken_key_is_refused_with_what_is_wrong() {
     use Algorithm::{EdDsa, Hs256};
     use KeyProblem as P;

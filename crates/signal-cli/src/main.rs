@@ -9,6 +9,7 @@ mod failure;
 mod serve;
 mod settings;
 mod show;
+mod text_file;
 mod token;
 
 use std::io::Write;

@@ -103,6 +103,32 @@ fn what_cannot_be_used_is_told_at_the_start() {
         r#"{"kty":"oct","alg":"HS256","k":"aHVudGVyMg"}"#,
     );
     let missing = folder.path("missing.jwk");
+    for (variable, value, example) in [
+        (
+            "SIGNAL_TOKEN_AUDIENCE",
+            "relay",
+            "SIGNAL_TOKEN_KEY_FILE=/etc/signal/relay.jwk",
+        ),
+        (
+            "SIGNAL_TLS_CERT",
+            "a.pem",
+            "SIGNAL_TLS_KEY=/etc/signal/privkey.pem",
+        ),
+        (
+            "SIGNAL_TLS_KEY",
+            "a.pem",
+            "SIGNAL_TLS_CERT=/etc/signal/fullchain.pem",
+        ),
+        (
+            "SIGNAL_ORIGINS",
+            "a.example",
+            "SIGNAL_ORIGINS=https://app.example.org",
+        ),
+    ] {
+        let ran = run_command(signal(&["config", "check"]).env(variable, value));
+        assert_eq!(ran.code(), Some(2), "{ran:?}");
+        ran.says(&format!("for example {example}"));
+    }
     for command in ["serve", "config check"] {
         let words: Vec<&str> = command.split(' ').collect();
         for (arguments, problem, mend) in [
@@ -221,6 +247,58 @@ fn a_key_file_that_is_empty_a_folder_or_not_a_key_is_a_mistake() {
         let ran = run(&["serve", "--token-key-file", &file]);
         assert_eq!(ran.code(), Some(2), "{file}: {ran:?}");
         ran.says("(flag --token-key-file): cannot be ");
+    }
+}
+
+/// `>` in Windows PowerShell writes UTF-16, its `Out-File -Encoding utf8` a mark before UTF-8.
+#[test]
+fn files_of_windows_are_read_or_named() {
+    let folder = Folder::new("windows");
+    let text = std::fs::read_to_string(folder.key("key.jwk", &[])).expect("a key");
+    let marked = folder.write("marked.jwk", &format!("\u{feff}{text}"));
+    let config = folder.write("marked.toml", "\u{feff}peers_max = 7\n");
+    let ran = run(&[
+        "config",
+        "check",
+        "--token-key-file",
+        &marked,
+        "--config",
+        &config,
+    ]);
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    ran.says("tokens of 1 key");
+    assert_eq!(
+        mint(&marked, &["--topics", "*", "--expires", "1h"])
+            .split('.')
+            .count(),
+        3
+    );
+
+    let utf_16: Vec<u8> = format!("\u{feff}{text}")
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let wide = folder.path("wide.jwk");
+    std::fs::write(&wide, utf_16).expect("a file");
+    for command in [
+        &["serve", "--token-key-file", &wide][..],
+        &["serve", "--config", &wide],
+        &["serve", "--tls-cert", &wide, "--tls-key", &wide],
+        &[
+            "token",
+            "mint",
+            "--key-file",
+            &wide,
+            "--topics",
+            "*",
+            "--expires",
+            "1h",
+        ],
+    ] {
+        let ran = run(command);
+        assert_eq!(ran.code(), Some(2), "{ran:?}");
+        ran.says("it is UTF-16, not UTF-8");
+        ran.says("Out-File -Encoding ascii");
     }
 }
 

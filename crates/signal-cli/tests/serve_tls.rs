@@ -210,7 +210,7 @@ fn a_file_that_is_not_there_and_half_a_pair_are_told() {
     let ran = run(&["serve", "--tls-cert", &path]);
     assert_eq!(ran.code(), Some(2), "{ran:?}");
     ran.says("tls_key is missing");
-    ran.says("by --tls-key");
+    ran.says("for example --tls-key ");
     let ran = run_command(signal(&["serve"]).env("SIGNAL_TLS_KEY", &path));
     ran.says("(environment variable SIGNAL_TLS_KEY): tls_cert is missing");
 }

@@ -1,6 +1,5 @@
 //! Who may come in: keys and origins, read and exchanged while connections go on.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,6 +7,7 @@ use signal_access::{Access, TokenVerifier};
 use signal_tokio::{AccessAuthorizer, Relay};
 
 use crate::settings::{Mistake, Resolved, Settings};
+use crate::text_file;
 use crate::token::key_file;
 
 const KEY_FILE: &str = "token_key_file";
@@ -24,7 +24,9 @@ pub(crate) fn load(resolved: &Resolved) -> Result<Access, Mistake> {
         (Some(path), audience) => Some(read(resolved, path, audience.as_deref())?),
         (None, None) => None,
         (None, Some(_)) => {
-            let mend = "name a file with keys too, by --token-key-file, or name no audience";
+            let example = resolved.example(KEY_FILE, AUDIENCE);
+            let mend =
+                format!("name a file with keys too, for example {example}, or name no audience");
             return Err(Mistake::of(
                 resolved,
                 AUDIENCE,
@@ -44,7 +46,7 @@ fn read(
     path: &Path,
     audience: Option<&str>,
 ) -> Result<TokenVerifier, Mistake> {
-    let text = fs::read_to_string(path).map_err(|error| {
+    let text = text_file::read(path).map_err(|error| {
         let mend = "check the path, and that the user the relay runs as may read it; `signal token key --out FILE` \
                     makes a key";
         Mistake::of(resolved, KEY_FILE, format!("cannot be read: {error}"), mend)

@@ -1,6 +1,6 @@
 //! The certificate of `wss://`: read, checked, and exchanged while connections go on.
 
-use std::fs;
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -15,6 +15,7 @@ use crate::check::certificate;
 use crate::failure::Failure;
 use crate::serve::pem;
 use crate::settings::{Mistake, Resolved};
+use crate::text_file;
 
 /// The one protocol that can be upgraded to a WebSocket here.
 const PROTOCOL: &[u8] = b"http/1.1";
@@ -141,16 +142,16 @@ impl ResolvesServerCert for Shown {
 
 impl File {
     fn read(&self) -> Result<String, Mistake> {
-        let bytes = fs::read(&self.path).map_err(|error| {
+        text_file::read(&self.path).map_err(|error| {
+            if error.kind() == io::ErrorKind::InvalidData {
+                let path = self.path.display();
+                let mend = format!("if it is DER, convert it: openssl x509 -inform der -in {path}");
+                return self.mistake(format!("is not a PEM file: {error}"), mend);
+            }
             self.mistake(
                 format!("cannot be read: {error}"),
                 "check the path, and that the user the relay runs as may read it",
             )
-        })?;
-        String::from_utf8(bytes).map_err(|_| {
-            let path = self.path.display();
-            let mend = format!("if it is DER, convert it: openssl x509 -inform der -in {path}");
-            self.mistake("is no PEM file, which is text", mend)
         })
     }
 
@@ -162,8 +163,8 @@ impl File {
         self.mistake(
             format!("{other} is missing"),
             format!(
-                "name the file with {what} too, by --{}",
-                other.replace('_', "-")
+                "name the file with {what} too, for example {}",
+                self.resolved.example(other, self.setting)
             ),
         )
     }

@@ -60,6 +60,13 @@ impl Resolved {
         SETTINGS.iter().zip(&self.origins)
     }
 
+    /// An example of a setting, in the way in which another was written.
+    pub(crate) fn example(&self, name: &str, like: &str) -> String {
+        let setting = SETTINGS.iter().find(|setting| setting.name == name);
+        let write = |setting| written(setting, self.origin(like), &setting.example());
+        setting.map_or_else(String::new, write)
+    }
+
     pub(crate) fn origin(&self, name: &str) -> &Origin {
         self.iter()
             .find(|(setting, _)| setting.name == name)

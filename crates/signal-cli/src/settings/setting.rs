@@ -168,11 +168,19 @@ impl Setting {
         }
     }
 
+    /// A value that is right.
+    pub(crate) fn example(&self) -> String {
+        match &self.field {
+            Field::Text(text) => text.example.to_owned(),
+            Field::Number(_) => self.show(&Settings::default()),
+        }
+    }
+
     /// What to write instead of a text, in the form that `written` gives to a value.
     pub(crate) fn advice(&self, text: &str, written: impl Fn(&str) -> String) -> String {
         match &self.field {
             Field::Text(field) => {
-                let example = written(field.example);
+                let example = written(&self.example());
                 match field.without {
                     Some(without) if is_blank(text) => {
                         format!("write for example {example}, or leave it out to {without}")
@@ -183,8 +191,8 @@ impl Setting {
             Field::Number(number) => {
                 let range = number.unit.show_range(&number.range, number.zero);
                 let of = if number.zero { "of " } else { "" };
-                let default = written(&self.show(&Settings::default()));
-                format!("write a value {of}{range}, such as {default}")
+                let example = written(&self.example());
+                format!("write a value {of}{range}, such as {example}")
             }
         }
     }

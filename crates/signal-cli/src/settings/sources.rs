@@ -9,6 +9,7 @@ use crate::settings::mistake::closest;
 use crate::settings::resolve::Origin;
 use crate::settings::setting::is_blank;
 use crate::settings::{Mistake, SETTINGS, Setting};
+use crate::text_file;
 
 const PREFIX: &str = "SIGNAL_";
 const FILE: &str = "SIGNAL_CONFIG";
@@ -147,7 +148,7 @@ impl File {
     /// Reads a file, and tells all that is wrong in it.
     pub(crate) fn read(path: &Path, named_by: &Origin, mistakes: &mut Vec<Mistake>) -> Self {
         let shown = path.display().to_string();
-        let text = match std::fs::read_to_string(path) {
+        let text = match text_file::read(path) {
             Ok(text) => text,
             Err(error) => {
                 let mend =

@@ -1,11 +1,14 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::io::Read as _;
+use std::path::Path;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use signal_access::{PROTOCOL_MARKER, TOKEN_BYTES_MAX};
+
+use crate::text_file;
 
 /// A token to show to a server.
 #[derive(Args, Debug)]
@@ -80,7 +83,7 @@ fn read(path: &str) -> Result<Token, String> {
     let text = if path == "-" {
         from_stdin()
     } else {
-        std::fs::read_to_string(path)
+        text_file::read(Path::new(path))
     };
     let text = text.map_err(|error| format!("it cannot be read: {error}"))?;
     let text = text.trim();
@@ -96,8 +99,6 @@ fn read(path: &str) -> Result<Token, String> {
 /// The token on standard input, perhaps with white space around it. Much more than a token is not
 /// read.
 pub(super) fn from_stdin() -> std::io::Result<String> {
-    let mut token = String::new();
     let limit = 4 * TOKEN_BYTES_MAX as u64;
-    std::io::stdin().take(limit).read_to_string(&mut token)?;
-    Ok(token)
+    text_file::read_from(&mut std::io::stdin().take(limit))
 }

@@ -4,6 +4,7 @@ use clap::Args;
 use signal_access::{KeyError, KeyProblem, TokenSigner, TokenVerifier};
 
 use crate::failure::Failure;
+use crate::text_file;
 use crate::token::usage;
 
 /// The file with the key.
@@ -25,7 +26,7 @@ impl KeyFile {
 }
 
 pub(crate) fn read(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path).map_err(|error| {
+    text_file::read(path).map_err(|error| {
         usage(
             format!("the key file {} cannot be read: {error}", path.display()),
             format!(
