@@ -63,7 +63,8 @@ pub(crate) enum Step {
     /// [`Handshake::output`] to be written, and when that is empty, flushed.
     Write,
     /// Our side to be shut down, unless it [is](Handshake::is_shut); then what comes goes to
-    /// [`Handshake::read`] and is thrown away. A socket that is closed with unread input is reset, and the answer perhaps lost.
+    /// [`Handshake::read`] and is thrown away. A socket that is closed with unread input is reset,
+    /// and the answer perhaps lost.
     Linger,
     /// The connection to begin, with what was read of it already.
     Begin(Admission, Bytes),
@@ -391,3 +392,6 @@ impl fmt::Debug for State {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

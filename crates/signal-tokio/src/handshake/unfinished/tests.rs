@@ -73,11 +73,11 @@ fn a_round_trip_is_granted_and_what_waits_for_us_is_not_ended() {
     let judged = all.enter([203, 0, 113, 1].into(), &config).expect("few").id;
     assert!(all.pause(judged, at(0), WaitsFor::Relay, Waker::noop()));
     let (fresh, _) = wait(&all, &config, at(10), 2);
-    assert_eq!(all.poll_room(at(109), &config, &waker), Err(at(110)));
-    assert_eq!(all.poll_room(at(110), &config, &waker), Ok(()));
-    all.resume(fresh, at(110));
+    assert_eq!(all.poll_room(at(34), &config, &waker), Err(at(35)));
+    assert_eq!(all.poll_room(at(35), &config, &waker), Ok(()));
+    all.resume(fresh, at(35));
     let again = all.poll_room(at(5_000), &config, &waker);
-    assert_eq!(again, Err(at(5_100)), "nobody keeps us waiting");
+    assert_eq!(again, Err(at(5_025)), "nobody keeps us waiting");
     all.leave(judged);
     assert_eq!(listener.count(), 1, "one wake-up for one listener");
     assert_eq!(all.poll_room(at(5_000), &config, &waker), Ok(()));
