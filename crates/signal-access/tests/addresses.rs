@@ -139,7 +139,7 @@ fn connects_past_the_rate_are_told_when_to_come_back() {
 #[test]
 fn a_client_that_is_closed_again_and_again_is_kept_away() {
     let mut book = book();
-    // A stock client that is closed comes back after 3 ms.
+    // As fast as a stock client that is closed comes back.
     let (mut accepted, mut kept_away) = (0, 0);
     for try_at in (0..3_000).step_by(3) {
         match offend(&mut book, millis(try_at), home()) {

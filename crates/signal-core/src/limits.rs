@@ -86,7 +86,7 @@ crate::limits! {
         close_hold: Duration { default: 2_000, unit: Millis, range: 0..=60_000, scope: Peer,
             what: "How long a refused peer is held, unread and unserved, so that it cannot reconnect at once",
             past: "the connection ends",
-            why: "a stock client that is closed comes back after 4 ms, again and again" },
+            why: "a stock client that is closed reconnects at once, again and again" },
     ];
 }
 
