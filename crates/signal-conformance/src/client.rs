@@ -33,6 +33,8 @@ pub(crate) struct Client {
     pub(crate) standing: Standing,
     /// Whether something it sent may not have been handled yet.
     pub(crate) unsettled: bool,
+    /// Whether it was served when that was last seen.
+    served: bool,
     /// Pings it may still send as fences without exceeding the server's budget.
     pings_left: u64,
     fence_topic: String,
@@ -60,6 +62,7 @@ impl Client {
             name: name.to_owned(),
             standing: Standing::Open,
             unsettled: false,
+            served: true,
             pings_left: pings,
             fence_topic: format!("{topic}-fence-{name}"),
             fences: 0,
@@ -121,11 +124,21 @@ impl Client {
         std::mem::take(&mut self.received).len()
     }
 
+    /// Whether it was served when that was last seen.
+    pub(crate) fn is_served(&self) -> bool {
+        self.served && self.standing != Standing::Closing && self.end().is_none()
+    }
+
     /// Waits until what it sent has been handled and what was sent to it has come.
-    ///
+    pub(crate) async fn fence(&mut self, patience: Duration, log: &mut Log) -> Fence {
+        let fence = self.try_fence(patience, log).await;
+        self.served = fence == Fence::Passed;
+        fence
+    }
+
     /// The fence is a ping as long as that does not use up a server's budget of pings, then a
     /// publish to a topic of its own.
-    pub(crate) async fn fence(&mut self, patience: Duration, log: &mut Log) -> Fence {
+    async fn try_fence(&mut self, patience: Duration, log: &mut Log) -> Fence {
         if self.end().is_some() {
             return Fence::Closed;
         }
@@ -172,7 +185,13 @@ impl Client {
     }
 
     fn is_echo(&self, text: &str) -> bool {
-        text.contains(&self.fence_topic) && text.contains(&format!("\"fence\":{}", self.fences))
+        let Some(value) = Value::parse(text) else {
+            return false;
+        };
+        let has_topic = |topic: &Value| topic.is_string(&self.fence_topic);
+        let has_number = |number: &Value| number.is_number(self.fences as f64);
+        value.member("topic").is_some_and(has_topic)
+            && value.member("fence").is_some_and(has_number)
     }
 
     async fn receive(&mut self, patience: Duration, log: &mut Log) -> Event {

@@ -43,6 +43,19 @@ impl Value {
         members.iter().filter(|(key, _)| is(key, name)).count()
     }
 
+    /// The same without members of these names.
+    pub(crate) fn without(self, names: &[String]) -> Self {
+        let Self::Object(mut members) = self else {
+            return self;
+        };
+        members.retain(|(key, _)| !names.iter().any(|name| is(key, name)));
+        Self::Object(members)
+    }
+
+    pub(crate) fn is_number(&self, number: f64) -> bool {
+        matches!(self, Self::Number(own) if *own == number)
+    }
+
     pub(crate) fn is_string(&self, text: &str) -> bool {
         matches!(self, Self::String(string) if is(string, text))
     }

@@ -12,6 +12,7 @@ mod json;
 mod log;
 mod play;
 pub mod report;
+mod run;
 mod scenario;
 mod scenarios;
 pub mod step;
@@ -28,6 +29,7 @@ pub use backend::{
 pub use issuer::Issuer;
 pub use log::{Direction, LogEntry};
 pub use report::{Grade, Report};
+pub use run::Progress;
 pub use scenario::{Capability, Level, Scenario};
 pub use step::{Grant, Step};
 pub use suite::{RunOptions, Suite};

@@ -25,6 +25,12 @@ pub struct Scenario {
     /// run at all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub when: Vec<String>,
+    /// Scenarios without which this one cannot pass: where one of them failed, it is not run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub builds_on: Vec<String>,
+    /// Whether the requirement is a SHOULD: a server that does otherwise is warned, not failed.
+    #[serde(default, skip_serializing_if = "crate::step::is_false")]
+    pub should: bool,
     /// Whether it runs while no other does: a flood is measured against the clock.
     #[serde(default, skip_serializing_if = "crate::step::is_false")]
     pub alone: bool,

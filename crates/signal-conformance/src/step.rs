@@ -220,6 +220,12 @@ pub struct Expect {
     /// Members that may be there only once, however they are escaped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub once: Vec<String>,
+    /// Members that may be there or not, whatever their values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignoring: Vec<String>,
+    /// Whether a client that is not served any more, as far as is known, need not receive it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub if_open: bool,
 }
 
 /// A plain HTTP request and what must be answered.

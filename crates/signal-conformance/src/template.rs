@@ -10,6 +10,7 @@
 //! | `${hex:c1ff}` | bytes |
 //! | `${now}` | the server's time in seconds since 1970, also in sums |
 //! | `${elapsed}` | how many milliseconds the scenario has run, also in sums; no more of a budget can have come back |
+//! | `${open.x}` | 1 if the client `x` is served as far as is known, otherwise 0; also in sums |
 //! | `${alg}`, `${other_alg}` | the algorithm of the key for tokens, and the other one of `HS256` and `EdDSA` |
 //! | `${kid}` | `,"kid":"…"` if that key has a name, otherwise nothing |
 //! | `${aud}`, `${audience}` | `,"aud":"…"` if the server asks for an audience, otherwise nothing; that audience |
@@ -72,9 +73,14 @@ pub(crate) struct Values<'a> {
     /// Milliseconds since the scenario began.
     pub(crate) elapsed: u64,
     pub(crate) limits: &'a BTreeMap<String, u64>,
+    /// The clients that are served.
+    pub(crate) served: Vec<&'a str>,
     /// What stands for a text, by name; see [`WORDS`].
     pub(crate) words: Cow<'a, BTreeMap<String, String>>,
 }
+
+/// Before the name of a client.
+const OPEN: &str = "open.";
 
 /// Names that are no limits.
 const WORDS: &[&str] = &[
@@ -206,6 +212,9 @@ impl Values<'_> {
         if factor == "n" {
             return Ok(self.round);
         }
+        if let Some(client) = factor.strip_prefix(OPEN) {
+            return Ok(u64::from(self.served.contains(&client)));
+        }
         if factor == "elapsed" {
             return Ok(self.elapsed);
         }
@@ -235,7 +244,10 @@ pub(crate) fn limits_in(text: &str) -> BTreeSet<String> {
         };
         let words = expression.split(['+', '-', '*', '/']).map(str::trim);
         let names = words.filter(|word| {
-            !word.is_empty() && !WORDS.contains(word) && word.parse::<u64>().is_err()
+            !word.is_empty()
+                && !WORDS.contains(word)
+                && !word.starts_with(OPEN)
+                && word.parse::<u64>().is_err()
         });
         limits.extend(names.map(str::to_owned));
     }
@@ -268,6 +280,7 @@ mod tests {
             round: 7,
             elapsed: 2_500,
             limits: &limits,
+            served: vec!["a"],
             words: Cow::Owned(BTreeMap::from([("now".to_owned(), "1000".to_owned())])),
         }
         .text(template)
@@ -283,6 +296,7 @@ mod tests {
         assert_eq!(fill("${message_bytes_max/3+1}").unwrap(), "22");
         assert_eq!(fill("${now}, ${now-60}").unwrap(), "1000, 940");
         assert_eq!(fill("${1+20*elapsed/1000}").unwrap(), "51");
+        assert_eq!(fill("${2+open.a+open.b}").unwrap(), "3");
         assert_eq!(fill("${repeat:[:3}${hex:6869}").unwrap(), "[[[hi");
     }
 

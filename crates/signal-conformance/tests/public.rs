@@ -38,6 +38,8 @@ async fn y_webrtc_passes_stock_and_fails_robust() {
 fn options() -> RunOptions {
     let mut options = RunOptions::default();
     options.concurrency = 8;
+    // Each scenario has its result, be it for a reason that is known already.
+    options.keep_going = true;
     options
 }
 

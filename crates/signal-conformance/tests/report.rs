@@ -13,13 +13,8 @@ use signal_conformance::{
 #[tokio::test]
 async fn a_killer_is_named_and_the_rest_is_not_run() {
     let report = run().await;
-    let grades: Vec<_> = report
-        .results
-        .iter()
-        .map(|result| result.grade.summary())
-        .collect();
     assert_eq!(
-        grades,
+        grades(&report),
         [
             "skipped: the backend cannot `http`",
             "failed",
@@ -45,6 +40,8 @@ async fn a_killer_is_named_and_the_rest_is_not_run() {
 async fn the_text_names_step_expectation_and_what_came() {
     let expected = r#"signal-conformance 0.0.0 on mortal
 
+It was not run to its end: `word` killed the server
+
 stock      FAILED: 1 passed, 1 failed, 1 skipped
   ✗ echo (P1, P4)
     a publish comes back
@@ -68,8 +65,110 @@ robust     FAILED: 0 passed, 1 failed, 1 not run
   - 1 left out: `word` killed the server
 
 The server was killed by: word
+
+What is required, by number:
+  https://github.com/signal-relay/signal/blob/main/crates/signal-core/PROTOCOL.md
 "#;
     assert_eq!(run().await.to_text(), expected);
+}
+
+/// `rest` builds on `echo`, which fails; `page` is only a SHOULD, and fails as well.
+#[tokio::test]
+async fn what_builds_on_a_failure_is_left_out_and_a_should_is_no_failure() {
+    let mut suite = suite();
+    suite.scenarios.swap(0, 1);
+    let [echo, page, pong, ..] = &mut suite.scenarios[..] else {
+        panic!("{suite:?}")
+    };
+    page.builds_on = vec!["echo".to_owned()];
+    pong.builds_on = vec!["page".to_owned()];
+    page.needs.clear();
+    page.should = true;
+    page.steps.clone_from(&echo.steps);
+    suite.scenarios.truncate(3);
+
+    let report = suite.run(&Mortal::default(), &options()).await;
+    let left_out = "not run: `echo` failed";
+    assert_eq!(grades(&report), ["failed", left_out, left_out]);
+    let text = report.to_text();
+    let first = "Begin with echo: 2 scenarios that cannot pass without it were left out";
+    assert_eq!(text.lines().nth(2), Some(first), "{text}");
+
+    let mut options = options();
+    options.keep_going = true;
+    let report = suite.run(&Mortal::default(), &options).await;
+    assert_eq!(grades(&report), ["failed", "warned", "passed"]);
+    let text = report.to_text();
+    assert!(
+        text.contains("FAILED: 1 passed, 1 failed, 1 not as it should"),
+        "{text}"
+    );
+    assert!(text.contains("! should: page (T2)"), "{text}");
+    suite.scenarios.remove(0);
+    let report = suite.run(&Mortal::default(), &options).await;
+    assert!(report.passed(), "{}", report.to_text());
+}
+
+#[tokio::test]
+async fn a_run_ends_at_the_first_failure_if_it_is_to() {
+    let mut options = options();
+    options.fail_fast = true;
+    let report = suite().run(&Mortal::default(), &options).await;
+    let left_out = "not run: `echo` failed, and the run was to end there";
+    assert_eq!(
+        grades(&report),
+        [
+            "skipped: the backend cannot `http`",
+            "failed",
+            left_out,
+            left_out,
+            left_out,
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_run_ends_when_its_time_is_over_and_is_no_success() {
+    let mut options = options();
+    options.time_max = Duration::ZERO;
+    let report = suite().run(&Mortal::default(), &options).await;
+    let left_out = "not run: the run was over after 0 s";
+    assert_eq!(grades(&report)[1..], [left_out; 4]);
+    assert!(!report.passed());
+    let text = report.to_text();
+    assert!(
+        text.contains("It was not run to its end: the run was over after 0 s"),
+        "{text}"
+    );
+    let junit = report.to_junit();
+    assert!(
+        junit.contains(r#"<failure message="the run was over after 0 s">"#),
+        "{junit}"
+    );
+}
+
+#[tokio::test]
+async fn a_run_reports_how_far_it_has_come() {
+    let mut seen = Vec::new();
+    suite()
+        .run_watched(&Mortal::default(), &options(), &mut |progress| {
+            let id = progress.result.id.clone();
+            seen.push((id, progress.done, progress.total, progress.failed));
+        })
+        .await;
+    let seen: Vec<_> = seen
+        .iter()
+        .map(|(id, a, b, c)| (id.as_str(), *a, *b, *c))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("echo", 1, 4, 1),
+            ("pong", 2, 4, 1),
+            ("word", 3, 4, 2),
+            ("idle", 4, 4, 2)
+        ]
+    );
 }
 
 #[tokio::test]
@@ -125,10 +224,22 @@ async fn json_tells_grades_and_what_was_declared() {
 }
 
 async fn run() -> Report {
-    let suite: Suite = serde_json::from_str(SUITE).expect("a suite");
+    suite().run(&Mortal::default(), &options()).await
+}
+
+fn suite() -> Suite {
+    serde_json::from_str(SUITE).expect("a suite")
+}
+
+fn options() -> RunOptions {
     let mut options = RunOptions::default();
     options.run_id = "run".to_owned();
-    suite.run(&Mortal::default(), &options).await
+    options
+}
+
+fn grades(report: &Report) -> Vec<String> {
+    let results = report.results.iter();
+    results.map(|result| result.grade.summary()).collect()
 }
 
 /// A suite as another program would export it.

@@ -10,7 +10,7 @@ use crate::client::{Client, Fence, Standing, describe};
 use crate::log::{Direction, Log, shorten};
 use crate::report::Failure;
 use crate::template::{TemplateError, Values};
-use crate::{Backend, BackendError, Event, Issuer, Scenario, Step};
+use crate::{Amount, Backend, BackendError, Event, Issuer, Scenario, Step};
 
 mod act;
 mod connect;
@@ -77,12 +77,19 @@ pub(crate) struct Play<'a> {
     log: Log,
     /// Where it is: numbers of steps, outermost first, and rounds.
     place: Vec<String>,
-    /// The step it is at, as JSON.
-    step: String,
+    /// The step it is at.
+    step: Option<&'a Step>,
+    /// Whether a publish may serve as a fence.
+    has_echo: bool,
 }
 
 impl<'a> Play<'a> {
-    pub(crate) fn new(backend: &'a dyn Backend, topic: String, patience: Duration) -> Self {
+    pub(crate) fn new(
+        backend: &'a dyn Backend,
+        topic: String,
+        patience: Duration,
+        has_echo: bool,
+    ) -> Self {
         let declared = backend.declared();
         Self {
             backend,
@@ -95,16 +102,17 @@ impl<'a> Play<'a> {
             clients: BTreeMap::new(),
             log: Log::default(),
             place: Vec::new(),
-            step: String::new(),
+            step: None,
+            has_echo,
         }
     }
 
-    pub(crate) async fn run(&mut self, scenario: &Scenario) -> Outcome {
+    pub(crate) async fn run(&mut self, scenario: &'a Scenario) -> Outcome {
         self.backend.begin(scenario).await?;
         self.started = Started::now(self.backend);
         self.steps(&scenario.steps, 0).await?;
         self.place = vec!["end".to_owned()];
-        self.step = "nothing may be left over".to_owned();
+        self.step = None;
         let open = self
             .clients
             .values()
@@ -118,9 +126,13 @@ impl<'a> Play<'a> {
 
     /// Says where and how it failed.
     pub(crate) fn failure(self, problem: Problem) -> Failure {
+        let action = match self.step {
+            Some(step) => serde_json::to_string(step).unwrap_or_default(),
+            None => "nothing may be left over".to_owned(),
+        };
         Failure {
             step: self.place.join("."),
-            action: shorten(&self.step),
+            action: shorten(&action),
             expected: problem.expected,
             got: problem.got,
             killed_the_server: false,
@@ -135,7 +147,7 @@ impl<'a> Play<'a> {
 
     fn steps<'s>(
         &'s mut self,
-        steps: &'s [Step],
+        steps: &'a [Step],
         round: u64,
     ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 's>> {
         Box::pin(async move {
@@ -148,7 +160,7 @@ impl<'a> Play<'a> {
                         self.place.pop();
                     }
                 } else {
-                    self.step = serde_json::to_string(step).unwrap_or_default();
+                    self.step = Some(step);
                     self.step(step, round).await?;
                 }
                 self.place.pop();
@@ -227,12 +239,24 @@ impl<'a> Play<'a> {
         self.log.add(client, Direction::Done, what);
     }
 
+    /// The clients that are served, as far as is known.
+    fn served(&self) -> Vec<&str> {
+        let served = self.clients.values().filter(|client| client.is_served());
+        served.map(|client| client.name.as_str()).collect()
+    }
+
+    /// A number before the scenario has begun; zero if it cannot be known.
+    pub(crate) fn number(&self, amount: &Amount) -> u64 {
+        self.values(0).amount(amount).unwrap_or_default()
+    }
+
     fn values(&self, round: u64) -> Values<'_> {
         Values {
             topic: &self.topic,
             round,
             elapsed: self.started.millis_ago(self.backend),
             limits: &self.limits,
+            served: self.served(),
             words: Cow::Borrowed(&self.words),
         }
     }

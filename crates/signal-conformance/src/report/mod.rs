@@ -19,6 +19,9 @@ pub struct Report {
     pub suite: String,
     /// What the backend declared.
     pub backend: Declared,
+    /// Why the run ended before all was run, if it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_early: Option<String>,
     /// One result for each scenario, in the suite's order.
     pub results: Vec<ScenarioResult>,
 }
@@ -50,12 +53,14 @@ pub enum Grade {
     Passed,
     /// Something was not.
     Failed(Box<Failure>),
+    /// Something was not, but the requirement is a SHOULD. No failure.
+    Warned(Box<Failure>),
     /// The backend does not declare what it takes. No failure.
     Skipped {
         /// What is missing.
         reason: String,
     },
-    /// The server was gone.
+    /// The server was gone, the run over, or what this builds on had failed.
     NotRun {
         /// Why.
         reason: String,
@@ -88,19 +93,22 @@ pub struct Tally {
     pub passed: usize,
     /// Scenarios failed.
     pub failed: usize,
+    /// Scenarios about a SHOULD that is not met.
+    pub warned: usize,
     /// Scenarios skipped.
     pub skipped: usize,
-    /// Scenarios not run because the server was gone.
+    /// Scenarios not run although they could have been.
     pub not_run: usize,
 }
 
 impl Report {
-    /// Whether nothing failed and nothing was left out because the server was gone.
+    /// Whether all was run that could be, and nothing failed.
     #[must_use]
     pub fn passed(&self) -> bool {
-        self.results
-            .iter()
-            .all(|result| matches!(result.grade, Grade::Passed | Grade::Skipped { .. }))
+        self.results.iter().all(|result| match result.grade {
+            Grade::Passed | Grade::Warned(_) | Grade::Skipped { .. } => true,
+            Grade::Failed(_) | Grade::NotRun { .. } => false,
+        })
     }
 
     /// How each level in the report fared, in the order of the levels.
@@ -112,11 +120,18 @@ impl Report {
             match result.grade {
                 Grade::Passed => tally.passed += 1,
                 Grade::Failed(_) => tally.failed += 1,
+                Grade::Warned(_) => tally.warned += 1,
                 Grade::Skipped { .. } => tally.skipped += 1,
                 Grade::NotRun { .. } => tally.not_run += 1,
             }
         }
         levels
+    }
+
+    /// What failed.
+    pub(crate) fn failed(&self) -> impl Iterator<Item = &ScenarioResult> {
+        let results = self.results.iter();
+        results.filter(|result| matches!(result.grade, Grade::Failed(_)))
     }
 
     /// The result of one scenario.
@@ -165,10 +180,18 @@ impl Report {
     pub fn cases(&self) -> Cases {
         let verdict = if self.passed() { "passed" } else { "failed" };
         let cases = Cases::new(&self.backend.name, verdict);
-        self.levels().into_keys().fold(cases, |cases, level| {
+        let cases = self.levels().into_keys().fold(cases, |cases, level| {
             let results = self.results.iter().filter(|result| result.level == level);
             cases.group(level.name(), results.map(ScenarioResult::case))
-        })
+        });
+        // A run that did not get to its end is no success, though nothing failed in it.
+        match &self.ended_early {
+            Some(reason) if self.failed().next().is_none() => {
+                let outcome = Outcome::Failed(reason.clone());
+                cases.group("run", [Case::new("run", Duration::ZERO, outcome)])
+            }
+            Some(_) | None => cases,
+        }
     }
 }
 
@@ -188,6 +211,7 @@ impl ScenarioResult {
         let outcome = match &self.grade {
             Grade::Passed => Outcome::Passed,
             Grade::Failed(failure) => Outcome::Failed(failure.headline()),
+            Grade::Warned(failure) => Outcome::Warned(failure.headline()),
             Grade::Skipped { reason } | Grade::NotRun { reason } => {
                 Outcome::Skipped(reason.clone())
             }
@@ -195,7 +219,7 @@ impl ScenarioResult {
         let time = Duration::from_millis(self.millis);
         let case = Case::new(&self.id, time, outcome).title(&self.title);
         match &self.grade {
-            Grade::Failed(failure) => case
+            Grade::Failed(failure) | Grade::Warned(failure) => case
                 .fact("requirements", self.requirements.join(", "))
                 .fact("action", &failure.action)
                 .log(failure.log.iter().map(ToString::to_string)),
@@ -214,6 +238,7 @@ impl Grade {
                 "failed: killed the server".to_owned()
             }
             Self::Failed(_) => "failed".to_owned(),
+            Self::Warned(_) => "warned".to_owned(),
             Self::Skipped { reason } => format!("skipped: {reason}"),
             Self::NotRun { reason } => format!("not run: {reason}"),
         }

@@ -12,6 +12,8 @@ pub(super) fn scenario(level: Level, id: &str, requirements: &str, title: &str) 
         requirements: words(requirements),
         needs: Default::default(),
         when: Vec::new(),
+        builds_on: Vec::new(),
+        should: false,
         alone: false,
         steps: Vec::new(),
     }
@@ -198,6 +200,8 @@ impl Scenario {
             exact: false,
             contains: None,
             once: Vec::new(),
+            ignoring: Vec::new(),
+            if_open: false,
         };
         change(&mut expect);
         self.step(Step::Expect(expect))
@@ -326,6 +330,12 @@ impl Scenario {
     /// Runs while no other scenario does.
     pub(super) fn alone(mut self) -> Self {
         self.alone = true;
+        self
+    }
+
+    /// Says that the requirement is a SHOULD.
+    pub(super) fn should(mut self) -> Self {
+        self.should = true;
         self
     }
 

@@ -3,6 +3,7 @@
 use crate::Scenario;
 
 mod access;
+mod basics;
 mod build;
 mod carriers;
 mod closing;
@@ -22,9 +23,12 @@ mod subscribe;
 mod tokens;
 mod transport;
 
+pub(crate) use basics::ECHO;
+
 /// All scenarios, level by level.
 pub(crate) fn all() -> Vec<Scenario> {
     let mut all = Vec::new();
+    all.extend(basics::scenarios());
     all.extend(transport::scenarios());
     all.extend(grammar::scenarios());
     all.extend(subscribe::scenarios());
@@ -45,5 +49,6 @@ pub(crate) fn all() -> Vec<Scenario> {
     all.extend(frames::scenarios());
     // Stable: within a level the order above stays.
     all.sort_by_key(|scenario| scenario.level);
+    all.iter_mut().for_each(basics::name_basis);
     all
 }

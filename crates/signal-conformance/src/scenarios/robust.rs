@@ -202,6 +202,7 @@ fn derailed() -> Vec<Scenario> {
         }),
         robust("robust.version_8", "T1", "WebSocket version 8, a draft of 2011, is refused")
             .needs([Http])
+            .should()
             .step(upgrade_to("websocket", &[("Sec-WebSocket-Version", "8"), KEY], &[400, 426])),
         robust("robust.numbers_as_sent", "P5", "numbers are relayed as they were written")
             .room("a b")
@@ -255,6 +256,8 @@ fn as_sent(on: &str, data: &str) -> Step {
         exact: false,
         contains: Some(data.to_owned()),
         once: Vec::new(),
+        ignoring: Vec::new(),
+        if_open: false,
     })
 }
 

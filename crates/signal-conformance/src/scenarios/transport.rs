@@ -42,6 +42,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             "T3",
             "the first subprotocol offered is selected, none if none is offered",
         )
+        .should()
         .needs([Http])
         .connect_with("a", |connect| {
             connect.protocols = vec!["one".to_owned(), "two".to_owned()]
@@ -53,18 +54,21 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             "T2",
             "a plain GET is answered with 200 and okay",
         )
+        .should()
         .http("GET", "/", &[200], Some("okay")),
         stock(
             "transport.okay_on_any_path",
             "T2",
             "a plain GET on another path, with a query, is answered too",
         )
+        .should()
         .http("GET", "/some/path?x=1", &[200], Some("okay")),
         stock(
             "transport.version",
             "T1",
             "an upgrade without a WebSocket version is refused",
         )
+        .should()
         .needs([Http])
         .step(upgrade_to("websocket", &[KEY], &[400, 426])),
         stock(

@@ -73,12 +73,16 @@ async fn each_fault_is_caught_by_the_scenario_named_for_it() {
         let report = run(Suite::all().matching(&[id]), Some(fault), limits).await;
         let caught = report
             .result(id)
-            .is_some_and(|result| matches!(result.grade, Grade::Failed(_)));
+            .is_some_and(|result| is_caught(&result.grade));
         if !caught {
             missed.push(format!("{fault:?} is missed by {id}"));
         }
     }
     assert!(missed.is_empty(), "{}", missed.join("\n"));
+}
+
+fn is_caught(grade: &Grade) -> bool {
+    matches!(grade, Grade::Failed(_) | Grade::Warned(_))
 }
 
 async fn run(suite: Suite, fault: Option<Fault>, limits: Limits) -> Report {
@@ -102,7 +106,7 @@ async fn each_scenario_fails_with_some_fault() {
         let report = run(unfailed.clone(), Some(fault), limits).await;
         unfailed.scenarios.retain(|scenario| {
             let result = report.result(&scenario.id);
-            !result.is_some_and(|result| matches!(result.grade, Grade::Failed(_)))
+            !result.is_some_and(|result| is_caught(&result.grade))
         });
     }
     let unfailed: Vec<_> = unfailed
@@ -195,7 +199,7 @@ async fn each_fault_of_a_socket_is_caught_by_the_scenario_named_for_it() {
             let report = Suite::all().matching(&[id]).run(&server, options).await;
             let caught = report
                 .result(id)
-                .is_some_and(|result| matches!(result.grade, Grade::Failed(_)));
+                .is_some_and(|result| is_caught(&result.grade));
             (!caught).then(|| format!("{fault:?} is missed by {id}"))
         }
     });

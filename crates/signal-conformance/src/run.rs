@@ -1,0 +1,367 @@
+//! A run of a suite: what is run when, what is left out, and when it ends.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use futures_util::{StreamExt, stream};
+
+use crate::play::Play;
+use crate::report::{Failure, Grade, Report, ScenarioResult};
+use crate::template::{Values, limits_in};
+use crate::{
+    Backend, Capability, ConnectOptions, Declared, Event, RunOptions, Scenario, Step, Suite,
+};
+
+/// How far a run has come: told after each scenario.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Progress<'a> {
+    /// The scenario that has just ended, and how.
+    pub result: &'a ScenarioResult,
+    /// How many have been run, or left out because another one failed.
+    pub done: usize,
+    /// How many there are to run.
+    pub total: usize,
+    /// How many have failed.
+    pub failed: usize,
+}
+
+/// Whoever watches a run.
+pub(crate) type Watch<'a> = &'a mut (dyn FnMut(&Progress<'_>) + Send);
+
+pub(crate) struct Run<'a> {
+    suite: &'a Suite,
+    backend: &'a dyn Backend,
+    options: &'a RunOptions,
+    declared: Declared,
+    began: Instant,
+    results: Vec<Option<ScenarioResult>>,
+    watch: Watch<'a>,
+    done: usize,
+    total: usize,
+    failed: usize,
+    /// Why nothing more is run.
+    over: Option<String>,
+    /// Scenarios that failed or were left out, each with the one at fault.
+    broken: BTreeMap<&'a str, &'a str>,
+}
+
+impl<'a> Run<'a> {
+    pub(crate) fn new(
+        suite: &'a Suite,
+        backend: &'a dyn Backend,
+        options: &'a RunOptions,
+        watch: Watch<'a>,
+    ) -> Self {
+        let declared = backend.declared();
+        let skip = |scenario| {
+            let reason = obstacle(scenario, &declared)?;
+            Some(ScenarioResult::new(scenario, Grade::Skipped { reason }))
+        };
+        let results: Vec<_> = suite.scenarios.iter().map(skip).collect();
+        let total = results.iter().filter(|result| result.is_none()).count();
+        Self {
+            suite,
+            backend,
+            options,
+            declared,
+            began: Instant::now(),
+            results,
+            watch,
+            done: 0,
+            total,
+            failed: 0,
+            over: None,
+            broken: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) async fn report(mut self) -> Report {
+        let basics: BTreeSet<_> = self
+            .suite
+            .scenarios
+            .iter()
+            .flat_map(|scenario| &scenario.builds_on)
+            .collect();
+        let is_basic = |scenario: &Scenario| basics.contains(&scenario.id);
+        self.alone(|scenario| is_basic(scenario) && !scenario.runs_alone())
+            .await;
+        self.together().await;
+        self.alone(|_| true).await;
+        Report {
+            suite: self.suite.version.clone(),
+            backend: self.declared,
+            ended_early: self.over,
+            results: self.results.into_iter().flatten().collect(),
+        }
+    }
+
+    /// The scenarios not yet run that are like that.
+    fn open(&self, is_wanted: impl Fn(&Scenario) -> bool) -> Vec<usize> {
+        let open = self.results.iter().zip(&self.suite.scenarios).enumerate();
+        open.filter(|(_, (result, scenario))| result.is_none() && is_wanted(scenario))
+            .map(|(index, _)| index)
+            .collect()
+    }
+
+    /// Runs what may run beside others, several at a time.
+    ///
+    /// If the server dies meanwhile, whichever of them killed it is found by running the rest one by
+    /// one.
+    async fn together(&mut self) {
+        let mut wanted = self.open(|scenario| !scenario.runs_alone());
+        wanted.retain(|index| !self.leave_out(*index));
+        let (suite, backend, options) = (self.suite, self.backend, self.options);
+        let (began, has_echo) = (self.began, self.has_echo());
+        let plays = stream::iter(wanted).map(|index| {
+            let play = Playing::new(suite, index, backend, options, began, has_echo);
+            async move { (index, play.grade().await) }
+        });
+        let mut playing = plays.buffer_unordered(options.concurrency.max(1));
+        while let Some((index, (grade, time))) = playing.next().await {
+            let is_failed = matches!(grade, Some(Grade::Failed(_)));
+            if is_failed && !is_alive(backend, options.patience).await {
+                drop(playing);
+                return self.bury(None).await;
+            }
+            self.note(index, grade, time);
+            if self.over.is_some() {
+                return;
+            }
+        }
+    }
+
+    /// Runs what is still open and wanted, one after the other.
+    async fn alone(&mut self, is_wanted: impl Fn(&Scenario) -> bool) {
+        for index in self.open(is_wanted) {
+            if self.leave_out(index) {
+                continue;
+            }
+            let scenario = &self.suite.scenarios[index];
+            let play = Playing::new(
+                self.suite,
+                index,
+                self.backend,
+                self.options,
+                self.began,
+                self.has_echo(),
+            );
+            let (mut grade, time) = play.grade().await;
+            let is_suspect =
+                scenario.level.is_destructive() || matches!(grade, Some(Grade::Failed(_)));
+            if is_suspect && grade.is_some() && !is_alive(self.backend, self.options.patience).await
+            {
+                grade = grade.map(killed);
+                self.note(index, grade, time);
+                self.bury(Some(&scenario.id)).await;
+            } else {
+                self.note(index, grade, time);
+            }
+        }
+    }
+
+    /// Starts a server that has died again, if that can be done.
+    async fn bury(&mut self, killer: Option<&str>) {
+        let can_restart = self.declared.capabilities.contains(&Capability::Restart);
+        if can_restart && self.backend.restart().await.is_ok() || self.over.is_some() {
+            return;
+        }
+        self.over = Some(match killer {
+            Some(killer) => format!("`{killer}` killed the server"),
+            None => "the server is gone".to_owned(),
+        });
+    }
+
+    /// Grades a scenario that cannot or need not be run, and says whether it is one.
+    fn leave_out(&mut self, index: usize) -> bool {
+        let scenario = &self.suite.scenarios[index];
+        let culprit = scenario
+            .builds_on
+            .iter()
+            .find_map(|id| self.broken.get(id.as_str()));
+        let culprit = culprit.copied().filter(|_| !self.options.keep_going);
+        let reason = match (&self.over, culprit) {
+            (Some(over), _) => over.clone(),
+            (None, Some(culprit)) => {
+                self.broken.insert(&scenario.id, culprit);
+                format!("`{culprit}` failed")
+            }
+            (None, None) => return false,
+        };
+        self.finish(
+            ScenarioResult::new(scenario, Grade::NotRun { reason }),
+            index,
+        );
+        true
+    }
+
+    /// Whether publishers get their own messages, so that a publish may serve as a fence.
+    fn has_echo(&self) -> bool {
+        !self.broken.contains_key(crate::scenarios::ECHO)
+    }
+
+    /// Takes down how a scenario ended; no grade means that the time for the whole run was over.
+    fn note(&mut self, index: usize, grade: Option<Grade>, time: Duration) {
+        let scenario = &self.suite.scenarios[index];
+        let Some(mut grade) = grade else {
+            let seconds = self.options.time_max.as_secs();
+            self.over
+                .get_or_insert_with(|| format!("the run was over after {seconds} s"));
+            self.leave_out(index);
+            return;
+        };
+        if let Grade::Failed(failure) = grade {
+            if scenario.should && !failure.killed_the_server {
+                grade = Grade::Warned(failure);
+            } else {
+                self.failed += 1;
+                self.broken.insert(&scenario.id, &scenario.id);
+                grade = Grade::Failed(failure);
+            }
+        }
+        let is_failed = matches!(grade, Grade::Failed(_));
+        let mut result = ScenarioResult::new(scenario, grade);
+        result.millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.finish(result, index);
+        if is_failed && self.options.fail_fast && self.over.is_none() {
+            self.over = Some(format!(
+                "`{}` failed, and the run was to end there",
+                scenario.id
+            ));
+        }
+    }
+
+    fn finish(&mut self, result: ScenarioResult, index: usize) {
+        self.done += 1;
+        let result = self.results[index].insert(result);
+        (self.watch)(&Progress {
+            result,
+            done: self.done,
+            total: self.total,
+            failed: self.failed,
+        });
+    }
+}
+
+/// One scenario about to be played.
+struct Playing<'a> {
+    scenario: &'a Scenario,
+    play: Play<'a>,
+    deadline: Duration,
+    end: Instant,
+}
+
+impl<'a> Playing<'a> {
+    fn new(
+        suite: &'a Suite,
+        index: usize,
+        backend: &'a dyn Backend,
+        options: &RunOptions,
+        began: Instant,
+        has_echo: bool,
+    ) -> Self {
+        let scenario = &suite.scenarios[index];
+        let topic = format!("conformance-{}-{index}", options.run_id);
+        let play = Play::new(backend, topic, options.patience, has_echo);
+        Self {
+            deadline: options.deadline + play.waits(&scenario.steps),
+            end: began + options.time_max,
+            scenario,
+            play,
+        }
+    }
+
+    /// The grade, unless the time for the whole run is over first, and how long it took.
+    async fn grade(mut self) -> (Option<Grade>, Duration) {
+        let started = Instant::now();
+        let left = self.end.saturating_duration_since(started);
+        let deadline = self.deadline.min(left);
+        if left.is_zero() {
+            return (None, Duration::ZERO);
+        }
+        let grade = match tokio::time::timeout(deadline, self.play.run(self.scenario)).await {
+            Ok(Ok(())) => Some(Grade::Passed),
+            Ok(Err(problem)) => Some(Grade::Failed(Box::new(self.play.failure(problem)))),
+            Err(_) if left < self.deadline => None,
+            Err(_) => Some(Grade::Failed(Box::new(self.play.timed_out(deadline)))),
+        };
+        (grade, started.elapsed())
+    }
+}
+
+/// Why a scenario cannot be run on a backend that declares this.
+fn obstacle(scenario: &Scenario, declared: &Declared) -> Option<String> {
+    if !declared.levels.contains(&scenario.level) {
+        let level = scenario.level.name();
+        return Some(format!("the level `{level}` is not declared"));
+    }
+    let mut needs = scenario.needs.iter();
+    if let Some(need) = needs.find(|need| !declared.capabilities.contains(need)) {
+        return Some(format!("the backend cannot `{}`", need.name()));
+    }
+    let json = serde_json::to_string(scenario).unwrap_or_default();
+    let unknown = limits_in(&json)
+        .into_iter()
+        .find(|name| !declared.limits.contains_key(name));
+    if let Some(name) = unknown {
+        return Some(format!("the limit `{name}` is not declared"));
+    }
+    let values = Values {
+        topic: "",
+        round: 0,
+        elapsed: 0,
+        limits: &declared.limits,
+        served: Vec::new(),
+        words: Cow::default(),
+    };
+    let unmet = scenario
+        .when
+        .iter()
+        .find(|condition| !values.holds(condition).unwrap_or(false))?;
+    Some(format!("the limits declared are not {unmet}"))
+}
+
+/// Whether the server still takes a connection and answers on it.
+async fn is_alive(backend: &dyn Backend, patience: Duration) -> bool {
+    let probe = async {
+        let mut connection = backend.connect(ConnectOptions::default()).await.ok()?;
+        connection.send_text(r#"{"type":"ping"}"#).await;
+        let answer = connection.receive(patience).await;
+        connection.abort().await;
+        matches!(answer, Event::Text(_)).then_some(())
+    };
+    matches!(tokio::time::timeout(patience, probe).await, Ok(Some(())))
+}
+
+fn killed(grade: Grade) -> Grade {
+    let mut failure = match grade {
+        Grade::Failed(failure) => failure,
+        Grade::Passed | Grade::Warned(_) | Grade::Skipped { .. } | Grade::NotRun { .. } => {
+            Box::new(Failure::after_the_end())
+        }
+    };
+    failure.killed_the_server = true;
+    Grade::Failed(failure)
+}
+
+impl Play<'_> {
+    /// How long the steps wait on purpose.
+    fn waits(&self, steps: &[Step]) -> Duration {
+        let waits = steps.iter().map(|step| {
+            if let Step::Repeat { times, steps } = step {
+                let times = u32::try_from(self.number(times)).unwrap_or(u32::MAX);
+                return self.waits(steps).saturating_mul(times);
+            }
+            let waited = if let Step::Advance { ms } = step {
+                Some(ms)
+            } else if let Step::ExpectClosed { within, .. } | Step::Await { within, .. } = step {
+                within.as_ref()
+            } else {
+                None
+            };
+            Duration::from_millis(waited.map_or(0, |ms| self.number(ms)))
+        });
+        waits.fold(Duration::ZERO, Duration::saturating_add)
+    }
+}
