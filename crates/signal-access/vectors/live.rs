@@ -42,7 +42,7 @@ pub(crate) struct Policy {
 #[derive(Deserialize)]
 pub(crate) struct Row {
     pub(crate) name: String,
-    relay: String,
+    pub(crate) relay: String,
     /// The relay's time, if it matters.
     pub(crate) now: Option<u64>,
     query: Option<String>,
@@ -55,18 +55,18 @@ pub(crate) struct Expected {
     pub(crate) status: u16,
     /// The cause by its name.
     pub(crate) error: Option<String>,
-    challenge: Option<String>,
-    protocol: Option<String>,
+    pub(crate) challenge: Option<String>,
+    pub(crate) protocol: Option<String>,
     /// For rows with a time: how long the connection lasts.
     pub(crate) seconds_left: Option<u64>,
     #[serde(default)]
-    may_subscribe: BTreeSet<String>,
+    pub(crate) may_subscribe: BTreeSet<String>,
     #[serde(default)]
-    may_not_subscribe: BTreeSet<String>,
+    pub(crate) may_not_subscribe: BTreeSet<String>,
     #[serde(default)]
-    may_publish: BTreeSet<String>,
+    pub(crate) may_publish: BTreeSet<String>,
     #[serde(default)]
-    may_not_publish: BTreeSet<String>,
+    pub(crate) may_not_publish: BTreeSet<String>,
 }
 
 impl Vectors {
@@ -86,7 +86,8 @@ impl Policy {
         self.keys.as_ref().map(Value::to_string)
     }
 
-    fn access(&self) -> Access {
+    /// What the relay is to judge by.
+    pub(crate) fn access(&self) -> Access {
         let origins = self.origins.iter().map(String::as_str);
         Access {
             origins: Origins::new(origins).expect("origins"),
@@ -152,7 +153,8 @@ impl Row {
         connect(relay, query, &self.headers).await
     }
 
-    fn request(&self) -> String {
+    /// The request as the row has it.
+    pub(crate) fn request(&self) -> String {
         let query = self.query.as_ref().map(|query| format!("?{query}"));
         let path = format!("/{}", query.unwrap_or_default());
         let headers = self.headers.iter();

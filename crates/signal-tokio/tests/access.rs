@@ -3,12 +3,13 @@
 #![cfg(feature = "tokens")]
 
 mod common;
+#[path = "../../signal-access/vectors/live.rs"]
+mod live;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::{Wire, ask, dial_from, header, retry_after, status, upgrade};
-use serde::Deserialize;
+use live::{Policy, Row, Vectors};
 use serde_json::Value;
 use signal_tokio::signal_access::{
     Access, Algorithm, Claims, NewKey, Origins, TokenSigner, TokenVerifier, UnixTime,
@@ -320,50 +321,10 @@ fn an_authorizer_prints_no_key() {
     );
 }
 
-#[derive(Deserialize)]
-struct Vectors {
-    relays: BTreeMap<String, Policy>,
-    rows: Vec<Row>,
-}
-
-#[derive(Deserialize)]
-struct Policy {
-    keys: Option<Value>,
-    audience: Option<String>,
-    origins: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct Row {
-    name: String,
-    relay: String,
-    now: Option<u64>,
-    query: Option<String>,
-    headers: Vec<(String, String)>,
-    expected: Expected,
-}
-
-#[derive(Deserialize)]
-struct Expected {
-    status: u16,
-    error: Option<String>,
-    challenge: Option<String>,
-    protocol: Option<String>,
-    #[serde(default)]
-    may_subscribe: Vec<String>,
-    #[serde(default)]
-    may_not_subscribe: Vec<String>,
-    #[serde(default)]
-    may_publish: Vec<String>,
-    #[serde(default)]
-    may_not_publish: Vec<String>,
-}
-
 /// The vectors that `signal-access` and the Worker are held to as well.
 #[tokio::test(start_paused = true)]
 async fn the_shared_vectors_are_judged_as_written() {
-    let text = include_str!("../../signal-access/vectors/tokens.json");
-    let vectors: Vectors = serde_json::from_str(text).expect("the form of the file");
+    let vectors = Vectors::read();
     assert!(vectors.rows.len() > 100);
     for row in &vectors.rows {
         check(row, &vectors.relays[&row.relay]).await;
@@ -373,14 +334,7 @@ async fn the_shared_vectors_are_judged_as_written() {
 async fn check(row: &Row, policy: &Policy) {
     let (name, expected) = (&row.name, &row.expected);
     let relay = start(policy, row.now.unwrap_or(START));
-    let query = row.query.as_ref().map(|query| format!("?{query}"));
-    let headers = row.headers.iter();
-    let headers = headers.map(|(name, value)| (name.as_str(), value.as_str()));
-    let request = upgrade(
-        &format!("/{}", query.unwrap_or_default()),
-        &headers.collect::<Vec<_>>(),
-    );
-    let (mut peer, head) = ask(&relay, &request).await;
+    let (mut peer, head) = ask(&relay, &row.request()).await;
     assert_eq!(status(&head), expected.status, "{name}");
     let challenge = header(&head, "www-authenticate");
     assert_eq!(challenge, expected.challenge.as_deref(), "{name}");
@@ -434,20 +388,9 @@ async fn check(row: &Row, policy: &Policy) {
 }
 
 fn start(policy: &Policy, now: u64) -> Relay {
-    let tokens = policy.keys.as_ref().map(|keys| {
-        let verifier = TokenVerifier::new(&keys.to_string()).expect("keys");
-        match &policy.audience {
-            Some(audience) => verifier.with_audience(audience),
-            None => verifier,
-        }
-    });
-    let access = Access {
-        origins: Origins::new(policy.origins.iter().map(String::as_str)).expect("origins"),
-        tokens,
-    };
     // Some rows carry tokens that are too long.
     let config = common::config(|config| config.header_bytes_max = 64 * 1024);
-    let authorizer = AccessAuthorizer::with_clock(access, clock(now));
+    let authorizer = AccessAuthorizer::with_clock(policy.access(), clock(now));
     Relay::with_authorizer(config, authorizer).expect("valid settings")
 }
 

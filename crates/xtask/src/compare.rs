@@ -132,11 +132,8 @@ fn measure(
         .args(["bench", &url, "--csv", "--quiet"]);
     bench.args(["--warmup", warmup, "--duration", duration]);
     bench.args(["--pid", &server.pid().to_string()]);
-    bench.args(if is_quick {
-        scenario.quick
-    } else {
-        scenario.load
-    });
+    let quick = scenario.quick.filter(|_| is_quick);
+    bench.args(quick.unwrap_or(scenario.load));
     let output = bench
         .stderr(Stdio::piped())
         .output()

@@ -25,6 +25,14 @@ impl Client {
         Self { connection }
     }
 
+    /// Connects twice.
+    pub(crate) async fn two(server: &Workerd) -> [Self; 2] {
+        [
+            Self::connect(server, "/").await,
+            Self::connect(server, "/").await,
+        ]
+    }
+
     /// Connects as if Cloudflare's edge had seen this address.
     pub(crate) async fn connect_from(server: &Workerd, ip: &str) -> Self {
         let url = format!("ws://127.0.0.1:{}/", server.relay_port);

@@ -57,10 +57,7 @@ async fn a_connection_that_breaks_is_not_counted() {
     let Some(server) = workerd("seed-abort", &[]).await else {
         return;
     };
-    let (mut ann, mut bob) = (
-        Client::connect(&server, "/").await,
-        Client::connect(&server, "/").await,
-    );
+    let [mut ann, mut bob] = Client::two(&server).await;
     ann.subscribe("garden").await;
     bob.subscribe("garden").await;
     server.evict("global").await.unwrap();

@@ -18,10 +18,7 @@ async fn an_idle_object_falls_asleep_and_wakes_with_everything() {
     let Some(server) = workerd("idle", &[]).await else {
         return;
     };
-    let (mut ann, mut bob) = (
-        Client::connect(&server, "/").await,
-        Client::connect(&server, "/").await,
-    );
+    let [mut ann, mut bob] = Client::two(&server).await;
     ann.subscribe("garden").await;
     bob.subscribe("garden").await;
     // One message short of being refused: the count must outlast the sleep.
@@ -124,10 +121,7 @@ async fn a_deploy_drops_all_sockets_and_clients_come_back() {
     server.restart().await;
 
     assert_eq!(ann.closed().await.0, 1006);
-    let (mut ann, mut bob) = (
-        Client::connect(&server, "/").await,
-        Client::connect(&server, "/").await,
-    );
+    let [mut ann, mut bob] = Client::two(&server).await;
     ann.subscribe("garden").await;
     // What was stored for the first connection is not taken for the state of a later one.
     server.evict("global").await.unwrap();
@@ -177,10 +171,7 @@ async fn a_refused_peer_is_closed_by_the_alarm_though_the_object_sleeps() {
     let Some(server) = workerd("hold", &[]).await else {
         return;
     };
-    let (mut ann, mut eve) = (
-        Client::connect(&server, "/").await,
-        Client::connect(&server, "/").await,
-    );
+    let [mut ann, mut eve] = Client::two(&server).await;
     ann.subscribe("garden").await;
     for _ in 0..11 {
         eve.send("no json").await;
