@@ -3,7 +3,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use signal_core::LimitError;
-use signal_tokio::ConfigError;
+use signal_tokio::{Config, ConfigError};
 
 use crate::settings::setting::Setting;
 use crate::settings::sources::{Environment, File};
@@ -100,11 +100,15 @@ pub(crate) fn resolve(given: &Given, environment: &Environment) -> Result<Resolv
     }
     use_port(&mut settings, &mut origins, environment, &mut mistakes);
     let strangers = environment.strangers();
-    let resolved = Resolved {
+    let mut resolved = Resolved {
         settings,
         origins,
         strangers,
     };
+    if resolved.origin("peers_max").is_default() {
+        let default = Config::for_threads(resolved.settings.threads);
+        resolved.settings.relay.peers_max = default.peers_max;
+    }
     if let Err(ConfigError::Limit(error)) = resolved.settings.relay.check() {
         mistakes.push(disagreement(&resolved, &texts, &error));
     }
@@ -263,6 +267,21 @@ mod tests {
             .map(|(name, text)| (find(name), (*text).to_owned()))
             .collect();
         Given { file: None, flags }
+    }
+
+    #[test]
+    fn more_threads_leave_fewer_open_files_for_peers() {
+        let peers_max = |given: &[(&str, &str)]| {
+            let resolved = resolve(&flags(given), &environment(&[])).expect("valid settings");
+            resolved.settings.relay.peers_max
+        };
+        let (few, many) = (
+            peers_max(&[("threads", "1")]),
+            peers_max(&[("threads", "11")]),
+        );
+        assert_eq!(few - many, 80);
+        let both = [("threads", "11"), ("peers_max", "500")];
+        assert_eq!(peers_max(&both), 500);
     }
 
     #[test]

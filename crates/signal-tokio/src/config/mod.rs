@@ -155,6 +155,16 @@ signal_core::limits! {
 }
 
 impl Config {
+    /// The default for a program that serves with this many threads, each of which takes a few of
+    /// the open files from which `peers_max` follows. [`Config::default`] takes them to be as many
+    /// as the machine has cores.
+    pub fn for_threads(threads: usize) -> Self {
+        Self {
+            peers_max: usize::try_from(peers_beside(threads)).unwrap_or(usize::MAX),
+            ..Self::default()
+        }
+    }
+
     /// Checks that each limit is in its range.
     ///
     /// # Errors
@@ -198,8 +208,12 @@ fn handshakes_of_open_files() -> u64 {
 }
 
 fn peers_of_open_files() -> u64 {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
-    let own = DESCRIPTORS_RESERVED + DESCRIPTORS_PER_THREAD * threads;
+    peers_beside(std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+/// How many peers the limit on open files allows beside so many threads.
+fn peers_beside(threads: usize) -> u64 {
+    let own = DESCRIPTORS_RESERVED + DESCRIPTORS_PER_THREAD * threads as u64;
     let taken = handshakes_of_open_files() + own;
     descriptors_max().saturating_sub(taken).max(16)
 }
@@ -239,6 +253,15 @@ mod tests {
     use signal_core::Unit;
 
     use super::*;
+
+    #[test]
+    fn threads_take_open_files_that_peers_cannot_have() {
+        let peers = |threads| Config::for_threads(threads).peers_max;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        assert_eq!(peers(cores), Config::default().peers_max);
+        assert_eq!(peers(1) - peers(11), 80);
+        assert_eq!(peers(1 << 40), 16, "some are always let in");
+    }
 
     #[test]
     fn the_default_is_valid() {
