@@ -15,7 +15,7 @@ use crate::time::UnixTime;
 use crate::upgrade_parts::UpgradeParts;
 use crate::verifier::TokenVerifier;
 
-/// Who may come in to a relay. The default is everybody, to every topic.
+/// Who may come in to a relay. By default everyone may, to every topic.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
     /// The pages that may connect.

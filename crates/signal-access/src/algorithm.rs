@@ -4,9 +4,9 @@ use core::fmt;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Algorithm {
-    /// HMAC with SHA-256: whoever verifies could also sign.
+    /// HMAC with SHA-256: a relay that verifies could also sign.
     Hs256,
-    /// Ed25519 signatures: the relay has a public key, with which nobody can sign.
+    /// Ed25519 signatures: the relay has the public key alone, which cannot sign.
     EdDsa,
 }
 

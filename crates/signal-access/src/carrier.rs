@@ -64,7 +64,7 @@ pub(crate) fn offers_marker(protocols: Option<&str>) -> bool {
     offered(protocols).next().is_some()
 }
 
-/// The token of a header of the scheme `Bearer`; another scheme is for somebody else.
+/// The token of a header of the scheme `Bearer`; other schemes are not meant for the relay.
 fn bearer(header: &str) -> Option<&str> {
     let (scheme, token) = header.split_once(' ').unwrap_or((header, ""));
     scheme

@@ -4,8 +4,8 @@ use thiserror::Error;
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum ClaimError {
-    /// The claims are no JSON object.
-    #[error("its claims are no JSON object")]
+    /// The claims are not a JSON object.
+    #[error("its claims are not a JSON object")]
     NotObject,
     /// A claim is made twice.
     #[error("a claim is made twice")]
@@ -13,16 +13,16 @@ pub enum ClaimError {
     /// The token does not say when it ends.
     #[error("\"exp\", when it ends, is missing")]
     NoExpiry,
-    /// `exp` is no time.
-    #[error("\"exp\" is no number of seconds since 1970")]
+    /// `exp` is not a time.
+    #[error("\"exp\" is not a number of seconds since 1970")]
     Expiry,
-    /// `nbf` is no time.
-    #[error("\"nbf\" is no number of seconds since 1970")]
+    /// `nbf` is not a time.
+    #[error("\"nbf\" is not a number of seconds since 1970")]
     NotBefore,
-    /// `sub` is no name.
+    /// `sub` is not a name.
     #[error("\"sub\" is not a string of 1 to 256 bytes")]
     Subject,
-    /// `aud` is no audience.
+    /// `aud` is not an audience.
     #[error("\"aud\" is neither a string nor an array of them")]
     Audience,
     /// Topics are not in an array of strings.
@@ -34,10 +34,10 @@ pub enum ClaimError {
     /// There are more than [`PATTERNS_MAX`](crate::PATTERNS_MAX) topic patterns.
     #[error("it has more than 128 topics for one right; use a prefix such as \"team-*\"")]
     TooManyTopics,
-    /// `peers_max` is no number of connections.
-    #[error("\"peers_max\" is no number from 1 to 4294967295")]
+    /// `peers_max` is not a number of connections.
+    #[error("\"peers_max\" is not a number from 1 to 4294967295")]
     PeersMax,
-    /// `peers_max` without `sub`: there is nobody whose connections could be counted.
+    /// `peers_max` without `sub`: there is nothing to count connections by.
     #[error("\"peers_max\" needs \"sub\", whose connections it limits")]
     PeersOfNobody,
 }

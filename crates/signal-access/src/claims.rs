@@ -25,7 +25,7 @@ const LATEST: u64 = 253_402_300_799;
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Claims {
-    /// `sub`: who the bearer is, by a name that whoever signs has chosen.
+    /// `sub`: who the bearer is, by a name that the signer has chosen.
     pub subject: Option<String>,
     /// `exp`: when the token, and every connection made with it, ends.
     pub expires: UnixTime,

@@ -4,21 +4,21 @@ use crate::claim_error::ClaimError;
 
 /// Why a token is refused.
 ///
-/// The text is for the person who runs the client. What it says of claims, it says only to whoever
-/// holds a signed token.
+/// The text is for the person who runs the client. It says something about claims only for a token
+/// whose signature is right.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum TokenError {
-    /// There is none.
+    /// The request has no token.
     #[error("this relay needs a token: add ?token=… to its address, or send Authorization: Bearer")]
     Missing,
-    /// More than one was sent, so that it is open which counts.
+    /// More than one was sent, so it is unclear which one counts.
     #[error("more than one token was sent; send one, in one place")]
     Ambiguous,
     /// It is longer than [`TOKEN_BYTES_MAX`](crate::TOKEN_BYTES_MAX).
     #[error("the token is longer than 4096 bytes")]
     TooLong,
-    /// It is no signed token.
+    /// It is not a signed token.
     #[error("the token cannot be read: {0}")]
     Malformed(MalformedCause),
     /// It is signed in another way than the relay's key is for.
@@ -78,15 +78,15 @@ impl TokenError {
     }
 }
 
-/// Why a text is no signed token.
+/// Why a text is not a signed token.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum MalformedCause {
-    /// It has not the form of a compact JWT.
+    /// It does not have the form of a compact JWT.
     #[error("it is not three parts of base64url with dots between them")]
     Form,
-    /// Its header is no JSON object that names an algorithm.
-    #[error("its header is no JSON object with the name of an algorithm")]
+    /// Its header is not a JSON object that names an algorithm.
+    #[error("its header is not a JSON object with the name of an algorithm")]
     Header,
     /// A name stands twice in its header.
     #[error("a name stands twice in its header")]

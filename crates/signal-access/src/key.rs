@@ -131,8 +131,8 @@ pub enum KeyError {
     /// The text is longer than [`KEY_TEXT_BYTES_MAX`].
     #[error("the text is longer than 16 KiB, which no few keys are")]
     TooLong,
-    /// The text is no JSON object.
-    #[error("the text is no JSON object, so neither a JWK nor a JWK Set")]
+    /// The text is not a JSON object.
+    #[error("the text is not a JSON object, so it is neither a JWK nor a JWK Set")]
     NotJwk,
     /// The set is empty.
     #[error("the JWK Set has no key")]
@@ -155,14 +155,14 @@ pub enum KeyError {
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum KeyProblem {
-    /// It is no object.
-    #[error("it is no JSON object")]
+    /// It is not an object.
+    #[error("it is not a JSON object")]
     NotObject,
     /// A name stands twice in it.
     #[error("a name stands twice in it")]
     Duplicate,
-    /// Its `kid` is no string.
-    #[error("its \"kid\" is no string")]
+    /// Its `kid` is not a string.
+    #[error("its \"kid\" is not a string")]
     Id,
     /// It is for something else than signatures.
     #[error("its \"use\" is not \"sig\"")]
@@ -180,8 +180,8 @@ pub enum KeyProblem {
     /// A member is missing.
     #[error("it has no \"{0}\"")]
     Missing(&'static str),
-    /// A member is no base64url.
-    #[error("its \"{0}\" is no base64url without padding")]
+    /// A member is not base64url.
+    #[error("its \"{0}\" is not base64url without padding")]
     Base64(&'static str),
     /// A member of an Ed25519 key has the wrong length.
     #[error("its \"{0}\" is not 32 bytes long")]
@@ -189,8 +189,8 @@ pub enum KeyProblem {
     /// The secret is shorter than [`SECRET_BYTES_MIN`].
     #[error("its \"k\" is shorter than 32 bytes, which HS256 needs at least")]
     Short,
-    /// The public key is no point of the curve, or one that must not be used.
-    #[error("its \"x\" is no public key")]
+    /// The public key is not a point on the curve, or is one that must not be used.
+    #[error("its \"x\" is not a public key")]
     Point,
     /// Private and public key do not belong together.
     #[error("its \"d\" and \"x\" do not belong together")]

@@ -9,8 +9,8 @@ use thiserror::Error;
 
 /// The web pages that may connect, by their origin. Empty, which is the default: all.
 ///
-/// Browsers tell the origin of the page that connects, and a page cannot lie about it. So a list
-/// keeps other people's pages away from a relay, and nobody else: a program that is no browser may
+/// Browsers send the origin of the page that connects, and a page cannot lie about it. So a list
+/// keeps other people's pages away from a relay, and nothing else: a program that is not a browser may
 /// send any origin, or none, and is let through without one. Tokens are for those.
 ///
 /// An origin is `scheme://host` or `scheme://host:port` and is compared as RFC 6454 says: the case
@@ -35,7 +35,7 @@ impl Origins {
     ///
     /// # Errors
     ///
-    /// Where one is no origin.
+    /// If one of them is not an origin.
     pub fn new<'a>(origins: impl IntoIterator<Item = &'a str>) -> Result<Self, OriginError> {
         let patterns: Result<Vec<Pattern>, OriginError> = origins
             .into_iter()
@@ -68,10 +68,10 @@ impl Origins {
     }
 }
 
-/// An entry of the list that is no origin.
+/// An entry of the list that is not an origin.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error(
-    "`{0}` is no origin such as https://app.example.org, http://localhost:8000 or https://*.example.org \
+    "`{0}` is not an origin such as https://app.example.org, http://localhost:8000 or https://*.example.org \
      (no path; a name with other than ASCII letters as browsers send it, beginning with xn--)"
 )]
 pub struct OriginError(Box<str>);

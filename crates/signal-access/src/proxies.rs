@@ -9,7 +9,7 @@ use thiserror::Error;
 /// The proxies before a relay, whose word on where a client comes from is believed.
 ///
 /// Anyone can write an `X-Forwarded-For` header. What a proxy of one's own appends to it is true,
-/// and stands at the right end; so the client is the right-most hop that is no proxy of one's own.
+/// and stands at the right end; so the client is the right-most hop that is not one of your proxies.
 /// Without proxies the header means nothing.
 ///
 /// ```
@@ -39,7 +39,7 @@ impl TrustedProxies {
         networks.map(Self)
     }
 
-    /// Whether there is none, so that no header is believed.
+    /// Whether there are no proxies, so that no header is believed.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -59,7 +59,7 @@ impl TrustedProxies {
     /// in the order in which they came. Each value may name several hops, separated by commas, each
     /// an address with or without a port.
     ///
-    /// A hop that is no address ends the search: the last proxy before it then counts as the
+    /// A hop that is not an address ends the search: the last proxy before it then counts as the
     /// client.
     pub fn client<'a>(
         &self,
@@ -79,7 +79,7 @@ impl TrustedProxies {
     }
 }
 
-/// A network of proxies that is none.
+/// An entry of the list that is not a network.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error("`{0}` is neither an address nor a network such as 10.0.0.0/8")]
 pub struct ProxyError(Box<str>);

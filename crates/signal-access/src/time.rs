@@ -28,7 +28,7 @@ impl UnixTime {
         Self(millis)
     }
 
-    /// The time this long after 1970 began, which is how `std` tells it.
+    /// The time this long after 1970 began, which is how `std` measures it.
     pub const fn since_1970(elapsed: Duration) -> Self {
         // The origin of the core's time is the host's choice; here it is 1970.
         Self(Instant::ZERO.saturating_add(elapsed).as_millis())

@@ -10,8 +10,8 @@ use crate::claim_error::ClaimError;
 ///
 /// # Errors
 ///
-/// Where a pattern is empty or has a star that is not its end. A room whose name ends in a star
-/// cannot be named alone; whoever makes claims of names that others choose must refuse such names,
+/// If a pattern is empty or has a star that is not its end. A room whose name ends in a star
+/// cannot be named alone; if others choose the names that you put into claims, refuse such names,
 /// because they would be read as more.
 pub fn read_topics<'a>(
     patterns: impl IntoIterator<Item = &'a str>,
@@ -25,7 +25,7 @@ pub fn read_topics<'a>(
 ///
 /// # Errors
 ///
-/// Where a name or a beginning is empty or has a star in it.
+/// If a name or a beginning is empty or has a star in it.
 pub fn write_topics(set: &TopicSet) -> Result<Vec<String>, ClaimError> {
     match set {
         TopicSet::All => Ok(alloc::vec!["*".into()]),
@@ -43,7 +43,7 @@ pub(crate) fn read_into<'a>(
         *set = match pattern.split_once('*') {
             Some(("", "")) => TopicSet::All,
             Some((start, "")) => so_far.prefix(start),
-            // Who writes a star in the middle means something that patterns cannot say.
+            // A star in the middle means something that patterns cannot say.
             Some(_) => return Err(ClaimError::Pattern),
             None if pattern.is_empty() => return Err(ClaimError::Pattern),
             None => so_far.exact(pattern),

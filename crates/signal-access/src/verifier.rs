@@ -54,7 +54,7 @@ impl TokenVerifier {
     ///
     /// # Errors
     ///
-    /// Where there is no key or more than [`KEYS_MAX`], or one cannot be used.
+    /// If there is no key or more than [`KEYS_MAX`], or one cannot be used.
     pub fn new(keys: &str) -> Result<Self, KeyError> {
         let keys = Jwk::parse_all(keys)?;
         match keys.len() {
@@ -78,7 +78,7 @@ impl TokenVerifier {
 
     /// The same verifier for tokens to this audience only: `aud` must be there and name it.
     ///
-    /// Without one, a token that names an audience is refused: it was made for somebody else (RFC
+    /// Without one, a token that names an audience is refused: it was made for another relay (RFC
     /// 7519 4.1.3).
     #[must_use]
     pub fn with_audience(mut self, audience: impl Into<String>) -> Self {

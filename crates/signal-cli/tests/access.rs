@@ -149,7 +149,7 @@ fn what_cannot_be_used_is_told_at_the_start() {
             ),
             (
                 ["--origins", "app.example"],
-                "`app.example` is no origin",
+                "`app.example` is not an origin",
                 "--origins",
             ),
         ] {

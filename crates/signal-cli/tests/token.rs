@@ -225,7 +225,7 @@ fn a_key_that_cannot_be_used_is_told_without_showing_it() {
         (missing, "cannot be read"),
         (
             write("text.jwk", "hunter2-hunter2-hunter2"),
-            "no JSON object",
+            "not a JSON object",
         ),
         (
             write(
@@ -282,7 +282,7 @@ fn claims_that_make_no_sense_are_not_signed() {
                 "--peers-max",
                 "0",
             ],
-            "\"peers_max\" is no number",
+            "\"peers_max\" is not a number",
         ),
     ] {
         let ran = run(&[&["token", "mint", "--key-file", &key], arguments].concat());

@@ -67,7 +67,7 @@ impl Account {
         self.crowd.enter(now, period);
     }
 
-    /// Counts one out whose token or origin was not good: that was no connect.
+    /// Counts one out whose token or origin was not good: that was not a connect.
     pub(crate) fn leave_denied(&mut self, now: Instant, period: Period, caps: &Caps) {
         self.crowd.leave(now, period, false);
         self.connects.give_back(caps.connects_per_minute);

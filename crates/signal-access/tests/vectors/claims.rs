@@ -30,7 +30,7 @@ fn broken() -> Vec<Row> {
     let wrong = |name: &str, claims: Value| refused(name, &claims, "claims");
     let many: Vec<String> = (0..129).map(|number| format!("t{number}")).collect();
     vec![
-        text("claims are no JSON", "exp=4102444800"),
+        text("claims are not JSON", "exp=4102444800"),
         text("claims are an array", "[4102444800]"),
         text("nothing is claimed", ""),
         text(

@@ -84,10 +84,10 @@ fn headers() -> Vec<Row> {
         row
     };
     vec![
-        malformed("header is no JSON", "alg=HS256"),
+        malformed("header is not JSON", "alg=HS256"),
         malformed("header is an array", r#"["HS256"]"#),
         malformed("header without alg", r#"{"typ":"JWT"}"#),
-        malformed("alg is no string", r#"{"alg":["HS256"]}"#),
+        malformed("alg is not a string", r#"{"alg":["HS256"]}"#),
         malformed("alg twice", r#"{"alg":"none","alg":"HS256"}"#),
         malformed(
             "alg twice, once escaped",
@@ -100,7 +100,7 @@ fn headers() -> Vec<Row> {
         malformed("crit", r#"{"alg":"HS256","crit":["exp"],"exp":1}"#),
         malformed("crit that is empty", r#"{"alg":"HS256","crit":[]}"#),
         malformed("crit that is null", r#"{"alg":"HS256","crit":null}"#),
-        malformed("kid is no string", r#"{"alg":"HS256","kid":1}"#),
+        malformed("kid is not a string", r#"{"alg":"HS256","kid":1}"#),
         malformed("something behind the header", r#"{"alg":"HS256"}{}"#),
         upgraded(
             "typ is not looked at",

@@ -143,7 +143,7 @@ fn signatures() -> Vec<Row> {
         ),
         wrong("no claims", format!("{header}..{signature}")),
         wrong(
-            "claims that are no base64, and not signed",
+            "claims that are not base64, and not signed",
             format!("{header}.@@@.{signature}"),
         ),
         wrong(

@@ -142,7 +142,7 @@ mod tests {
         );
         let error = parse_origins("app.example.org").expect_err("no scheme");
         assert!(
-            error.contains("`app.example.org` is no origin such as"),
+            error.contains("`app.example.org` is not an origin such as"),
             "{error}"
         );
     }
