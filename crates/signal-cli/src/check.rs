@@ -9,6 +9,7 @@ mod connect;
 mod declared;
 mod explain;
 mod format;
+mod health;
 mod recorder;
 mod refusals;
 mod report;
@@ -41,6 +42,9 @@ pub(crate) struct Outcome {
 ///
 /// The arguments make no sense together. That a server is broken is no error but an outcome.
 pub(crate) fn run(args: &CheckArgs) -> Result<Outcome, Failure> {
+    if args.health {
+        return health::run(args.timeout);
+    }
     if args.list || args.export {
         return conformance::describe(args);
     }

@@ -37,7 +37,7 @@ pub(crate) enum Command {
     /// ways and measure pings. Nothing of it disturbs the apps that use the server.
     ///
     /// Exit code: 0 working, 1 degraded (it works, but slowly or not quite right), 2 broken, 64
-    /// wrong usage.
+    /// wrong usage. With --health: 0 healthy, 1 unhealthy.
     Check(Box<CheckArgs>),
     /// Put a server under load, any server, and measure it
     ///
@@ -70,6 +70,16 @@ impl Cli {
     /// The arguments with `serve` put in where no command is named.
     pub(crate) fn arguments() -> Vec<OsString> {
         with_default_command(std::env::args_os().collect())
+    }
+
+    /// What a process with these arguments was asked to do.
+    ///
+    /// # Errors
+    ///
+    /// They make no sense: that process has ended.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn of(arguments: Vec<OsString>) -> Result<Self, clap::Error> {
+        Self::try_parse_from(with_default_command(arguments))
     }
 }
 

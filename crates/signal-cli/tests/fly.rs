@@ -1,4 +1,4 @@
-//! `examples/fly`: what it says of the relay is so.
+//! `examples/fly`, `examples/compose` and `examples/kubernetes`: what they say of the relay is so.
 
 mod common;
 
@@ -8,6 +8,8 @@ use common::{Ran, Relay, run_command, signal};
 use toml::Table;
 
 const DOCKERFILE: &str = include_str!("../../../examples/fly/Dockerfile");
+const COMPOSE: &str = include_str!("../../../examples/compose/compose.yaml");
+const KUBERNETES: &str = include_str!("../../../examples/kubernetes/signal.yaml");
 const FLY: &str = include_str!("../../../examples/fly/fly.toml");
 
 fn fly() -> Table {
@@ -49,13 +51,18 @@ fn words(json: &str) -> Vec<String> {
     serde_json::from_str(json).expect("a list in JSON")
 }
 
-/// What Docker and then Fly.io put into the environment.
-fn environment() -> BTreeMap<String, String> {
+/// What Docker puts into the environment.
+fn image_environment() -> BTreeMap<String, String> {
     let of_image = image().into_iter().filter(|(name, _)| *name == "ENV");
     let of_image = of_image.map(|(_, pair)| pair.split_once('=').expect("NAME=VALUE"));
-    let mut all: BTreeMap<String, String> = of_image
+    of_image
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect();
+        .collect()
+}
+
+/// What Docker and then Fly.io put into the environment.
+fn environment() -> BTreeMap<String, String> {
+    let mut all = image_environment();
     for (name, value) in at("env").as_table().expect("a table") {
         let value = value.as_str().expect("variables are text");
         all.insert(name.clone(), value.to_owned());
@@ -98,14 +105,79 @@ fn fly_waits_for_the_drain() {
     let timeout = at("kill_timeout");
     let seconds = timeout.as_str().and_then(|text| text.strip_suffix('s'));
     let seconds: u64 = seconds.expect("seconds").parse().expect("a number");
-    let config = signal_tokio::Config::default();
-    let ending = u64::from(config.drain_seconds) + config.close_timeout.as_secs();
+    let ending = ending(&environment()["SIGNAL_DRAIN_SECONDS"]);
     assert!(
         seconds > ending,
         "{seconds} s, and the drain takes {ending} s"
     );
     assert_eq!(at("kill_signal").as_str(), Some("SIGTERM"));
     assert_eq!(instruction("STOPSIGNAL"), "SIGTERM");
+}
+
+/// The longest that a relay with this setting takes to end, in seconds.
+fn ending(drain_seconds: &str) -> u64 {
+    let close = signal_tokio::Config::default().close_timeout;
+    drain_seconds.parse::<u64>().expect("a number") + close.as_secs()
+}
+
+#[test]
+fn the_image_ends_before_docker_kills_it() {
+    const DOCKER_SECONDS: u64 = 10;
+    let drain = image_environment().remove("SIGNAL_DRAIN_SECONDS");
+    let ending = ending(&drain.expect("the image sets it"));
+    assert!(ending < DOCKER_SECONDS, "the drain takes {ending} s");
+}
+
+/// What follows a word in a file, up to the end of the line or of the braces.
+fn value<'a>(text: &'a str, word: &str) -> &'a str {
+    let (_, rest) = text.split_once(word).unwrap_or_else(|| panic!("no {word}"));
+    let end = rest.find([',', '}', '\n']).unwrap_or(rest.len());
+    rest[..end].trim().trim_matches('"')
+}
+
+#[test]
+fn compose_and_kubernetes_wait_for_the_drain() {
+    let grace = value(COMPOSE, "stop_grace_period:").strip_suffix('s');
+    let grace: u64 = grace.expect("seconds").parse().expect("a number");
+    let drain = value(COMPOSE, "SIGNAL_DRAIN_SECONDS:");
+    assert!(grace > ending(drain), "Compose kills after {grace} s");
+
+    let grace = value(KUBERNETES, "terminationGracePeriodSeconds:");
+    let grace: u64 = grace.parse().expect("a number");
+    let drain = value(KUBERNETES, "name: SIGNAL_DRAIN_SECONDS, value:");
+    assert!(grace > ending(drain), "Kubernetes kills after {grace} s");
+}
+
+#[test]
+fn compose_and_kubernetes_check_and_reach_what_the_image_is() {
+    let health = instruction("HEALTHCHECK")
+        .split_once("CMD ")
+        .expect("a command")
+        .1;
+    let check = value_of_list(COMPOSE, "test: ");
+    assert_eq!(check[0], "CMD", "there is no shell");
+    assert_eq!(check[1..], words(health));
+    let port = instruction("EXPOSE");
+    assert!(COMPOSE.contains(&format!("\"127.0.0.1:{port}:{port}\"")));
+    assert_eq!(value(KUBERNETES, "name: ws, containerPort:"), port);
+    assert!(
+        KUBERNETES.contains("readinessProbe:\n            httpGet: { path: /readyz, port: ws }")
+    );
+    assert!(
+        KUBERNETES.contains("livenessProbe:\n            httpGet: { path: /healthz, port: ws }")
+    );
+    let user = instruction("USER").split_once(':').expect("a group").0;
+    assert_eq!(value(KUBERNETES, "runAsUser:"), user);
+    assert_eq!(
+        value(KUBERNETES, "replicas:"),
+        "1",
+        "one process is one relay"
+    );
+}
+
+fn value_of_list(text: &str, word: &str) -> Vec<String> {
+    let line = text.lines().find_map(|line| line.trim().strip_prefix(word));
+    words(line.expect("a line"))
 }
 
 #[test]
@@ -124,14 +196,19 @@ fn the_files_that_are_named_are_there() {
 }
 
 #[test]
-fn the_image_is_one_program_run_by_nobody() {
+fn the_image_is_one_program_and_a_list_of_authorities_run_by_nobody() {
     assert_eq!(instruction("FROM"), "scratch");
     assert_eq!(instruction("USER"), "65534:65534");
-    let copied = image()
-        .into_iter()
-        .filter(|(name, _)| *name == "COPY")
-        .count();
-    assert_eq!(copied, 1, "nothing but the binary");
+    let copied = image().into_iter().filter(|(name, _)| *name == "COPY");
+    let copied: Vec<_> = copied.map(|(_, what)| what).collect();
+    assert_eq!(
+        copied,
+        [
+            "--from=build /signal /signal",
+            "--from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt",
+        ],
+        "nothing else"
+    );
     assert!(
         !image().iter().any(|(name, _)| *name == "RUN"),
         "there is no shell"
@@ -148,6 +225,7 @@ fn what_the_image_runs_works() {
     serve
         .args(words(instruction("CMD")))
         .args(["--listen", "127.0.0.1:0"]);
+    serve.envs(image_environment());
     let relay = Relay::start_command(serve);
 
     let health = instruction("HEALTHCHECK")
@@ -156,11 +234,9 @@ fn what_the_image_runs_works() {
         .1;
     let check = words(health);
     assert_eq!(check[0], "/signal");
-    let address = format!("127.0.0.1:{port}");
-    let check = check[1..]
-        .iter()
-        .map(|word| word.replace(&address, relay.address()));
-    let checked = run_command(signal(&[]).args(check));
+    let mut check_health = signal(&[]);
+    check_health.args(&check[1..]);
+    let checked = run_command(check_health.env("SIGNAL_LISTEN", relay.address()));
     assert_eq!(checked.code(), Some(0), "{checked:?}");
 
     let checks = at("http_service.checks");

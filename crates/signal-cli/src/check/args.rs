@@ -16,8 +16,17 @@ use crate::token::TokenFlags;
 #[derive(Args, Debug)]
 pub(crate) struct CheckArgs {
     /// The server, such as wss://signal.example.org or localhost:4444
-    #[arg(required_unless_present_any = ["list", "export"])]
+    #[arg(required_unless_present_any = ["health", "list", "export"])]
     pub(crate) url: Option<Target>,
+
+    /// Ask the relay on this machine whether it turns, by its own settings: a health check for
+    /// containers
+    ///
+    /// The settings are those of the relay that is the first process here, as in a container;
+    /// without one, those in this environment, as `serve` would read them. A relay that is full or
+    /// draining is healthy.
+    #[arg(long, conflicts_with_all = ["url", "conformance", "list", "export"])]
+    pub(crate) health: bool,
 
     /// How to write the report
     #[arg(long, value_enum, default_value = "text")]
@@ -25,7 +34,7 @@ pub(crate) struct CheckArgs {
 
     /// How long each step may take
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = timeout)]
-    timeout: Duration,
+    pub(crate) timeout: Duration,
 
     /// A connection step or ping that takes longer is reported as slow
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = timeout)]

@@ -1,0 +1,179 @@
+//! `signal check --health`: whether the relay of this container or machine turns.
+//!
+//! By the settings of that relay, so that one health check holds for every configuration: it asks
+//! where the relay listens, by TLS if it has a certificate, for a page that needs no token and is
+//! answered by a full relay and a draining one too. To end those would cost every peer its
+//! connection.
+
+#[cfg(target_os = "linux")]
+mod process;
+
+use std::fmt::Write as _;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::check::Outcome;
+use crate::failure::Failure;
+use crate::settings::{Environment, Given, Settings, resolve};
+
+/// Docker knows 0 and 1 alone.
+const HEALTHY: u8 = 0;
+const UNHEALTHY: u8 = 1;
+
+const REQUEST: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+
+/// The first line of an answer and no more.
+const LINE_BYTES_MAX: u64 = 256;
+
+/// Asks the relay, which may take this long in all.
+///
+/// # Errors
+///
+/// Only if nothing could be asked at all.
+pub(super) fn run(timeout: Duration) -> Result<Outcome, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime
+        .map_err(|error| Failure::other(error, "this should not happen, please report it"))?;
+    let (given, environment) = relays_own().unwrap_or((Given::default(), Environment::read()));
+    let resolved = match resolve(&given, &environment) {
+        Ok(resolved) => resolved,
+        Err(mistakes) => {
+            let mut text = "unhealthy: no relay runs with these settings\n".to_owned();
+            for mistake in mistakes {
+                // Writing to a String cannot fail.
+                let _ = writeln!(text, "{mistake}");
+            }
+            return Ok(outcome(text, UNHEALTHY));
+        }
+    };
+    let settings = &resolved.settings;
+    let start = Instant::now();
+    let asked = runtime.block_on(async {
+        let asked = tokio::time::timeout(timeout, ask(settings)).await;
+        asked.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    });
+    let (address, took) = (settings.listen, start.elapsed());
+    Ok(match asked {
+        Ok(status) if status.contains(" 200 ") => outcome(
+            format!("healthy: {address} answered in {took:.1?}\n"),
+            HEALTHY,
+        ),
+        Ok(status) => outcome(
+            format!("unhealthy: {address} answered {status:?}\n"),
+            UNHEALTHY,
+        ),
+        Err(error) => outcome(
+            format!("unhealthy: {address} did not answer in {took:.1?}: {error}\n"),
+            UNHEALTHY,
+        ),
+    })
+}
+
+fn outcome(text: String, exit_code: u8) -> Outcome {
+    Outcome { text, exit_code }
+}
+
+/// What the relay that runs here was started with, as far as the system shows it.
+#[cfg(target_os = "linux")]
+fn relays_own() -> Option<(Given, Environment)> {
+    process::settings()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn relays_own() -> Option<(Given, Environment)> {
+    None
+}
+
+/// The first line of the answer.
+async fn ask(settings: &Settings) -> io::Result<String> {
+    let stream = TcpStream::connect(reachable(settings.listen)).await?;
+    if settings.tls_cert.is_none() {
+        return exchange(stream).await;
+    }
+    let name = ServerName::from(IpAddr::from(Ipv4Addr::LOCALHOST));
+    let connector = TlsConnector::from(Arc::new(client_config()?));
+    exchange(connector.connect(name, stream).await?).await
+}
+
+/// An address of this machine at which a listener is reached.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
+async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<String> {
+    stream.write_all(REQUEST.as_bytes()).await?;
+    stream.flush().await?;
+    let mut line = String::new();
+    let mut reader = BufReader::new(tokio::io::AsyncReadExt::take(stream, LINE_BYTES_MAX));
+    reader.read_line(&mut line).await?;
+    Ok(line.trim_end().to_owned())
+}
+
+fn client_config() -> io::Result<ClientConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?;
+    let any = Arc::new(AnyCertificate(provider));
+    let config = config.dangerous().with_custom_certificate_verifier(any);
+    Ok(config.with_no_client_auth())
+}
+
+/// Takes whatever the relay on this machine shows: its certificate is for the name by which others
+/// know it, and one that has run out is not mended by a restart.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let known = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, known)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let known = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, known)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
