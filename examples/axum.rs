@@ -28,7 +28,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
-        // axum would wait for ever for connections that never end by themselves.
+        // axum would wait without end for connections that never end by themselves.
         relay.drain().await;
     });
     serve.await?;

@@ -16,7 +16,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     config.drain_seconds = 2;
     let relay = Relay::new(config)?;
 
-    // The handle is cheap to clone, and tells what goes on.
+    // The handle is cheap to clone, and knows the numbers.
     let watched = relay.clone();
     tokio::spawn(async move {
         loop {

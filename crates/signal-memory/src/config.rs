@@ -21,29 +21,29 @@ pub struct Config {
     /// restored.
     pub seed: u64,
     /// How many rooms there are: relays, or Durable Objects, that know nothing of each other.
-    /// Default 1.
+    /// Default: 1.
     pub rooms: usize,
     /// The limits of every room.
     pub limits: Limits,
-    /// The longest base delay of a link; each link draws its own, from 1 ms. Default 80 ms, half a
+    /// The longest base delay of a link; each link draws its own, from 1 ms. Default: 80 ms, half a
     /// world away.
     pub delay_max: Duration,
     /// How much longer a single message may take. It never overtakes an earlier one of its link.
-    /// Default 20 ms.
+    /// Default: 20 ms.
     pub jitter_max: Duration,
     /// Messages that may wait for one peer to read them; one more and it is ended as a slow
-    /// consumer. Default 1,024.
+    /// consumer. Default: 1,024.
     pub outbound_frames_max: usize,
-    /// Bytes that may wait for one peer to read them. Default 1 MiB.
+    /// Bytes that may wait for one peer to read them. Default: 1 MiB.
     pub outbound_bytes_max: usize,
-    /// Lines of transcript that are kept. Default 100,000.
+    /// Lines of transcript that are kept. Default: 100,000.
     pub transcript_lines_max: usize,
-    /// A rule to break on purpose, to see that a check notices. Default none.
+    /// A rule to break on purpose, to see that a check notices. Default: none.
     pub fault: Option<Fault>,
 }
 
 impl Config {
-    /// A world with one room, the default limits and links as they are between homes.
+    /// A world with one room, the default limits, and links like those between homes.
     pub fn new(seed: u64) -> Self {
         Self {
             seed,
@@ -67,13 +67,13 @@ pub struct RoomId(pub usize);
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct PeerOptions {
-    /// Where. Default the first room.
+    /// Where. Default: the first room.
     pub room: RoomId,
-    /// What it may do. Default everything.
+    /// What it may do. Default: everything.
     pub grant: Grant,
-    /// The delay of its link in each direction. Default drawn from the seed.
+    /// The delay of its link in each direction. Default: drawn from the seed.
     pub delay: Option<Duration>,
-    /// How long it takes over each message it reads. Default no time.
+    /// How long it takes over each message it reads. Default: no time.
     pub pace: Duration,
 }
 

@@ -12,7 +12,7 @@ pub enum Fault {
     Lose,
     /// `clients` is one too many.
     Miscount,
-    /// Values are written anew: the publish is not relayed as sent.
+    /// Values are rewritten: the publish is not relayed as it was sent.
     Reencode,
     /// A peer that is not subscribed gets a publish.
     Misdeliver,
@@ -24,9 +24,9 @@ pub enum Fault {
     OvertakeUp,
     /// The host does not tell the room that a connection has ended.
     KeepGhost,
-    /// A full queue ends nobody: it grows.
+    /// A full queue grows instead of ending its peer.
     GrowQueue,
-    /// A full queue ends nobody: what does not fit is dropped.
+    /// A full queue drops what does not fit instead of ending its peer.
     DropWhenFull,
     /// A queue is taken to be full when it is half full.
     ShrinkQueue,

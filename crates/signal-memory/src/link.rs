@@ -25,7 +25,7 @@ pub(crate) struct Link {
     pub(crate) pace: Duration,
     /// The client reads nothing and so answers no ping.
     pub(crate) is_stalled: bool,
-    /// Nothing gets through any more in either direction, and nobody is told.
+    /// Nothing gets through any more in either direction, and neither side is told.
     pub(crate) is_severed: bool,
     pub(crate) up: faulty::Wire,
     pub(crate) queue: faulty::Queue,

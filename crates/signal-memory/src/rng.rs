@@ -3,8 +3,8 @@ use std::time::Duration;
 
 /// A small random number generator, the same on every machine: splitmix64.
 ///
-/// A world must be the same for ever for the same seed, so it may not depend on what a crate does
-/// in its next release.
+/// The same seed must make the same world in years to come, so this may not change with the next
+/// release of a crate.
 #[derive(Clone, Debug)]
 pub(crate) struct Rng(u64);
 
@@ -18,8 +18,8 @@ impl Rng {
         Self(self.next())
     }
 
-    /// A number below `end`, or 0 if that is 0. Slightly uneven for a huge `end`, which matters to
-    /// nobody here.
+    /// A number below `end`, or 0 if that is 0. Slightly uneven for a huge `end`, which does not
+    /// matter here.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         (self.next() % (end.max(1) as u64)) as usize
     }

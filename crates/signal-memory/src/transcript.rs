@@ -28,7 +28,7 @@ pub struct Line {
     pub what: What,
 }
 
-/// What a [`Line`] tells. `clock` is the time the room was given, on its own clock.
+/// What a [`Line`] says. `clock` is the time the room was given, on its own clock.
 ///
 /// A call of the room is one line, and what the room does about it are the lines after it, up to
 /// the next call.

@@ -30,12 +30,12 @@ pub struct World {
 }
 
 impl World {
-    /// A world with one room, the default limits and links as they are between homes.
+    /// A world with one room, the default limits, and links like those between homes.
     pub fn new(seed: u64) -> Self {
         Self::with_config(Config::new(seed))
     }
 
-    /// A world made to order.
+    /// A world with these settings.
     pub fn with_config(config: Config) -> Self {
         let hosts = (0..config.rooms)
             .map(|room| Host::new(RoomId(room), &config))
@@ -90,7 +90,7 @@ impl World {
         peer
     }
 
-    /// Connects a client anew, as a new peer, and resets its old connection if there is one still.
+    /// Connects a client again, as a new peer, and resets its old connection if that is still open.
     pub fn reconnect(&mut self, before: PeerId, options: PeerOptions) -> PeerId {
         self.abort(before);
         let room = options.room;
@@ -133,8 +133,8 @@ impl World {
         }
     }
 
-    /// Cuts a connection without anybody being told: nothing gets through any more, and only
-    /// liveness finds it.
+    /// Cuts a connection without telling either side: nothing gets through any more, and only a
+    /// missing pong shows it.
     pub fn drop_silently(&mut self, peer: PeerId) {
         self.on_link(peer, What::Vanished { peer }, |link| {
             !std::mem::replace(&mut link.is_severed, true)
@@ -177,7 +177,7 @@ impl World {
         self.hosts[room.0].hibernate(&mut self.net);
     }
 
-    /// Ends a room's host without a word and starts it again: all connections end, all state is
+    /// Ends a room's host without a close and starts it again: all connections end, all state is
     /// lost.
     pub fn restart(&mut self, room: RoomId) {
         self.hosts[room.0].restart(&mut self.net);
@@ -189,7 +189,7 @@ impl World {
         self.hosts[room.0].drain(&mut self.net);
     }
 
-    /// Whether a room takes no more peers.
+    /// Whether a room accepts no more peers.
     pub fn is_draining(&self, room: RoomId) -> bool {
         self.hosts[room.0].is_draining
     }

@@ -1,4 +1,4 @@
-//! The explorer must be able to fail: each fault of a host is found soon, and said in a sentence.
+//! The explorer must be able to fail: each fault of a host is found soon and reported in a sentence.
 
 use signal_memory::{Failure, Fault, Plan, simulate};
 
@@ -12,11 +12,14 @@ const SENTENCES: [(Fault, &str); Fault::ALL.len()] = [
     (Fault::Miscount, "\"clients\":"),
     (Fault::Reencode, "\"v\":1,"),
     (Fault::Misdeliver, "was sent, and nothing should have been"),
-    (Fault::MisdirectPong, "was sent what was not for it"),
+    (
+        Fault::MisdirectPong,
+        "was sent a message that was not for it",
+    ),
     (Fault::SwapInQueue, "was due"),
     (Fault::OvertakeUp, "overtook"),
     (Fault::KeepGhost, "has left and the room still knows it"),
-    (Fault::GrowQueue, "more than may"),
+    (Fault::GrowQueue, "more than its queue may hold"),
     (Fault::DropWhenFull, "received {"),
     (Fault::ShrinkQueue, "was ended as a slow consumer with only"),
     (
@@ -26,18 +29,9 @@ const SENTENCES: [(Fault, &str); Fault::ALL.len()] = [
     (Fault::SwallowPings, "was not sent a ping that was due"),
     (Fault::SwallowPongs, "was timed out although it answers"),
     (Fault::LeaveOpen, "was not closed as"),
-    (
-        Fault::ForgetPeer,
-        "is not after hibernation what it was before",
-    ),
-    (
-        Fault::ForgetTopics,
-        "is not after hibernation what it was before",
-    ),
-    (
-        Fault::ForgetBudgets,
-        "is not after hibernation what it was before",
-    ),
+    (Fault::ForgetPeer, "came out of hibernation changed"),
+    (Fault::ForgetTopics, "came out of hibernation changed"),
+    (Fault::ForgetBudgets, "came out of hibernation changed"),
     (Fault::LaxLimits, "came to"),
     (Fault::StrictLimits, "came to"),
 ];

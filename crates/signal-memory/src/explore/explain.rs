@@ -13,7 +13,7 @@ pub(super) struct Problem {
     text: String,
 }
 
-/// Whose lines tell how it came about.
+/// Whose lines show how it came about.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum About {
     Peer(PeerId),
@@ -158,7 +158,7 @@ pub(super) fn first_difference(expected: &[Output], actual: &[Output]) -> Option
     })
 }
 
-/// What is wrong with the receivers of a message, if it is they.
+/// What is wrong with the receivers of a message, if anything is.
 fn receivers(expected: &[PeerId], actual: &[PeerId]) -> Option<(About, String)> {
     let missed = expected.iter().find(|peer| !actual.contains(peer));
     let stranger = actual.iter().find(|peer| !expected.contains(peer));
@@ -167,12 +167,12 @@ fn receivers(expected: &[PeerId], actual: &[PeerId]) -> Option<(About, String)> 
     if let Some(peer) = stranger {
         Some((
             About::Peer(*peer),
-            format!("p{peer} was sent what was not for it"),
+            format!("p{peer} was sent a message that was not for it"),
         ))
     } else if let Some(peer) = missed {
         Some((
             About::Peer(*peer),
-            format!("p{peer} was not sent what was for it"),
+            format!("p{peer} was not sent a message that was for it"),
         ))
     } else {
         twice.map(|peer| {

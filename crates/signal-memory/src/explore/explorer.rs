@@ -20,13 +20,13 @@ use crate::{RoomId, World};
 ///
 /// # Errors
 ///
-/// The first rule that did not hold, with the lines of the transcript that tell how it came about.
+/// The first rule that did not hold, with the lines of the transcript that led to it.
 pub fn simulate(seed: u64, plan: &Plan) -> Result<Stats, Box<Failure>> {
     Explorer::new(seed, plan).run()
 }
 
-/// One random world and who watches it. [`simulate`] is the short way; this one lets you look at
-/// the world afterwards.
+/// One random world and its judge. [`simulate`] is the short way; this one lets you look at the
+/// world afterwards.
 ///
 /// After each step these rules are checked, whatever the world is doing:
 ///
@@ -34,7 +34,7 @@ pub fn simulate(seed: u64, plan: &Plan) -> Result<Stats, Box<Failure>> {
 ///   their number.
 /// - All subscribers of a topic see one order, and each link keeps it.
 /// - After a disconnect nothing mentions the peer; nothing is sent to a held or a forgotten one.
-/// - Budgets refuse nothing within them and bound everything beyond.
+/// - Budgets refuse nothing within them and everything beyond.
 /// - A peer that vanished leaves within two intervals; one that answers is never timed out.
 /// - Queues are bounded, only a full one ends its peer, and nothing else is ever lost.
 /// - No deadline is missed, and the next one is never over.

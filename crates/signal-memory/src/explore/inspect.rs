@@ -27,7 +27,10 @@ impl Judge {
             .take()
             .is_some_and(|clock| next.is_some_and(|next| next < clock))
         {
-            Some((About::Room, "the next deadline is over already".to_owned()))
+            Some((
+                About::Room,
+                "the next deadline has passed already".to_owned(),
+            ))
         } else if next != naive.due() || next != twin.poll_timeout() {
             let text = format!("the next deadline is {next:?}, not {:?}", naive.due());
             Some((About::Room, text))
@@ -45,7 +48,7 @@ impl Judge {
         let lost = twin
             .peers()
             .find(|peer| woken.snapshot(*peer) != twin.snapshot(*peer));
-        let text = |peer| format!("p{peer} is not after hibernation what it was before");
+        let text = |peer| format!("p{peer} came out of hibernation changed");
         report(room, lost.map(|peer| (About::Peer(peer), text(peer))))
     }
 
@@ -100,7 +103,9 @@ impl Judge {
         };
         let peer = *here.into_iter().find(is_over)?;
         let (frames, bytes) = world.waiting(peer);
-        let text = format!("{frames} messages of {bytes} bytes wait for p{peer}, more than may");
+        let text = format!(
+            "{frames} messages of {bytes} bytes wait for p{peer}, more than its queue may hold"
+        );
         Some((About::Peer(peer), text))
     }
 }

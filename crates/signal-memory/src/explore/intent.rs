@@ -10,9 +10,9 @@ pub(super) const TOPICS: [&str; 6] = ["t1", "t10", "T1", "t1 ", "é", "t-too-lon
 /// The longest topic in bytes.
 pub(super) const TOPIC_BYTES_MAX: u32 = 8;
 
-/// What a message means: known to whoever made it, so that nobody needs to parse it to know what
-/// must come of it. It is spelt in ways of its own rather than by `signal_core::client`, since the
-/// core is what these worlds examine.
+/// What a message means, kept beside it, so that nothing has to parse the message to know what must
+/// come of it. It is spelt in ways of its own rather than by `signal_core::client`, since the core
+/// is what these worlds examine.
 #[derive(Clone, Debug)]
 pub(super) enum Intent {
     Subscribe(Vec<&'static str>),

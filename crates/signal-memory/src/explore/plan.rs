@@ -10,13 +10,13 @@ use crate::{Config, Fault};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Plan {
-    /// Actions taken: connects, bursts of messages, losses, jumps of a clock, pauses. Default 30.
+    /// Actions taken: connects, bursts of messages, losses, jumps of a clock, pauses. Default: 30.
     pub actions: usize,
-    /// Peers connected at a time. Default 6.
+    /// Peers connected at a time. Default: 6.
     pub peers_max: usize,
-    /// Rooms at most. Default 3.
+    /// Rooms at most. Default: 3.
     pub rooms_max: usize,
-    /// A rule to break on purpose. Default none.
+    /// A rule to break on purpose. Default: none.
     pub fault: Option<Fault>,
 }
 

@@ -5,7 +5,7 @@ use signal_core::{CloseReason, Ignored, Outcome};
 
 use crate::{Line, What};
 
-/// What has happened in some explored worlds, so that one sees what a good result is worth.
+/// What happened in some explored worlds: what a good result of them is worth.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Stats {
