@@ -30,7 +30,7 @@ impl Contestant {
     }
 }
 
-/// The same load on several servers in turn: A B A B, so that what else goes on at the machine hits
+/// The same load on several servers in turn: A B A B, so that other work on the machine affects
 /// all of them.
 ///
 /// # Errors
@@ -52,7 +52,7 @@ pub fn compare(
             reports.push(report.map_err(|error| {
                 BenchError::new(
                     format!("{}, round {}: {}", contestant.name, round + 1, error.what),
-                    error.mend,
+                    error.fix,
                 )
             })?);
         }
@@ -101,15 +101,15 @@ pub struct Figure {
     #[serde(flatten)]
     pub spread: Spread,
     /// How many times better the first server of the comparison is, round by round. More than 1:
-    /// the first is better. None for the first, and where nothing can be divided by.
+    /// the first is better. None for the first itself, and where the ratio has no meaning.
     pub first_is_better_by: Option<Spread>,
 }
 
-/// The middle of some numbers and their ends.
+/// The median of some numbers, and the least and the most of them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Spread {
-    /// As many are more as are less.
+    /// The median.
     pub median: f64,
     /// The least.
     pub min: f64,
@@ -118,7 +118,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// None of nothing.
+    /// None if there are no numbers.
     fn of(mut numbers: Vec<f64>) -> Option<Self> {
         numbers.sort_by(f64::total_cmp);
         let (min, max) = (*numbers.first()?, *numbers.last()?);

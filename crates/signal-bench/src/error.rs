@@ -1,6 +1,6 @@
 /// Why a run could not be done, and what to do about it.
 ///
-/// A lost delivery is no error but a result: see [`Faults`](crate::Faults).
+/// A lost delivery is not an error but a result: see [`Faults`](crate::Faults).
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{what}")]
 #[non_exhaustive]
@@ -8,14 +8,14 @@ pub struct BenchError {
     /// What went wrong, and where.
     pub what: String,
     /// What to do about it.
-    pub mend: String,
+    pub fix: String,
 }
 
 impl BenchError {
-    pub(crate) fn new(what: impl Into<String>, mend: impl Into<String>) -> Self {
+    pub(crate) fn new(what: impl Into<String>, fix: impl Into<String>) -> Self {
         Self {
             what: what.into(),
-            mend: mend.into(),
+            fix: fix.into(),
         }
     }
 }

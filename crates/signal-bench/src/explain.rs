@@ -33,23 +33,23 @@ pub(crate) fn ended(links: &Links, id: usize, how: &Ended) -> BenchError {
                 format!(" {reason:?}")
             };
             let what = format!("{server} closed connection {number} {code_shown}{reason}");
-            let mend = match code {
+            let fix = match code {
                 Some(4429 | 1008) => raise_rates(),
                 Some(1013) => {
-                    "more waited for one connection than the server keeps: a smaller --window, or signal serve \
+                    "more waited for one connection than the server keeps: use a smaller --window, or signal serve \
                      --outbound-frames-max 100000 --outbound-bytes-max 64MiB"
                         .to_owned()
                 }
-                Some(1009) => "the message is too long for it: fewer --bytes, or signal serve \
+                Some(1009) => "the message is too long for it: use fewer --bytes, or signal serve \
                                --message-bytes-max 1MiB"
                     .to_owned(),
-                _ => "look into the server's log".to_owned(),
+                _ => "look at the server's log".to_owned(),
             };
-            BenchError::new(what, mend)
+            BenchError::new(what, fix)
         }
         Ended::Cut(why) => BenchError::new(
             format!("{server} cut connection {number}: {why}"),
-            "did the server end, or run out of memory or files? look into its log",
+            "did the server end, or run out of memory or files? look at its log",
         ),
     }
 }
@@ -62,8 +62,8 @@ pub(crate) fn refused(server: &str, number: usize, head: &str) -> BenchError {
         .nth(1)
         .and_then(|status| status.parse::<u16>().ok());
     let what = format!("{server} answered the upgrade of connection {number} with {line:?}");
-    let mend = match status {
-        Some(101) => "it is no WebSocket server: its Sec-WebSocket-Accept is wrong",
+    let fix = match status {
+        Some(101) => "it is not a WebSocket server: its Sec-WebSocket-Accept is wrong",
         Some(401 | 403) => "pass a --token, --origin or --header that it accepts",
         Some(404) => "check the path of the address",
         Some(429) => {
@@ -73,10 +73,10 @@ pub(crate) fn refused(server: &str, number: usize, head: &str) -> BenchError {
         Some(503) => {
             "it is full: raise its limit, signal serve --peers-max 100000, and its limit on open files, ulimit -n"
         }
-        Some(_) => "look into the server's log",
+        Some(_) => "look at the server's log",
         None => "this port does not speak HTTP: check the address",
     };
-    BenchError::new(what, mend)
+    BenchError::new(what, fix)
 }
 
 /// Not all connections were opened.
@@ -121,7 +121,7 @@ mod tests {
         ] {
             let error = refused("ws://a", 7, head);
             assert!(error.what.contains("connection 7"), "{error:?}");
-            assert!(error.mend.contains(hint), "{error:?}");
+            assert!(error.fix.contains(hint), "{error:?}");
         }
     }
 }

@@ -2,8 +2,8 @@
 //! project or any other, that checks every delivery.
 //!
 //! It opens rooms full of subscribed connections, publishes in them, and looks at each delivery:
-//! did it come, once, in order, and how long did it take? It knows what it costs itself, and with
-//! the server's process what that costs the server.
+//! did it come, once, in order, and how long did it take? It measures its own cost and,
+//! given the server's process, the server's.
 //!
 //! ```no_run
 //! use signal_bench::{Plan, Scenario, Server, run};
@@ -23,15 +23,15 @@
 //! Each thread is a loop around an epoll (or kqueue): it reads every socket that has something,
 //! judges what came, and only then writes, once for each connection, whatever that has to send.
 //! Messages are encoded and masked before the run; sending one is a copy. Deliveries are not
-//! parsed: each message carries a marker of twenty characters, which says whose it is and which of
-//! theirs, and is found by its place. So a delivery costs the generator far less than the server,
+//! parsed: each message carries a marker of twenty characters, which says who sent it and which of
+//! their messages it is, and is found by its place. So a delivery costs the generator far less than the server,
 //! mostly the `read`.
 //!
 //! # What is not here
 //!
 //! A relay drops what exceeds its rates, so a load needs a server whose rates were raised;
-//! [`Report::rates`] says how far. Only what the server lets through the socket is measured: clocks
-//! on other machines, browsers and WebRTC are not.
+//! [`Report::rates`] says how far. Only what goes through the server's sockets is measured, not
+//! browsers, WebRTC or clocks on other machines.
 
 mod compare;
 mod error;

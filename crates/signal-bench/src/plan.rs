@@ -80,39 +80,39 @@ impl FromStr for Scenario {
 pub struct Plan {
     /// The kind of load.
     pub scenario: Scenario,
-    /// How many rooms. Default 100; 4 in `slow`.
+    /// How many rooms. Default: 100; 4 in `slow`.
     pub rooms: usize,
-    /// How many members each room has, each on a connection of its own. Default 10.
+    /// How many members each room has, each on a connection of its own. Default: 10.
     pub members: usize,
-    /// How many members of each room publish, in turn. Default 1.
+    /// How many members of each room publish, in turn. Default: 1.
     pub publishers: usize,
-    /// How many messages of each room are on their way at once. Default 1; 8 in `slow`.
+    /// How many messages of each room are on their way at once. Default: 1; 8 in `slow`.
     pub window: usize,
-    /// The length of a message as it is sent, in bytes of JSON. Default 168; 3,000 in `slow`.
+    /// The length of a message as it is sent, in bytes of JSON. Default: 168; 3,000 in `slow`.
     /// `join` has sizes of its own.
     pub bytes: usize,
-    /// `paced`: deliveries in a second, of all rooms together. Default 20,000.
+    /// `paced`: deliveries in a second, of all rooms together. Default: 20,000.
     pub rate: f64,
-    /// `idle`: how many connections. `churn`: how many places. Default 10,000 and 50.
+    /// `idle`: how many connections. `churn`: how many places. Default: 10,000 and 50.
     pub connections: usize,
-    /// `idle`: how often each connection sends a ping. Default 15 s, as y-webrtc's client.
+    /// `idle`: how often each connection sends a ping. Default: 15 s, as y-webrtc's client.
     #[serde(rename = "ping_interval_seconds", serialize_with = "seconds")]
     pub ping_interval: Duration,
-    /// `slow`: how many subscribers never read. Default 1.
+    /// `slow`: how many subscribers never read. Default: 1.
     pub slow_readers: usize,
-    /// How long the load runs before anything is measured. Default 1 s.
+    /// How long the load runs before anything is measured. Default: 1 s.
     #[serde(rename = "warmup_seconds", serialize_with = "seconds")]
     pub warmup: Duration,
-    /// How long is measured. Default 5 s.
+    /// How long is measured. Default: 5 s.
     #[serde(rename = "duration_seconds", serialize_with = "seconds")]
     pub duration: Duration,
     /// How long a delivery may take before it counts as lost, and the opening of connections may
-    /// stand still. Default 5 s.
+    /// stand still. Default: 5 s.
     #[serde(rename = "timeout_seconds", serialize_with = "seconds")]
     pub timeout: Duration,
-    /// How many threads generate the load; rooms are shared out among them. Default 1.
+    /// How many threads generate the load; rooms are shared out among them. Default: 1.
     pub threads: usize,
-    /// What sizes and counts are drawn from. Default 1.
+    /// What sizes and counts are drawn from. Default: 1.
     pub seed: u64,
     /// The process of the server on this machine, to measure its processor time and memory.
     /// Default: none.
@@ -157,7 +157,7 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// The first that is not, with what to write instead.
+    /// The first number that is not, and what to write instead.
     pub fn check(&self) -> Result<(), BenchError> {
         let ranges = [
             ("rooms", self.rooms, 1, ROOMS_MAX),
@@ -196,7 +196,7 @@ impl Plan {
         let times = [self.duration, self.timeout, self.ping_interval];
         if times.iter().any(Duration::is_zero) {
             return Err(BenchError::new(
-                "nothing can be measured in no time",
+                "one of the times is 0",
                 "give --duration, --timeout and --ping-interval more than 0",
             ));
         }

@@ -24,13 +24,13 @@ use crate::report::snapshot::{Measured, Snapshot};
 use crate::server::Server;
 use crate::worker::{Seat, Worker};
 
-/// How often progress is told.
+/// How often progress is reported.
 const TICK: Duration = Duration::from_millis(100);
 /// How long a server gets to give back what the opening of connections took, before its memory is
 /// measured: a millisecond for each, but not longer than this.
 const SETTLE_MAX: Duration = Duration::from_secs(1);
 
-/// Puts a server under load, and tells how it went.
+/// Puts a server under load, and reports how it went.
 ///
 /// Blocks until all is over: the opening of the connections, warm-up, duration, and the wait for
 /// what is still on its way. `observer` is called ten times a second meanwhile.
@@ -184,7 +184,7 @@ impl<'a> Threads<'a> {
         Ok(())
     }
 
-    /// The memory of the server when it has calmed down.
+    /// The memory of the server once it has settled.
     fn settled(
         &self,
         process: Option<Process>,

@@ -83,8 +83,7 @@ impl<D: Driver> Worker<D> {
         })
     }
 
-    /// Runs until the stage is over in which everything is awaited. A failure is told to all
-    /// threads.
+    /// Runs to the end of the stage in which everything is awaited. A failure ends all threads.
     pub(crate) fn run(mut self) -> Option<Tally> {
         match self.turns() {
             Ok(()) => Some(self.tally),
@@ -182,7 +181,7 @@ impl<D: Driver> Worker<D> {
         if connection.state == State::Connecting && !self.links.connected(id)? {
             return Ok(());
         }
-        // Its end is all that matters of a connection that is not read.
+        // Of a connection that is not read, only its end matters.
         if is_unread && (event.is_read_closed() || event.is_error()) {
             return self.cut(id, &io::ErrorKind::ConnectionReset.into(), stage);
         }

@@ -118,7 +118,7 @@ fn a_server_that_drops_what_exceeds_its_rates_is_explained() {
             assert!(report.faults.undelivered > 0, "{report:#?}");
             report.warnings.join(" ")
         }
-        Err(error) => error.mend,
+        Err(error) => error.fix,
     };
     assert!(said.contains("--messages-per-second"), "{said}");
 }
@@ -131,7 +131,7 @@ fn a_server_that_is_full_is_explained() {
     let plan = small(Scenario::Fanout);
     let error = signal_bench::run(&Server::at(relay.address), &plan, &mut |_| {}).unwrap_err();
     assert!(error.what.contains("503"), "{error:?}");
-    assert!(error.mend.contains("--peers-max"), "{error:?}");
+    assert!(error.fix.contains("--peers-max"), "{error:?}");
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn a_port_on_which_nothing_listens_is_an_error() {
     drop(free);
     let plan = small(Scenario::Fanout);
     let error = signal_bench::run(&Server::at(address), &plan, &mut |_| {}).unwrap_err();
-    assert!(error.mend.contains("running"), "{error:?}");
+    assert!(error.fix.contains("running"), "{error:?}");
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn a_plan_out_of_range_says_the_range() {
     plan.publishers = 5;
     let error = plan.check().unwrap_err();
     assert_eq!(error.what, "publishers is 5");
-    assert_eq!(error.mend, "write a number from 1 to 4");
+    assert_eq!(error.fix, "write a number from 1 to 4");
 }
 
 #[cfg(target_os = "linux")]

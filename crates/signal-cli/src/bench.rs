@@ -55,7 +55,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<Outcome, Failure> {
     let mut display = Display::new(args.quiet, &plan);
     let report = signal_bench::run(&server, &plan, &mut |progress| display.show("", progress));
     display.clear();
-    let report = report.map_err(|error| Failure::other(&error.what, error.mend))?;
+    let report = report.map_err(|error| Failure::other(&error.what, error.fix))?;
     let verdict = verdict(&report, args);
     let text = match args.format() {
         Format::Text => text::render(&report, &verdict),
@@ -91,7 +91,7 @@ fn compare(args: &BenchArgs, plan: &Plan) -> Result<Outcome, Failure> {
         },
     );
     display.clear();
-    let comparison = comparison.map_err(|error| Failure::other(&error.what, error.mend))?;
+    let comparison = comparison.map_err(|error| Failure::other(&error.what, error.fix))?;
     let is_sound = comparison.is_sound();
     let text = if args.format() == Format::Json {
         format!("{}\n", json(&comparison)?)

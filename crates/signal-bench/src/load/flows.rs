@@ -211,7 +211,7 @@ impl Flows {
         is_first
     }
 
-    /// Writes off what was sent before a time. Tells whether there was something.
+    /// Writes off what was sent before a time. Returns whether there was anything.
     pub(crate) fn expire(&mut self, before: u64) -> bool {
         let mut is_any = false;
         for flow in &mut self.flows {

@@ -8,8 +8,7 @@ use crate::load::tally::Tally;
 use crate::load::template::Topics;
 use crate::plan::Plan;
 
-/// Connections that do what a page does in which nobody works: each is subscribed to a topic of its
-/// own, sends a ping now and then, and answers the server's.
+/// Connections that do what an idle page does: each is subscribed to a topic of its own, sends a ping now and then, and answers the server's.
 #[derive(Debug)]
 pub(crate) struct Idle {
     count: usize,

@@ -19,7 +19,7 @@ const ANSWER_BYTES: (usize, usize) = (500, 3_000);
 
 /// Rooms that fill up, as y-webrtc fills them: each newcomer subscribes and announces itself, and
 /// each member that hears of it answers with several messages, which go to everybody. When all of
-/// that has arrived, the next one comes. A full room is left by all, who then meet under another
+/// that has arrived, the next one comes. All leave a full room and meet again under another
 /// topic.
 #[derive(Debug)]
 pub(crate) struct Join {

@@ -13,7 +13,7 @@ pub(crate) struct Slow {
     fanout: Fanout,
     /// Their connections come after those of the members.
     readers: usize,
-    /// When they stopped to read.
+    /// When they stopped reading.
     began: Option<u64>,
     ended: u64,
     first_ended_after: Option<u64>,
@@ -52,7 +52,7 @@ impl Driver for Slow {
 
     #[inline]
     fn message(&mut self, step: &mut Step<'_>, id: usize, payload: &[u8]) {
-        // What came before it stopped to read is nobody's business.
+        // What came before it stopped reading does not count.
         if !self.is_reader(id) {
             self.fanout.message(step, id, payload);
         }

@@ -66,7 +66,7 @@ impl Shared {
         self.stage.store(stage as u8, Ordering::Release);
     }
 
-    /// Ends the run. The first reason given is the one that is told.
+    /// Ends the run. The first reason given is the one that is reported.
     pub(crate) fn fail(&self, error: BenchError) {
         let mut failure = self
             .failure
@@ -87,7 +87,7 @@ impl Shared {
             .take()
     }
 
-    /// Tells what a thread has reached.
+    /// Reports how far a thread is.
     pub(crate) fn tell(&self, thread: usize, ready: usize, publishes: u64, deliveries: u64) {
         let counts = &self.threads[thread];
         counts.ready.store(ready, Ordering::Relaxed);

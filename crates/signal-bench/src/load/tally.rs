@@ -4,7 +4,7 @@ use hdrhistogram::Histogram;
 
 use crate::load::flows::Faults;
 
-/// The longest latency that is told apart from longer ones.
+/// The longest latency that is distinguished from longer ones.
 const LATENCY_MAX: u64 = 3_600_000_000_000;
 
 /// What one thread has counted.

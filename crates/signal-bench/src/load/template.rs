@@ -42,7 +42,7 @@ impl Template {
             ));
         };
         signal.extend(FILLER.chars().cycle().take(filler));
-        // Half an escape would be no JSON.
+        // Half an escape would not be JSON.
         if signal.ends_with('\\') {
             signal.pop();
             signal.push('.');
@@ -96,7 +96,7 @@ fn room_digits(room: usize) -> [u8; ROOM_DIGITS] {
     digits
 }
 
-/// The topics of one run: all equally long, and nobody else's.
+/// The topics of one run: all equally long, and no other run's.
 #[derive(Clone, Debug)]
 pub(crate) struct Topics {
     run: u32,
@@ -160,7 +160,7 @@ mod tests {
     fn a_message_that_is_too_short_says_how_long_it_must_be() {
         let topics = Topics::new(1);
         let error = Template::new(&topics, [0; 4], 20).unwrap_err();
-        let least = error.mend.rsplit(' ').next().unwrap().parse().unwrap();
+        let least = error.fix.rsplit(' ').next().unwrap().parse().unwrap();
         assert!(Template::new(&topics, [0; 4], least).is_ok());
         assert!(Template::new(&topics, [0; 4], least - 1).is_err());
     }

@@ -1,4 +1,4 @@
-/// How a connection ended that nobody here ended.
+/// How a connection ended that this side did not end.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Ended {
     /// By a close frame, with its code and reason.

@@ -24,7 +24,7 @@ pub(crate) enum Parsed {
     },
     /// A part of a frame that will have this many bytes, as far as is known.
     Partial(usize),
-    /// No frame that a server may send.
+    /// Not a frame that a server may send.
     Malformed(&'static str),
 }
 

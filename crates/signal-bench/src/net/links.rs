@@ -102,19 +102,19 @@ impl Links {
     )]
     fn explain(&self, error: &io::Error) -> BenchError {
         let what = format!(
-            "no connection {} to {}: {error}",
+            "connection {} to {} cannot be opened: {error}",
             self.dialled + 1,
             self.server.name
         );
-        let mend = match error.kind() {
+        let fix = match error.kind() {
             io::ErrorKind::AddrNotAvailable | io::ErrorKind::AddrInUse => {
-                "this machine has no port left: fewer connections, or a server on 127.0.0.1, which is \
+                "this machine has no port left: open fewer connections, or test a server on 127.0.0.1, which is \
                  reached from several addresses"
             }
             io::ErrorKind::ConnectionRefused => "is the server running, and is this its port?",
             _ => "check the limit on open files (ulimit -n): each connection is one, on both sides",
         };
-        BenchError::new(what, mend)
+        BenchError::new(what, fix)
     }
 
     /// Whether TCP is established now; if so, sends the upgrade request.

@@ -131,7 +131,7 @@ pub struct ProcessReport {
     /// Its memory after the load, in bytes.
     pub memory_loaded: u64,
     /// What one more idle, subscribed connection costs, in bytes. None in `churn`, where there is
-    /// no such. Only a server that was just started tells it: others have memory left from
+    /// no such. Only a server that was just started shows it: others have memory left from
     /// connections before.
     pub memory_per_connection: Option<f64>,
 }

@@ -1,4 +1,4 @@
-//! What a process on this machine uses, as `/proc` tells. Linux only.
+//! What a process on this machine uses, by `/proc`. Linux only.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -33,12 +33,12 @@ impl Process {
         let process = Self { pid };
         if memory(pid).is_none() || stat(pid).is_none() {
             let what = format!("process {pid} of the server cannot be measured");
-            let mend = if cfg!(target_os = "linux") {
+            let fix = if cfg!(target_os = "linux") {
                 "pass the number of a running process that belongs to you: --pid"
             } else {
                 "that works on Linux only, from /proc: leave --pid out"
             };
-            return Err(BenchError::new(what, mend));
+            return Err(BenchError::new(what, fix));
         }
         Ok(process)
     }
@@ -107,7 +107,7 @@ fn family(pid: u32) -> BTreeSet<u32> {
     }
 }
 
-/// Proportional set size, or resident set size where that is not told.
+/// Proportional set size, or resident set size where the system does not give that.
 fn memory(pid: u32) -> Option<u64> {
     kib(&format!("/proc/{pid}/smaps_rollup"), "Pss:")
         .or_else(|| kib(&format!("/proc/{pid}/status"), "VmRSS:"))
@@ -151,7 +151,7 @@ pub(crate) fn own_cpu() -> Duration {
 }
 
 /// How long threads of this process could have run, but another process had the processor. Zero
-/// where the system does not tell.
+/// where the system does not say.
 pub(crate) fn own_starvation() -> Duration {
     let tasks = fs::read_dir("/proc/self/task")
         .into_iter()

@@ -152,15 +152,15 @@ impl FromStr for Threshold {
         let (number, unit) = limit.split_at(split);
         let number: f64 = number
             .parse()
-            .map_err(|_| format!("{limit:?} is no number"))?;
+            .map_err(|_| format!("{limit:?} is not a number"))?;
         let units = metric.units();
         let Some((_, worth)) = units.iter().find(|(name, _)| *name == unit.trim()) else {
             let units: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
-            let mend = match units[..] {
+            let fix = match units[..] {
                 [""] => "no unit".to_owned(),
                 _ => units.join(", ").trim_end_matches(", ").to_owned(),
             };
-            return Err(format!("{name} has {mend} after its number, not {unit:?}"));
+            return Err(format!("{name} has {fix} after its number, not {unit:?}"));
         };
         Ok(Self {
             metric,
@@ -194,7 +194,7 @@ mod tests {
             ("p98>5ms", "p99.9"),
             ("p99>5", "ms"),
             ("lost>1ms", "no unit"),
-            ("p99>xms", "no number"),
+            ("p99>xms", "not a number"),
         ] {
             let error = text.parse::<Threshold>().expect_err(text);
             assert!(error.contains(hint), "{text}: {error}");

@@ -191,7 +191,7 @@ impl BenchArgs {
                 ));
             }
         }
-        plan.check().map_err(|error| (error.what, error.mend))?;
+        plan.check().map_err(|error| (error.what, error.fix))?;
         Ok(plan)
     }
 
