@@ -141,7 +141,7 @@ async function load() {
   }
   every(50, () => peers.forEach((peer) => peer.publish('x'.repeat(200))))
   every(200, () => {
-    // Five pings a second are four too many; no JSON now and then is no offence, nor is a topic too long.
+    // Five pings a second are four too many; text that is not JSON is not an offence now and then, nor is a topic that is too long.
     peers[0].tell({ type: 'ping' })
     peers[1].tell({ type: 'pong' })
     peers[2].tell({ type: 'subscribe', topics: ['t'.repeat(300)] })

@@ -64,7 +64,7 @@ await run(async () => {
     await refusedUpgrade()
     peers[0].send('no JSON')
     await until(async () => (await rows('counts-refusals')).get('bad_request') === '1', 'the refused upgrade')
-    await until(async () => (await rows('counts-ignored')).get('not_json') === '1', 'the message that is no JSON')
+    await until(async () => (await rows('counts-ignored')).get('not_json') === '1', 'the message that is not JSON')
   })
   await check('the page asks this address alone, and a script that gets into it does not run', async () => {
     const foreign = [...asked].filter((url) => !url.startsWith(options.admin))

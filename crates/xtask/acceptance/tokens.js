@@ -49,7 +49,7 @@ async function ofAnotherRoom(ann) {
   await check('a provider whose token is for another room is on the relay, and reads nothing', async () => {
     const eve = join('eve', 'team-7/notes', mint('team-70/*', '1h'))
     await onRelay(eve)
-    // Whoever joins after eve would announce itself to eve too.
+    // A peer that joins after eve would announce itself to eve too.
     const cem = join('cem', 'team-7/notes', mint('team-7/notes', '1h'))
     await reads(cem, 'hello world')
     assertEqual([eve.state.relay, eve.state.text, eve.state.webrtc], [true, '', 0], 'eve')

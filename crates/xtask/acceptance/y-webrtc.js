@@ -82,7 +82,7 @@ async function withPassword() {
   await check('a provider with another password reads nothing', async () => {
     const eve = join('eve', 'secret', 'battery staple')
     await onRelay(eve)
-    // Whoever joins after eve announces itself to eve too.
+    // A peer that joins after eve announces itself to eve too.
     const cem = join('cem', 'secret', 'correct horse')
     await reads(cem, 'between us')
     await eve.until((state) => state.unreadable > 0, 'to get a message that it cannot open')

@@ -97,8 +97,8 @@ pub(crate) fn new_key(signal: &Path, algorithm: &str) -> Result<String, Stop> {
 }
 
 /// Liveness, drain and restart, against a relay that `check` starts and ends itself. Its pings are
-/// a second apart, so that nobody waits a minute. It asks for tokens, without which nobody has a
-/// grant that ends.
+/// a second apart, so that no scenario waits a minute. It asks for tokens, without which no grant
+/// would end.
 fn lifecycle(signal: &Path, key: &str) -> Result<(), Stop> {
     let address = format!("127.0.0.1:{}", workspace::free_port()?);
     let serve = format!(
@@ -130,7 +130,7 @@ pub(crate) fn idle(_: &Tools) -> Result<(), Stop> {
     const BYTES_MAX: &str = "1024";
     if !cfg!(target_os = "linux") {
         return Err(Stop::Missing {
-            what: "Linux, whose /proc tells the memory of a process".to_owned(),
+            what: "Linux, whose /proc gives the memory of a process".to_owned(),
             fix: "run it there".to_owned(),
         });
     }
@@ -150,7 +150,7 @@ pub(crate) fn idle(_: &Tools) -> Result<(), Stop> {
 pub(crate) fn y_webrtc(tools: &Tools) -> Result<(), Stop> {
     tools.node_modules()?;
     run_script("y-webrtc.js", &[])?;
-    // The relay that people copy who bring their own sockets.
+    // The relay to copy for those who bring their own sockets.
     let example = ["--package", "signal-core", "--example", "own_io"];
     run(cargo(["build"]).args(example))?;
     let file = format!("debug/examples/own_io{}", std::env::consts::EXE_SUFFIX);

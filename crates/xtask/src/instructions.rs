@@ -48,7 +48,7 @@ pub(crate) fn check(_: &Tools) -> Result<(), Stop> {
         return Ok(());
     }
     Err(Stop::Failed(format!(
-        "{}; if that is meant, `cargo xtask instructions --accept` writes the baseline anew",
+        "{}; if that is intended, accept it with `cargo xtask instructions --accept`",
         comparison.mistakes.join("; ")
     )))
 }

@@ -83,7 +83,7 @@ fn find(folder: &Path, name: &str) -> Result<PathBuf, Stop> {
         .ok_or_else(|| Stop::Failed(format!("cargo made no package of {name}")))
 }
 
-/// Whoever gets a package gets the terms with it.
+/// Each package carries its licences.
 fn check_licences(members: &[(&str, PathBuf)]) -> Result<(), Stop> {
     for licence in LICENCES {
         let ours = workspace::read(&workspace::root().join(licence))?;

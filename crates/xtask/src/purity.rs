@@ -8,7 +8,7 @@ use crate::step::{Stop, cargo, output};
 use crate::tools::Tools;
 use crate::workspace;
 
-/// What the core may depend on at run time. Whoever adds a line says in the commit what it buys.
+/// What the core may depend on at run time. A commit that adds a line says what it buys.
 const ALLOWED_DEPENDENCIES: &[&str] = &["signal-core", "thiserror"];
 
 /// Words that have no place in the core's code, and what they would bring in.

@@ -22,7 +22,7 @@ const DEV_LISTEN: &str = "127.0.0.1:8787";
 /// The Worker's secret with the keys of tokens.
 const TOKEN_KEYS: &str = "TOKEN_KEYS";
 
-/// wrangler asks nothing of the internet, and nobody.
+/// Without them wrangler would use the network, and ask questions.
 const WRANGLER_OFFLINE: &[(&str, &str)] = &[
     ("CI", "1"),
     ("CLOUDFLARE_CF_FETCH_ENABLED", "false"),

@@ -66,7 +66,7 @@ pub(crate) fn target() -> PathBuf {
     }
 }
 
-/// Where tools are installed that are no Node packages.
+/// Where tools are installed that are not Node packages.
 pub(crate) fn tools() -> PathBuf {
     target().join("xtask")
 }

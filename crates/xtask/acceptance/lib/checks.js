@@ -1,4 +1,4 @@
-// Named checks: one line each, and a last line `N passed, M failed` for whoever reads the output by program.
+// Named checks: one line each, and a last line `N passed, M failed` for programs that read the output.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 

@@ -8,7 +8,7 @@ use super::scenarios::{Goal, Scenario};
 use super::server::{Kind, Servers};
 use crate::step::{command, output};
 
-/// Writes the table with what one must know to believe it.
+/// Writes the table, and how it was measured.
 pub(crate) fn render(results: &Results, scenarios: &[&Scenario], servers: &Servers) -> String {
     let mut text = heading(servers, results.rounds());
     text.push_str(
