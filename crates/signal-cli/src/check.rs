@@ -10,6 +10,7 @@ mod declared;
 mod explain;
 mod format;
 mod health;
+mod progress;
 mod recorder;
 mod refusals;
 mod report;
@@ -59,6 +60,10 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Outcome, Failure> {
             "--level, --scenario and --limit choose from the suite",
             "add --conformance",
         ));
+    }
+    if args.conformance {
+        // Before anything is sent: a name may be misspelt.
+        conformance::choose(args)?;
     }
     if args.hostile && !target.is_loopback() && !args.i_own_this_server {
         return Err(usage(

@@ -4,8 +4,9 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
 
-use common::{Relay, run, run_command, signal};
+use common::{Relay, naive, run, run_command, signal};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::Message;
@@ -295,6 +296,16 @@ fn clients_that_do_not_reach_each_other_are_told() {
     assert_eq!(ran.code(), Some(2), "{ran:?}");
     ran.says("publish: a message did not reach the other client within 1000 ms");
     ran.says("do all connections reach the same process?");
+}
+
+#[test]
+fn a_relay_without_echoes_is_degraded_and_not_waited_for_twice() {
+    let started = Instant::now();
+    let ran = run(&["check", &url(naive::serve(false))]);
+    assert_eq!(ran.code(), Some(1), "{ran:?}");
+    ran.says("DEGRADED");
+    ran.says("publish: publishers do not get their own messages");
+    assert!(started.elapsed() < Duration::from_secs(9), "{ran:?}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use common::folder::Folder;
-use common::{PATIENCE, Relay, run};
+use common::{PATIENCE, Relay, naive, run};
 use serde_json::{Value, json};
 
 /// The end of a long report.
@@ -34,6 +34,74 @@ fn the_suite_is_listed_and_exported() {
     let export: Value = serde_json::from_str(&run(&["check", "--export"]).stdout).expect("JSON");
     let scenarios = export["scenarios"].as_array().expect("scenarios");
     assert!(scenarios.len() >= 80, "{}", scenarios.len());
+}
+
+/// What it does beside the point: it cannot hold lone surrogates, and hangs up on what is not an
+/// upgrade.
+#[test]
+fn a_server_that_writes_json_in_its_own_way_is_not_failed_for_it() {
+    let ran = run(&["check", &naive::serve(true).to_string(), "--conformance"]);
+    let failed = ran.stdout.lines().filter_map(|line| line.split_once("✗ "));
+    let failed: Vec<_> = failed.map(|(_, id)| id).collect();
+    assert_eq!(
+        failed,
+        ["transport.key (T1)", "publish.lone_surrogates (G9, P5)"],
+        "{}",
+        tail(&ran.stdout)
+    );
+    ran.says("! should: transport.okay (T2)");
+    ran.says("expected an answer to an HTTP request");
+    ran.says("The server does not report limits");
+}
+
+#[test]
+fn one_missing_echo_is_one_failure_said_at_once() {
+    let started = Instant::now();
+    let address = naive::serve(false).to_string();
+    let parts = ["basics", "grammar", "subscribe", "publish", "ping", "order"];
+    let parts = parts.iter().flat_map(|part| ["--scenario", part]);
+    let arguments = ["check", &address, "--conformance", "--timeout", "2s"];
+    let ran = run(&arguments.into_iter().chain(parts).collect::<Vec<_>>());
+    assert_eq!(ran.code(), Some(2), "{}", tail(&ran.stdout));
+    assert_eq!(ran.stdout.matches('✗').count(), 1, "{}", tail(&ran.stdout));
+    ran.says("Begin with basics.echo");
+    ran.says("/PROTOCOL.md");
+    // Not only on a terminal.
+    ran.says(" scenarios against ");
+    ran.says("✗ basics.echo: step 4: expected a: ");
+    assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
+}
+
+#[test]
+fn a_run_may_end_at_the_first_failure_or_when_its_time_is_over() {
+    let address = naive::serve(false).to_string();
+    let check = |more: &[&str]| {
+        let arguments = ["check", &address, "--conformance", "--timeout", "2s"];
+        run(&[&arguments[..], more].concat())
+    };
+    let ran = check(&["--fail-fast", "--quiet"]);
+    assert_eq!(ran.code(), Some(2), "{}", tail(&ran.stdout));
+    ran.says("It was not run to its end: `basics.echo` failed");
+    assert_eq!(ran.stderr, "");
+    let ran = check(&["--max-seconds", "1", "--format", "tap"]);
+    assert_ne!(ran.code(), Some(0), "{}", tail(&ran.stdout));
+    ran.says("# SKIP the run was over after 1 s");
+}
+
+#[test]
+fn a_scenario_that_is_not_there_is_named_with_the_nearest() {
+    let ran = run(&[
+        "check",
+        "ws://localhost",
+        "--conformance",
+        "--scenario",
+        "ping",
+        "--scenario",
+        "publsh",
+    ]);
+    assert_eq!(ran.code(), Some(64), "{ran:?}");
+    ran.says("there is no scenario publsh");
+    ran.says("did you mean publish?");
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub use backend::{
 pub use issuer::Issuer;
 pub use log::{Direction, LogEntry};
 pub use report::{Grade, Report};
-pub use run::Progress;
+pub use run::{EndedEarly, Progress};
 pub use scenario::{Capability, Level, Scenario};
 pub use step::{Grant, Step};
 pub use suite::{RunOptions, Suite};

@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
+use serde::Serialize;
 
 use crate::play::Play;
 use crate::report::{Failure, Grade, Report, ScenarioResult};
@@ -27,6 +29,43 @@ pub struct Progress<'a> {
     pub failed: usize,
 }
 
+/// Why a run ended before all was run.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum EndedEarly {
+    /// [`RunOptions::time_max`] was over.
+    TimeOver {
+        /// What it was.
+        seconds: u64,
+    },
+    /// A scenario had failed, and [`RunOptions::fail_fast`] was set.
+    FirstFailure {
+        /// That scenario.
+        scenario: String,
+    },
+    /// The server had ended and could not be started again.
+    ServerGone {
+        /// The scenario that ended it, if that is known.
+        killer: Option<String>,
+    },
+}
+
+impl fmt::Display for EndedEarly {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimeOver { seconds } => write!(f, "the run was over after {seconds} s"),
+            Self::FirstFailure { scenario } => {
+                write!(f, "`{scenario}` failed, and the run was to end there")
+            }
+            Self::ServerGone {
+                killer: Some(killer),
+            } => write!(f, "`{killer}` killed the server"),
+            Self::ServerGone { killer: None } => f.write_str("the server is gone"),
+        }
+    }
+}
+
 /// Whoever watches a run.
 pub(crate) type Watch<'a> = &'a mut (dyn FnMut(&Progress<'_>) + Send);
 
@@ -42,7 +81,7 @@ pub(crate) struct Run<'a> {
     total: usize,
     failed: usize,
     /// Why nothing more is run.
-    over: Option<String>,
+    over: Option<EndedEarly>,
     /// Scenarios that failed or were left out, each with the one at fault.
     broken: BTreeMap<&'a str, &'a str>,
 }
@@ -167,9 +206,8 @@ impl<'a> Run<'a> {
         if can_restart && self.backend.restart().await.is_ok() || self.over.is_some() {
             return;
         }
-        self.over = Some(match killer {
-            Some(killer) => format!("`{killer}` killed the server"),
-            None => "the server is gone".to_owned(),
+        self.over = Some(EndedEarly::ServerGone {
+            killer: killer.map(str::to_owned),
         });
     }
 
@@ -182,7 +220,7 @@ impl<'a> Run<'a> {
             .find_map(|id| self.broken.get(id.as_str()));
         let culprit = culprit.copied().filter(|_| !self.options.keep_going);
         let reason = match (&self.over, culprit) {
-            (Some(over), _) => over.clone(),
+            (Some(over), _) => over.to_string(),
             (None, Some(culprit)) => {
                 self.broken.insert(&scenario.id, culprit);
                 format!("`{culprit}` failed")
@@ -206,8 +244,7 @@ impl<'a> Run<'a> {
         let scenario = &self.suite.scenarios[index];
         let Some(mut grade) = grade else {
             let seconds = self.options.time_max.as_secs();
-            self.over
-                .get_or_insert_with(|| format!("the run was over after {seconds} s"));
+            self.over.get_or_insert(EndedEarly::TimeOver { seconds });
             self.leave_out(index);
             return;
         };
@@ -225,10 +262,9 @@ impl<'a> Run<'a> {
         result.millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         self.finish(result, index);
         if is_failed && self.options.fail_fast && self.over.is_none() {
-            self.over = Some(format!(
-                "`{}` failed, and the run was to end there",
-                scenario.id
-            ));
+            self.over = Some(EndedEarly::FirstFailure {
+                scenario: scenario.id.clone(),
+            });
         }
     }
 

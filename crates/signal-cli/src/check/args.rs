@@ -102,6 +102,24 @@ pub(crate) struct CheckArgs {
     #[arg(long, requires = "conformance", help_heading = CONFORMANCE)]
     pub(crate) patient: bool,
 
+    /// End the run after so many seconds; what is not done by then is reported as not run
+    ///
+    /// The default is 600, and with --patient 3600.
+    #[arg(long, value_name = "N", requires = "conformance", value_parser = clap::value_parser!(u64).range(1..), help_heading = CONFORMANCE)]
+    pub(crate) max_seconds: Option<u64>,
+
+    /// End the run at the first failure
+    #[arg(long, requires = "conformance", help_heading = CONFORMANCE)]
+    pub(crate) fail_fast: bool,
+
+    /// Also run scenarios that cannot pass because something basic failed
+    #[arg(long, requires = "conformance", conflicts_with = "fail_fast", help_heading = CONFORMANCE)]
+    pub(crate) keep_going: bool,
+
+    /// Show no progress
+    #[arg(long, requires = "conformance", help_heading = CONFORMANCE)]
+    pub(crate) quiet: bool,
+
     #[command(flatten)]
     pub(crate) access: AccessFlags,
 

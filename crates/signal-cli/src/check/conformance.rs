@@ -1,11 +1,17 @@
 //! `signal check --conformance`: the whole suite against one address.
 
-use std::io::IsTerminal;
+use std::collections::BTreeSet;
+use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use http::header::ORIGIN;
-use signal_conformance::{Declared, Grade, Issuer, Level, Report, RunOptions, Suite, UrlBackend};
+use signal_conformance::{
+    Backend, Declared, EndedEarly, Grade, Issuer, Level, Report, RunOptions, Suite, UrlBackend,
+};
 
 use crate::check::format::Format;
+use crate::check::progress::Display;
 use crate::check::report::Verdict;
 use crate::check::server::{Server, Started};
 use crate::check::target::Target;
@@ -15,6 +21,12 @@ use crate::show;
 
 /// Scenarios that run at the same time: they mostly wait.
 const CONCURRENCY: usize = 8;
+/// How long a run may take: a sound server needs some seconds, a server whose every second scenario
+/// is waited for in vain some minutes, and `--patient` a minute for each timer.
+const TIME_MAX: Duration = Duration::from_secs(600);
+const PATIENT_TIME_MAX: Duration = Duration::from_secs(3_600);
+/// How often the progress is shown though nothing has ended.
+const TICK: Duration = Duration::from_secs(1);
 
 /// Runs the suite and reports each level apart.
 pub(crate) async fn run(
@@ -56,15 +68,22 @@ pub(crate) async fn run(
     };
 
     let count = show::count(suite.scenarios.len(), "scenario");
-    if args.format == Format::Text && std::io::stderr().is_terminal() {
+    if !args.quiet {
         anstream::eprintln!("running {count} against {target} …");
     }
     let mut run = RunOptions::default();
     run.concurrency = CONCURRENCY;
     run.patience = options.timeout;
+    run.fail_fast = args.fail_fast;
+    run.keep_going = args.keep_going;
+    run.time_max = match args.max_seconds {
+        Some(seconds) => Duration::from_secs(seconds),
+        None if args.patient => PATIENT_TIME_MAX,
+        None => TIME_MAX,
+    };
     let report = match server {
-        Some(server) => suite.run(&Started::new(backend, server), &run).await,
-        None => suite.run(&backend, &run).await,
+        Some(server) => watched(&suite, &Started::new(backend, server), &run, args.quiet).await,
+        None => watched(&suite, &backend, &run, args.quiet).await,
     };
     let text = match args.format {
         Format::Text => text(&report, args, is_ours),
@@ -76,6 +95,32 @@ pub(crate) async fn run(
         text,
         exit_code: verdict(&report).exit_code(),
     })
+}
+
+/// Runs the suite and shows how far it has come.
+async fn watched(
+    suite: &Suite,
+    backend: &dyn Backend,
+    options: &RunOptions,
+    is_quiet: bool,
+) -> Report {
+    let display = Mutex::new(Display::new(is_quiet, suite.scenarios.len()));
+    let show = |change: &dyn Fn(&mut Display)| {
+        change(&mut display.lock().unwrap_or_else(PoisonError::into_inner));
+    };
+    let mut watch = |progress: &signal_conformance::Progress<'_>| {
+        show(&|display| display.show(progress));
+    };
+    let mut running = pin!(suite.run_watched(backend, options, &mut watch));
+    let mut ticks = tokio::time::interval(TICK);
+    let report = loop {
+        tokio::select! {
+            report = &mut running => break report,
+            _ = ticks.tick() => show(&Display::tick),
+        }
+    };
+    show(&Display::clear);
+    report
 }
 
 /// Lists or exports the scenarios.
@@ -108,18 +153,24 @@ pub(crate) fn describe(args: &CheckArgs) -> Result<Outcome, Failure> {
 }
 
 /// The scenarios asked for.
-fn choose(args: &CheckArgs) -> Result<Suite, Failure> {
+pub(crate) fn choose(args: &CheckArgs) -> Result<Suite, Failure> {
     let mut suite = Suite::all();
+    if !args.scenarios.is_empty() {
+        let ids: Vec<_> = args.scenarios.iter().map(String::as_str).collect();
+        if let Some(unknown) = ids
+            .iter()
+            .find(|id| suite.clone().matching(&[id]).scenarios.is_empty())
+        {
+            return Err(unknown_scenario(unknown, &suite));
+        }
+        suite = suite.matching(&ids);
+    }
     if !args.levels.is_empty() {
         suite = suite.levels(args.levels.iter().copied());
     }
-    if !args.scenarios.is_empty() {
-        let ids: Vec<_> = args.scenarios.iter().map(String::as_str).collect();
-        suite = suite.matching(&ids);
-    }
     if suite.scenarios.is_empty() {
         return Err(usage(
-            "no scenario is of that name and level",
+            "no scenario of that name is of that level",
             "signal check --list shows all",
         ));
     }
@@ -133,6 +184,25 @@ fn choose(args: &CheckArgs) -> Result<Suite, Failure> {
         }
     }
     Ok(suite)
+}
+
+/// Names what was not found, and what may have been meant: a scenario, or what the names of some
+/// begin with.
+fn unknown_scenario(unknown: &str, suite: &Suite) -> Failure {
+    let ids = suite.scenarios.iter().map(|scenario| scenario.id.as_str());
+    let names: BTreeSet<_> = ids
+        .flat_map(|id| id.match_indices('.').map(|(at, _)| &id[..at]).chain([id]))
+        .collect();
+    let likeness = |name: &str| strsim::normalized_damerau_levenshtein(unknown, name);
+    let nearest = names
+        .into_iter()
+        .max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
+    let nearest = nearest.filter(|name| likeness(name) > 0.5);
+    let mend = match nearest {
+        Some(name) => format!("did you mean {name}? signal check --list shows all"),
+        None => "signal check --list shows all".to_owned(),
+    };
+    usage(format!("there is no scenario {unknown}"), mend)
 }
 
 /// What is expected of the server. Of a stranger only what y-webrtc's own server does.
@@ -162,10 +232,13 @@ fn text(report: &Report, args: &CheckArgs, is_ours: bool) -> String {
             "\nWhom the server lets in was not checked; --token-key-file FILE signs tokens for it.\n",
         );
     }
-    if !is_ours {
+    if !is_ours && args.limits.is_empty() {
         text.push_str(
-            "\nThe server tells no limits, so those were not checked; --limit NAME=NUMBER names one.\n",
+            "\nThe server does not report limits, so those were not checked; --limit NAME=NUMBER names one.\n",
         );
+    }
+    if let Some(EndedEarly::TimeOver { .. }) = report.ended_early {
+        text.push_str("\nThe run was not complete; --max-seconds gives it more time.\n");
     }
     text
 }
@@ -173,20 +246,10 @@ fn text(report: &Report, args: &CheckArgs, is_ours: bool) -> String {
 /// A server that fails at what apps need is broken; one that fails at anything else works, but not
 /// as it should.
 fn verdict(report: &Report) -> Verdict {
-    let failed = report
-        .results
-        .iter()
-        .filter(|result| !is_fine(&result.grade));
-    let worst = failed.map(|result| {
-        if result.level == Level::Stock {
-            Verdict::Broken
-        } else {
-            Verdict::Degraded
-        }
+    let verdicts = report.results.iter().map(|result| match result.grade {
+        Grade::Passed | Grade::Skipped { .. } => Verdict::Working,
+        Grade::Failed(_) if result.level == Level::Stock => Verdict::Broken,
+        Grade::Failed(_) | Grade::Warned(_) | Grade::NotRun { .. } | _ => Verdict::Degraded,
     });
-    worst.max().unwrap_or(Verdict::Working)
-}
-
-fn is_fine(grade: &Grade) -> bool {
-    matches!(grade, Grade::Passed | Grade::Skipped { .. })
+    verdicts.max().unwrap_or(Verdict::Working)
 }

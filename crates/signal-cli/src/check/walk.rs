@@ -75,13 +75,14 @@ async fn walk(target: &Target, options: &Options, recorder: &mut Recorder) -> Re
         .step("publish", publish(&mut ann, &mut bob, &topic))
         .await
     {
+        // Its own message and the other's; an echo that is missing is not waited for again.
+        let has_echo = counts.len() > 1;
         let _ = recorder.step("count", async { count(&counts) }).await;
         let _ = recorder
-            .step("isolation", isolation(&mut ann, &mut bob, &topic))
+            .step("isolation", isolation(&mut ann, &mut bob, &topic, has_echo))
             .await;
-        let _ = recorder
-            .step("unsubscribe", unsubscribe(&mut ann, &mut bob, &topic))
-            .await;
+        let parting = unsubscribe(&mut ann, &mut bob, &topic, has_echo);
+        let _ = recorder.step("unsubscribe", parting).await;
     }
     let pings = recorder.patient_step("ping", ping(&mut ann, options)).await;
     let _ = recorder
@@ -216,7 +217,7 @@ fn count(received: &[Value]) -> Work<()> {
 
 /// Publishes to a topic of the first client alone, then to the common one: the second must get only
 /// that.
-async fn isolation(ann: &mut Client, bob: &mut Client, topic: &str) -> Work<()> {
+async fn isolation(ann: &mut Client, bob: &mut Client, topic: &str, has_echo: bool) -> Work<()> {
     let private = format!("{topic}-private");
     ann.subscribe(&private).await?;
     ann.publish(&private, &json!("private")).await?;
@@ -228,15 +229,21 @@ async fn isolation(ann: &mut Client, bob: &mut Client, topic: &str) -> Work<()> 
             "rooms leak into each other: do not use this server",
         ));
     }
-    while ann.published().await?["data"] != "common" {}
+    while has_echo && ann.published().await?["data"] != "common" {}
     Ok(Done::new((), "other topics stay apart"))
 }
 
-async fn unsubscribe(ann: &mut Client, bob: &mut Client, topic: &str) -> Work<()> {
+async fn unsubscribe(ann: &mut Client, bob: &mut Client, topic: &str, has_echo: bool) -> Work<()> {
     bob.unsubscribe(topic).await?;
     bob.ping().await?;
     ann.publish(topic, &json!("after")).await?;
-    let count = ann.published().await?["clients"].clone();
+    let count = if has_echo {
+        ann.published().await?["clients"].clone()
+    } else {
+        // Its pong comes when the publish has been handled.
+        ann.ping().await?;
+        Value::Null
+    };
     let (_, received) = bob.fence().await?;
     if !received.is_empty() {
         return Err(Problem::new(

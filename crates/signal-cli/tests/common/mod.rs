@@ -8,6 +8,7 @@
 
 pub mod certificate;
 pub mod folder;
+pub mod naive;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};

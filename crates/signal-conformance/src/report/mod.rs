@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use self::cases::{Case, Cases, Outcome};
-use crate::{Declared, Level, LogEntry, Scenario};
+use crate::{Declared, EndedEarly, Level, LogEntry, Scenario};
 
 pub mod cases;
 mod text;
@@ -21,7 +21,7 @@ pub struct Report {
     pub backend: Declared,
     /// Why the run ended before all was run, if it did.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ended_early: Option<String>,
+    pub ended_early: Option<EndedEarly>,
     /// One result for each scenario, in the suite's order.
     pub results: Vec<ScenarioResult>,
 }
@@ -187,7 +187,7 @@ impl Report {
         // A run that did not get to its end is no success, though nothing failed in it.
         match &self.ended_early {
             Some(reason) if self.failed().next().is_none() => {
-                let outcome = Outcome::Failed(reason.clone());
+                let outcome = Outcome::Failed(reason.to_string());
                 cases.group("run", [Case::new("run", Duration::ZERO, outcome)])
             }
             Some(_) | None => cases,

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::build::{publish, published, stock};
+use crate::json::Value;
 use crate::{Scenario, Step};
 
 const ANSWER: &str = "basics.answer";
@@ -13,6 +14,9 @@ const DELIVERY: &str = "basics.delivery";
 pub(crate) const ECHO: &str = "basics.echo";
 const COUNT: &str = "basics.count";
 const UNSUBSCRIBE: &str = "basics.unsubscribe";
+
+/// How a publish is known, unless it is written with escapes.
+const PUBLISH: &str = r#""publish""#;
 
 pub(super) fn scenarios() -> Vec<Scenario> {
     let uncounted = |s: Scenario, on: &str| {
@@ -111,22 +115,26 @@ impl<'a> Needs<'a> {
         {
             self.sends(on, text);
             self.receives(on, expect, true);
-        } else if let Step::ExpectSameOrder { .. } = step {
-            self.delivers = true;
+        } else if let Step::ExpectSameOrder { on, .. } = step {
+            self.receives(on, PUBLISH, false);
         } else if let Step::Repeat { steps, .. } = step {
             self.steps(steps);
         }
     }
 
     fn sends(&mut self, on: &'a [String], text: &str) {
-        if text.contains("publish") {
+        let escaped = Value::parse(text).is_some_and(|value| {
+            let kind = value.member("type");
+            kind.is_some_and(|kind| kind.is_string("publish"))
+        });
+        if escaped || text.contains(PUBLISH) {
             self.publishers.extend(on.iter().map(String::as_str));
         }
         self.unsubscribes |= text.contains("unsubscribe");
     }
 
     fn receives(&mut self, on: &[String], text: &str, counts: bool) {
-        if !text.contains("\"publish\"") {
+        if !text.contains(PUBLISH) {
             return;
         }
         self.counts |= counts;

@@ -251,6 +251,17 @@ fn refusal() -> Vec<Scenario> {
         .await_clients_in_hold("a", 1)
         .expect_refused_in_the_end("x", 1007),
         limits(
+            "limits.one_close_is_one_peers",
+            "C5",
+            "after a single close with 1009, others from the same address are let in",
+        )
+        .connect("x")
+        .send("x", TOO_LONG)
+        .expect_refused_peer("x", 1009)
+        .room("a b")
+        .publish("a", r#""data":1"#)
+        .expect_publish("a b", r#""data":1"#, 2),
+        limits(
             "limits.refused_peer_is_not_read",
             "C3",
             "what a refused peer sends is not read, and nothing is sent to it",

@@ -12,6 +12,7 @@ use crate::relay::{PeerId, Relay};
 impl Relay {
     /// Ends subscriptions at once, and the connection after the hold.
     pub(crate) fn refuse(&mut self, id: PeerId, code: u16) {
+        self.draining |= self.has(Fault::OneCloseShutsTheDoor);
         let until = self.now + CLOSE_HOLD;
         let counted = self.has(Fault::RefusedPeerCounted) || self.has(Fault::RefusedPeerRead);
         let peer = self.peer(id);

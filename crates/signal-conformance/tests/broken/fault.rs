@@ -118,6 +118,7 @@ faults! {
     NoJsonNotBorne => "limits.no_json_borne",
     NoJsonUnlimited => "limits.no_json_refused",
     NoJsonNotForgotten => "limits.no_json_in_a_row",
+    OneCloseShutsTheDoor => "limits.one_close_is_one_peers",
     RefusedPeerCounted => "limits.refused_peer_is_gone",
     RefusedPeerRead => "limits.refused_peer_is_not_read",
     FanOutUnlimited => "limits.fan_out",
