@@ -33,7 +33,7 @@ impl Access {
     /// then closed reconnects at once, again and again; one that is answered with a status backs
     /// off.
     pub fn judge(&self, request: &UpgradeParts<'_>, now: UnixTime) -> Result<Admitted, Denied> {
-        if !self.origins.allow(request.origin) {
+        if !self.origins.allow(request.origin, request.host) {
             return Err(Denied::Origin);
         }
         let offers_marker = carrier::offers_marker(request.protocols);

@@ -8,6 +8,8 @@ use core::fmt;
 pub struct UpgradeParts<'a> {
     /// The query of the address, without the question mark.
     pub query: Option<&'a str>,
+    /// The header `Host`: an origin that is the relay's own is not foreign.
+    pub host: Option<&'a str>,
     /// The header `Origin`.
     pub origin: Option<&'a str>,
     /// The header `Authorization`.
@@ -21,6 +23,7 @@ impl fmt::Debug for UpgradeParts<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UpgradeParts")
             .field("query", &self.query.map(|_| "…"))
+            .field("host", &self.host)
             .field("origin", &self.origin)
             .field("authorization", &self.authorization.map(|_| "…"))
             .field("protocols", &self.protocols.map(|_| "…"))

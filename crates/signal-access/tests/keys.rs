@@ -152,6 +152,7 @@ fn no_secret_is_ever_shown() {
             query: Some(&query),
             authorization: Some(&token),
             protocols: Some(&token),
+            host: None,
             origin: Some("https://app.example"),
         };
         let access = Access {

@@ -133,6 +133,7 @@ proptest! {
         let access = Access { tokens: Some(verifier(Algorithm::Hs256)), ..Access::default() };
         let request = UpgradeParts {
             query: query.as_deref(),
+            host: None,
             origin: None,
             authorization: authorization.as_deref(),
             protocols: protocols.as_deref(),

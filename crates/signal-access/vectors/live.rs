@@ -173,6 +173,7 @@ impl Row {
         let protocols = header("Sec-WebSocket-Protocol");
         let parts = UpgradeParts {
             query: self.query.as_deref(),
+            host: None,
             origin: origin.as_deref(),
             authorization: authorization.as_deref(),
             protocols: protocols.as_deref(),

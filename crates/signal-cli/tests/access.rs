@@ -302,6 +302,26 @@ fn files_of_windows_are_read_or_named() {
     }
 }
 
+/// Python's websocket-client and React Native send the address that they connect to.
+#[test]
+fn programs_that_name_the_relay_itself_as_their_origin_are_let_in() {
+    let relay = Relay::start(&["--origins", "https://app.example.org,http://localhost:*"]);
+    let own = format!("http://{}", relay.address());
+    for (origin, status) in [
+        (own.as_str(), 101),
+        ("https://app.example.org/", 101),
+        ("http://localhost:3000", 101),
+        ("http://relay.example", 403),
+        ("null", 403),
+        ("https://app.example.org, https://evil.example", 403),
+    ] {
+        let request = upgrade("/", &[("Origin", origin)]);
+        let request = request.replace("Host: localhost", &format!("Host: {}", relay.address()));
+        let answer = signal_testwire::ask(relay.address(), &request);
+        assert_eq!(answer.status, status, "{origin}");
+    }
+}
+
 #[test]
 fn the_start_says_who_may_come_in() {
     let folder = Folder::new("who");

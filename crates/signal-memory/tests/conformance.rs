@@ -160,6 +160,7 @@ impl Door {
         let protocols = options.protocols.join(", ");
         let parts = UpgradeParts {
             query: options.query.as_deref(),
+            host: None,
             origin: options.origin.as_deref(),
             authorization: authorization.first().copied(),
             protocols: (!protocols.is_empty()).then_some(&protocols),

@@ -165,6 +165,7 @@ fn decide(request: &Request, settings: &Settings) -> Result<Route> {
     let url = request.url()?;
     let headers = request.headers();
     let (upgrade, origin) = (headers.get("upgrade")?, headers.get("origin")?);
+    let host = headers.get("host")?;
     let connecting_ip = headers.get("cf-connecting-ip")?;
     let method = request.method();
     let facts = Facts {
@@ -172,6 +173,7 @@ fn decide(request: &Request, settings: &Settings) -> Result<Route> {
         path: url.path(),
         query: url.query(),
         upgrade: upgrade.as_deref(),
+        host: host.as_deref(),
         origin: origin.as_deref(),
         connecting_ip: connecting_ip.as_deref(),
         asks_for_cors: headers.has("access-control-request-method")?,

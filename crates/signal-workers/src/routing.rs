@@ -17,6 +17,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) query: Option<&'a str>,
     /// `Upgrade`.
     pub(crate) upgrade: Option<&'a str>,
+    /// `Host`.
+    pub(crate) host: Option<&'a str>,
     /// `Origin`.
     pub(crate) origin: Option<&'a str>,
     /// `CF-Connecting-IP`. Cloudflare's edge sets it; no other header is believed.
@@ -64,7 +66,7 @@ pub(crate) fn route(facts: Facts<'_>, settings: &Settings) -> Route {
             _ => Route::Okay,
         };
     }
-    if !settings.origins.allow(facts.origin) {
+    if !settings.origins.allow(facts.origin, facts.host) {
         return Route::Refuse(Denied::Origin.into());
     }
     let address = facts

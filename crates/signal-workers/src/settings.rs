@@ -366,8 +366,8 @@ mod tests {
         assert_eq!(settings.core.topics_per_peer_max, 16);
         assert_eq!(settings.core.close_hold, Duration::from_millis(500));
         assert_eq!(settings.rooms, Rooms::Hashed(8));
-        assert!(settings.origins.allow(Some("https://b.b.example")));
-        assert!(!settings.origins.allow(Some("https://c.example")));
+        assert!(settings.origins.allow(Some("https://b.b.example"), None));
+        assert!(!settings.origins.allow(Some("https://c.example"), None));
         assert!(settings.limit_private_ips);
     }
 
@@ -395,8 +395,8 @@ mod tests {
             texts(&["https://a.example", "https://*.b.example"]),
         )]);
         let origins = list.unwrap().origins;
-        assert!(origins.allow(Some("https://b.b.example")));
-        assert!(!origins.allow(Some("https://c.example")));
+        assert!(origins.allow(Some("https://b.b.example"), None));
+        assert!(!origins.allow(Some("https://c.example"), None));
         for (unusable, found) in [
             (
                 "".into(),

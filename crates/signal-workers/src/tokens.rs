@@ -82,11 +82,13 @@ fn read_audience(audience: Variable) -> Result<String, SettingsError> {
 pub(crate) fn judge(request: &Request, access: &Access) -> Result<Permit, Refusal> {
     let header = |name| request.headers().get(name).ok().flatten();
     let url = request.url().ok();
-    let (origin, authorization) = (header("origin"), header("authorization"));
+    let authorization = header("authorization");
     let protocols = header("sec-websocket-protocol");
     let parts = UpgradeParts {
         query: url.as_ref().and_then(|url| url.query()),
-        origin: origin.as_deref(),
+        // They were judged before.
+        host: None,
+        origin: None,
         authorization: authorization.as_deref(),
         protocols: protocols.as_deref(),
     };

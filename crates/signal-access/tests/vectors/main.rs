@@ -103,6 +103,7 @@ fn judge(access: &Access, row: &Row, now: u64) -> row::Expected {
     );
     let request = UpgradeParts {
         query: row.query.as_deref(),
+        host: None,
         origin: origin.as_deref(),
         authorization: authorization.as_deref(),
         protocols: protocols.as_deref(),

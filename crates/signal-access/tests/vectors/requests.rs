@@ -168,6 +168,13 @@ fn origins() -> Vec<Row> {
             "HTTPS://App.example.org:443",
         )
         .upgraded("query"),
+        row("listed origin with a slash", "https://app.example.org/").upgraded("query"),
+        row("listed origin with a path", "https://app.example.org/page").upgraded("query"),
+        row(
+            "two origins",
+            "https://app.example.org/, https://evil.example",
+        )
+        .refused("origin"),
         row("host below a listed one", "https://a.b.example.net:8443").upgraded("query"),
         row("no origin: no browser", "").upgraded("query"),
         row("other origin", "https://evil.example").refused("origin"),

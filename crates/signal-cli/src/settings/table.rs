@@ -129,7 +129,8 @@ fn own() -> Vec<Setting> {
             "ORIGIN,ORIGIN",
             "https://app.example.org",
             "Web pages that may connect, by origin, with commas between them: https://app.example.org, \
-             https://*.example.org. Clients that are no browsers are let through",
+             https://*.example.org, http://localhost:*, moz-extension://*, null. Requests without an origin, or with \
+             that of the relay itself, do not come from a page elsewhere and are let through",
             |s| show_origins(&s.origins),
             |s, text| parse_origins(text).map(|origins| s.origins = origins),
         )

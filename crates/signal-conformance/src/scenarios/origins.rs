@@ -30,12 +30,28 @@ pub(super) fn scenarios() -> Vec<Scenario> {
                 "${origin}.elsewhere.example",
                 "${origin}1",
                 "${origin}@elsewhere.example",
-                "${origin}/",
                 "${origin} https://elsewhere.example",
                 "https://elsewhere.example ${origin}",
                 "https://elsewhere.example/${origin}",
                 "https://elsewhere-${origin_host}",
                 "${origin_host}",
+            ],
+        ),
+        access(
+            "access.origin.path",
+            "U15",
+            "a slash behind an origin, which programs send, does not matter",
+        )
+        .needs([Capability::Origins])
+        .from("a", "${origin}/")
+        .expect_open("a"),
+        refused(
+            "access.origin.two",
+            "U14 U15",
+            "a second origin behind one on the list is not a path",
+            &[
+                "${origin}/, https://elsewhere.example",
+                "${origin}/ https://elsewhere.example",
             ],
         ),
         access(

@@ -94,7 +94,7 @@ fn allows_origin(origin: Option<&str>, faults: Faults) -> bool {
         Some(_) if faults.has(Fault::OriginsAllRefused) => false,
         Some(_) if faults.has(Fault::OriginIgnored) => true,
         Some(origin) if faults.has(Fault::OriginContained) => origin.contains(ORIGIN),
-        Some(origin) => origin == ORIGIN,
+        Some(origin) => origin.strip_suffix('/').unwrap_or(origin) == ORIGIN,
     }
 }
 

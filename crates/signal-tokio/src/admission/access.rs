@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::SystemTime;
 
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, HeaderName, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
+use http::header::{AUTHORIZATION, HOST, HeaderName, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
 use signal_access::{Access, Permit, Refusal, UnixTime, UpgradeParts};
 
 use crate::admission::authorizer::{Authorization, Authorizer, UpgradeRequest};
@@ -60,11 +60,13 @@ impl AccessAuthorizer {
     }
 
     fn judge(&self, request: &UpgradeRequest<'_>) -> Result<Permit, Refusal> {
+        let host = joined(request.headers, &HOST);
         let origin = joined(request.headers, &ORIGIN);
         let authorization = joined(request.headers, &AUTHORIZATION);
         let protocols = joined(request.headers, &SEC_WEBSOCKET_PROTOCOL);
         let parts = UpgradeParts {
             query: request.uri.query(),
+            host: host.as_deref(),
             origin: origin.as_deref(),
             authorization: authorization.as_deref(),
             protocols: protocols.as_deref(),

@@ -55,12 +55,13 @@ impl RefusedTokens {
     ) -> Fingerprint {
         let UpgradeParts {
             query,
+            host,
             origin,
             authorization,
             protocols,
         } = *parts;
         let address = client.map(AddressKey::new);
-        let all = (address, query, origin, authorization, protocols);
+        let all = (address, query, host, origin, authorization, protocols);
         Fingerprint(self.hasher.hash_one(all))
     }
 

@@ -176,7 +176,15 @@ async fn origins_may_be_a_list_and_the_log_says_who_may_come_in() {
     let Some(server) = workerd("front-origins", &variables).await else {
         return;
     };
-    for (origin, status) in [("https://a.example", 101), ("https://b.example", 403)] {
+    for (origin, status) in [
+        ("https://a.example", 101),
+        ("https://a.example/", 101),
+        // The `Host` of these requests.
+        ("http://localhost", 101),
+        ("https://b.example", 403),
+        ("null", 403),
+        ("http://127.0.0.1:1", 403),
+    ] {
         let asked = upgrade(&server, "/", &[("Origin", origin)]).await;
         assert_eq!(asked.status, status, "{origin}");
     }
