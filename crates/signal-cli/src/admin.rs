@@ -11,6 +11,7 @@
 //! A thread and a runtime of its own, so that nothing here can slow down a peer.
 
 mod answer;
+mod certificate;
 mod history;
 mod page;
 mod process;
@@ -25,12 +26,15 @@ use std::time::Instant;
 use signal_tokio::Relay;
 
 use crate::admin::history::History;
+use crate::serve::tls::Shown;
 use crate::settings::{Resolved, SETTINGS, Settings};
 
 /// All that an answer is made of.
 #[derive(Debug)]
 struct Admin {
     relay: Relay,
+    /// The relay's own, if it has one.
+    certificate: Option<Arc<Shown>>,
     started: Instant,
     /// The names by which it may be called, beside `localhost`.
     hosts: Vec<String>,
@@ -53,7 +57,11 @@ struct ShownLimit {
 /// # Errors
 ///
 /// If it cannot be listened on.
-pub(crate) fn start(resolved: &Resolved, relay: &Relay) -> io::Result<Option<SocketAddr>> {
+pub(crate) fn start(
+    resolved: &Resolved,
+    relay: &Relay,
+    certificate: Option<Arc<Shown>>,
+) -> io::Result<Option<SocketAddr>> {
     let Some(address) = resolved.settings.admin_listen else {
         return Ok(None);
     };
@@ -62,6 +70,7 @@ pub(crate) fn start(resolved: &Resolved, relay: &Relay) -> io::Result<Option<Soc
     let address = listener.local_addr()?;
     let admin = Arc::new(Admin {
         relay: relay.clone(),
+        certificate,
         started: Instant::now(),
         hosts: resolved.settings.admin_hosts.clone(),
         limits: limits(&resolved.settings),

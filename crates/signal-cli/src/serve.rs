@@ -11,6 +11,7 @@ mod port;
 mod reload;
 mod shutdown;
 pub(crate) mod tls;
+mod watch;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -22,7 +23,7 @@ use crate::admin;
 use crate::failure::Failure;
 use crate::serve::access::Keys;
 use crate::serve::descriptors::Descriptors;
-use crate::serve::reload::Reload;
+use crate::serve::reload::{Reload, Watch};
 use crate::serve::shutdown::{Ending, Shutdown};
 use crate::serve::tls::Tls;
 use crate::settings::{Environment, Given, Resolved, resolve};
@@ -37,6 +38,7 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
     let descriptors = Descriptors::raise();
     let resolved = Arc::new(resolve(given, &Environment::read()).map_err(Failure::Settings)?);
     let settings = &resolved.settings;
+    let watch = Watch::new(settings);
     let tls = Tls::load(&resolved).map_err(|mistake| Failure::Settings(vec![mistake]))?;
     let access = access::load(&resolved).map_err(|mistake| Failure::Settings(vec![mistake]))?;
     let log = log::start(settings);
@@ -55,7 +57,7 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
     let serving = serving
         .map_err(|error| port::explain("listen", listen, resolved.origin("listen"), &error))?;
     log.watch(&relay);
-    let admin = start_admin(&resolved, &relay)?;
+    let admin = start_admin(&resolved, &relay, reload.tls.as_ref())?;
     greeting::greet(
         &resolved,
         &access,
@@ -71,7 +73,7 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
         tls.tell_validity();
     }
 
-    let ending = shutdown.wait_and_drain(&relay, &serving, &reload);
+    let ending = shutdown.wait_and_drain(&relay, &serving, &reload, watch);
     log.finish(&relay);
     if ending == Ending::AtOnce {
         return Ok(ExitCode::FAILURE);
@@ -81,11 +83,17 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
 }
 
 /// Serves the admin address, if one is set.
-fn start_admin(resolved: &Resolved, relay: &Relay) -> Result<Option<SocketAddr>, Failure> {
+fn start_admin(
+    resolved: &Resolved,
+    relay: &Relay,
+    tls: Option<&Tls>,
+) -> Result<Option<SocketAddr>, Failure> {
     const NAME: &str = "admin_listen";
-    admin::start(resolved, relay).map_err(|error| match resolved.settings.admin_listen {
-        Some(address) => port::explain(NAME, address, resolved.origin(NAME), &error),
-        None => Failure::other(error, "this should not happen, please report it"),
+    admin::start(resolved, relay, tls.map(Tls::shown)).map_err(|error| {
+        match resolved.settings.admin_listen {
+            Some(address) => port::explain(NAME, address, resolved.origin(NAME), &error),
+            None => Failure::other(error, "this should not happen, please report it"),
+        }
     })
 }
 

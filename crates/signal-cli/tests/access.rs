@@ -402,6 +402,23 @@ async fn sighup_takes_the_new_keys_and_drops_nobody() {
     relay.assert_alive();
 }
 
+#[tokio::test]
+async fn keys_that_change_are_read_by_themselves() {
+    let folder = Folder::new("renewal");
+    let (key, next) = (folder.key("key.jwk", &[]), folder.key("next.jwk", &[]));
+    let in_use = folder.write("in-use.jwk", &std::fs::read_to_string(&key).expect("a key"));
+    let relay = Relay::start(&["--token-key-file", &in_use]);
+    let token = mint(&next, &["--topics", "*", "--expires", "1h"]);
+    let query = format!("token={token}");
+    assert_eq!(ask(&relay, Some(&query), &[]).status, 401);
+    folder.write(
+        "in-use.jwk",
+        &std::fs::read_to_string(&next).expect("a key"),
+    );
+    relay.until_logged("the keys of tokens were read again");
+    assert_eq!(ask(&relay, Some(&query), &[]).status, 101);
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn a_token_stands_in_no_log() {

@@ -10,6 +10,7 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::Relay;
+use common::certificate::Certificate;
 use serde_json::Value;
 
 const DASHBOARD: &str = include_str!("../../../examples/prometheus/dashboard.json");
@@ -66,12 +67,12 @@ fn every_metric_is_on_the_dashboard_and_in_the_table() {
 }
 
 #[test]
-fn there_are_six_alerts_and_each_is_tested_both_ways() {
+fn there_are_seven_alerts_and_each_is_tested_both_ways() {
     let alerts: Vec<&str> = after(ALERTS, "- alert: ")
         .into_iter()
         .map(str::trim)
         .collect();
-    assert_eq!(alerts.len(), 6, "{alerts:?}");
+    assert_eq!(alerts.len(), 7, "{alerts:?}");
     for alert in alerts {
         let silent = ALERTS_TEST.lines().any(|line| {
             line.contains(&format!("alertname: {alert},")) && line.contains("exp_alerts: []")
@@ -177,7 +178,11 @@ fn matcher(text: &str) -> (String, String) {
 
 /// What the metrics of a fresh relay are; all label values are there from the start.
 fn exposed() -> Exposed {
-    let relay = Relay::start(&["--admin-listen", "127.0.0.1:0"]);
+    let certificate = Certificate::new();
+    let (cert, key) = (certificate.path(), certificate.key_path());
+    let [cert, key] = [&cert, &key].map(|path| path.to_str().expect("UTF-8"));
+    let tls = ["--tls-cert", cert, "--tls-key", key];
+    let relay = Relay::start(&[&["--admin-listen", "127.0.0.1:0"], &tls[..]].concat());
     let address = relay.listening["admin"]
         .as_str()
         .expect("the admin address");

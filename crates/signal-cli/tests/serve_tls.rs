@@ -87,6 +87,57 @@ async fn sighup_shows_the_new_certificate_and_drops_nobody() {
     peer.ping().await;
 }
 
+/// As certbot and Kubernetes exchange them, without a word.
+#[tokio::test]
+async fn a_certificate_that_changes_is_read_by_itself_and_drops_nobody() {
+    let (old, new) = (Certificate::new(), Certificate::new());
+    let relay = start(&old);
+    let mut peer = old.connect(port(&relay), "/").await.expect("an upgrade");
+    relay.until_logged("the certificate is valid");
+
+    // A renewal that is cut off in the middle is reported, once, and ends nothing.
+    fs::copy(new.path(), old.path()).expect("a copy");
+    let line = relay.until_logged("the old certificate stays in use");
+    assert_eq!(line["level"], "ERROR");
+    old.connect(port(&relay), "/")
+        .await
+        .expect("still the old one");
+
+    fs::copy(new.key_path(), old.key_path()).expect("a copy");
+    relay.until_logged("the certificate is valid");
+    new.connect(port(&relay), "/")
+        .await
+        .expect("the new one is shown");
+    peer.ping().await;
+}
+
+#[tokio::test]
+async fn the_metrics_say_how_long_the_certificate_is_valid() {
+    let until = SystemTime::now() + 20 * DAY + DAY / 2;
+    let (old, new) = (Certificate::made("localhost", until), Certificate::new());
+    let (cert, key) = (show(&old.path()), show(&old.key_path()));
+    let admin = ["--admin-listen", "127.0.0.1:0"];
+    let relay = Relay::start(&[&["--tls-cert", &cert, "--tls-key", &key], &admin[..]].concat());
+    assert_eq!(days_left(&relay), Some(20));
+
+    fs::copy(new.path(), old.path()).expect("a copy");
+    fs::copy(new.key_path(), old.key_path()).expect("a copy");
+    relay.signal(Signal::HUP);
+    relay.until_logged("the certificate is valid for 90 days");
+    assert_eq!(days_left(&relay), Some(90));
+    assert_eq!(days_left(&Relay::start(&admin)), None, "it has none");
+}
+
+/// Whole days, by the metrics.
+fn days_left(relay: &Relay) -> Option<u64> {
+    let admin = relay.listening["admin"].as_str().expect("an address");
+    let request = format!("GET /metrics HTTP/1.1\r\nHost: {admin}\r\n\r\n");
+    let metrics = signal_testwire::ask(admin, &request).body;
+    let name = "signal_certificate_remaining_seconds ";
+    let value = metrics.lines().find_map(|line| line.strip_prefix(name))?;
+    Some((value.parse::<f64>().expect("a number") / DAY.as_secs_f64()) as u64)
+}
+
 #[tokio::test]
 async fn a_new_certificate_that_does_not_serve_leaves_the_old_one() {
     let (old, new) = (Certificate::new(), Certificate::new());

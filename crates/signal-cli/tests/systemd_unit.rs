@@ -104,6 +104,10 @@ fn its_times_and_codes_are_those_of_the_relay() {
 
     let print = run(&["config", "print"]);
     print.says(&values("SocketBindAllow")[0].replace("tcp", "127.0.0.1"));
+    assert!(
+        !UNIT.contains("\n#LoadCredential=") && !UNIT.contains("\nLoadCredential="),
+        "a copy that systemd made does not change when the file does"
+    );
     let variables = ["LISTEN", "TLS_CERT", "TLS_KEY", "TOKEN_KEY_FILE"];
     for name in variables.map(|name| format!("SIGNAL_{name}")) {
         assert!(UNIT.contains(&format!("{name}=")), "{name}");
@@ -285,7 +289,7 @@ fn can_unshare() -> bool {
     tried.is_ok_and(|output| output.status.success())
 }
 
-/// Lets everybody read a folder, as `LoadCredential=` lets the user of the service.
+/// Lets everybody read a folder, as the unit's group may.
 fn readable(folder: &Path) {
     let mut command = Command::new("chmod");
     let ran: Ran = run_command(command.args(["-R", "a+rX"]).arg(folder));

@@ -177,29 +177,13 @@ pub(crate) fn y_webrtc_tokens(tools: &Tools) -> Result<(), Stop> {
 /// The same clients at a relay with TLS of its own.
 pub(crate) fn y_webrtc_tls(tools: &Tools) -> Result<(), Stop> {
     tools.node_modules()?;
-    let folder = workspace::tools().join("tls");
-    let failed = |error| Stop::Failed(format!("{}: {error}", folder.display()));
-    std::fs::create_dir_all(&folder).map_err(failed)?;
-    let [(certificate, key), (new_certificate, new_key)] = ["first", "second"].map(|name| {
-        let file = |end| folder.join(format!("{name}.{end}"));
-        (file("pem"), file("key"))
-    });
-    let mut trusted = String::new();
-    for (certificate, key) in [(&certificate, &key), (&new_certificate, &new_key)] {
-        let mut openssl = command(tools.openssl()?, ["req", "-x509", "-nodes", "-days", "2"]);
-        openssl.args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);
-        openssl.args([
-            "-subj",
-            "/CN=localhost",
-            "-addext",
-            "subjectAltName=DNS:localhost",
-        ]);
-        openssl.arg("-out").arg(certificate).arg("-keyout").arg(key);
-        run(&mut openssl)?;
-        trusted += &workspace::read(certificate)?;
-    }
+    let folder = tls_folder()?;
+    let (certificate, key) = make_certificate(tools, "first")?;
+    let (new_certificate, new_key) = make_certificate(tools, "second")?;
     let roots = folder.join("trusted.pem");
-    std::fs::write(&roots, trusted).map_err(failed)?;
+    let trusted = workspace::read(&certificate)? + &workspace::read(&new_certificate)?;
+    std::fs::write(&roots, trusted)
+        .map_err(|error| Stop::Failed(format!("{}: {error}", roots.display())))?;
 
     let port = workspace::free_port()?;
     let mut node = command("node", [workspace::acceptance().join("tls.js")]);
@@ -220,6 +204,32 @@ pub(crate) fn y_webrtc_tls(tools: &Tools) -> Result<(), Stop> {
         .arg("--tls-key")
         .arg(&key);
     run(&mut node)
+}
+
+/// Makes a certificate for localhost that signs itself, and its key.
+fn make_certificate(tools: &Tools, name: &str) -> Result<(PathBuf, PathBuf), Stop> {
+    let folder = tls_folder()?;
+    let file = |end| folder.join(format!("{name}.{end}"));
+    let (certificate, key) = (file("pem"), file("key"));
+    // Longer than what the alert on certificates warns of.
+    let mut openssl = command(tools.openssl()?, ["req", "-x509", "-nodes", "-days", "30"]);
+    openssl.args(["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]);
+    openssl.args([
+        "-subj",
+        "/CN=localhost",
+        "-addext",
+        "subjectAltName=DNS:localhost",
+    ]);
+    openssl.arg("-out").arg(&certificate);
+    run(openssl.arg("-keyout").arg(&key))?;
+    Ok((certificate, key))
+}
+
+fn tls_folder() -> Result<PathBuf, Stop> {
+    let folder = workspace::tools().join("tls");
+    std::fs::create_dir_all(&folder)
+        .map_err(|error| Stop::Failed(format!("{}: {error}", folder.display())))?;
+    Ok(folder)
 }
 
 pub(crate) fn trystero(tools: &Tools) -> Result<(), Stop> {
@@ -258,21 +268,25 @@ pub(crate) fn prometheus(tools: &Tools) -> Result<(), Stop> {
     let prometheus = tools.prometheus()?;
     let promtool = prometheus.with_file_name(format!("promtool{}", std::env::consts::EXE_SUFFIX));
     let python = tools.openmetrics_parser()?;
+    // With a certificate, of which a metric and an alert speak.
+    let (certificate, key) = make_certificate(tools, "prometheus")?;
     let admin = format!("127.0.0.1:{}", workspace::free_port()?);
-    run_script_serving(
-        "prometheus.js",
-        &[
-            "--prometheus",
-            &prometheus.to_string_lossy(),
-            "--promtool",
-            &promtool.to_string_lossy(),
-            "--python",
-            &python.to_string_lossy(),
-            "--admin",
-            &format!("http://{admin}"),
-        ],
-        &["--admin-listen", &admin],
-    )
+    let address = format!("127.0.0.1:{}", workspace::free_port()?);
+    let mut node = command("node", [workspace::acceptance().join("prometheus.js")]);
+    node.env("NODE_EXTRA_CA_CERTS", &certificate);
+    node.arg("--prometheus").arg(&prometheus);
+    node.arg("--promtool").arg(&promtool);
+    node.arg("--python").arg(&python);
+    node.args(["--admin", &format!("http://{admin}")]);
+    node.args([
+        "--url",
+        &address.replacen("127.0.0.1", "wss://localhost", 1),
+        "--",
+    ]);
+    node.arg(built_signal()?)
+        .args(["serve", "--listen", &address, "--admin-listen", &admin]);
+    node.arg("--tls-cert").arg(&certificate);
+    run(node.arg("--tls-key").arg(&key))
 }
 
 fn run_script(script: &str, options: &[&str]) -> Result<(), Stop> {

@@ -1,6 +1,7 @@
 //! What a request to the admin address is answered.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{
@@ -13,6 +14,7 @@ use http_body_util::Full;
 use signal_tokio::metrics;
 use signal_tokio::metrics::prometheus_client::registry::Registry;
 
+use crate::admin::certificate::CertificateCollector;
 use crate::admin::process::ProcessCollector;
 use crate::admin::{Admin, page, status};
 
@@ -83,6 +85,10 @@ fn all_metrics(admin: &Admin) -> String {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(admin.relay.collector()));
     registry.register_collector(Box::new(ProcessCollector));
+    if let Some(certificate) = &admin.certificate {
+        let certificate = CertificateCollector(Arc::clone(certificate));
+        registry.register_collector(Box::new(certificate));
+    }
     metrics::to_text(&registry)
 }
 

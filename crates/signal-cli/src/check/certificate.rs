@@ -12,8 +12,18 @@ const SECONDS_PER_DAY: i64 = 86_400;
 
 /// How many whole days a certificate in DER is valid from now on; `None` if it cannot be read.
 pub(crate) fn days_left(certificate: &[u8]) -> Option<i64> {
+    seconds_left(certificate).map(days)
+}
+
+/// The same in seconds.
+pub(crate) fn seconds_left(certificate: &[u8]) -> Option<i64> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
-    Some((not_after(certificate)? - i64::try_from(now).ok()?).div_euclid(SECONDS_PER_DAY))
+    Some(not_after(certificate)? - i64::try_from(now).ok()?)
+}
+
+/// Whole days; less than a day in the past is one day ago.
+pub(crate) fn days(seconds: i64) -> i64 {
+    seconds.div_euclid(SECONDS_PER_DAY)
 }
 
 /// `Certificate { tbs { [version], serial, algorithm, issuer, validity { notBefore, notAfter }, …`

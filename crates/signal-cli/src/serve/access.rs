@@ -93,8 +93,9 @@ impl Keys {
     /// They cannot be used: the old ones stay.
     pub(crate) fn reload(&self) -> Result<(), Mistake> {
         let access = load(&self.resolved)?;
+        set(&self.relay, access.clone());
+        // Not before: who reads it may rely on the new keys.
         tracing::info!(who_may_come_in = %access, "the keys of tokens were read again");
-        set(&self.relay, access);
         Ok(())
     }
 }

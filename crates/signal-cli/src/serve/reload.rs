@@ -1,7 +1,15 @@
-//! What is read again on SIGHUP.
+//! What is read again: when it has changed, and on SIGHUP.
+
+use std::time::Duration;
 
 use crate::serve::access::Keys;
 use crate::serve::tls::Tls;
+use crate::serve::watch::Watched;
+use crate::settings::Settings;
+
+/// How often files are looked at, which takes some microseconds. What has changed is read at the
+/// second look after, when it rests.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The files that may change while the relay runs.
 #[derive(Debug)]
@@ -16,19 +24,62 @@ impl Reload {
         self.tls.is_none() && self.keys.is_none()
     }
 
-    /// Reads each again. One that cannot be used is told, and what was read before stays in use.
+    /// Reads each again. One that cannot be used is reported, and what was read before stays in
+    /// use.
     pub(crate) fn run(&self) {
         if self.is_empty() {
             tracing::info!("SIGHUP: no setting names a file that could be read again");
         }
-        if let Some(tls) = &self.tls {
-            match tls.reload() {
-                Ok(()) => tls.tell_validity(),
-                Err(mistake) => tracing::error!("{mistake}; the old certificate stays in use"),
-            }
+        self.read_certificate();
+        self.read_keys();
+    }
+
+    fn read_certificate(&self) {
+        let Some(tls) = &self.tls else { return };
+        match tls.reload() {
+            Ok(()) => tls.tell_validity(),
+            Err(mistake) => tracing::error!("{mistake}; the old certificate stays in use"),
         }
+    }
+
+    fn read_keys(&self) {
         if let Some(Err(mistake)) = self.keys.as_ref().map(Keys::reload) {
             tracing::error!("{mistake}; the old keys of tokens stay in use");
         }
+    }
+}
+
+/// Looks at the files while the relay runs.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    certificate: Watched,
+    keys: Watched,
+}
+
+impl Watch {
+    /// From now on: before the files are read for the first time, so that no change is missed.
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let certificate = [&settings.tls_cert, &settings.tls_key];
+        Self {
+            certificate: Watched::new(certificate.into_iter().flatten().cloned().collect()),
+            keys: Watched::new(settings.token_key_file.iter().cloned().collect()),
+        }
+    }
+
+    /// Waits for the next look, and reads what has changed.
+    pub(crate) async fn next(&mut self, reload: &Reload) {
+        tokio::time::sleep(LOOK_INTERVAL).await;
+        if self.certificate.look() {
+            reload.read_certificate();
+        }
+        if self.keys.look() {
+            reload.read_keys();
+        }
+    }
+
+    /// Takes all for read.
+    pub(crate) fn all_read(&mut self) {
+        self.certificate.take_for_read();
+        self.keys.take_for_read();
     }
 }

@@ -4,7 +4,7 @@ use signal_tokio::{Relay, Serving};
 use tokio::runtime::Runtime;
 
 use crate::failure::Failure;
-use crate::serve::reload::Reload;
+use crate::serve::reload::{Reload, Watch};
 use crate::serve::{log, notify};
 
 /// How it came to the end.
@@ -53,6 +53,7 @@ impl Shutdown {
         relay: &Relay,
         serving: &Serving,
         reload: &Reload,
+        watch: Watch,
     ) -> Ending {
         let Self {
             runtime,
@@ -61,7 +62,7 @@ impl Shutdown {
         } = self;
         runtime.block_on(async {
             tokio::select! {
-                ending = drain_on_signal(signals, hangups, relay, reload) => ending,
+                ending = drain_on_signal(signals, hangups, relay, reload, watch) => ending,
                 never = notify::keep_telling(relay, serving) => match never {},
             }
         })
@@ -73,13 +74,16 @@ async fn drain_on_signal(
     mut hangups: Hangups,
     relay: &Relay,
     reload: &Reload,
+    mut watch: Watch,
 ) -> Ending {
     notify::ready(relay);
     let signal = loop {
         tokio::select! {
             signal = signals.next() => break signal,
+            () = watch.next(reload) => {}
             () = hangups.next() => {
                 notify::reloading();
+                watch.all_read();
                 reload.run();
                 notify::ready(relay);
             }

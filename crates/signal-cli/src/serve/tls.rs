@@ -44,7 +44,7 @@ struct File {
 
 /// What new connections are shown.
 #[derive(Debug)]
-struct Shown(RwLock<Arc<CertifiedKey>>);
+pub(crate) struct Shown(RwLock<Arc<CertifiedKey>>);
 
 impl Tls {
     /// Reads the certificate, if the settings name one.
@@ -105,30 +105,35 @@ impl Tls {
     /// Tells how long the certificate is valid, and warns if that is not long.
     pub(crate) fn tell_validity(&self) {
         let certificate = self.certificate.path.display();
-        match self.days_left() {
+        match self.shown.seconds_left().map(certificate::days) {
             Some(days @ ..0) => tracing::warn!(
                 %certificate,
-                "the certificate expired {} days ago, clients will not connect; renew it, then send SIGHUP",
+                "the certificate expired {} days ago, clients will not connect; renew it",
                 -days
             ),
             Some(days @ ..DAYS_FEW) => tracing::warn!(
                 %certificate,
-                "the certificate is valid for {days} more days; renew it, then send SIGHUP"
+                "the certificate is valid for {days} more days; renew it"
             ),
             Some(days) => tracing::info!(%certificate, "the certificate is valid for {days} days"),
             None => tracing::warn!(%certificate, "cannot tell how long the certificate is valid"),
         }
     }
 
-    /// Of the certificate that runs out first: those of the issuers count too.
-    fn days_left(&self) -> Option<i64> {
-        let shown = self.shown.current();
-        let days = shown.cert.iter().map(|der| certificate::days_left(der));
-        days.min().flatten()
+    /// What new connections are shown, now and after every [`reload`](Self::reload).
+    pub(crate) fn shown(&self) -> Arc<Shown> {
+        Arc::clone(&self.shown)
     }
 }
 
 impl Shown {
+    /// Until the first of the certificates runs out: those of the issuers count too.
+    pub(crate) fn seconds_left(&self) -> Option<i64> {
+        let shown = self.current();
+        let seconds = shown.cert.iter().map(|der| certificate::seconds_left(der));
+        seconds.min().flatten()
+    }
+
     fn current(&self) -> Arc<CertifiedKey> {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }

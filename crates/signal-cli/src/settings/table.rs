@@ -79,7 +79,7 @@ fn own() -> Vec<Setting> {
             "tls_cert",
             "FILE",
             "/etc/signal/fullchain.pem",
-            "PEM file with the certificate for wss://, first the server's own, then its issuers'; read again on SIGHUP",
+            "PEM file with the certificate for wss://, first the server's own, then its issuers'; read again when it changes, and on SIGHUP",
             |s| show_path(s.tls_cert.as_deref()),
             |s, text| {
                 s.tls_cert = Some(text.trim().into());
@@ -91,7 +91,7 @@ fn own() -> Vec<Setting> {
             "tls_key",
             "FILE",
             "/etc/signal/privkey.pem",
-            "PEM file with the private key of tls_cert, without a passphrase; read again on SIGHUP",
+            "PEM file with the private key of tls_cert, without a passphrase; read again when it changes, and on SIGHUP",
             |s| show_path(s.tls_key.as_deref()),
             |s, text| {
                 s.tls_key = Some(text.trim().into());
@@ -104,7 +104,7 @@ fn own() -> Vec<Setting> {
             "FILE",
             "/etc/signal/relay.jwk",
             "File with the keys, a JWK or a JWK Set, by which every client must show a signed token; `signal token key` \
-             makes one. Read again on SIGHUP",
+             makes one. Read again when it changes, and on SIGHUP",
             |s| show_path(s.token_key_file.as_deref()),
             |s, text| {
                 s.token_key_file = Some(text.trim().into());
