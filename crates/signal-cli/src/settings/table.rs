@@ -163,8 +163,9 @@ fn own() -> Vec<Setting> {
             "trusted_proxies",
             "CIDR,CIDR",
             "127.0.0.1",
-            "Proxies before the relay, by network or address, with commas between them: behind them the client is whom \
-             X-Forwarded-For names last. From anywhere else the header means nothing",
+            "Proxies before the relay, by network or address, with commas between them. Of a connection from one of \
+             them, the client is the last address in X-Forwarded-For that is not such a proxy; from anywhere else the \
+             header means nothing",
             |s| show_proxies(&s.relay.trusted_proxies),
             |s, text| parse_proxies(text).map(|proxies| s.relay.trusted_proxies = proxies),
         )
