@@ -5,12 +5,13 @@ use core::time::Duration;
 use signal_core::{Grant, Instant};
 use thiserror::Error;
 
-use crate::carrier::{self, Carrier, PROTOCOL_MARKER};
+use crate::carrier::{self, Carrier};
 use crate::claims::Claims;
 use crate::door::permit::Permit;
 use crate::door::subject::Subject;
 use crate::error::TokenError;
 use crate::origins::Origins;
+use crate::protocol::PROTOCOL_MARKER;
 use crate::time::UnixTime;
 use crate::upgrade_parts::UpgradeParts;
 use crate::verifier::TokenVerifier;
@@ -110,10 +111,15 @@ impl Admitted {
             .expires_at(now.saturating_add(left))
     }
 
-    /// Whose connections are to be counted, where the token limits them.
+    /// Whose connections are to be counted, where the token says who its bearer is: also where it
+    /// does not limit them, as another token of the same subject may.
     pub fn subject(&self) -> Option<Subject> {
         let claims = self.claims.as_ref()?;
-        Some(Subject::new(claims.subject.as_deref()?, claims.peers_max?))
+        let name = claims.subject.as_deref()?;
+        Some(match claims.peers_max {
+            Some(peers_max) => Subject::new(name, peers_max),
+            None => Subject::uncapped(name),
+        })
     }
 
     /// The subprotocol to answer with: the marker, if it was offered.

@@ -2,13 +2,9 @@ use alloc::borrow::Cow;
 
 use crate::error::{MalformedCause, TokenError};
 use crate::percent;
+use crate::protocol::PROTOCOL_MARKER;
 use crate::upgrade_parts::UpgradeParts;
 use crate::verifier::TOKEN_BYTES_MAX;
-
-/// The subprotocol that announces a token as the next one, for browsers, which can send no
-/// `Authorization`: `new WebSocket(url, ['signal-token', token])`. The relay answers with this
-/// marker, never with the token.
-pub const PROTOCOL_MARKER: &str = "signal-token";
 
 /// Where in a request a token was.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -38,6 +34,9 @@ impl Carrier {
 
 /// Finds the one token of a request.
 pub(crate) fn find<'a>(request: &UpgradeParts<'a>) -> Result<(Carrier, Cow<'a, str>), TokenError> {
+    if request.authorization.is_some_and(names_several) {
+        return Err(TokenError::Ambiguous);
+    }
     let bearer = request.authorization.and_then(bearer);
     let mut found = bearer
         .map(|token| (Carrier::Authorization, token))
@@ -70,6 +69,19 @@ fn bearer(header: &str) -> Option<&str> {
     scheme
         .eq_ignore_ascii_case("bearer")
         .then(|| token.trim_matches(' '))
+}
+
+/// Whether a header is more than one: what a client sends as two stands there with a comma between
+/// them. Between two parameters of one scheme (`Digest username="a", realm="b"`) there is one too,
+/// but not within quotes: with a quote in the first header, a second could hide behind it.
+fn names_several(header: &str) -> bool {
+    let is_parameter = |part: &str| {
+        let part = part.trim_matches([' ', '\t']);
+        let name = part.split([' ', '\t', '=']).next().unwrap_or_default();
+        let rest = part.get(name.len()..).unwrap_or_default();
+        !name.is_empty() && rest.trim_start_matches([' ', '\t']).starts_with('=')
+    };
+    !header.split(',').skip(1).all(is_parameter)
 }
 
 /// The values of the parameters called `token`, still encoded.

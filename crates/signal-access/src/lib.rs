@@ -34,6 +34,7 @@ mod new_key;
 mod object;
 mod origins;
 mod percent;
+mod protocol;
 mod proxies;
 mod redact;
 #[cfg(feature = "tokens")]
@@ -55,7 +56,7 @@ pub use address::AddressKey;
 #[cfg(feature = "tokens")]
 pub use algorithm::Algorithm;
 #[cfg(feature = "tokens")]
-pub use carrier::{Carrier, PROTOCOL_MARKER};
+pub use carrier::Carrier;
 #[cfg(feature = "tokens")]
 pub use claim_error::ClaimError;
 #[cfg(feature = "tokens")]
@@ -73,6 +74,7 @@ pub use key::{KEY_TEXT_BYTES_MAX, KeyError, KeyProblem, SECRET_BYTES_MIN};
 #[cfg(feature = "tokens")]
 pub use new_key::NewKey;
 pub use origins::{OriginError, Origins};
+pub use protocol::{PROTOCOL_MARKER, choose_protocol};
 pub use proxies::{ProxyError, TrustedProxies};
 pub use redact::redact;
 #[cfg(feature = "tokens")]

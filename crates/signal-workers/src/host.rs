@@ -205,7 +205,9 @@ impl Host {
         let Some(subject) = &holder.subject else {
             return Ok(());
         };
-        let open = self.runtime.open_sockets_with(&subject.tag());
+        let open = self
+            .runtime
+            .open_sockets_with(&runtime::subject_tag(subject));
         subject.judge(u32::try_from(open).unwrap_or(u32::MAX))?;
         Ok(())
     }

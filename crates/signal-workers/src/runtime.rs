@@ -1,7 +1,7 @@
 //! The calls into the runtime, each with its failure as a value. Many methods of `worker::State`
 //! unwrap instead.
 
-use signal_access::AddressKey;
+use signal_access::{AddressKey, Subject};
 use signal_core::{Instant, Message, client};
 use worker::js_sys::{self, Reflect};
 use worker::wasm_bindgen::JsValue;
@@ -13,7 +13,6 @@ use worker::{
 use crate::alarm::{Armed, Change};
 use crate::event::{Event, Events};
 use crate::settings::Settings;
-use crate::subject::CappedSubject;
 use crate::ticket::{self, Holder};
 
 /// What the tag of a socket begins with that says where it is from.
@@ -57,7 +56,7 @@ impl Runtime {
     /// Takes a socket over, so that it outlasts the object's memory.
     pub(crate) fn accept(&self, socket: &WebSocket, holder: &Holder) -> Result<()> {
         let address = holder.address.map(address_tag);
-        let subject = holder.subject.as_ref().map(CappedSubject::tag);
+        let subject = holder.subject.as_ref().map(subject_tag);
         let tags = address.into_iter().chain(subject);
         let tags: Vec<JsValue> = tags.map(|tag| JsValue::from_str(&tag)).collect();
         self.state
@@ -161,6 +160,11 @@ impl Runtime {
         self.state.as_raw().storage().ok()?;
         Some(self.state.storage())
     }
+}
+
+/// The tag of a subject's sockets.
+pub(crate) fn subject_tag(subject: &Subject) -> String {
+    format!("sub:{}", subject.name())
 }
 
 /// The tag of an address's sockets.

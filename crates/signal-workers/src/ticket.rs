@@ -6,17 +6,17 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use signal_access::{AddressKey, Permit};
+use signal_access::{AddressKey, Permit, Subject};
 use signal_core::{Grant, Instant, Limits, Peer, PeerSnapshot, RestoreError};
 use worker::{Headers, Result};
 
-use crate::subject::CappedSubject;
+use crate::subject;
 
 /// The peer as it begins, as hexadecimal digits. Its grant is in it.
 const PEER_HEADER: &str = "x-signal-peer";
 /// The client's address, if it is held to the limits per address.
 const ADDRESS_HEADER: &str = "x-signal-address";
-/// Who the client is, if that limits how many connections it may have.
+/// Who the client is, by a hash.
 const SUBJECT_HEADER: &str = "x-signal-subject";
 
 /// A connection that is let in, as the object reads it.
@@ -30,7 +30,8 @@ pub(crate) struct Ticket {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Holder {
     pub(crate) address: Option<AddressKey>,
-    pub(crate) subject: Option<CappedSubject>,
+    /// By its hash.
+    pub(crate) subject: Option<Subject>,
 }
 
 /// Writes the headers.
@@ -47,12 +48,8 @@ pub(crate) fn write(
         None => headers.delete(name),
     };
     write(ADDRESS_HEADER, address.map(|address| address.to_string()))?;
-    write(
-        SUBJECT_HEADER,
-        permit
-            .subject
-            .map(|subject| CappedSubject::from(subject).to_string()),
-    )
+    let subject = permit.subject.as_ref().map(subject::hashed);
+    write(SUBJECT_HEADER, subject.as_ref().map(subject::write))
 }
 
 /// Reads the headers. None if they are not from the Worker.
@@ -67,7 +64,7 @@ pub(crate) fn read(headers: &Headers) -> Result<Option<Ticket>> {
         peer,
         holder: Holder {
             address: address.as_deref().and_then(read_address),
-            subject: subject.as_deref().and_then(CappedSubject::read),
+            subject: subject.as_deref().and_then(subject::read),
         },
     }))
 }

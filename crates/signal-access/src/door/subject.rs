@@ -13,7 +13,7 @@ const RETRY: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Subject {
     name: Arc<str>,
-    peers_max: u32,
+    peers_max: Option<u32>,
 }
 
 impl Subject {
@@ -21,7 +21,16 @@ impl Subject {
     pub fn new(name: impl Into<Arc<str>>, peers_max: u32) -> Self {
         Self {
             name: name.into(),
-            peers_max,
+            peers_max: Some(peers_max),
+        }
+    }
+
+    /// A subject whose connections are counted, so that another token of the same subject may limit
+    /// them, and that may have any number itself.
+    pub fn uncapped(name: impl Into<Arc<str>>) -> Self {
+        Self {
+            name: name.into(),
+            peers_max: None,
         }
     }
 
@@ -30,8 +39,8 @@ impl Subject {
         &self.name
     }
 
-    /// How many connections this token allows.
-    pub fn peers_max(&self) -> u32 {
+    /// How many connections this token allows, if it says so.
+    pub fn peers_max(&self) -> Option<u32> {
         self.peers_max
     }
 
@@ -41,7 +50,7 @@ impl Subject {
     ///
     /// If it has as many as it may have.
     pub fn judge(&self, open: u32) -> Result<(), Refused> {
-        if open < self.peers_max {
+        if self.peers_max.is_none_or(|peers_max| open < peers_max) {
             return Ok(());
         }
         Err(Refused {
@@ -113,6 +122,19 @@ mod tests {
         assert_eq!(subjects.enter(&Subject::new("ann", 5)), Ok(()));
         assert!(subjects.enter(&Subject::new("ann", 1)).is_err());
         assert_eq!(subjects.enter(&Subject::new("ann", 2)), Ok(()));
+    }
+
+    #[test]
+    fn connections_without_a_cap_count_for_those_with_one() {
+        let mut subjects = Subjects::default();
+        let (uncapped, capped) = (Subject::uncapped("ann"), Subject::new("ann", 2));
+        for subject in [&uncapped, &capped] {
+            assert_eq!(subjects.enter(subject), Ok(()));
+        }
+        assert!(subjects.enter(&capped).is_err());
+        assert_eq!(subjects.enter(&uncapped), Ok(()), "it has no cap");
+        subjects.leave("ann");
+        assert!(subjects.enter(&capped).is_err(), "two are there still");
     }
 
     #[test]

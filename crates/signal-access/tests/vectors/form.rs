@@ -38,9 +38,10 @@ fn forms() -> Vec<Row> {
         ),
         malformed("in quotes", &format!("\"{good}\"")),
         malformed("last character not canonical", &not_canonical(&good)),
-        malformed(
+        refused(
             "with a second one behind a comma",
             &format!("{good},{good}"),
+            "ambiguous",
         ),
         Row::new("a line break behind it", "hs256")
             .token(&format!("{good}%0A"))

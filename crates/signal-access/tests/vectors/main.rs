@@ -129,7 +129,7 @@ fn judge(access: &Access, row: &Row, now: u64) -> row::Expected {
                     .claims
                     .as_ref()
                     .and_then(|claims| claims.subject.clone()),
-                peers_max: admitted.subject().map(|subject| subject.peers_max()),
+                peers_max: admitted.subject().and_then(|subject| subject.peers_max()),
                 seconds_left: row
                     .now
                     .and(grant.expires())

@@ -61,6 +61,13 @@ fn carried() -> Vec<Row> {
             .token(&good)
             .with("Authorization", "Basic YW5uOnNlY3JldA==")
             .upgraded("query"),
+        row("in the query, beside a header of one scheme with commas")
+            .token(&good)
+            .with(
+                "Authorization",
+                r#"Digest username="ann", realm = "r",nc=00000001"#,
+            )
+            .upgraded("query"),
         row("in the query, beside other subprotocols")
             .token(&good)
             .with(marker, "chat, v2")
@@ -147,7 +154,38 @@ fn ambiguous() -> Vec<Row> {
         row("two headers")
             .bearer(&good)
             .bearer(&good)
-            .refused("malformed"),
+            .refused("ambiguous"),
+        row("parameter, and two headers, one of another scheme")
+            .token(&good)
+            .with("Authorization", "Basic YW5uOnNlY3JldA==")
+            .bearer(&good)
+            .refused("ambiguous"),
+        row("parameter, and two headers of other schemes")
+            .token(&good)
+            .with("Authorization", "Basic YW5uOnNlY3JldA==")
+            .with("Authorization", "Negotiate")
+            .refused("ambiguous"),
+        row("parameter, and two headers, one empty")
+            .token(&good)
+            .with("Authorization", "Basic YW5uOnNlY3JldA==")
+            .with("Authorization", "")
+            .refused("ambiguous"),
+        row("two headers, the other scheme first")
+            .with("Authorization", "Basic YW5uOnNlY3JldA==")
+            .bearer(&good)
+            .refused("ambiguous"),
+        row("parameter, and a header hidden in the quotes of two others")
+            .token(&good)
+            .with("Authorization", "Digest a=\"")
+            .bearer(&good)
+            .with("Authorization", "b=\"")
+            .refused("ambiguous"),
+        row("one header with two schemes")
+            .with(
+                "Authorization",
+                format!("Basic YW5uOnNlY3JldA==,Bearer {good}"),
+            )
+            .refused("ambiguous"),
     ]
 }
 

@@ -27,6 +27,10 @@ pub(super) fn protocol(connect: &mut Connect) {
     protocols(connect, &["signal-token", "${token}"]);
 }
 
+fn basic(connect: &mut Connect) {
+    header(connect, "Authorization", "Basic YW5uOnNlY3JldA==");
+}
+
 fn header(connect: &mut Connect, name: &str, value: &str) {
     connect.headers.push((name.to_owned(), value.to_owned()));
 }
@@ -130,6 +134,21 @@ pub(super) fn scenarios() -> Vec<Scenario> {
                 |connect| {
                     protocol(connect);
                     connect.query = Some("token=".to_owned());
+                },
+                // Which of two headers a proxy has read is as open, whatever they say.
+                |connect| {
+                    basic(connect);
+                    authorization(connect);
+                },
+                |connect| {
+                    basic(connect);
+                    authorization(connect);
+                    query(connect);
+                },
+                |connect| {
+                    basic(connect);
+                    basic(connect);
+                    query(connect);
                 },
             ],
         ),

@@ -121,6 +121,19 @@ fn rights() -> Vec<Scenario> {
         .connect_token("c", of_subject(r#""sub":"${t}-bob","peers_max":2"#), query)
         .connect_token("d", of_subject(r#""sub":"${t}-ann","peers_max":3"#), query)
         .expect_open("a b c d"),
+        access(
+            "access.token.peers_max_of_some",
+            "U13",
+            "connections whose token has no peers_max count for those whose token has one",
+        )
+        .connect_token("a b", of_subject(r#""sub":"${t}-ann""#), query)
+        .expect_refused(&[429], None, |connect| {
+            connect.token = Some(of_subject(r#""sub":"${t}-ann","peers_max":2"#));
+            query(connect);
+        })
+        .connect_token("c", of_subject(r#""sub":"${t}-ann","peers_max":3"#), query)
+        .connect_token("d", of_subject(r#""sub":"${t}-ann""#), query)
+        .expect_open("a b c d"),
         refused(
             "access.token.subject_form",
             "U6 U13",

@@ -61,7 +61,8 @@ impl Claims<'_> {
             return None;
         }
         let Some(raw) = self.value("peers_max") else {
-            return Some(None);
+            let uncapped = name.map(|name| (name, usize::MAX));
+            return Some(uncapped.filter(|_| !self.1.has(Fault::UncappedUncounted)));
         };
         let max = raw.parse().ok().filter(|max| *max > 0)?;
         Some(Some((name?, max)))

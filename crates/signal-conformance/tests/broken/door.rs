@@ -62,6 +62,11 @@ pub(crate) fn judge(
     if !options.bare {
         return Ok(Visitor::new(options.grant.clone(), first));
     }
+    let headers = options.headers.iter();
+    let authorizations = headers.filter(|(name, _)| name == "Authorization");
+    if authorizations.count() > 1 && !faults.has(Fault::SecondAuthorizationIgnored) {
+        return Err(refusal(None, faults));
+    }
     let (authorized, queried, offered) = carried(options, faults);
     let mut protocol = first;
     if !offered.is_empty() {

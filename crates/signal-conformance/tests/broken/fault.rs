@@ -173,6 +173,7 @@ faults! {
     TokenTakenFromCookies => "access.carrier.elsewhere",
     EmptyTokenLetIn => "access.carrier.empty",
     FirstOfTwoTokensTaken => "access.carrier.several",
+    SecondAuthorizationIgnored => "access.carrier.several",
     // What they give.
     TopicsGiveOneRight => "access.token.exact_and_prefix",
     RightsOfTokenIgnored => "access.token.rights_apart",
@@ -180,6 +181,7 @@ faults! {
     EscapesInTokenNotDecoded => "access.token.escapes",
     UnknownClaimsRefused => "access.token.unknown_claims",
     SubjectsUncounted => "access.token.peers_max",
+    UncappedUncounted => "access.token.peers_max_of_some",
     SubjectUnread => "access.token.subject_form",
     TopicsOfStringTaken => "access.token.topics_form",
     // When they do.

@@ -25,8 +25,6 @@ use crate::stats::log_fields;
 
 /// Where proxies say for whom they ask.
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-/// The subprotocol that announces a token as the next one.
-const TOKEN_MARKER: &str = "signal-token";
 const NO_HOST: &str = "the request must name its host, and only once";
 
 /// The answer to a request, and the right to a connection if it is 101.
@@ -259,20 +257,11 @@ fn switching_protocols(key: &HeaderValue, protocol: Option<HeaderValue>) -> Resp
     response
 }
 
-/// The subprotocol to answer. The relay has none of its own, but a browser that offered some fails
-/// the connection unless one is chosen; y-webrtc's server chooses the first. Beside the marker of a
-/// token is a token, which is not to be repeated.
+/// The subprotocol to answer: see [`signal_access::choose_protocol`].
 fn choose_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
-    if has_token(headers, &SEC_WEBSOCKET_PROTOCOL, TOKEN_MARKER) {
-        return Some(HeaderValue::from_static(TOKEN_MARKER));
-    }
-    let offered = headers.get(SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?;
-    let first = offered.split(',').next()?.trim();
-    if first.is_empty() {
-        None
-    } else {
-        HeaderValue::from_str(first).ok()
-    }
+    let offered = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
+    let chosen = signal_access::choose_protocol(offered.filter_map(|value| value.to_str().ok()));
+    HeaderValue::from_str(chosen?).ok()
 }
 
 fn answer_plain(shared: &Shared, request: &Parts) -> Upgrade {
