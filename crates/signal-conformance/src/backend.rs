@@ -36,7 +36,7 @@ pub trait Backend: Send + Sync {
     }
 
     /// The server's time in milliseconds since 1970, which the times in tokens count from. A
-    /// backend with a virtual clock tells that one.
+    /// backend with a virtual clock returns that one.
     fn unix_now(&self) -> u64 {
         let elapsed = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
@@ -79,7 +79,7 @@ pub trait Backend: Send + Sync {
         Err(BackendError::unsupported(Capability::Drain))
     }
 
-    /// Sends an HTTP request that is no WebSocket upgrade.
+    /// Sends an HTTP request that is not a WebSocket upgrade.
     ///
     /// # Errors
     ///
@@ -91,8 +91,8 @@ pub trait Backend: Send + Sync {
 
 /// A client's end of one connection.
 ///
-/// Sending on a connection that has ended is no error: it does nothing, and
-/// [`receive`](Self::receive) tells of the end. Pings of the server are answered by the connection
+/// Sending on a connection that has ended is not an error: it does nothing, and
+/// [`receive`](Self::receive) reports the end. Pings of the server are answered by the connection
 /// itself unless it is paused. Dropping it may end it in any way.
 #[async_trait]
 pub trait Connection: Send {
@@ -207,7 +207,7 @@ pub struct Declared {
     /// The limits in force by the names of `signal-core`'s `Limits`; sizes in bytes, times in
     /// milliseconds.
     pub limits: BTreeMap<String, u64>,
-    /// Who signs tokens for it, if it asks for them.
+    /// What signs tokens for it, if it asks for them.
     #[serde(skip)]
     pub issuer: Option<Issuer>,
     /// An origin whose pages it lets in, if it refuses those of others: `scheme://host` or

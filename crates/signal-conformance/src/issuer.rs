@@ -1,4 +1,4 @@
-//! Whoever signs the tokens that a server asks for; here the suite itself.
+//! Signs the tokens that a server asks for: here the suite itself does.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -36,7 +36,7 @@ impl Issuer {
     ///
     /// # Errors
     ///
-    /// The text is no such key.
+    /// The text is not a key that can sign.
     pub fn new(jwk: &str) -> Result<Self, KeyError> {
         let declared = TokenSigner::new(jwk)?;
         let signer = |algorithm, seed| {
@@ -62,7 +62,7 @@ impl Issuer {
         self
     }
 
-    /// A right token for this grant; without one, for every topic. It ends with the grant, cut to
+    /// A valid token for this grant; without one, for every topic. It ends with the grant, cut to
     /// whole seconds, or an hour after `now`, which is in milliseconds since 1970.
     #[must_use]
     pub fn token(&self, grant: Option<&Grant>, now: u64) -> String {

@@ -15,7 +15,7 @@ use crate::{
     Backend, Capability, ConnectOptions, Declared, Event, RunOptions, Scenario, Step, Suite,
 };
 
-/// How far a run has come: told after each scenario.
+/// How far a run has come: reported after each scenario.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Progress<'a> {
@@ -66,7 +66,7 @@ impl fmt::Display for EndedEarly {
     }
 }
 
-/// Whoever watches a run.
+/// An observer of a run.
 pub(crate) type Watch<'a> = &'a mut (dyn FnMut(&Progress<'_>) + Send);
 
 pub(crate) struct Run<'a> {

@@ -54,11 +54,11 @@ impl From<&str> for Amount {
 #[derive(Clone, Debug, Error, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum TemplateError {
-    /// The name is no declared limit.
+    /// The name is not a declared limit.
     #[error("the limit `{0}` is not declared")]
     UnknownName(String),
     /// The placeholder is not one of the known forms.
-    #[error("`{0}` is no placeholder")]
+    #[error("`{0}` is not a placeholder")]
     Malformed(String),
     /// A text message holds bytes that are not UTF-8.
     #[error("a text holds bytes that are not UTF-8")]
@@ -82,7 +82,7 @@ pub(crate) struct Values<'a> {
 /// Before the name of a client.
 const OPEN: &str = "open.";
 
-/// Names that are no limits.
+/// Names that are not limits.
 const WORDS: &[&str] = &[
     "t",
     "n",

@@ -1,4 +1,4 @@
-//! What reports say, on a server that dies of what is no JSON.
+//! What reports say, on a server that dies of text that is not JSON.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -274,7 +274,7 @@ const SUITE: &str = r#"{
   ]
 }"#;
 
-/// Answers pings, forgets everything else, and dies of what is no JSON.
+/// Answers pings, forgets everything else, and dies of text that is not JSON.
 #[derive(Default)]
 struct Mortal {
     dead: Arc<AtomicBool>,

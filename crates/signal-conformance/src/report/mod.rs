@@ -184,7 +184,7 @@ impl Report {
             let results = self.results.iter().filter(|result| result.level == level);
             cases.group(level.name(), results.map(ScenarioResult::case))
         });
-        // A run that did not get to its end is no success, though nothing failed in it.
+        // A run that did not get to its end is not a success, though nothing failed in it.
         match &self.ended_early {
             Some(reason) if self.failed().next().is_none() => {
                 let outcome = Outcome::Failed(reason.to_string());
@@ -250,7 +250,7 @@ impl Failure {
     pub(crate) fn after_the_end() -> Self {
         Self {
             step: "end".to_owned(),
-            action: "connect anew and ping".to_owned(),
+            action: "connect again and ping".to_owned(),
             expected: "a server that still answers".to_owned(),
             got: "none".to_owned(),
             killed_the_server: true,

@@ -78,7 +78,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         refused(
             "access.carrier.elsewhere",
             "U1 U2",
-            "a token anywhere else is none",
+            "a token anywhere else does not count",
             &[401],
             &[
                 |connect| header(connect, "Authorization", "Basic ${token}"),

@@ -82,7 +82,7 @@ fn signatures() -> Vec<Scenario> {
         refused(
             "access.token.algorithm",
             "U9",
-            "the algorithm is the key's, and a token that names none or another is refused",
+            "the algorithm is that of the key, and a token that names none or another is refused",
             [
                 r#"{"alg":"${other_alg}"${kid}}"#,
                 r#"{"alg":"HS384"${kid}}"#,
@@ -127,7 +127,7 @@ fn forms() -> Vec<Scenario> {
         refused(
             "access.token.no_token",
             "U11",
-            "what is no token is refused",
+            "what is not a token is refused",
             [
                 "x",
                 ".",
@@ -165,7 +165,7 @@ fn forms() -> Vec<Scenario> {
         refused(
             "access.token.no_objects",
             "U11",
-            "a token whose header or claims are no JSON objects is refused",
+            "a token whose header or claims are not JSON objects is refused",
             [
                 with_header(""),
                 with_header("null"),

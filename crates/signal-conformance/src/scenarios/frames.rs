@@ -117,7 +117,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         robust(
             "robust.frame.noise",
             "C2",
-            "bytes that are no frames at all disturb nobody",
+            "bytes that are not frames at all disturb nobody",
         ),
         |s| {
             let bytes = "GET / HTTP/1.1${hex:0d0a0d0a}".to_owned();

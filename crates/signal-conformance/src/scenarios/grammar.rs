@@ -98,7 +98,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         stock(
             "grammar.no_object",
             "G3",
-            "JSON that is no object has no effect and no answer",
+            "JSON that is not an object has no effect and no answer",
         )
         .room("a b")
         .then(|s| {
@@ -246,7 +246,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         stock(
             "grammar.last_of_no_effect",
             "G5 P2",
-            "a repeated topic whose last is no string is no topic",
+            "a repeated topic whose last is not a string is not a topic",
         )
         .room("a")
         .send(

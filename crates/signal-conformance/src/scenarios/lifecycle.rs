@@ -80,7 +80,7 @@ fn liveness() -> Vec<Scenario> {
         lifecycle(
             "lifecycle.others_outlive",
             "V1",
-            "the end of a vanished peer is no matter to the others",
+            "the end of a vanished peer does not concern the others",
         )
         .room("a b x")
         .pause("x")

@@ -215,7 +215,7 @@ fn refusal() -> Vec<Scenario> {
         limits(
             "limits.no_json_borne",
             "L7 G7",
-            "invalid_messages_max messages that are no JSON are borne",
+            "invalid_messages_max messages that are not JSON are tolerated",
         )
         .room("a")
         .repeat("invalid_messages_max", |s| s.send("a", "no json ${n}"))
@@ -232,7 +232,7 @@ fn refusal() -> Vec<Scenario> {
         limits(
             "limits.no_json_in_a_row",
             "L7",
-            "a message that is JSON begins the count anew",
+            "a message that is JSON starts the count again",
         )
         .connect("x")
         .repeat(3, |s| {

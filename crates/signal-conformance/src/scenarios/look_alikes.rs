@@ -49,7 +49,7 @@ fn names() -> Vec<Scenario> {
         access(
             "access.prefix_look_alikes",
             "A1 S7 G4",
-            "a prefix is no pattern without case, is not searched for, and does not grant itself without its end",
+            "a prefix is compared with case and only at the beginning, and does not grant itself without its end",
         )
         .serves("${t}-Team/*", "${t}-Team/a")
         .and_not(&[
@@ -62,7 +62,7 @@ fn names() -> Vec<Scenario> {
         access(
             "access.no_paths",
             "A1 S7",
-            "a topic is no path, and no percent-encoding is undone",
+            "a topic is not a path, and no percent-encoding is undone",
         )
         .serves("${t}/a/*", "${t}/a/../b")
         .and_not(&["${t}/b", "${t}//a/x", "${t}/./a/x", "${t}%2fa/x", "${t}/A/../a/x"]),

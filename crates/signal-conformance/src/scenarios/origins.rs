@@ -57,7 +57,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         access(
             "access.origin.none",
             "U14",
-            "a client that names no origin is no page, and is let in",
+            "a client that sends no origin is not a page, and is let in",
         )
         .needs([Capability::Origins])
         .connect("a")

@@ -197,23 +197,31 @@ fn topics_that_are_none() -> Vec<Scenario> {
             "",
             "a publish without topic has no effect",
         ),
-        case("publish.topic_null", r#","topic":null"#, "null is no topic"),
+        case(
+            "publish.topic_null",
+            r#","topic":null"#,
+            "null is not a topic",
+        ),
         case(
             "publish.topic_number",
             r#","topic":5"#,
-            "a number is no topic, not even as its digits",
+            "a number is not a topic, not even as its digits",
         ),
-        case("publish.topic_zero", r#","topic":0"#, "zero is no topic"),
-        case("publish.topic_bool", r#","topic":true"#, "true is no topic"),
+        case("publish.topic_zero", r#","topic":0"#, "zero is not a topic"),
+        case(
+            "publish.topic_bool",
+            r#","topic":true"#,
+            "true is not a topic",
+        ),
         case(
             "publish.topic_object",
             r#","topic":{"topic":"${t}"}"#,
-            "an object is no topic",
+            "an object is not a topic",
         ),
         case(
             "publish.topic_array",
             r#","topic":["${t}"]"#,
-            "an array is no topic, not even with a single string",
+            "an array is not a topic, not even with a single string",
         ),
         case(
             "publish.topics_ignored",

@@ -20,8 +20,7 @@ pub(super) fn robust(id: &str, requirements: &str, title: &str) -> Scenario {
     scenario(Level::Robust, id, requirements, title)
 }
 
-/// `x` does something bad among bystanders; afterwards they are served, and so is whoever comes
-/// anew.
+/// `x` does something bad among bystanders; afterwards they are served, and so is a newcomer.
 pub(super) fn survives(scenario: Scenario, bad: impl FnOnce(Scenario) -> Scenario) -> Scenario {
     scenario
         .room("a b")
@@ -132,7 +131,7 @@ fn no_json_in_binary() -> Vec<Scenario> {
         (
             "garbage",
             "T5 G7",
-            "bytes that are no text",
+            "bytes that are not text",
             "${hex:00ff10c1feed}",
         ),
         ("empty", "T5 G10", "an empty binary message", ""),
@@ -177,7 +176,7 @@ fn topics_no_array() -> Vec<Scenario> {
     let mut all = Vec::new();
     for kind in ["subscribe", "unsubscribe"] {
         all.extend(cases.iter().map(|(id, topics)| {
-            let title = format!("{kind} with topics that is no array ({id}) has no effect");
+            let title = format!("{kind} with topics that is not an array ({id}) has no effect");
             let text = format!(r#"{{"type":"{kind}","topics":{topics},"topic":"${{t}}"}}"#);
             // A bystander sends it, so that an unsubscribe would show.
             survives(
@@ -267,7 +266,7 @@ fn floods() -> Vec<Scenario> {
             robust(
                 "robust.flood.no_json",
                 "G7 L7",
-                "500 messages that are no JSON disturb nobody",
+                "500 messages that are not JSON disturb nobody",
             ),
             |s| {
                 s.repeat(500, |s| s.send("x", "flood ${n}"))

@@ -17,7 +17,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         stock(
             "subscribe.not_announced",
             "S1",
-            "nobody is told of a subscribe, an unsubscribe or a new connection",
+            "nobody is informed of a subscribe, an unsubscribe or a new connection",
         )
         .room("a b")
         .room("c")
@@ -72,7 +72,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         stock(
             "subscribe.entries_no_strings",
             "S3",
-            "entries that are no strings are skipped, the others count",
+            "entries that are not strings are skipped, the others count",
         )
         .connect("a")
         .send(

@@ -137,7 +137,7 @@ fn rights() -> Vec<Scenario> {
         refused(
             "access.token.subject_form",
             "U6 U13",
-            "a subject that is no name, a number of connections that is none, or one of nobody, is refused",
+            "a subject that is not a name, and a number of connections that is not one or has no subject, are refused",
             [
                 r#""sub":"""#,
                 r#""sub":1"#,
@@ -155,7 +155,7 @@ fn rights() -> Vec<Scenario> {
         refused(
             "access.token.topics_form",
             "U6",
-            "topics that are no list of names, or have a star inside, are refused and not guessed at",
+            "topics that are not a list of names, or have a star inside, are refused, not guessed at",
             [
                 r#","topics":"*""#,
                 r#","topics":{"*":true}"#,

@@ -40,7 +40,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         stock(
             "transport.subprotocol",
             "T3",
-            "the first subprotocol offered is selected, none if none is offered",
+            "the first subprotocol offered is selected, and none if none is offered",
         )
         .should()
         .needs([Http])

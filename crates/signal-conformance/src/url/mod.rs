@@ -35,7 +35,7 @@ const RECEIVE_BUFFER_BYTES: u32 = 256 << 10;
 
 /// A server at a `ws://` or `wss://` address.
 ///
-/// A close with a code that may not be sent is told as 1002, as tungstenite does.
+/// A close with a code that may not be sent is reported as 1002, as tungstenite does.
 ///
 /// It declares the levels `stock` and `robust`, and no limits; say more with
 /// [`declare`](Self::declare) if you know it.
@@ -48,7 +48,7 @@ pub struct UrlBackend {
 
 /// An address cannot be used.
 #[derive(Clone, Debug, Error)]
-#[error("`{url}` is no WebSocket address: {problem}")]
+#[error("`{url}` is not a WebSocket address: {problem}")]
 pub struct UrlError {
     url: String,
     problem: String,
@@ -206,7 +206,7 @@ impl UrlBackend {
                 "origin",
                 origin
                     .parse()
-                    .map_err(|_| "the origin is no header value")?,
+                    .map_err(|_| "the origin is not a header value")?,
             );
         }
         if !options.protocols.is_empty() {

@@ -1,5 +1,5 @@
 //! One connection: a task that owns the socket, so that pings are answered whatever the scenario
-//! does.
+//! does. On tungstenite, so that the suite does not judge a server by the code of this project.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -51,7 +51,7 @@ impl Socket {
         }
     }
 
-    /// A task that has ended reads no commands; its last event tells why.
+    /// A task that has ended reads no commands; its last event says why.
     fn command(&self, command: Command) {
         let _ = self.commands.send(command);
     }
@@ -120,7 +120,7 @@ enum Turn {
     Received(Option<Result<Message, Error>>),
     /// The scenario has dropped its end.
     Dropped,
-    /// Writing failed; what can still be read tells why.
+    /// Writing failed; what can still be read says why.
     Broken,
 }
 

@@ -123,7 +123,7 @@ fn is(written: &str, name: &str, faults: Faults) -> bool {
     text(written).is_some_and(|decoded| decoded == name)
 }
 
-/// A JSON string's text; none if it is no string or holds a lone surrogate.
+/// A JSON string's text; none if it is not a string or holds a lone surrogate.
 pub(crate) fn text(raw: &str) -> Option<String> {
     serde_json::from_str(raw).ok()
 }

@@ -1,4 +1,7 @@
 //! The relay at a real socket, so that scenarios about frames, upgrades and pages apply.
+//!
+//! It reads and writes frames with code of its own, which shares nothing with the suite's client or
+//! the tests of other crates: a mistake in one of them must show at another.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};

@@ -53,7 +53,7 @@ mutants! {
     UnknownCloses: "an unknown type ends its connection",
     UnknownAnswered: "an unknown type is answered with an error",
     UnknownRelayed: "an unknown type with a topic is relayed",
-    // What is no message.
+    // What is not a message.
     BadAnswered: "text that is not JSON is answered with an error",
     BadUnsubscribesRoom: "text that is not JSON unsubscribes the rooms of its sender",
     BadUnsubscribesSender: "text that is not JSON unsubscribes its sender, who stays connected",
