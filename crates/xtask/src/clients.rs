@@ -5,10 +5,11 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::command::{cargo, command, run};
 use crate::install::{self, npm};
 use crate::packages;
 use crate::relay::Relay;
-use crate::step::{Stop, cargo, command, run};
+use crate::stop::Stop;
 use crate::tools::Tools;
 use crate::workspace;
 

@@ -13,8 +13,9 @@ mod table;
 use std::process::Stdio;
 use std::time::Instant;
 
+use crate::command::command;
 use crate::install::on_path;
-use crate::step::{Stop, command};
+use crate::stop::Stop;
 use crate::tools::Tools;
 use results::{Measurement, Results};
 use scenarios::{SCENARIOS, Scenario};

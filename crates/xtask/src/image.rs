@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::command::{cargo, command, output, run};
 use crate::install;
 use crate::packages::{self, MUSL_TARGET};
 use crate::relay::Relay;
-use crate::step::{Stop, cargo, command, output, run};
+use crate::stop::Stop;
 use crate::tools::Tools;
 use crate::workspace;
 

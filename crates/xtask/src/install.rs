@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use crate::command::{cargo, command, output, run};
 use crate::packages::{self, Package, Source};
-use crate::step::{Stop, cargo, command, output, run};
+use crate::stop::Stop;
 use crate::workspace;
 
 /// Set, to try what happens where rustup's server is out of reach: Debian's packages stand in.

@@ -8,9 +8,10 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::thread;
 
+use crate::command::{cargo, command, output, shown};
 use crate::install::{self, apt_get, npm};
 use crate::packages::{self, Package, Source};
-use crate::step::{Stop, cargo, command, output, shown};
+use crate::stop::Stop;
 use crate::tools::Tools;
 use crate::workspace;
 

@@ -6,9 +6,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use crate::command::{cargo, command, output};
 use crate::install::{program, programs};
 use crate::packages;
-use crate::step::{Stop, cargo, command, output};
+use crate::stop::Stop;
 use crate::tools::Tools;
 use crate::workspace;
 

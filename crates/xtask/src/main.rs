@@ -5,6 +5,7 @@
 //! there unseen.
 
 mod clients;
+mod command;
 mod compare;
 mod image;
 mod install;
@@ -15,7 +16,9 @@ mod publish;
 mod purity;
 mod relay;
 mod rust;
+mod setup;
 mod step;
+mod stop;
 mod summary;
 mod tools;
 mod wasm;
@@ -24,7 +27,8 @@ mod workspace;
 
 use std::process::ExitCode;
 
-use step::{Step, Stop};
+use step::Step;
+use stop::Stop;
 use tools::Tools;
 
 const USAGE: &str = "\
@@ -229,7 +233,7 @@ fn test(arguments: &[String]) -> ExitCode {
 }
 
 fn setup() -> ExitCode {
-    summary::run_all(tools::SETUP.iter(), &Tools::default(), false)
+    summary::run_all(setup::SETUP.iter(), &Tools::default(), false)
 }
 
 fn exit_code(result: Result<(), Stop>) -> ExitCode {

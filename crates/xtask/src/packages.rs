@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn debians_oldest_rust_is_the_one_that_the_crates_name() {
-        let oldest = crate::rust::oldest_version().expect("a version");
+        let oldest = workspace::rust_version("signal-core").expect("a version");
         for package in MSRV_FROM_DEBIAN
             .iter()
             .filter(|package| package.source == Source::Deb)

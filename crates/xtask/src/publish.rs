@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::step::{Stop, cargo, command, run};
+use crate::command::{cargo, command, run};
+use crate::stop::Stop;
 use crate::tools::Tools;
 use crate::workspace;
 

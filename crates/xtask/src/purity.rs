@@ -4,7 +4,8 @@
 use std::fs;
 use std::path::Path;
 
-use crate::step::{Stop, cargo, output};
+use crate::command::{cargo, output};
+use crate::stop::Stop;
 use crate::tools::Tools;
 use crate::workspace;
 

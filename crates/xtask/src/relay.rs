@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use crate::step::{Stop, command, output};
+use crate::command::{command, output};
+use crate::stop::Stop;
 use crate::workspace;
 
 /// wrangler builds before it serves.

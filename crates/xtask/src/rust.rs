@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::command::{cargo, command, run};
 use crate::publish::PUBLISHED;
-use crate::step::{Stop, cargo, command, in_ci, run};
+use crate::stop::{Stop, in_ci};
 use crate::tools::Tools;
 use crate::workspace::{FUZZ_MANIFEST, TUNGSTENITE_MANIFEST, WORKER_MANIFEST, YRS_WARP_MANIFEST};
 use crate::{install, packages, workspace};
@@ -73,7 +74,7 @@ pub(crate) fn msrv(_: &Tools) -> Result<(), Stop> {
     check.arg(workspace::tools().join("msrv"));
     for name in PUBLISHED {
         // The Worker's crate names a newer one, which its dependency asks for.
-        if rust_version(name)? == oldest_version()? {
+        if workspace::rust_version(name)? == workspace::rust_version("signal-core")? {
             check.args(["--package", name]);
         }
     }
@@ -90,7 +91,7 @@ pub(crate) enum Oldest {
 
 impl Oldest {
     pub(crate) fn find() -> Result<Self, Stop> {
-        let version = oldest_version()?;
+        let version = workspace::rust_version("signal-core")?;
         if install::toolchain(&version) {
             return Ok(Self::Rustup(version));
         }
@@ -118,26 +119,6 @@ impl Oldest {
             }
         }
     }
-}
-
-/// The core's.
-pub(crate) fn oldest_version() -> Result<String, Stop> {
-    rust_version("signal-core")
-}
-
-/// The oldest Rust that a crate's manifest names.
-fn rust_version(name: &str) -> Result<String, Stop> {
-    let manifest = workspace::root()
-        .join("crates")
-        .join(name)
-        .join("Cargo.toml");
-    let manifest = workspace::read(&manifest)?;
-    let version = manifest
-        .lines()
-        .find_map(|line| line.strip_prefix("rust-version = "));
-    version
-        .map(|quoted| quoted.trim_matches('"').to_owned())
-        .ok_or_else(|| Stop::Failed(format!("{name} has no rust-version")))
 }
 
 pub(crate) fn doc(_: &Tools) -> Result<(), Stop> {

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use crate::step::{Step, Stop, in_ci};
+use crate::step::Step;
+use crate::stop::{Stop, in_ci};
 use crate::tools::Tools;
 
 /// Runs `steps` in order and prints the summary. Fails if a step failed, or in CI if one could not

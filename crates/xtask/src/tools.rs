@@ -5,95 +5,15 @@ use std::cell::OnceCell;
 use std::fs;
 use std::path::PathBuf;
 
-use crate::step::{Step, Stop, cargo, command, output, run};
-use crate::{clients, image, install, instructions, packages, rust, wasm, worker, workspace};
-
-/// What `cargo xtask setup` does.
-pub(crate) const SETUP: &[Step] = &[
-    Step {
-        name: "node",
-        about: "the clients' and servers' npm packages",
-        run: |tools| tools.node_modules().map(drop),
-    },
-    Step {
-        name: "page",
-        about: "the example page, built",
-        run: clients::build_page,
-    },
-    Step {
-        name: "chromium",
-        about: "a browser",
-        run: |tools| tools.chromium().map(drop),
-    },
-    Step {
-        name: "proxies",
-        about: "nginx and Caddy",
-        run: |tools| tools.nginx().and_then(|_| tools.caddy()).map(drop),
-    },
-    Step {
-        name: "systemd",
-        about: "what judges a systemd unit, strace, and OpenSSL",
-        run: |tools| {
-            tools.systemd_analyze()?;
-            tools.strace()?;
-            tools.openssl().map(drop)
-        },
-    },
-    Step {
-        name: "prometheus",
-        about: "Prometheus, and the parser of its format",
-        run: |tools| {
-            tools.prometheus()?;
-            tools.openmetrics_parser().map(drop)
-        },
-    },
-    Step {
-        name: "kosoku",
-        about: "Autobahn's WebSocket cases",
-        run: |tools| tools.kosoku().map(drop),
-    },
-    Step {
-        name: "cargo-deny",
-        about: "the judge of licences and sources",
-        run: |tools| tools.cargo_deny().map(drop),
-    },
-    Step {
-        name: "msrv",
-        about: "the oldest Rust that the crates name",
-        run: |_| rust::Oldest::find().map(drop),
-    },
-    Step {
-        name: "static",
-        about: "a target without a C library of the system's",
-        run: |_| image::find_target().map(drop),
-    },
-    Step {
-        name: "instructions",
-        about: "valgrind, and what drives it",
-        run: |_| instructions::install().map(drop),
-    },
-    Step {
-        name: "yrs-warp",
-        about: "a relay by others, built",
-        run: |tools| tools.yrs_warp().map(drop),
-    },
-    Step {
-        name: "wasm",
-        about: "a standard library for WebAssembly",
-        run: |_| wasm::Toolchain::find().map(drop),
-    },
-    Step {
-        name: "worker",
-        about: "the Cloudflare Worker, built, and its runtime",
-        run: |tools| tools.worker().map(drop),
-    },
-];
+use crate::command::{cargo, command, output, run};
+use crate::stop::Stop;
+use crate::{install, packages, workspace};
 
 /// Where each tool is. It is looked for, and if need be installed, when it is asked for; what is
 /// built is built once in a run.
 #[derive(Default)]
 pub(crate) struct Tools {
-    worker: OnceCell<Result<PathBuf, Stop>>,
+    pub(crate) worker: OnceCell<Result<PathBuf, Stop>>,
     yrs_warp: OnceCell<Result<PathBuf, Stop>>,
 }
 
@@ -189,11 +109,6 @@ impl Tools {
             install::apt(packages::OPENSSL_HEADERS, "OpenSSL, to link with")?;
         }
         install::programs("worker-programs", packages::WORKER_PROGRAMS)
-    }
-
-    /// The folder of the built Cloudflare Worker.
-    pub(crate) fn worker(&self) -> Result<PathBuf, Stop> {
-        self.worker.get_or_init(|| worker::build(self)).clone()
     }
 
     /// yrs-warp's signaling service as a server, for the conformance suite's own test.

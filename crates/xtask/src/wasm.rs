@@ -8,8 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::command::{cargo, command, output, run};
 use crate::packages::{WASM_TARGET as TARGET, WASM_TARGET_WITHOUT_STD as TARGET_WITHOUT_STD};
-use crate::step::{Stop, cargo, command, output, run};
+use crate::stop::Stop;
 use crate::tools::Tools;
 use crate::{install, packages, workspace};
 

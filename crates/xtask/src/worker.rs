@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::clients::PATIENT;
+use crate::command::{command, output, run};
 use crate::relay::Relay;
-use crate::step::{Stop, command, output, run};
+use crate::stop::Stop;
 use crate::tools::Tools;
 use crate::wasm::Toolchain;
 use crate::{clients, workspace};
@@ -31,6 +32,13 @@ const WRANGLER_OFFLINE: &[(&str, &str)] = &[
     ("WRANGLER_SEND_ERROR_REPORTS", "false"),
     ("WRANGLER_SEND_METRICS", "false"),
 ];
+
+impl Tools {
+    /// The folder of the built Cloudflare Worker.
+    pub(crate) fn worker(&self) -> Result<PathBuf, Stop> {
+        self.worker.get_or_init(|| build(self)).clone()
+    }
+}
 
 /// `cargo xtask worker`: builds the Worker, or serves it.
 pub(crate) fn main(arguments: &[String]) -> Result<(), Stop> {

@@ -4,7 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
-use crate::step::Stop;
+use crate::stop::Stop;
 
 /// The fuzz targets: a workspace of their own, for cargo-fuzz.
 pub(crate) const FUZZ_MANIFEST: &str = "crates/signal-core/fuzz/Cargo.toml";
@@ -84,4 +84,16 @@ pub(crate) fn free_port() -> Result<u16, Stop> {
 pub(crate) fn read(path: &Path) -> Result<String, Stop> {
     fs::read_to_string(path)
         .map_err(|error| Stop::Failed(format!("cannot read {}: {error}", path.display())))
+}
+
+/// The oldest Rust that a crate's manifest names.
+pub(crate) fn rust_version(name: &str) -> Result<String, Stop> {
+    let manifest = root().join("crates").join(name).join("Cargo.toml");
+    let manifest = read(&manifest)?;
+    let version = manifest
+        .lines()
+        .find_map(|line| line.strip_prefix("rust-version = "));
+    version
+        .map(|quoted| quoted.trim_matches('"').to_owned())
+        .ok_or_else(|| Stop::Failed(format!("{name} has no rust-version")))
 }

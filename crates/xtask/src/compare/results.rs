@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use super::server::Kind;
-use crate::step::Stop;
+use crate::stop::Stop;
 use crate::workspace;
 
 /// The report of one run of `signal bench`.

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use crate::step::{Stop, cargo, command, output, run};
+use crate::command::{cargo, command, output, run};
+use crate::stop::Stop;
 use crate::tools::Tools;
 use crate::{clients, install, packages, workspace};
 

@@ -6,7 +6,7 @@ use std::fs;
 use super::results::Results;
 use super::scenarios::{Goal, Scenario};
 use super::server::{Kind, Servers};
-use crate::step::{command, output};
+use crate::command::{command, output};
 
 /// Writes the table, and how it was measured.
 pub(crate) fn render(results: &Results, scenarios: &[&Scenario], servers: &Servers) -> String {
