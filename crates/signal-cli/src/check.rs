@@ -9,7 +9,6 @@ mod connect;
 mod declared;
 mod explain;
 mod format;
-mod health;
 mod progress;
 mod recorder;
 mod refusals;
@@ -43,9 +42,6 @@ pub(crate) struct Outcome {
 ///
 /// The arguments make no sense together. That a server is broken is no error but an outcome.
 pub(crate) fn run(args: &CheckArgs) -> Result<Outcome, Failure> {
-    if args.health {
-        return health::run(args.timeout);
-    }
     if args.list || args.export {
         return conformance::describe(args);
     }

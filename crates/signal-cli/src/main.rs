@@ -6,6 +6,7 @@ mod check;
 mod cli;
 mod config;
 mod failure;
+mod health;
 mod serve;
 mod settings;
 mod show;
@@ -46,7 +47,10 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
     match &cli.command {
         Command::Serve(args) => serve::run(&args.given),
         Command::Check(args) => {
-            let outcome = check::run(args)?;
+            let outcome = match args.health {
+                true => health::run(args.timeout)?,
+                false => check::run(args)?,
+            };
             print(&outcome.text);
             Ok(ExitCode::from(outcome.exit_code))
         }

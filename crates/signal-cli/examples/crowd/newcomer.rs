@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
+use signal_testwire::UPGRADE;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpSocket;
 use tokio_rustls::TlsConnector;
@@ -20,10 +21,6 @@ const PER_SECOND: u32 = 25;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The crowd is there by then.
 const WARM_UP: Duration = Duration::from_secs(4);
-
-const UPGRADE: &[u8] =
-    b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 /// How newcomers speak TLS.
 #[derive(Clone)]
@@ -130,7 +127,7 @@ async fn one(address: SocketAddr, number: u32, tls: Option<Tls>) -> Result<(), E
 }
 
 async fn upgrade(mut io: impl AsyncRead + AsyncWrite + Unpin) -> Result<(), Error> {
-    io.write_all(UPGRADE).await?;
+    io.write_all(UPGRADE.as_bytes()).await?;
     let mut answer = [0; 12];
     io.read_exact(&mut answer).await?;
     if &answer == b"HTTP/1.1 101" {

@@ -1,10 +1,9 @@
 use std::task::Waker;
 
+use signal_testwire::UPGRADE;
+
 use super::*;
 use crate::{Authorization, Authorizer, Config, Relay, UpgradeRequest};
-
-const UPGRADE: &str = "GET /room HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 fn relay() -> Relay {
     Relay::new(Config::default()).expect("the default is valid")

@@ -40,7 +40,7 @@ const LINE_BYTES_MAX: u64 = 256;
 /// # Errors
 ///
 /// Only if nothing could be asked at all.
-pub(super) fn run(timeout: Duration) -> Result<Outcome, Failure> {
+pub(crate) fn run(timeout: Duration) -> Result<Outcome, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -137,7 +137,7 @@ fn client_config() -> io::Result<ClientConfig> {
 }
 
 /// Takes whatever the relay on this machine shows: its certificate is for the name by which others
-/// know it, and one that has run out is not mended by a restart.
+/// know it, and one that has expired is not fixed by a restart.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 
