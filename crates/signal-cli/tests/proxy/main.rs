@@ -22,12 +22,19 @@ const SECRET: &str = "a-token-that-no-log-may-show";
 
 #[tokio::test]
 async fn peers_find_each_other_through_nginx() {
-    peers_find_each_other(nginx).await;
+    peers_find_each_other(nginx, &[]).await;
+}
+
+/// So it asks its backends unless it is told otherwise, and y-webrtc's server takes it.
+#[tokio::test]
+async fn peers_find_each_other_through_an_nginx_that_speaks_http_1_0() {
+    let older = ("proxy_http_version 1.1", "proxy_http_version 1.0");
+    peers_find_each_other(nginx, &[older]).await;
 }
 
 #[tokio::test]
 async fn peers_find_each_other_through_caddy() {
-    peers_find_each_other(caddy).await;
+    peers_find_each_other(caddy, &[]).await;
 }
 
 #[tokio::test]
@@ -52,10 +59,10 @@ async fn caddy_names_the_client_and_nobody_else() {
 
 type Start = fn(&Certificate, &str, &[(&str, &str)]) -> Option<Proxy>;
 
-async fn peers_find_each_other(start: Start) {
+async fn peers_find_each_other(start: Start, changes: &[(&str, &str)]) {
     let relay = Relay::start(&[]);
     let certificate = Certificate::new();
-    let Some(proxy) = start(&certificate, relay.address(), &[]) else {
+    let Some(proxy) = start(&certificate, relay.address(), changes) else {
         return;
     };
     let connect = || async {

@@ -117,6 +117,7 @@ impl Handshake {
     }
 
     /// What is left of a handshake whose answer is known before the request.
+    #[cfg(feature = "tls")]
     pub(crate) fn answered(
         shared: &Arc<Shared>,
         remote: Option<SocketAddr>,
