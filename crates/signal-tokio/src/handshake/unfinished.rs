@@ -12,10 +12,21 @@ use signal_core::Instant;
 use crate::config::Config;
 use crate::lock::Lock;
 
-/// How long a client may keep us waiting though others need its place: a round trip to somebody not
-/// far. Twice as long, and a crowd that fills all places at once would hold newcomers up twice as
-/// long; at 128 places, which 1,024 open files allow, 5,000 of a second are gone through.
-const GRACE: Duration = Duration::from_millis(25);
+/// How long a client may keep us waiting for its request though others need its place: this for each
+/// place that there is but some. So a thousand silent clients a second can come for good, and those
+/// some at once on top, and no newcomer has to wait for a place; while a herd of honest ones from one
+/// slow machine, which connects them all and then writes all their requests, has as long as that
+/// leaves.
+const GRACE_PER_PLACE: Duration = Duration::from_millis(1);
+const PLACES_FOR_BURSTS: usize = 64;
+/// A client sends right after connecting, so the least it has is what packets that were sent together
+/// may come apart, and what a busy phone needs.
+const GRACE_LEAST: Duration = Duration::from_millis(25);
+const GRACE_MOST: Duration = Duration::from_secs(1);
+/// How long, once it has had an answer in its TLS handshake, which it can only go on with a round
+/// trip later: as long as one takes to the other side of the world.
+#[cfg(feature = "tls")]
+const GRACE_OF_ROUND_TRIP: Duration = Duration::from_millis(250);
 /// An IPv6 /48 may have as many as so many of its /64 may. It is what one customer gets of a generous
 /// provider, and what an attacker rents.
 const WIDE_FACTOR: usize = 4;
@@ -23,8 +34,8 @@ const WIDE_FACTOR: usize = 4;
 /// Connections before the end of their handshake, that of TLS included.
 ///
 /// There are at most [`Config::handshakes_max`] of them. When there is no place for a newcomer, the
-/// one that has kept us waiting longest for its client goes, whether it has sent nothing or sends
-/// byte by byte:
+/// one that has kept us waiting longest for its client, past a grace, goes, whether it has sent nothing
+/// or sends byte by byte:
 ///
 /// ```text
 ///            ┌── its client is heard of ──┐
@@ -46,7 +57,7 @@ pub(crate) struct Unfinished {
 struct Table {
     next: u64,
     entries: HashMap<u64, Entry>,
-    /// Those that wait for their client, by since when they would, had they waited all at once.
+    /// Those that wait for their client, by when they may be ended.
     waiting: BTreeSet<(Instant, u64)>,
     /// Those that have their answer.
     lingering: BTreeSet<u64>,
@@ -60,8 +71,10 @@ struct Entry {
     /// Where it is counted.
     networks: [Option<Network>; 2],
     stage: Stage,
-    /// How long it has waited for its client, up to the present wait.
+    /// How long it has waited for its client in this step, up to the present wait.
     waited: Duration,
+    /// How long it may.
+    grace: Duration,
     /// Tells whoever drives it that it has been ended.
     waker: Option<Waker>,
 }
@@ -113,11 +126,11 @@ impl Unfinished {
         if !is_full || !table.lingering.is_empty() {
             return Ok(());
         }
-        let oldest = table.waiting.first().map_or(now, |(since, _)| *since);
-        let ends_at = oldest.saturating_add(GRACE);
-        if ends_at <= now {
-            return Ok(());
-        }
+        let ends_at = match table.waiting.first() {
+            Some((ends_at, _)) if *ends_at <= now => return Ok(()),
+            Some((ends_at, _)) => *ends_at,
+            None => now.saturating_add(grace(config)),
+        };
         if !table
             .listeners
             .iter()
@@ -163,6 +176,7 @@ impl Unfinished {
             networks,
             stage: Stage::Busy,
             waited: Duration::ZERO,
+            grace: grace(config),
             waker: None,
         };
         table.entries.insert(id, entry);
@@ -205,6 +219,17 @@ impl Unfinished {
         self.table.lock().resume(id, now);
     }
 
+    /// Notes that a handshake has come to a next step, which may take a round trip.
+    #[cfg(feature = "tls")]
+    pub(crate) fn advance(&self, id: u64, now: Instant) {
+        let mut table = self.table.lock();
+        table.resume(id, now);
+        if let Some(entry) = table.entries.get_mut(&id) {
+            entry.waited = Duration::ZERO;
+            entry.grace = entry.grace.max(GRACE_OF_ROUND_TRIP);
+        }
+    }
+
     /// Ends a handshake, if it has not been ended.
     pub(crate) fn leave(&self, id: u64) {
         let (entry, listeners) = {
@@ -227,7 +252,7 @@ impl Table {
         if let Some(entry) = self.entries.get_mut(&id) {
             if let Stage::Busy = entry.stage {
                 entry.stage = Stage::Waiting { since: now };
-                self.waiting.insert((entry.waits_since(now), id));
+                self.waiting.insert((entry.ends_at(now), id));
             }
         }
     }
@@ -235,7 +260,7 @@ impl Table {
     fn resume(&mut self, id: u64, now: Instant) {
         if let Some(entry) = self.entries.get_mut(&id) {
             if let Stage::Waiting { since } = entry.stage {
-                self.waiting.remove(&(entry.waits_since(since), id));
+                self.waiting.remove(&(entry.ends_at(since), id));
                 entry.waited += now.saturating_since(since);
                 entry.stage = Stage::Busy;
             }
@@ -256,7 +281,7 @@ impl Table {
         let entry = self.entries.remove(&id)?;
         match entry.stage {
             Stage::Busy => {}
-            Stage::Waiting { since } => drop(self.waiting.remove(&(entry.waits_since(since), id))),
+            Stage::Waiting { since } => drop(self.waiting.remove(&(entry.ends_at(since), id))),
             Stage::Lingering => drop(self.lingering.remove(&id)),
         }
         self.uncount(entry.networks);
@@ -275,11 +300,20 @@ impl Table {
 }
 
 impl Entry {
-    /// Since when it would wait, had it waited all at once.
-    fn waits_since(&self, since: Instant) -> Instant {
+    /// When it may be ended, if it waits since then.
+    fn ends_at(&self, since: Instant) -> Instant {
         let waited = u64::try_from(self.waited.as_millis()).unwrap_or(u64::MAX);
-        Instant::from_millis(since.as_millis().saturating_sub(waited))
+        let ends_at = since.saturating_add(self.grace).as_millis();
+        Instant::from_millis(ends_at.saturating_sub(waited))
     }
+}
+
+/// How long a client may keep us waiting for its request though others need its place.
+fn grace(config: &Config) -> Duration {
+    let places = config.handshakes_max.saturating_sub(PLACES_FOR_BURSTS);
+    let places = u32::try_from(places).unwrap_or(u32::MAX);
+    let all = GRACE_PER_PLACE.saturating_mul(places);
+    all.clamp(GRACE_LEAST, GRACE_MOST)
 }
 
 /// Where a client is counted: nowhere if it may be a proxy.

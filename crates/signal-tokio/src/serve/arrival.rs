@@ -89,6 +89,12 @@ impl Arrival {
         self.shared.unfinished.resume(self.id, now);
     }
 
+    /// Notes that it has come to a next step, which may take its client a round trip.
+    #[cfg(feature = "tls")]
+    pub(crate) fn advance(&self) {
+        self.shared.unfinished.advance(self.id, self.shared.now());
+    }
+
     /// Waits for its client by this future, in a task. `None` if it has to end before.
     #[cfg(feature = "tls")]
     pub(crate) async fn wait<F: Future>(&mut self, future: F) -> Option<F::Output> {

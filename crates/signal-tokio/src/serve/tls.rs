@@ -4,9 +4,11 @@ use std::io;
 use std::sync::Arc;
 
 use http::StatusCode;
+use rustls::server::Acceptor;
 use signal_access::RefusalCause;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
 use crate::handshake::{Handshake, upgrade};
 use crate::serve::arrival::{self, Arrival};
@@ -30,13 +32,13 @@ pub(crate) async fn serve(acceptor: TlsAcceptor, stream: TcpStream, mut arrival:
         }
         Some(Ok(Ok(Some(_)))) => {
             // The handshake is over before the rest begins; in one future their sizes would add up.
-            let handshake = Box::pin(tokio::time::timeout_at(deadline, acceptor.accept(stream)));
-            match arrival.wait(handshake).await {
-                Some(Ok(Ok(stream))) => return Box::pin(arrival.serve(stream)).await,
-                Some(Ok(Err(error))) => error.to_string(),
-                Some(Err(_elapsed)) => "the handshake took too long".to_owned(),
-                // Counted by whoever needed its place.
-                None => return,
+            let handshake = Box::pin(accept(&acceptor, stream, &mut arrival));
+            match tokio::time::timeout_at(deadline, handshake).await {
+                Ok(Some(Ok(stream))) => return Box::pin(arrival.serve(stream)).await,
+                Ok(Some(Err(error))) => error.to_string(),
+                Err(_elapsed) => "the handshake took too long".to_owned(),
+                // Counted by the one that needed its place.
+                Ok(None) => return,
             }
         }
         // A connection without a byte is not refused: balancers connect to see whether we listen.
@@ -48,6 +50,25 @@ pub(crate) async fn serve(acceptor: TlsAcceptor, stream: TcpStream, mut arrival:
         "no TLS connection"
     );
     shared.counters.count_refusal(RefusalCause::Tls);
+}
+
+/// Does the TLS handshake in its two steps: the client's greeting, which is sent at once, and what it
+/// says to our answer. `None` if another needs its place.
+async fn accept(
+    acceptor: &TlsAcceptor,
+    stream: TcpStream,
+    arrival: &mut Arrival,
+) -> Option<io::Result<TlsStream<TcpStream>>> {
+    let greeting = LazyConfigAcceptor::new(Acceptor::default(), stream);
+    let greeted = match arrival.wait(greeting).await? {
+        Ok(greeted) => greeted,
+        Err(error) => return Some(Err(error)),
+    };
+    arrival.advance();
+    let config = Arc::clone(acceptor.config());
+    let accepted = arrival.wait(greeted.into_stream(config)).await?;
+    arrival.advance();
+    Some(accepted)
 }
 
 /// The first byte, which stays to be read; `None` if the client has ended its side without one.

@@ -85,6 +85,45 @@ fn a_round_trip_is_granted_and_what_waits_for_us_is_not_ended() {
     assert_eq!(all.count(), 1, "it has left once");
 }
 
+#[cfg(feature = "tls")]
+#[test]
+fn a_client_that_owes_an_answer_in_tls_has_a_round_trip_for_it() {
+    let (all, config) = (Unfinished::default(), config(2));
+    let (answers, bell) = wait(&all, &config, at(0), 1);
+    all.resume(answers, at(20));
+    all.advance(answers, at(30));
+    assert!(all.pause(answers, at(40), WaitsFor::Client, Waker::noop()));
+    let (silent, _) = wait(&all, &config, at(100), 2);
+    assert_eq!(all.poll_room(at(124), &config, Waker::noop()), Err(at(125)));
+    // Who says nothing goes first, though it came later.
+    assert!(all.enter([203, 0, 113, 9].into(), &config).is_some());
+    assert!(!all.pause(silent, at(126), WaitsFor::Client, Waker::noop()));
+    assert!(all.pause(answers, at(126), WaitsFor::Client, Waker::noop()));
+    assert_eq!(all.poll_room(at(289), &config, Waker::noop()), Err(at(290)));
+    assert_eq!(all.poll_room(at(290), &config, Waker::noop()), Ok(()));
+    drop(bell);
+}
+
+#[test]
+fn a_crowd_of_a_thousand_a_second_never_makes_a_newcomer_wait() {
+    for places in [128, 1_024, 4_096] {
+        let (all, mut config) = (Unfinished::default(), config(places));
+        config.handshakes_per_ip_max = usize::MAX;
+        let mut now = 0;
+        for number in 0..20_000 {
+            // One each millisecond, and now and then sixty that are late by as much.
+            now += match number % 600 {
+                0 => 60,
+                1..60 => 0,
+                _ => 1,
+            };
+            let room = all.poll_room(at(now), &config, Waker::noop());
+            assert_eq!(room, Ok(()), "number {number} of {places} places");
+            wait(&all, &config, at(now), 7);
+        }
+    }
+}
+
 #[test]
 fn one_that_lingers_holds_no_place() {
     let (all, config) = (Unfinished::default(), config(1));
