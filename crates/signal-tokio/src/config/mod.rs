@@ -3,7 +3,6 @@
 mod limits;
 mod log_ips;
 mod proxies;
-mod queue_limits;
 
 use std::time::Duration;
 
@@ -12,7 +11,6 @@ use signal_access::TrustedProxies;
 use signal_core::{LimitError, Limits};
 
 pub use self::log_ips::LogIps;
-pub(crate) use self::queue_limits::QueueLimits;
 
 /// How many descriptors stay free for logs, name look-ups, the admin address and the program around.
 const DESCRIPTORS_RESERVED: u64 = 64;
@@ -60,15 +58,17 @@ signal_core::limits! {
     /// [`Duration`] needs `#[serde(with = "seconds")]` above it.
     pub const LIMITS = [
         // What may wait for one peer.
-        /// At least one message of `message_bytes_max` must fit.
+        /// Each message counts 128 more than its bytes, which is what it costs beside them. At least one
+        /// of `message_bytes_max` must fit. Sixteen times as much closes at once.
         outbound_bytes_max: usize { default: 1024 * 1024, unit: Bytes, range: 1_039..=1 << 32, scope: Peer,
-            what: "Bytes that may wait for one peer",
-            past: "closed with 1013",
+            what: "Bytes that may wait for one peer whose socket takes no more",
+            past: "closed with 1013, after outbound_grace",
             why: "the burst of a full room, on a slow phone" },
-        outbound_frames_max: usize { default: 1_024, unit: Count, range: 4..=MANY, scope: Peer,
-            what: "Messages that may wait for one peer",
+        #[serde(with = "seconds")]
+        outbound_grace: Duration { default: 1_000, unit: Millis, range: 0..=60_000, scope: Peer,
+            what: "How long more than that may wait",
             past: "closed with 1013",
-            why: "small frames cost more memory than they weigh" },
+            why: "what many say in a moment is read in one; who needs longer reads too slowly" },
         #[serde(with = "seconds")]
         write_deadline: Duration { default: 10_000, unit: Millis, range: 100..=3_600_000, scope: Peer,
             what: "How long a peer may take nothing of what waits for it",
@@ -184,13 +184,6 @@ impl Config {
             }
         }
         Ok(())
-    }
-
-    pub(crate) fn queue_limits(&self) -> QueueLimits {
-        QueueLimits {
-            bytes_max: self.outbound_bytes_max,
-            frames_max: self.outbound_frames_max,
-        }
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) struct Batch {
 
 #[derive(Debug)]
 enum State {
-    Open { bytes: BytesMut, frames: usize },
+    Open(BytesMut),
     Sealed(Bytes),
 }
 
@@ -30,21 +30,21 @@ impl Batch {
     /// A batch of one message.
     pub(crate) fn new(publish: &Delivery<'_>) -> Self {
         let bytes = frame::encode_publish(publish);
-        let state = Lock::new(State::Open { bytes, frames: 1 });
-        Self { state }
+        Self {
+            state: Lock::new(State::Open(bytes)),
+        }
     }
 
-    /// Adds a message. False if nothing can be added any more, or not this many bytes and frames.
-    pub(crate) fn add(&self, publish: &Delivery<'_>, bytes_max: usize, frames_max: usize) -> bool {
-        let State::Open { bytes, frames } = &mut *self.state.lock() else {
+    /// Adds a message. False if nothing can be added any more, or not this many bytes.
+    pub(crate) fn add(&self, publish: &Delivery<'_>, bytes_max: usize) -> bool {
+        let State::Open(bytes) = &mut *self.state.lock() else {
             return false;
         };
         let more = frame::encoded_len(publish.len());
-        if bytes.len() + more > bytes_max.min(BYTES_MAX) || *frames >= frames_max {
+        if bytes.len() + more > bytes_max.min(BYTES_MAX) {
             return false;
         }
         frame::put_publish(bytes, publish);
-        *frames += 1;
         true
     }
 
@@ -52,7 +52,7 @@ impl Batch {
     pub(crate) fn seal(&self) -> Bytes {
         let mut state = self.state.lock();
         let bytes = match &mut *state {
-            State::Open { bytes, .. } => std::mem::take(bytes).freeze(),
+            State::Open(bytes) => std::mem::take(bytes).freeze(),
             State::Sealed(bytes) => return bytes.clone(),
         };
         *state = State::Sealed(bytes.clone());
@@ -62,7 +62,7 @@ impl Batch {
     /// How many bytes it has until now.
     pub(crate) fn len(&self) -> usize {
         match &*self.state.lock() {
-            State::Open { bytes, .. } => bytes.len(),
+            State::Open(bytes) => bytes.len(),
             State::Sealed(bytes) => bytes.len(),
         }
     }
@@ -93,22 +93,21 @@ pub(crate) mod tests {
         .concat();
 
         let batch = Batch::new(&one.delivery(2));
-        assert!(batch.add(&two.delivery(103), 200, 3));
+        assert!(batch.add(&two.delivery(103), 200));
         assert_eq!(batch.seal(), expected);
-        assert!(!batch.add(&one.delivery(2), 200, 3));
+        assert!(!batch.add(&one.delivery(2), 200));
         assert_eq!(batch.seal(), expected);
     }
 
     #[test]
-    fn it_takes_so_many_bytes_and_frames_and_no_more() {
+    fn it_takes_so_many_bytes_and_no_more() {
         let one = publish(ONE);
         let one = one.delivery(2);
         let frame_bytes = frame::encoded_len(one.len());
 
         let batch = Batch::new(&one);
-        assert!(!batch.add(&one, 2 * frame_bytes - 1, 3));
-        assert!(batch.add(&one, 2 * frame_bytes, 2));
-        assert!(!batch.add(&one, 4 * frame_bytes, 2));
+        assert!(!batch.add(&one, 2 * frame_bytes - 1));
+        assert!(batch.add(&one, 2 * frame_bytes));
         assert_eq!(batch.len(), 2 * frame_bytes);
     }
 }

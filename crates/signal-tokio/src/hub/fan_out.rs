@@ -4,7 +4,6 @@ use std::sync::{Arc, Weak};
 
 use signal_core::{Delivery, PeerId, Subscriber};
 
-use crate::config::QueueLimits;
 use crate::frame;
 use crate::hub::batch::Batch;
 use crate::hub::queue::{Outbound, Pushed};
@@ -19,16 +18,16 @@ const OPEN_BATCHES_MAX: usize = 8;
 pub(super) struct FanOut<'a> {
     topic: &'a str,
     open: &'a mut OpenBatches,
-    limits: QueueLimits,
+    queue_bytes_max: usize,
     sent: Traffic,
 }
 
 impl<'a> FanOut<'a> {
-    pub(super) fn new(topic: &'a str, open: &'a mut OpenBatches, limits: QueueLimits) -> Self {
+    pub(super) fn new(topic: &'a str, open: &'a mut OpenBatches, queue_bytes_max: usize) -> Self {
         Self {
             topic,
             open,
-            limits,
+            queue_bytes_max,
             sent: Traffic::default(),
         }
     }
@@ -37,7 +36,7 @@ impl<'a> FanOut<'a> {
     pub(super) fn send(mut self, to: &[Member], publish: &Delivery<'_>) -> Traffic {
         // The connections of one relay are mostly of one kind.
         let takes_batches = to.first().is_some_and(|first| first.queue.takes_batches());
-        let is_large = frame::encoded_len(publish.len()) > self.limits.bytes_max / 2;
+        let is_large = frame::encoded_len(publish.len()) > self.queue_bytes_max / 2;
         if to.len() < BATCHED_RECEIVERS_MIN || !takes_batches || is_large {
             self.push(to.iter().map(|member| &*member.queue), publish);
         } else if let Err(place) = self.add(to, publish) {
@@ -49,13 +48,9 @@ impl<'a> FanOut<'a> {
     /// Adds a message to the topic's open batch, if there is one. The place of what was its batch
     /// otherwise.
     fn add(&mut self, to: &[Member], publish: &Delivery<'_>) -> Result<(), Option<usize>> {
-        let QueueLimits {
-            bytes_max,
-            frames_max,
-        } = self.limits;
         let place = self.open.place_of(self.topic).ok_or(None)?;
         let batch = self.open.0[place].batch.upgrade();
-        if !batch.is_some_and(|batch| batch.add(publish, bytes_max / 2, frames_max / 2)) {
+        if !batch.is_some_and(|batch| batch.add(publish, self.queue_bytes_max / 2)) {
             return Err(Some(place));
         }
         let others = std::mem::take(&mut self.open.0[place].others);
@@ -73,7 +68,7 @@ impl<'a> FanOut<'a> {
         let batch = Arc::new(Batch::new(publish));
         let mut others = Vec::new();
         for member in to {
-            if !member.queue.push_batch(&batch, self.limits) {
+            if !member.queue.push_batch(&batch, self.queue_bytes_max) {
                 others.push(Arc::clone(&member.queue));
             }
         }
@@ -108,7 +103,7 @@ impl<'a> FanOut<'a> {
         let frame = frame::encode_publish(publish).freeze();
         let mut queued = 0;
         for queue in to {
-            match queue.push(&frame, self.limits) {
+            match queue.push(&frame, self.queue_bytes_max) {
                 Pushed::Queued => queued += 1,
                 // The connection hears of it from its queue.
                 Pushed::Overflowed | Pushed::Closed => {}

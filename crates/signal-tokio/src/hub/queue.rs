@@ -8,10 +8,17 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Buf, Bytes};
 use signal_core::CloseReason;
 
-use crate::config::QueueLimits;
 use crate::hub::batch::Batch;
 use crate::hub::wake::{Home, Wake};
 use crate::lock::Lock;
+
+/// What a frame costs beside its bytes: its place in the queue and its allocation. Without it, small
+/// frames would take several times the memory that their bytes are counted for.
+const FRAME_COST: usize = 128;
+/// How many times its limit a queue may hold at once. What it holds past the limit is for the
+/// connection to judge, once it has tried its socket; this is only there to be an end. It has room
+/// for what a thousand peers can say to one before their thread has its turn to write.
+const BURST_FACTOR: usize = 16;
 
 /// Frames for which a thread keeps the memory between two writes.
 const LENT_FRAMES_MAX: usize = 1_024;
@@ -35,6 +42,10 @@ pub(crate) enum Pushed {
 /// owns the socket.
 ///
 /// The lock is held for a push or a swap of two pointers, never while a socket is written.
+///
+/// How much it holds says little about how the peer reads: many may have something to say to one in
+/// a moment, before anybody tries its socket. So a push is judged by a multiple of the limit alone,
+/// and by the limit itself the connection, which knows what its socket has refused and for how long.
 #[derive(Debug, Default)]
 pub(crate) struct Outbound {
     /// Where the connection lives, if it is not a task.
@@ -58,17 +69,10 @@ struct State {
     /// Whether whoever empties the queue knows that there is something in it. It is woken by the
     /// first frame of many, and not at all while its socket takes nothing.
     is_announced: bool,
-    /// Whether the socket took less than there was.
+    /// Whether the socket took less than there was, and has not taken all since.
     is_blocked: bool,
     /// Wakes the task that empties the queue, while it sleeps.
     waker: Option<Waker>,
-}
-
-/// How full a queue is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Load {
-    pub(crate) bytes: usize,
-    pub(crate) frames: usize,
 }
 
 impl Outbound {
@@ -80,11 +84,11 @@ impl Outbound {
     }
 
     /// Queues a frame that is shared with other queues.
-    pub(crate) fn push(&self, frame: &Bytes, limits: QueueLimits) -> Pushed {
+    pub(crate) fn push(&self, frame: &Bytes, bytes_max: usize) -> Pushed {
         self.change(|state, home| {
-            let pushed = state.push(frame, limits);
+            let pushed = state.push(frame, bytes_max);
             let wake = match pushed {
-                Pushed::Queued => state.announce(home),
+                Pushed::Queued => state.announce(home, bytes_max),
                 Pushed::Overflowed => state.turn(home),
                 Pushed::Closed => Wake::Nobody,
             };
@@ -98,16 +102,16 @@ impl Outbound {
         self.home.is_some()
     }
 
-    /// Queues a batch, to which more may be added up to half of the limits. False if a frame must
-    /// be pushed instead.
-    pub(crate) fn push_batch(&self, batch: &Arc<Batch>, limits: QueueLimits) -> bool {
+    /// Queues a batch, to which more may be added up to half of the limit. False if a frame must be
+    /// pushed instead.
+    pub(crate) fn push_batch(&self, batch: &Arc<Batch>, bytes_max: usize) -> bool {
         self.change(|state, home| {
             state.seal_batch();
-            if home.is_none() || !state.can_take_batch(limits) {
+            if home.is_none() || !state.can_take_batch(bytes_max) {
                 return (false, Wake::Nobody);
             }
             state.batch = Some(Arc::clone(batch));
-            (true, state.announce(home))
+            (true, state.announce(home, bytes_max))
         })
     }
 
@@ -117,7 +121,8 @@ impl Outbound {
             state.seal_batch();
             state.is_closed = true;
             state.put(frame);
-            ((), state.announce(home))
+            // Nobody waits for it to be written but the peer.
+            ((), state.announce(home, usize::MAX))
         });
     }
 
@@ -189,13 +194,20 @@ impl Outbound {
         true
     }
 
-    pub(crate) fn load(&self) -> Load {
+    pub(crate) fn is_empty(&self) -> bool {
         let state = self.state.lock();
-        let batch = state.batch.as_ref();
-        Load {
-            bytes: state.bytes + batch.map_or(0, |batch| batch.len()),
-            frames: state.frame_count + usize::from(batch.is_some()),
-        }
+        state.frame_count == 0 && state.batch.is_none()
+    }
+
+    /// How many bytes wait to be written.
+    pub(crate) fn bytes(&self) -> usize {
+        let state = self.state.lock();
+        state.bytes + state.batch.as_ref().map_or(0, |batch| batch.len())
+    }
+
+    /// Whether it holds more than this, with what frames cost beside their bytes.
+    pub(crate) fn holds_over(&self, bytes_max: usize) -> bool {
+        self.state.lock().cost() > bytes_max
     }
 
     /// Changes the queue and then wakes whoever empties it, who may look at it at once.
@@ -210,12 +222,12 @@ impl Outbound {
 }
 
 impl State {
-    fn push(&mut self, frame: &Bytes, limits: QueueLimits) -> Pushed {
+    fn push(&mut self, frame: &Bytes, bytes_max: usize) -> Pushed {
         if self.is_closed {
             return Pushed::Closed;
         }
         self.seal_batch();
-        if self.frame_count >= limits.frames_max || self.bytes + frame.len() > limits.bytes_max {
+        if !self.has_room_for(frame.len() + FRAME_COST, bytes_max) {
             self.is_closed = true;
             self.ending.get_or_insert(CloseReason::SlowConsumer);
             return Pushed::Overflowed;
@@ -231,12 +243,19 @@ impl State {
         self.frames.push_back(frame);
     }
 
+    /// What waits, as it is counted against the limit.
+    fn cost(&self) -> usize {
+        let batch = self.batch.as_ref().map_or(0, |batch| batch.len());
+        self.bytes + batch + self.frame_count * FRAME_COST
+    }
+
+    fn has_room_for(&self, cost: usize, bytes_max: usize) -> bool {
+        self.cost() + cost <= bytes_max.saturating_mul(BURST_FACTOR)
+    }
+
     /// Whether there is room for a batch, however it grows.
-    fn can_take_batch(&self, limits: QueueLimits) -> bool {
-        self.bytes <= limits.bytes_max / 2
-            && self.frame_count < limits.frames_max / 2
-            && !self.is_closed
-            && self.ending.is_none()
+    fn can_take_batch(&self, bytes_max: usize) -> bool {
+        self.has_room_for(bytes_max / 2, bytes_max) && !self.is_closed && self.ending.is_none()
     }
 
     /// Makes a frame of the batch, so that others can follow. It counts as one.
@@ -290,13 +309,13 @@ impl State {
     }
 
     /// What it takes for a frame to be written.
-    fn announce<'q>(&mut self, home: Option<&'q Home>) -> Wake<'q> {
-        if std::mem::replace(&mut self.is_announced, true) {
-            return Wake::Nobody;
-        }
+    fn announce<'q>(&mut self, home: Option<&'q Home>, bytes_max: usize) -> Wake<'q> {
+        let is_news = !std::mem::replace(&mut self.is_announced, true);
         match home {
-            Some(home) => Wake::Write(home),
-            None => self.turn(None),
+            Some(home) if is_news => Wake::Write(home),
+            Some(home) if !self.is_blocked && self.cost() > bytes_max / 2 => Wake::Hurry(home),
+            None if is_news => self.turn(None),
+            Some(_) | None => Wake::Nobody,
         }
     }
 

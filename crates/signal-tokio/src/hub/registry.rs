@@ -6,7 +6,7 @@ use std::sync::{Arc, MutexGuard};
 
 use signal_core::PeerId;
 
-use crate::hub::queue::{Load, Outbound};
+use crate::hub::queue::Outbound;
 use crate::lock::Lock;
 use crate::stats::Stats;
 
@@ -42,9 +42,9 @@ impl Registry {
     pub(crate) fn fill(&self, stats: &mut Stats) {
         for shard in &self.shards {
             shard.lock().values().for_each(|queue| {
-                let Load { bytes, .. } = queue.load();
-                stats.queue_bytes += bytes as u64;
-                stats.queue_bytes_largest = stats.queue_bytes_largest.max(bytes as u64);
+                let bytes = queue.bytes() as u64;
+                stats.queue_bytes += bytes;
+                stats.queue_bytes_largest = stats.queue_bytes_largest.max(bytes);
             });
         }
     }

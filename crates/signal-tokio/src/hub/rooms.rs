@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use signal_core::{Limits, PeerId};
 
-use crate::config::{Config, QueueLimits};
+use crate::config::Config;
 use crate::hub::registry::Registry;
 use crate::hub::shards::Shards;
 use crate::stats::Stats;
@@ -16,7 +16,8 @@ use crate::stats::counters::Counters;
 pub(crate) struct Rooms {
     /// As each peer holds them.
     pub(crate) limits: Arc<Limits>,
-    pub(crate) queue_limits: QueueLimits,
+    /// What may wait for one peer.
+    pub(crate) queue_bytes_max: usize,
     pub(crate) shards: Shards,
     pub(crate) registry: Registry,
     pub(crate) counters: Arc<Counters>,
@@ -28,11 +29,10 @@ pub(crate) struct Rooms {
 
 impl Rooms {
     pub(crate) fn new(config: &Config, counters: Arc<Counters>, is_echo: bool) -> Self {
-        let queue_limits = config.queue_limits();
         Self {
             limits: Arc::new(config.core.clone()),
-            queue_limits,
-            shards: Shards::new(queue_limits),
+            queue_bytes_max: config.outbound_bytes_max,
+            shards: Shards::new(config.outbound_bytes_max),
             registry: Registry::default(),
             counters,
             is_echo,

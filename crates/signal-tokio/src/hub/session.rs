@@ -9,9 +9,8 @@ use signal_core::{
     Alarm, CloseReason, Grant, Hub, Instant, Message, Outcome, Peer, PeerId, Publish,
 };
 
-use crate::config::QueueLimits;
 use crate::frame::{self, FrameError, Incoming, Opcode};
-use crate::hub::queue::{Load, Outbound, Pushed};
+use crate::hub::queue::{Outbound, Pushed};
 use crate::hub::rooms::Rooms;
 use crate::hub::wake::Home;
 use crate::stats::{Ending, ReceivedType, SentType};
@@ -93,15 +92,15 @@ impl Session {
         matches!(self.ending, Ending::ByRelay(reason) if reason.is_peers_fault())
     }
 
+    /// Whether more waits for the peer than may. That is judged by whoever has tried its socket.
+    pub(crate) fn is_over_limit(&self) -> bool {
+        self.stage != Stage::Closing && self.queue.holds_over(self.rooms.queue_bytes_max)
+    }
+
     /// Whether more input may be read. A peer that does not take what it is sent is not listened to
     /// either, so what it causes for itself (echoes, pongs) cannot fill its queue.
     pub(crate) fn wants_input(&mut self) -> bool {
-        let QueueLimits {
-            bytes_max,
-            frames_max,
-        } = self.rooms.queue_limits;
-        let Load { bytes, frames } = self.queue.load();
-        let has_room = bytes <= bytes_max / 2 && frames <= frames_max / 2;
+        let has_room = !self.queue.holds_over(self.rooms.queue_bytes_max / 2);
         let is_open = self.stage == Stage::Open;
         self.is_paused = is_open && !has_room;
         is_open && has_room
@@ -208,6 +207,12 @@ impl Session {
         }
     }
 
+    /// Notes that the peer has taken something of what its socket had no room for. Its pongs may
+    /// lie behind what is not read before more has been written; but it is there.
+    pub(crate) fn has_taken(&mut self, now: Instant) {
+        self.peer.pong(now);
+    }
+
     /// Notes that the socket took nothing for too long.
     pub(crate) fn stalled(&mut self) {
         if !matches!(self.ending, Ending::ByRelay(_)) {
@@ -310,7 +315,7 @@ impl<'a> PeerHub<'a> {
     }
 
     fn push(&self, what: SentType, frame: &Bytes) {
-        match self.queue.push(frame, self.rooms.queue_limits) {
+        match self.queue.push(frame, self.rooms.queue_bytes_max) {
             Pushed::Queued => self.rooms.counters.count_sent(what, frame.len()),
             // The next turn hears so from the queue itself.
             Pushed::Overflowed | Pushed::Closed => {}

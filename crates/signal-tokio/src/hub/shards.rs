@@ -5,7 +5,6 @@ use std::sync::{Arc, MutexGuard};
 
 use signal_core::{PeerId, Publish, Topics};
 
-use crate::config::QueueLimits;
 use crate::hub::fan_out::{FanOut, Member, OpenBatches};
 use crate::hub::queue::Outbound;
 use crate::lock::Lock;
@@ -25,7 +24,7 @@ pub(crate) struct Shards {
     shards: Box<[Lock<Shard>]>,
     /// Clients choose topics, so the hash has a secret.
     hasher: RandomState,
-    limits: QueueLimits,
+    queue_bytes_max: usize,
 }
 
 #[derive(Debug, Default)]
@@ -39,12 +38,12 @@ struct Shard {
 }
 
 impl Shards {
-    pub(crate) fn new(limits: QueueLimits) -> Self {
+    pub(crate) fn new(queue_bytes_max: usize) -> Self {
         let shards = (0..SHARDS).map(|_| Lock::default()).collect();
         Self {
             shards,
             hasher: RandomState::new(),
-            limits,
+            queue_bytes_max,
         }
     }
 
@@ -71,7 +70,7 @@ impl Shards {
         let shard = &mut *shard;
         let to = shard.topics.subscribers(publish.topic());
         if !to.is_empty() {
-            let fan_out = FanOut::new(publish.topic(), &mut shard.open, self.limits);
+            let fan_out = FanOut::new(publish.topic(), &mut shard.open, self.queue_bytes_max);
             shard.sent += fan_out.send(to, &publish.delivery(to.len()));
         }
         to.len()
@@ -102,10 +101,7 @@ mod tests {
 
     #[test]
     fn subscriptions_are_counted_as_the_topics_have_them() {
-        let shards = Shards::new(QueueLimits {
-            bytes_max: 1,
-            frames_max: 1,
-        });
+        let shards = Shards::new(1);
         let queue = Arc::new(Outbound::default());
         fastrand::seed(7);
         for _ in 0..2_000 {

@@ -1,6 +1,7 @@
 //! How a connection learns that its queue has something for it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{self, Waker};
 
 use crate::lock::Lock;
@@ -14,6 +15,8 @@ pub(crate) enum Wake<'q> {
     Task(Waker),
     /// The reactor where the connection lives, to write its queue at the end of the round.
     Write(&'q Home),
+    /// The same, to write before anything else is read: much waits already.
+    Hurry(&'q Home),
     /// The same, to give the connection a turn in which it learns why it is to end.
     Turn(&'q Home),
 }
@@ -24,6 +27,7 @@ impl Wake<'_> {
             Self::Nobody => {}
             Self::Task(waker) => waker.wake(),
             Self::Write(home) => home.write(),
+            Self::Hurry(home) => home.mailbox.is_urgent.store(true, Ordering::Relaxed),
             Self::Turn(home) => home.turn(),
         }
     }
@@ -36,6 +40,8 @@ impl Wake<'_> {
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
     state: Lock<State>,
+    /// Whether what is to be written should not wait for the end of the round.
+    is_urgent: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -93,8 +99,14 @@ impl Mailbox {
         std::mem::swap(&mut state.notes.to_turn, &mut notes.to_turn);
     }
 
+    /// Whether to write before anything else is read.
+    pub(crate) fn is_urgent(&self) -> bool {
+        self.is_urgent.load(Ordering::Relaxed)
+    }
+
     /// Exchanges `to_write` alone.
     pub(crate) fn take_writes(&self, notes: &mut Notes) {
+        self.is_urgent.store(false, Ordering::Relaxed);
         std::mem::swap(&mut self.state.lock().notes.to_write, &mut notes.to_write);
     }
 

@@ -3,10 +3,10 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use signal_core::Instant;
+use signal_core::{CloseReason, Instant};
 
 use crate::admission::{Admission, Place};
 use crate::frame::Incoming;
@@ -155,13 +155,14 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Has the first half of a turn in a reactor, which writes what is queued at the end of its
-    /// round. Nobody has more for one that is closing.
+    /// round. One that is closing, for which nobody has more, or is to be judged has both.
     #[cfg(unix)]
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Turn {
         self.timed(|connection, now| {
             let Read { has_more, .. } = connection.read(cx, now)?;
             let is_closing = connection.session.stage() == Stage::Closing;
-            Ok(is_closing && connection.write(cx, now)? || has_more)
+            let must_write = is_closing || connection.deadlines.must_shrink(now);
+            Ok(must_write && connection.write(cx, now)? || has_more)
         })
     }
 
@@ -229,15 +230,22 @@ impl<T: Transport> Connection<T> {
     /// Whether those that were ready together with this one may have something for it too, to be
     /// written with what there is.
     fn may_gather(&self) -> bool {
-        self.session.stage() != Stage::Closing && self.session.queue().load().frames > 0
+        self.session.stage() != Stage::Closing && !self.session.queue().is_empty()
     }
 
     /// Writes all that is queued, and closes what is at its end. True if it is to have another turn
     /// at once.
     fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, Gone> {
-        match self.write_queued(cx) {
+        let written = self.write_queued(cx, now);
+        let config = &self.place.shared().config;
+        let is_over = written.is_pending() && self.session.is_over_limit();
+        if self.deadlines.is_slow(now, is_over, config) {
+            self.session.queue().end(CloseReason::SlowConsumer);
+            return Ok(true);
+        }
+        match written {
             Poll::Pending => {
-                self.deadlines.stalled(now, &self.place.shared().config);
+                self.deadlines.stalled(now, config);
                 // What it was paused for may be written.
                 return Ok(self.session.is_paused() && self.session.wants_input());
             }
@@ -251,24 +259,32 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Writes until the queue is empty and nothing is held back below.
-    fn write_queued(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+    fn write_queued(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Result<(), Gone>> {
         let Self {
             transport,
             session,
             deadlines,
             ..
         } = self;
-        ready!(session.queue().write_all(|frames| {
+        let mut has_taken = false;
+        let mut written = session.queue().write_all(|frames| {
             let written = transport.write(cx, frames);
-            if matches!(written, Poll::Ready(Ok(_))) {
-                deadlines.progressed();
+            if let Poll::Ready(Ok(_)) = written {
+                has_taken |= deadlines.progressed();
             }
             written
-        }))?;
-        if ready!(transport.flush(cx))? {
-            deadlines.progressed();
+        });
+        if let Poll::Ready(Ok(())) = written {
+            let flushed = transport.flush(cx);
+            if let Poll::Ready(Ok(true)) = flushed {
+                has_taken |= deadlines.progressed();
+            }
+            written = flushed.map_ok(|_| ());
         }
-        Poll::Ready(Ok(()))
+        if has_taken {
+            session.has_taken(now);
+        }
+        written
     }
 
     /// Closes a connection whose close frame is written.

@@ -35,6 +35,8 @@ pub(crate) const NEVER: Instant = Instant::from_millis(u64::MAX);
 pub(crate) struct Deadlines {
     /// When the socket must have taken something.
     write_by: Instant,
+    /// When no more may wait than the limit.
+    shrink_by: Instant,
     /// When the close must be over.
     close_by: Instant,
 }
@@ -43,6 +45,7 @@ impl Default for Deadlines {
     fn default() -> Self {
         Self {
             write_by: NEVER,
+            shrink_by: NEVER,
             close_by: NEVER,
         }
     }
@@ -56,9 +59,25 @@ impl Deadlines {
         }
     }
 
-    /// Notes that the socket has taken something.
-    pub(crate) fn progressed(&mut self) {
-        self.write_by = NEVER;
+    /// Notes that the socket has taken something; true if it had taken nothing before.
+    pub(crate) fn progressed(&mut self) -> bool {
+        std::mem::replace(&mut self.write_by, NEVER) != NEVER
+    }
+
+    /// Notes whether more waits than may, after the socket was tried. True if that has been so for too
+    /// long.
+    pub(crate) fn is_slow(&mut self, now: Instant, is_over: bool, config: &Config) -> bool {
+        if !is_over {
+            self.shrink_by = NEVER;
+        } else if self.shrink_by == NEVER {
+            self.shrink_by = now.saturating_add(config.outbound_grace);
+        }
+        self.must_shrink(now)
+    }
+
+    /// Whether the socket is to be tried once more, and then judged.
+    pub(crate) fn must_shrink(&self, now: Instant) -> bool {
+        self.shrink_by <= now
     }
 
     /// Notes that the connection is being closed; true the first time.
@@ -77,7 +96,7 @@ impl Deadlines {
 
     /// The next one, the core's included.
     pub(crate) fn next(&self, session: &Session) -> Option<Instant> {
-        let own = self.write_by.min(self.close_by);
+        let own = self.write_by.min(self.shrink_by).min(self.close_by);
         let next = session.poll_timeout().map_or(own, |core| core.min(own));
         (next != NEVER).then_some(next)
     }

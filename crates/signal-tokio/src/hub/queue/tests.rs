@@ -5,32 +5,62 @@ use std::task::Wake;
 use super::*;
 use crate::frame;
 use crate::hub::batch::tests::publish;
+use crate::hub::wake::{Mailbox, Notes};
 
-const LIMITS: QueueLimits = QueueLimits {
-    bytes_max: 10,
-    frames_max: 3,
-};
+/// What a queue may hold, of which ten frames without bytes take all.
+const BYTES_MAX: usize = 10 * FRAME_COST;
 
 fn frame(bytes: usize) -> Bytes {
     Bytes::from(vec![0; bytes])
 }
 
-#[test]
-fn a_queue_is_full_at_its_bytes_or_its_frames() {
-    let by_bytes = Arc::new(Outbound::default());
-    assert_eq!(by_bytes.push(&frame(10), LIMITS), Pushed::Queued);
-    assert_eq!(by_bytes.push(&frame(1), LIMITS), Pushed::Overflowed);
-    let by_frames = Arc::new(Outbound::default());
-    assert!((0..3).all(|_| by_frames.push(&frame(1), LIMITS) == Pushed::Queued));
-    assert_eq!(by_frames.push(&frame(1), LIMITS), Pushed::Overflowed);
-    assert_eq!(by_frames.push(&frame(1), LIMITS), Pushed::Closed);
-    assert_eq!(by_frames.take_ending(), Some(CloseReason::SlowConsumer));
+/// A write to a socket that takes so many bytes and no more.
+fn write_some(queue: &Outbound, mut bytes: usize) {
+    let written = queue.write_all(|frames| {
+        let all: usize = frames.iter().map(Bytes::len).sum();
+        match bytes.min(all) {
+            0 => Poll::<Result<_, ()>>::Pending,
+            some => {
+                bytes -= some;
+                Poll::Ready(Ok(some))
+            }
+        }
+    });
+    assert!(written.is_pending(), "it took all");
 }
 
-const NOTHING: Load = Load {
-    bytes: 0,
-    frames: 0,
-};
+/// Pushes so many frames without bytes.
+fn push_some(queue: &Outbound, count: usize) {
+    for _ in 0..count {
+        queue.push(&frame(0), BYTES_MAX);
+    }
+}
+
+/// How many frames of this length a queue takes before it is full.
+fn fill(queue: &Outbound, bytes: usize) -> usize {
+    (0..)
+        .find(|_| queue.push(&frame(bytes), BYTES_MAX) == Pushed::Overflowed)
+        .expect("it has a limit")
+}
+
+#[test]
+fn a_queue_is_full_when_its_bytes_and_the_cost_of_its_frames_are_many_times_its_limit() {
+    let queue = Outbound::default();
+    assert_eq!(fill(&queue, FRAME_COST), 5 * BURST_FACTOR);
+    assert_eq!(queue.push(&frame(1), BYTES_MAX), Pushed::Closed);
+    assert_eq!(queue.take_ending(), Some(CloseReason::SlowConsumer));
+}
+
+#[test]
+fn a_queue_holds_its_bytes_and_what_its_frames_cost() {
+    let queue = Outbound::default();
+    queue.push(&frame(3), BYTES_MAX);
+    queue.push(&frame(4), BYTES_MAX);
+    assert!(queue.holds_over(2 * FRAME_COST + 6));
+    assert!(!queue.holds_over(2 * FRAME_COST + 7));
+    write_some(&queue, 3);
+    assert!(!queue.holds_over(FRAME_COST + 4));
+}
 
 /// A write that takes everything.
 fn take_all(frames: &VecDeque<Bytes>) -> Poll<Result<usize, ()>> {
@@ -40,27 +70,23 @@ fn take_all(frames: &VecDeque<Bytes>) -> Poll<Result<usize, ()>> {
 #[test]
 fn frames_count_until_they_are_written() {
     let queue = Outbound::default();
-    assert_eq!(queue.push(&frame(10), LIMITS), Pushed::Queued);
+    queue.push(&frame(10), BYTES_MAX);
     let written = queue.write_all(|frames| {
-        let load = Load {
-            bytes: 10,
-            frames: 1,
-        };
-        assert_eq!(queue.load(), load, "they are on their way");
+        assert_eq!(queue.bytes(), 10, "they are on their way");
         take_all(frames)
     });
-    assert_eq!((written, queue.load()), (Poll::Ready(Ok(())), NOTHING));
-    assert_eq!(queue.push(&frame(10), LIMITS), Pushed::Queued);
+    assert_eq!(written, Poll::Ready(Ok(())));
+    assert!(queue.is_empty() && queue.bytes() == 0);
 }
 
 #[test]
 fn what_comes_during_a_write_is_written_after_it() {
     let queue = Outbound::default();
-    queue.push(&frame(1), LIMITS);
+    queue.push(&frame(1), BYTES_MAX);
     let mut lengths = Vec::new();
     let written = queue.write_all(|frames| {
         if lengths.is_empty() {
-            queue.push(&frame(2), LIMITS);
+            queue.push(&frame(2), BYTES_MAX);
         }
         lengths.extend(frames.iter().map(Bytes::len));
         take_all(frames)
@@ -83,8 +109,8 @@ fn a_task_is_woken_by_what_it_does_not_know() {
 
     let queue = Outbound::default();
     assert!(queue.sleep(&cx));
-    queue.push(&frame(1), LIMITS);
-    queue.push(&frame(1), LIMITS);
+    queue.push(&frame(1), BYTES_MAX);
+    queue.push(&frame(1), BYTES_MAX);
     assert_eq!(woken(), 1, "once for all");
     assert!(!queue.sleep(&cx), "there are frames");
     assert!(
@@ -93,9 +119,9 @@ fn a_task_is_woken_by_what_it_does_not_know() {
             .is_pending()
     );
     assert!(queue.sleep(&cx), "its socket wakes it");
-    queue.push(&frame(1), LIMITS);
+    queue.push(&frame(1), BYTES_MAX);
     assert_eq!(woken(), 1, "a full socket cannot take it");
-    queue.push(&frame(1), LIMITS);
+    fill(&queue, 0);
     assert_eq!(woken(), 2, "the queue overflows");
     assert!(!queue.sleep(&cx), "the end is there");
 }
@@ -103,26 +129,23 @@ fn a_task_is_woken_by_what_it_does_not_know() {
 #[test]
 fn what_is_on_its_way_stays_when_the_rest_is_discarded() {
     let queue = Outbound::default();
-    queue.push(&frame(4), LIMITS);
+    queue.push(&frame(4), BYTES_MAX);
     let mut takes = [Poll::Ready(Ok(4)), Poll::Ready(Err(()))].into_iter();
     let written = queue.write_all(|_| {
-        queue.push(&frame(5), LIMITS);
+        queue.push(&frame(5), BYTES_MAX);
         queue.discard();
-        let load = Load {
-            bytes: 4,
-            frames: 1,
-        };
-        assert_eq!(queue.load(), load);
+        assert_eq!(queue.bytes(), 4);
         takes.next().expect("no more writes")
     });
-    assert_eq!((written, queue.load()), (Poll::Ready(Ok(())), NOTHING));
+    assert_eq!(written, Poll::Ready(Ok(())));
+    assert!(queue.is_empty() && queue.bytes() == 0);
 }
 
 #[test]
 fn a_frame_that_is_half_written_outlives_the_rest() {
     let queue = Outbound::default();
-    queue.push(&frame(4), LIMITS);
-    queue.push(&frame(5), LIMITS);
+    queue.push(&frame(4), BYTES_MAX);
+    queue.push(&frame(5), BYTES_MAX);
     let mut takes = [Poll::Ready(Ok::<_, ()>(3)), Poll::Pending].into_iter();
     let written = queue.write_all(|_| takes.next().expect("no more writes"));
     assert!(written.is_pending());
@@ -135,16 +158,16 @@ fn a_frame_that_is_half_written_outlives_the_rest() {
     });
     assert!(written.is_ready());
     assert_eq!(rest, b"\0the end");
-    assert_eq!(queue.load(), NOTHING);
+    assert!(queue.is_empty() && queue.bytes() == 0);
 }
 
 #[test]
 fn a_write_that_panics_leaves_nothing_for_the_next_queue_of_its_thread() {
     let (queue, other) = (Outbound::default(), Outbound::default());
-    queue.push(&frame(1), LIMITS);
+    queue.push(&frame(1), BYTES_MAX);
     let write = AssertUnwindSafe(|| queue.write_all(|_| -> Poll<Result<_, ()>> { panic!() }));
     assert!(catch_unwind(write).is_err());
-    other.push(&frame(2), LIMITS);
+    other.push(&frame(2), BYTES_MAX);
     let written = other.write_all(|frames| {
         assert_eq!(*frames, [frame(2)]);
         take_all(frames)
@@ -158,23 +181,19 @@ fn queue_in_reactor() -> Outbound {
 
 #[test]
 fn a_batch_keeps_its_place_among_frames() {
-    const LIMITS: QueueLimits = QueueLimits {
-        bytes_max: 1_000,
-        frames_max: 10,
-    };
     let publish = publish(r#"{"type":"publish","topic":"t"}"#);
     let publish = publish.delivery(2);
     let text = frame::encode_publish(&publish).freeze();
     let batches = [(); 2].map(|()| Arc::new(Batch::new(&publish)));
-    let adds = |number: usize| batches[number].add(&publish, 1_000, 10);
+    let adds = |number: usize| batches[number].add(&publish, 1_000);
 
     let queue = queue_in_reactor();
-    queue.push(&frame(1), LIMITS);
-    assert!(queue.push_batch(&batches[0], LIMITS));
+    queue.push(&frame(1), BYTES_MAX);
+    assert!(queue.push_batch(&batches[0], BYTES_MAX));
     assert!(adds(0));
-    queue.push(&frame(2), LIMITS);
+    queue.push(&frame(2), BYTES_MAX);
     assert!(!adds(0), "something follows it");
-    assert!(queue.push_batch(&batches[1], LIMITS));
+    assert!(queue.push_batch(&batches[1], BYTES_MAX));
     assert!(adds(1));
     let mut written = Vec::new();
     let outcome = queue.write_all(|frames| {
@@ -190,27 +209,38 @@ fn a_batch_keeps_its_place_among_frames() {
             .map(|frame| &frame[..])
             .concat()
     );
-    assert_eq!(queue.load(), NOTHING);
+    assert!(queue.is_empty() && queue.bytes() == 0);
 }
 
 #[test]
 fn a_batch_is_queued_where_it_has_room_to_grow() {
-    const LIMITS: QueueLimits = QueueLimits {
-        bytes_max: 10,
-        frames_max: 4,
-    };
     let publish = publish(r#"{"type":"publish","topic":"t"}"#);
     let batch = Arc::new(Batch::new(&publish.delivery(2)));
-    let takes_batch_behind = |queue: Outbound, frames: &[usize]| {
-        for bytes in frames {
-            queue.push(&frame(*bytes), LIMITS);
-        }
-        queue.push_batch(&batch, LIMITS)
+    let takes_batch_behind = |queue: Outbound, frames: usize| {
+        push_some(&queue, frames);
+        queue.push_batch(&batch, BYTES_MAX)
     };
 
-    assert!(takes_batch_behind(queue_in_reactor(), &[5]));
-    assert!(!takes_batch_behind(queue_in_reactor(), &[6]), "bytes");
-    assert!(!takes_batch_behind(queue_in_reactor(), &[1, 1]), "frames");
-    assert!(!takes_batch_behind(queue_in_reactor(), &[11]), "closed");
-    assert!(!takes_batch_behind(Outbound::default(), &[]), "a task's");
+    let almost = 10 * BURST_FACTOR - 5;
+    assert!(takes_batch_behind(queue_in_reactor(), almost));
+    assert!(!takes_batch_behind(queue_in_reactor(), almost + 1), "full");
+    assert!(
+        !takes_batch_behind(queue_in_reactor(), almost + 6),
+        "closed"
+    );
+    assert!(!takes_batch_behind(Outbound::default(), 0), "a task's");
+}
+
+#[test]
+fn a_reactor_is_told_to_hurry_before_a_queue_is_full() {
+    let mailbox = Arc::<Mailbox>::default();
+    let queue = Outbound::new(Some(Home::new(Arc::clone(&mailbox), 0)));
+    push_some(&queue, 5);
+    assert!(!mailbox.is_urgent());
+    queue.push(&frame(0), BYTES_MAX);
+    assert!(mailbox.is_urgent(), "half of it waits");
+    mailbox.take_writes(&mut Notes::default());
+    write_some(&queue, 0);
+    queue.push(&frame(0), BYTES_MAX);
+    assert!(!mailbox.is_urgent(), "the socket takes no more");
 }
