@@ -24,9 +24,16 @@ pub(crate) struct Stream {
     is_writable: bool,
     /// Whether the reactor is told when it takes more again.
     awaits_room: bool,
-    /// Whether the peer has ended its side, so that there is an end to be read.
-    is_read_closed: bool,
+    /// Whether a read that leaves room may not have emptied the socket: behind it there is the end of
+    /// the peer's side, or an urgent byte, at which each read stops.
+    reads_on: bool,
 }
+
+/// What the reactor is told of.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const READING: Interest = Interest::READABLE.add(Interest::PRIORITY);
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const READING: Interest = Interest::READABLE;
 
 /// What a connection has to do for an event.
 #[derive(Clone, Copy, Debug)]
@@ -46,14 +53,14 @@ impl Stream {
             is_readable: true,
             is_writable: true,
             awaits_room: false,
-            is_read_closed: false,
+            reads_on: false,
         }
     }
 
     /// Has the reactor told of what arrives from now on, and of what has arrived until now. That a
     /// fresh socket takes writes is no news, and would be an event for each.
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        registry.register(&mut self.io, token, Interest::READABLE)
+        registry.register(&mut self.io, token, READING)
     }
 
     /// Has the reactor told too when the socket takes more again, if it is full.
@@ -62,14 +69,14 @@ impl Stream {
             return Ok(());
         }
         self.awaits_room = true;
-        registry.reregister(&mut self.io, token, Interest::READABLE | Interest::WRITABLE)
+        registry.reregister(&mut self.io, token, READING | Interest::WRITABLE)
     }
 
     /// Notes what the system says of the socket.
     pub(crate) fn note(&mut self, event: &Event) -> News {
         let was_writable = self.is_writable;
-        self.is_read_closed |= event.is_read_closed() || event.is_error();
-        self.is_readable |= event.is_readable() || self.is_read_closed;
+        self.reads_on |= event.is_read_closed() || event.is_error() || event.is_priority();
+        self.is_readable |= event.is_readable() || self.reads_on;
         self.is_writable |= event.is_writable() || event.is_error();
         News {
             is_readable: self.is_readable,
@@ -127,8 +134,8 @@ impl AsyncRead for Stream {
             match (&self.io).read(unfilled) {
                 Ok(read) => {
                     // A read that leaves room has emptied the socket; the next arrival is an event.
-                    // But an end is told once.
-                    self.is_readable = read == unfilled.len() || self.is_read_closed;
+                    // But an end and what is behind an urgent byte are told of once, with it.
+                    self.is_readable = read == unfilled.len() || self.reads_on;
                     buffer.advance(read);
                     return Poll::Ready(Ok(()));
                 }
@@ -228,9 +235,29 @@ mod tests {
         assert_eq!(read(&mut stream), Poll::Pending);
         client.write_all(b"last").expect("room");
         client.shutdown(Shutdown::Write).expect("a live socket");
-        note_until(&mut sockets, &mut stream, |stream| stream.is_read_closed);
+        note_until(&mut sockets, &mut stream, |stream| stream.reads_on);
         assert_eq!(read(&mut stream), Poll::Ready(4));
         assert_eq!(read(&mut stream), Poll::Ready(0));
+    }
+
+    #[test]
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn what_is_behind_an_urgent_byte_is_read_too() {
+        let mut sockets = Sockets::new().expect("an epoll");
+        let (mut client, mut stream) = pair(&sockets);
+        assert_eq!(read(&mut stream), Poll::Pending);
+        client.write_all(b"before").expect("room");
+        let sent = SockRef::from(&client).send_out_of_band(b"!");
+        assert_eq!(sent.expect("room"), 1);
+        client.write_all(b"behind").expect("room");
+        let mut bytes = 0;
+        while bytes < 12 {
+            note_until(&mut sockets, &mut stream, |stream| stream.is_readable);
+            while let Poll::Ready(read) = read(&mut stream) {
+                bytes += read;
+            }
+        }
+        assert_eq!(bytes, 12, "all but the urgent byte");
     }
 
     #[test]
