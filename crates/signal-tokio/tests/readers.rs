@@ -375,6 +375,7 @@ fn a_slow_and_steady_reader_stays() {
         let held = Held::serve(way, |config| {
             config.core.ping_interval = Duration::from_secs(1);
             config.outbound_bytes_max = 512 * 1024;
+            config.send_buffer_bytes_max = 64 * 1024;
         });
         let address = held.address;
         let (is_over, over) = channel::<()>();

@@ -69,6 +69,16 @@ signal_core::limits! {
             what: "How long more than that may wait",
             past: "closed with 1013",
             why: "what many say in a moment is read in one; who needs longer reads too slowly" },
+        /// Of connections that the relay accepts itself; a stream that somebody else has made keeps what it
+        /// has. Linux counts its own bookkeeping too, and takes twice as much for both.
+        send_buffer_bytes_max: usize { default: 128 * 1024, unit: Bytes, range: 4_096..=1 << 30, scope: Peer,
+            what: "What the system may hold of that which was sent to a peer and has not arrived",
+            past: "waits in the relay's own queue, and counts there",
+            why: "12 Mbit/s over 100 ms; left alone it grows to megabytes for each peer that does not read" },
+        receive_buffer_bytes_max: usize { default: 64 * 1024, unit: Bytes, range: 4_096..=1 << 30, scope: Peer,
+            what: "What the system may hold of that which a peer has sent and was not read",
+            past: "the peer's own system makes it wait",
+            why: "a message in one piece; what a peer sends while it is not listened to costs no more" },
         #[serde(with = "seconds")]
         write_deadline: Duration { default: 10_000, unit: Millis, range: 100..=3_600_000, scope: Peer,
             what: "How long a peer may take nothing of what waits for it",

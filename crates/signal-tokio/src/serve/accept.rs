@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::net::TcpListener;
 
+use crate::config::Config;
 use crate::serve::arrival::Arrival;
 use crate::shared::Shared;
 
@@ -28,10 +30,19 @@ pub(crate) enum Transport {
 
 /// Accepts until the relay has drained.
 pub(crate) async fn serve(shared: &Arc<Shared>, listener: TcpListener, transport: Transport) {
+    if let Err(error) = bound_buffers(SockRef::from(&listener), &shared.config) {
+        tracing::warn!(%error, "cannot bound the buffers of a listener's connections");
+    }
     tokio::select! {
         () = accept_all(shared, listener, &transport) => {}
         () = shared.drained() => {}
     }
+}
+
+/// Bounds what the system holds for each connection of a listener, which inherit it.
+pub(crate) fn bound_buffers(listener: SockRef<'_>, config: &Config) -> io::Result<()> {
+    listener.set_send_buffer_size(config.send_buffer_bytes_max)?;
+    listener.set_recv_buffer_size(config.receive_buffer_bytes_max)
 }
 
 async fn accept_all(shared: &Arc<Shared>, listener: TcpListener, transport: &Transport) {

@@ -6,10 +6,11 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::runtime::Handle;
 
-use crate::Relay;
+use crate::config::Config;
+use crate::relay::Relay;
 use crate::serve::accept::{self, Transport};
 #[cfg(unix)]
 use crate::serve::reactor::Reactor;
@@ -104,7 +105,7 @@ impl Relay {
         threads: usize,
         transport: &Transport,
     ) -> io::Result<Serving> {
-        let listeners = bind(address, threads.max(1))?;
+        let listeners = bind(address, threads.max(1), &self.shared.config)?;
         let local_address = listeners[0].local_addr()?;
         let mut serving = Serving {
             local_address,
@@ -156,9 +157,9 @@ async fn serve_here(relay: Relay, listener: TcpListener, transport: Transport) -
 }
 
 /// As many listeners on one address; at least one.
-fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
+fn bind(address: SocketAddr, count: usize, config: &Config) -> io::Result<Vec<TcpListener>> {
     if count == 1 || !CAN_SHARE_PORT {
-        let first = listen(address, false)?;
+        let first = listen(address, false, config)?;
         let mut listeners = (1..count)
             .map(|_| first.try_clone())
             .collect::<io::Result<Vec<_>>>()?;
@@ -167,13 +168,13 @@ fn bind(address: SocketAddr, count: usize) -> io::Result<Vec<TcpListener>> {
     }
     // With a shared port a second relay on it would be no error and would take half of the
     // connections. So first see whether the port is free, without sharing.
-    let probe = listen(address, false)?;
+    let probe = listen(address, false, config)?;
     let address = probe.local_addr()?;
     drop(probe);
-    (0..count).map(|_| listen(address, true)).collect()
+    (0..count).map(|_| listen(address, true, config)).collect()
 }
 
-fn listen(address: SocketAddr, is_shared: bool) -> io::Result<TcpListener> {
+fn listen(address: SocketAddr, is_shared: bool, config: &Config) -> io::Result<TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -190,6 +191,7 @@ fn listen(address: SocketAddr, is_shared: bool) -> io::Result<TcpListener> {
     // told themselves. Messages are small and each is written whole; waiting for more would only
     // delay them.
     socket.set_tcp_nodelay(true)?;
+    accept::bound_buffers(SockRef::from(&socket), config)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
