@@ -2,6 +2,7 @@
 
 mod admission;
 mod client;
+mod clock;
 mod config;
 mod frame;
 mod handshake;

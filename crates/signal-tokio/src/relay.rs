@@ -126,14 +126,15 @@ impl Relay {
     where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let handshake = Handshake::new(&self.shared, remote);
+        let handshake = Handshake::new(&self.shared.door, remote);
         if let Some(upgraded) = Box::pin(arrival::run(io, handshake, None)).await {
             let Upgraded {
                 io,
                 read_ahead,
                 admission,
             } = upgraded;
-            connection::run(Foreign(io), read_ahead, admission).await;
+            let rooms = Arc::clone(&self.shared.rooms);
+            connection::run(Foreign(io), read_ahead, admission, rooms).await;
         }
     }
 
@@ -141,7 +142,7 @@ impl Relay {
     ///
     /// Every request has an answer: upgrades, `/healthz`, `/readyz`, and `okay` to the rest.
     pub async fn upgrade(&self, request: &Parts, remote: Option<SocketAddr>) -> Upgrade {
-        upgrade::answer(&self.shared, request, remote).await
+        upgrade::answer(&self.shared.door, request, remote).await
     }
 
     /// Takes a place for a connection that was authorized elsewhere. `client` is the client's own
@@ -155,7 +156,7 @@ impl Relay {
         permit: impl Into<Permit>,
         client: Option<IpAddr>,
     ) -> Result<Admission, Refusal> {
-        let admission = upgrade::take_place(&self.shared, client)
+        let admission = upgrade::take_place(&self.shared.door, client)
             .and_then(|place| Admission::new(place, permit.into()));
         let (admission, _protocol) =
             admission.inspect_err(|refusal| self.shared.counters.count_refusal(refusal.cause()))?;
@@ -165,18 +166,20 @@ impl Relay {
     /// Lets somebody else judge from now on: after keys were changed, for instance. Those who are
     /// connected stay, with the grants they have.
     pub fn set_authorizer(&self, authorizer: impl Authorizer) {
-        self.shared.set_authorizer(Arc::new(authorizer));
+        self.shared.door.set_authorizer(Arc::new(authorizer));
     }
 
     /// Runs a connection that has been upgraded, until it ends. `read_ahead` is what the HTTP
     /// server had read beyond the request.
     ///
-    /// Dropping the future ends the connection and removes its peer at once.
+    /// Dropping the future ends the connection and removes its peer at once. The admission is one of
+    /// this relay; another's would be counted there and talk here.
     pub async fn accept<Io>(&self, io: Io, read_ahead: Bytes, admission: Admission)
     where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        connection::run(Foreign(io), read_ahead, admission).await;
+        let rooms = Arc::clone(&self.shared.rooms);
+        connection::run(Foreign(io), read_ahead, admission, rooms).await;
     }
 
     /// Runs a connection whose frames somebody else reads and writes: any stream and sink of
@@ -187,7 +190,8 @@ impl Relay {
     where
         S: Stream<Item = Result<Message, E>> + Sink<Message> + Unpin,
     {
-        Connection::new(Messages::new(socket), admission, None)
+        let rooms = Arc::clone(&self.shared.rooms);
+        Connection::new(Messages::new(socket), admission, rooms, None)
             .run()
             .await;
     }
@@ -205,10 +209,10 @@ impl Relay {
     /// rather than once a message.
     pub fn stats(&self) -> Stats {
         let mut stats = Stats {
-            lifecycle: self.shared.lifecycle(),
-            peers: self.shared.gate.peers() as u64,
+            lifecycle: self.shared.door.lifecycle(),
+            peers: self.shared.places.gate.peers() as u64,
             peers_max: self.shared.config.peers_max as u64,
-            handshakes: self.shared.unfinished.count() as u64,
+            handshakes: self.shared.door.unfinished.count() as u64,
             queue_bytes_max: self.shared.config.outbound_bytes_max as u64,
             ..Stats::default()
         };
@@ -224,6 +228,6 @@ impl Relay {
 
     /// The time as this relay counts it, for the expiry of grants.
     pub fn now(&self) -> Instant {
-        self.shared.now()
+        self.shared.clock.now()
     }
 }

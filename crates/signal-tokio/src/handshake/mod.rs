@@ -1,5 +1,6 @@
 //! From one request to its answer, without I/O.
 
+pub(crate) mod door;
 pub(crate) mod head;
 pub(crate) mod pages;
 pub(crate) mod unfinished;
@@ -23,7 +24,7 @@ use self::head::{Head, HeadReader};
 use self::unfinished::WaitsFor;
 use self::upgrade::Upgrade;
 use crate::admission::Admission;
-use crate::shared::Shared;
+use crate::handshake::door::Door;
 
 /// How long and how much is read after an answer, so that it is not lost in a reset.
 const LINGER: Duration = Duration::from_secs(1);
@@ -46,7 +47,7 @@ const LINGER_BYTES: usize = 64 * 1024;
 /// [`handle_timeout`](Self::handle_timeout).
 #[derive(Debug)]
 pub(crate) struct Handshake {
-    shared: Arc<Shared>,
+    door: Arc<Door>,
     remote: Option<SocketAddr>,
     state: State,
     /// By when the state must be left: at first by when the request must be there and answered.
@@ -98,18 +99,14 @@ type Judging = Pin<Box<dyn Future<Output = Upgrade> + Send>>;
 
 impl Handshake {
     /// The handshake of a client that has connected just now.
-    pub(crate) fn new(shared: &Arc<Shared>, remote: Option<SocketAddr>) -> Self {
-        Self::until(shared, remote, shared.handshake_deadline())
+    pub(crate) fn new(door: &Arc<Door>, remote: Option<SocketAddr>) -> Self {
+        Self::until(door, remote, door.deadline())
     }
 
     /// The handshake of a client that has until `deadline` for it.
-    pub(crate) fn until(
-        shared: &Arc<Shared>,
-        remote: Option<SocketAddr>,
-        deadline: Instant,
-    ) -> Self {
+    pub(crate) fn until(door: &Arc<Door>, remote: Option<SocketAddr>, deadline: Instant) -> Self {
         Self {
-            shared: Arc::clone(shared),
+            door: Arc::clone(door),
             remote,
             state: State::Reading(HeadReader::default()),
             deadline,
@@ -119,18 +116,18 @@ impl Handshake {
     /// What is left of a handshake whose answer is known before the request.
     #[cfg(feature = "tls")]
     pub(crate) fn answered(
-        shared: &Arc<Shared>,
+        door: &Arc<Door>,
         remote: Option<SocketAddr>,
         response: &Response<Bytes>,
     ) -> Self {
-        let now = shared.now();
-        let mut handshake = Self::until(shared, remote, now);
+        let now = door.clock.now();
+        let mut handshake = Self::until(door, remote, now);
         handshake.refuse(now, response);
         handshake
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+    pub(crate) fn door(&self) -> &Arc<Door> {
+        &self.door
     }
 
     /// Takes what has arrived, which is nothing at the end of the client's side.
@@ -140,12 +137,12 @@ impl Handshake {
                 let is_silent = reader.is_empty();
                 self.leave(is_silent, &"the client left");
             }
-            State::Reading(reader) => match reader.read(input, &self.shared.config) {
+            State::Reading(reader) => match reader.read(input, &self.door.config) {
                 Ok(None) => {}
                 Ok(Some(head)) => self.judge(head),
                 Err(bad) => {
                     self.note(&bad.body());
-                    self.refuse(now, &upgrade::text(bad.status(), bad.body()));
+                    self.refuse(now, &pages::text(bad.status(), bad.body()));
                 }
             },
             State::Lingering { bytes_left, .. } => {
@@ -265,7 +262,7 @@ impl Handshake {
                 self.refuse(now, &upgrade::refused(&late));
             }
             State::Judging { .. } => {
-                self.shared.counters.count_auth(AuthResult::TimedOut);
+                self.door.counters.count_auth(AuthResult::TimedOut);
                 let late = Refusal::not_judged(fastrand::u64(..));
                 self.note(&late.body());
                 self.refuse(now, &upgrade::refused(&late));
@@ -283,7 +280,7 @@ impl Handshake {
     /// much as the socket takes it at once.
     pub(crate) fn evict(&mut self) -> Vec<u8> {
         let client = self.remote.map(|remote| remote.ip());
-        let client = self.shared.config.log_ips.show(client);
+        let client = self.door.config.log_ips.show(client);
         tracing::debug!(client, "ended to make room for another handshake");
         let answer = match &self.state {
             State::Reading(reader) if !reader.is_empty() => {
@@ -338,10 +335,10 @@ impl Handshake {
             request,
             read_ahead,
         } = head;
-        let (shared, remote) = (Arc::clone(&self.shared), self.remote);
+        let (door, remote) = (Arc::clone(&self.door), self.remote);
         let is_for_head = request.method == Method::HEAD;
         self.state = State::Judging {
-            judging: Box::pin(async move { upgrade::answer(&shared, &request, remote).await }),
+            judging: Box::pin(async move { upgrade::answer(&door, &request, remote).await }),
             read_ahead,
             is_for_head,
         };
@@ -374,9 +371,9 @@ impl Handshake {
     /// Counts a request that did not come to its end.
     fn note(&self, why: &dyn fmt::Display) {
         let client = self.remote.map(|remote| remote.ip());
-        let client = self.shared.config.log_ips.show(client);
+        let client = self.door.config.log_ips.show(client);
         tracing::debug!(client, %why, "no request");
-        self.shared.counters.count_refusal(RefusalCause::BadHead);
+        self.door.counters.count_refusal(RefusalCause::BadHead);
     }
 }
 

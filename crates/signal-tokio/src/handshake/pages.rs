@@ -5,15 +5,14 @@ use http::{HeaderValue, Response, StatusCode, header};
 use signal_core::{Limits, Scope};
 
 use crate::config::Config;
-use crate::handshake::upgrade;
-use crate::shared::Shared;
+use crate::handshake::door::Door;
 use crate::stats::lifecycle::Lifecycle;
 
 /// The page of this path: `/healthz`, `/readyz` and `/limits`, and `okay` for every other, as
 /// y-webrtc's server has it.
-pub(crate) fn answer(shared: &Shared, path: &str) -> Response<Bytes> {
-    let is_serving = shared.lifecycle() == Lifecycle::Serving;
-    let peers = shared.gate.peers();
+pub(crate) fn answer(door: &Door, path: &str) -> Response<Bytes> {
+    let is_serving = door.lifecycle() == Lifecycle::Serving;
+    let peers = door.places.gate.peers();
     let (status, body) = match path {
         "/healthz" => (
             StatusCode::OK,
@@ -23,13 +22,13 @@ pub(crate) fn answer(shared: &Shared, path: &str) -> Response<Bytes> {
             StatusCode::SERVICE_UNAVAILABLE,
             r#"{"ready":false,"reason":"draining"}"#.to_owned(),
         ),
-        "/readyz" if peers >= shared.config.peers_max => (
+        "/readyz" if peers >= door.config.peers_max => (
             StatusCode::SERVICE_UNAVAILABLE,
             r#"{"ready":false,"reason":"peers_max"}"#.to_owned(),
         ),
         "/readyz" => (StatusCode::OK, r#"{"ready":true}"#.to_owned()),
-        "/limits" => (StatusCode::OK, limits(&shared.config)),
-        _ => return upgrade::text(StatusCode::OK, "okay"),
+        "/limits" => (StatusCode::OK, limits(&door.config)),
+        _ => return text(StatusCode::OK, "okay"),
     };
     let mut response = Response::new(Bytes::from(body));
     *response.status_mut() = status;
@@ -37,6 +36,16 @@ pub(crate) fn answer(shared: &Shared, path: &str) -> Response<Bytes> {
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json"),
     );
+    response
+}
+
+/// A page of plain text.
+pub(crate) fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Bytes> {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     response
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, RETRY_AFTER,
+    ALLOW, CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, RETRY_AFTER,
     SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
     TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE,
 };
@@ -16,10 +16,11 @@ use http::{HeaderMap, Method, Response, StatusCode, Version};
 use signal_access::{AuthResult, Refusal, RefusalCause};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use crate::admission::Admission;
 use crate::admission::authorizer::UpgradeRequest;
-use crate::admission::{Admission, Place};
+use crate::admission::places::Place;
+use crate::handshake::door::Door;
 use crate::handshake::pages;
-use crate::shared::Shared;
 use crate::stats::lifecycle::Lifecycle;
 use crate::stats::log_fields;
 
@@ -41,18 +42,18 @@ pub struct Upgrade {
 /// Answers any request: upgrades, health checks, limits, and `okay` to the rest, as y-webrtc's
 /// server does.
 pub(crate) async fn answer(
-    shared: &Arc<Shared>,
+    door: &Arc<Door>,
     request: &Parts,
     remote: Option<SocketAddr>,
 ) -> Upgrade {
     if !asks_for_upgrade(&request.headers) {
-        return answer_plain(shared, request);
+        return answer_plain(door, request);
     }
-    let client = remote.map(|remote| client(shared, remote.ip(), &request.headers));
-    let shown = || shared.config.log_ips.show(client);
+    let client = remote.map(|remote| client(door, remote.ip(), &request.headers));
+    let shown = || door.config.log_ips.show(client);
     let result = async {
         let key = check_upgrade(request)?;
-        let (admission, protocol) = admit(shared, request, remote, client)
+        let (admission, protocol) = admit(door, request, remote, client)
             .await
             .map_err(Answer::Refusal)?;
         let protocol = protocol
@@ -77,7 +78,7 @@ pub(crate) async fn answer(
                 Answer::Refusal(refusal) => (refusal.cause(), refused(&refusal)),
                 Answer::Bad(response) => (RefusalCause::BadRequest, *response),
             };
-            shared.counters.count_refusal(cause);
+            door.counters.count_refusal(cause);
             tracing::debug!(
                 client = shown(),
                 path = log_fields::path(&request.uri),
@@ -100,25 +101,25 @@ enum Answer {
 
 /// Takes a place and asks the authorizer: the cheap checks first.
 async fn admit(
-    shared: &Arc<Shared>,
+    door: &Arc<Door>,
     request: &Parts,
     remote: Option<SocketAddr>,
     client: Option<IpAddr>,
 ) -> Result<(Admission, Option<Cow<'static, str>>), Refusal> {
-    let mut place = take_place(shared, client)?;
+    let mut place = take_place(door, client)?;
     let request = UpgradeRequest {
         method: &request.method,
         uri: &request.uri,
         headers: &request.headers,
         remote,
         client,
-        now: shared.now(),
+        now: door.clock.now(),
     };
-    let judged = shared.authorizer().authorize(&request).await;
+    let judged = door.authorizer().authorize(&request).await;
     let result = judged
         .as_ref()
         .map_or_else(Refusal::auth, |_permit| AuthResult::Granted);
-    shared.counters.count_auth(result);
+    door.counters.count_auth(result);
     let permit = judged.inspect_err(|refusal| {
         if refusal.is_denial() {
             place.deny();
@@ -129,18 +130,18 @@ async fn admit(
 
 /// The address of the client: behind the operator's own proxies what the last of them says, else
 /// the other end of the socket.
-fn client(shared: &Shared, remote: IpAddr, headers: &HeaderMap) -> IpAddr {
+fn client(door: &Door, remote: IpAddr, headers: &HeaderMap) -> IpAddr {
     let forwarded = headers.get_all(X_FORWARDED_FOR).iter();
     // What is no text is no address either, so the search ends there.
     let forwarded = forwarded.map(|value| value.to_str().unwrap_or_default());
-    shared.config.trusted_proxies.client(remote, forwarded)
+    door.config.trusted_proxies.client(remote, forwarded)
 }
 
-pub(crate) fn take_place(shared: &Arc<Shared>, client: Option<IpAddr>) -> Result<Place, Refusal> {
-    if shared.lifecycle() != Lifecycle::Serving {
+pub(crate) fn take_place(door: &Arc<Door>, client: Option<IpAddr>) -> Result<Place, Refusal> {
+    if door.lifecycle() != Lifecycle::Serving {
         return Err(Refusal::because(RefusalCause::Draining, fastrand::u64(..)));
     }
-    Place::take(shared, client)
+    Place::take(&door.places, client)
 }
 
 /// Whether this is meant as a WebSocket upgrade. An upgrade to something else, which clients offer
@@ -171,7 +172,7 @@ fn has_host(headers: &HeaderMap) -> bool {
 fn check_upgrade(request: &Parts) -> Result<&HeaderValue, Answer> {
     let headers = &request.headers;
     if request.method != Method::GET {
-        let mut response = text(
+        let mut response = pages::text(
             StatusCode::METHOD_NOT_ALLOWED,
             "a WebSocket upgrade is a GET",
         );
@@ -196,7 +197,7 @@ fn check_upgrade(request: &Parts) -> Result<&HeaderValue, Answer> {
     }
     let mut versions = headers.get_all(SEC_WEBSOCKET_VERSION).iter();
     if versions.next().map(HeaderValue::as_bytes) != Some(b"13") || versions.next().is_some() {
-        let mut response = text(
+        let mut response = pages::text(
             StatusCode::UPGRADE_REQUIRED,
             "this relay speaks WebSocket version 13",
         );
@@ -264,18 +265,18 @@ fn choose_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
     HeaderValue::from_str(chosen?).ok()
 }
 
-fn answer_plain(shared: &Shared, request: &Parts) -> Upgrade {
+fn answer_plain(door: &Door, request: &Parts) -> Upgrade {
     let is_unclear = match request.version {
         Version::HTTP_11 => !has_host(&request.headers),
         // It knows no host, or names it otherwise.
         _ => request.headers.contains_key(HOST) && !has_host(&request.headers),
     };
     if is_unclear {
-        shared.counters.count_refusal(RefusalCause::BadRequest);
+        door.counters.count_refusal(RefusalCause::BadRequest);
     }
     let response = match is_unclear {
-        true => text(StatusCode::BAD_REQUEST, NO_HOST),
-        false => pages::answer(shared, request.uri.path()),
+        true => pages::text(StatusCode::BAD_REQUEST, NO_HOST),
+        false => pages::answer(door, request.uri.path()),
     };
     Upgrade {
         response,
@@ -284,14 +285,14 @@ fn answer_plain(shared: &Shared, request: &Parts) -> Upgrade {
 }
 
 fn bad(body: &'static str) -> Answer {
-    Answer::Bad(Box::new(text(StatusCode::BAD_REQUEST, body)))
+    Answer::Bad(Box::new(pages::text(StatusCode::BAD_REQUEST, body)))
 }
 
 /// The answer that tells of a refusal.
 pub(crate) fn refused(refusal: &Refusal) -> Response<Bytes> {
     // A refusal has a status from 400 to 599.
     let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::FORBIDDEN);
-    let mut response = text(status, refusal.body().to_owned());
+    let mut response = pages::text(status, refusal.body().to_owned());
     let challenge = refusal.challenge_value().map(HeaderValue::from_str);
     if let Some(Ok(challenge)) = challenge {
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
@@ -301,14 +302,5 @@ pub(crate) fn refused(refusal: &Refusal) -> Response<Bytes> {
             .headers_mut()
             .insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
-    response
-}
-
-pub(crate) fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Bytes> {
-    let mut response = Response::new(body.into());
-    *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     response
 }

@@ -13,6 +13,7 @@ use crate::frame::{self, FrameError, Incoming, Opcode};
 use crate::hub::queue::{Outbound, Pushed};
 use crate::hub::rooms::Rooms;
 use crate::hub::wake::Home;
+use crate::stats::counters::Counters;
 use crate::stats::{Ending, ReceivedType, SentType};
 
 /// Pings of one turn that are all answered; past it only the last is, as RFC 6455, 5.5.3 allows. So
@@ -72,6 +73,10 @@ impl Session {
             pongs_this_turn: 0,
             late_pong: None,
         }
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.rooms.counters
     }
 
     pub(crate) fn queue(&self) -> &Outbound {

@@ -82,8 +82,8 @@ async fn accept_all(shared: &Arc<Shared>, listener: TcpListener, transport: &Tra
 async fn room(shared: &Shared) {
     loop {
         let ask = |cx: &mut Context<'_>| {
-            let (now, config) = (shared.now(), &shared.config);
-            Poll::Ready(shared.unfinished.poll_room(now, config, cx.waker()))
+            let (now, config) = (shared.clock.now(), &shared.config);
+            Poll::Ready(shared.door.unfinished.poll_room(now, config, cx.waker()))
         };
         let Err(again) = std::future::poll_fn(ask).await else {
             return;
@@ -94,7 +94,7 @@ async fn room(shared: &Shared) {
             false => Poll::Pending,
         });
         // Either way it is asked again.
-        let _ = tokio::time::timeout_at(shared.runtime_instant(again), woken).await;
+        let _ = tokio::time::timeout_at(shared.clock.runtime_instant(again), woken).await;
     }
 }
 

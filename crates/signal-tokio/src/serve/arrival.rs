@@ -15,6 +15,7 @@ use signal_core::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::admission::Admission;
+use crate::clock::first_timer;
 use crate::handshake::unfinished::WaitsFor;
 use crate::handshake::{Handshake, Step};
 use crate::serve::bytes::{Input, Socket};
@@ -55,7 +56,7 @@ impl Arrival {
     /// A connection that was accepted just now. `None` if its address has too many of them.
     pub(crate) fn new(shared: &Arc<Shared>, remote: SocketAddr) -> Option<Self> {
         shared.counters.connections.fetch_add(1, Ordering::Relaxed);
-        let Some(entered) = shared.unfinished.enter(remote.ip(), &shared.config) else {
+        let Some(entered) = shared.door.unfinished.enter(remote.ip(), &shared.config) else {
             let client = shared.config.log_ips.show(Some(remote.ip()));
             tracing::debug!(client, "too many unfinished handshakes of one address");
             shared.counters.count_refusal(RefusalCause::HandshakesPerIp);
@@ -67,7 +68,7 @@ impl Arrival {
         Some(Self {
             shared: Arc::clone(shared),
             remote,
-            deadline: shared.handshake_deadline(),
+            deadline: shared.door.deadline(),
             id: entered.id,
             bell: None,
         })
@@ -75,18 +76,21 @@ impl Arrival {
 
     /// Its handshake.
     pub(crate) fn handshake(&self) -> Handshake {
-        Handshake::until(&self.shared, Some(self.remote), self.deadline)
+        Handshake::until(&self.shared.door, Some(self.remote), self.deadline)
     }
 
     /// Notes what it waits for. False if it has to end, as `waker` tells from now on.
     pub(crate) fn pause(&self, now: Instant, waits_for: WaitsFor, waker: &Waker) -> bool {
-        self.shared.unfinished.pause(self.id, now, waits_for, waker)
+        self.shared
+            .door
+            .unfinished
+            .pause(self.id, now, waits_for, waker)
     }
 
     /// Notes that its client has been heard of.
     #[cfg(unix)]
     pub(crate) fn resume(&self, now: Instant) {
-        self.shared.unfinished.resume(self.id, now);
+        self.shared.door.unfinished.resume(self.id, now);
     }
 
     /// Notes that it has come to a next step, which may take its client a round trip.
@@ -103,7 +107,7 @@ impl Arrival {
             let bell = self.bell(cx.waker());
             match future.as_mut().poll(&mut Context::from_waker(&bell)) {
                 Poll::Ready(output) => Poll::Ready(Some(output)),
-                Poll::Pending if self.pause(self.shared.now(), WaitsFor::Client, &bell) => {
+                Poll::Pending if self.pause(self.shared.clock.now(), WaitsFor::Client, &bell) => {
                     Poll::Pending
                 }
                 Poll::Pending => Poll::Ready(None),
@@ -119,6 +123,7 @@ impl Arrival {
     {
         let handshake = self.handshake();
         let upgraded = run(io, handshake, Some(&mut self)).await;
+        let rooms = Arc::clone(&self.shared.rooms);
         drop(self);
         if let Some(upgraded) = upgraded {
             let Upgraded {
@@ -128,7 +133,7 @@ impl Arrival {
             } = upgraded;
             // A task of its own, so that the connection does not carry the size of the handshake
             // all its life.
-            tokio::spawn(connection::run(io, read_ahead, admission));
+            tokio::spawn(connection::run(io, read_ahead, admission, rooms));
         }
     }
 
@@ -152,14 +157,17 @@ impl Wake for Bell {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.shared.unfinished.resume(self.id, self.shared.now());
+        self.shared
+            .door
+            .unfinished
+            .resume(self.id, self.shared.clock.now());
         self.task.wake_by_ref();
     }
 }
 
 impl Drop for Arrival {
     fn drop(&mut self) {
-        self.shared.unfinished.leave(self.id);
+        self.shared.door.unfinished.leave(self.id);
     }
 }
 
@@ -172,18 +180,18 @@ pub(crate) async fn run<Io>(
 where
     Io: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut timer = pin!(tokio::time::sleep_until(handshake.shared().first_timer()));
+    let mut timer = pin!(tokio::time::sleep_until(first_timer()));
     let begun = std::future::poll_fn(|cx| {
         let bell = match &mut arrival {
             Some(arrival) => arrival.bell(cx.waker()),
             None => cx.waker().clone(),
         };
         let mut cx = Context::from_waker(&bell);
-        let now = handshake.shared().now();
+        let now = handshake.door().clock.now();
         let begun = turn(&mut handshake, &mut io, arrival.as_deref(), now, &mut cx);
         if begun.is_pending() {
             let deadline = handshake.poll_timeout();
-            set_timer(&mut cx, handshake.shared(), deadline, timer.as_mut());
+            set_timer(&mut cx, handshake.door().clock, deadline, timer.as_mut());
         }
         begun
     });

@@ -8,14 +8,16 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use signal_core::{CloseReason, Instant};
 
-use crate::admission::{Admission, Place};
+use crate::admission::Admission;
+use crate::admission::places::Place;
+use crate::clock::first_timer;
 use crate::frame::Incoming;
+use crate::hub::rooms::Rooms;
 use crate::hub::session::{Session, Stage};
 use crate::hub::wake::Home;
 use crate::serve::bytes::{Framed, READ_BYTES, Socket};
 use crate::serve::deadlines::{Deadlines, set_timer};
 use crate::serve::transport::{Gone, ReadError, Transport};
-use crate::shared::Shared;
 
 /// Reads of one turn, for sockets that deliver in small pieces. Past [`READ_BYTES`] there is no
 /// further one either.
@@ -26,8 +28,9 @@ pub(crate) fn run<S: Socket>(
     socket: S,
     read_ahead: Bytes,
     admission: Admission,
+    rooms: Arc<Rooms>,
 ) -> impl Future<Output = ()> + use<S> {
-    Connection::framed(socket, read_ahead, admission, None).run()
+    Connection::framed(socket, read_ahead, admission, rooms, None).run()
 }
 
 /// A connection: what a peer sends in, what is queued for it out.
@@ -77,12 +80,18 @@ impl<S: Socket> Connection<Framed<S>> {
         socket: S,
         read_ahead: Bytes,
         admission: Admission,
+        rooms: Arc<Rooms>,
         home: Option<Home>,
     ) -> Self {
-        let message_bytes_max = admission.place.shared().config.core.message_bytes_max;
-        let mut connection = Self::new(Framed::new(socket, message_bytes_max), admission, home);
+        let message_bytes_max = admission.place.config().core.message_bytes_max;
+        let mut connection = Self::new(
+            Framed::new(socket, message_bytes_max),
+            admission,
+            rooms,
+            home,
+        );
         if !read_ahead.is_empty() {
-            let now = connection.shared().now();
+            let now = connection.place.clock().now();
             let Self {
                 transport, session, ..
             } = &mut connection;
@@ -101,10 +110,14 @@ impl<S: Socket> Connection<Framed<S>> {
 }
 
 impl<T: Transport> Connection<T> {
-    pub(crate) fn new(transport: T, admission: Admission, home: Option<Home>) -> Self {
+    pub(crate) fn new(
+        transport: T,
+        admission: Admission,
+        rooms: Arc<Rooms>,
+        home: Option<Home>,
+    ) -> Self {
         let Admission { place, grant } = admission;
-        let shared = place.shared();
-        let session = Session::new(shared.now(), Arc::clone(&shared.rooms), grant, home);
+        let session = Session::new(place.clock().now(), rooms, grant, home);
         Self {
             transport,
             session,
@@ -121,7 +134,7 @@ impl<T: Transport> Connection<T> {
     )]
     pub(crate) fn run(mut self) -> impl Future<Output = ()> + use<T> {
         async move {
-            let mut timer = pin!(tokio::time::sleep_until(self.shared().first_timer()));
+            let mut timer = pin!(tokio::time::sleep_until(first_timer()));
             // Whether the others have had their turn since this one read.
             let mut has_yielded = false;
             poll_fn(|cx| {
@@ -130,7 +143,7 @@ impl<T: Transport> Connection<T> {
                     Turn::Again => cx.waker().wake_by_ref(),
                     Turn::Sleep(None) => {}
                     Turn::Sleep(Some(deadline)) => {
-                        set_timer(cx, self.shared(), deadline, timer.as_mut());
+                        set_timer(cx, self.place.clock(), deadline, timer.as_mut());
                     }
                 }
                 Poll::Pending
@@ -175,10 +188,10 @@ impl<T: Transport> Connection<T> {
 
     /// Does a part of a turn, and takes its time now and then.
     fn timed(&mut self, part: impl FnOnce(&mut Self, Instant) -> Result<bool, Gone>) -> Turn {
-        let now = self.shared().now();
-        let begun = self.shared().counters.begin_turn();
+        let now = self.place.clock().now();
+        let begun = self.session.counters().begin_turn();
         let outcome = part(self, now);
-        self.shared().counters.end_turn(begun);
+        self.session.counters().end_turn(begun);
         self.rest(now, outcome)
     }
 
@@ -237,7 +250,7 @@ impl<T: Transport> Connection<T> {
     /// at once.
     fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, Gone> {
         let written = self.write_queued(cx, now);
-        let config = &self.place.shared().config;
+        let config = self.place.config();
         let is_over = written.is_pending() && self.session.is_over_limit();
         if self.deadlines.is_slow(now, is_over, config) {
             self.session.queue().end(CloseReason::SlowConsumer);
@@ -308,14 +321,10 @@ impl<T: Transport> Connection<T> {
         if self.session.stage() != Stage::Closing {
             return;
         }
-        let is_first = self.deadlines.closing(now, &self.place.shared().config);
+        let is_first = self.deadlines.closing(now, self.place.config());
         if is_first && self.session.is_peers_fault() {
             self.place.offend();
         }
-    }
-
-    fn shared(&self) -> &Shared {
-        self.place.shared()
     }
 }
 
@@ -327,7 +336,7 @@ mod tests {
 
     #[test]
     fn the_task_of_a_connection_stays_small() {
-        fn size_of_output<F>(_: fn(TcpStream, Bytes, Admission) -> F) -> usize {
+        fn size_of_output<F>(_: fn(TcpStream, Bytes, Admission, Arc<Rooms>) -> F) -> usize {
             size_of::<F>()
         }
         let bytes = size_of_output(run::<TcpStream>);

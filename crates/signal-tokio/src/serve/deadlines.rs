@@ -6,18 +6,18 @@ use std::task::Context;
 use signal_core::Instant;
 use tokio::time::Sleep;
 
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::hub::session::Session;
-use crate::shared::Shared;
 
 /// Sets a task's timer to its next deadline and arranges to be woken by it.
 pub(crate) fn set_timer(
     cx: &mut Context<'_>,
-    shared: &Shared,
+    clock: Clock,
     deadline: Instant,
     mut timer: Pin<&mut Sleep>,
 ) {
-    let deadline = shared.runtime_instant(deadline);
+    let deadline = clock.runtime_instant(deadline);
     // A timer that is early does no harm, and setting it costs more than one wake-up in 30 s.
     if deadline < timer.deadline() || timer.is_elapsed() {
         timer.as_mut().reset(deadline);

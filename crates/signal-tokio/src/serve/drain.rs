@@ -14,23 +14,23 @@ const STEP: Duration = Duration::from_millis(100);
 
 /// Closes all peers, a few at a time, and waits for them to go.
 pub(crate) async fn drain(shared: &Arc<Shared>) {
-    let is_first = shared.lifecycle.send_if_modified(|lifecycle| {
+    let is_first = shared.door.lifecycle.send_if_modified(|lifecycle| {
         let is_first = *lifecycle == Lifecycle::Serving;
         *lifecycle = (*lifecycle).max(Lifecycle::Draining);
         is_first
     });
-    let mut lifecycle = shared.lifecycle.subscribe();
+    let mut lifecycle = shared.door.lifecycle.subscribe();
     if is_first {
         tracing::info!(
-            peers = shared.gate.peers(),
+            peers = shared.places.gate.peers(),
             seconds = shared.config.drain_seconds,
             "draining"
         );
         close_spread(shared).await;
         wait_until_empty(shared).await;
-        let left = shared.gate.peers();
+        let left = shared.places.gate.peers();
         tracing::info!(left, "drained");
-        shared.lifecycle.send_replace(Lifecycle::Drained);
+        shared.door.lifecycle.send_replace(Lifecycle::Drained);
     }
     // The sender is in `shared`, so this ends with the state and not with an error.
     let _ = lifecycle.wait_for(|now| *now == Lifecycle::Drained).await;
@@ -53,8 +53,8 @@ async fn close_spread(shared: &Shared) {
         })
         .peekable();
     while let Some((after, _)) = planned.peek() {
-        let emptied = shared.emptied.notified();
-        if shared.gate.peers() == 0 {
+        let emptied = shared.places.emptied.notified();
+        if shared.places.gate.peers() == 0 {
             return;
         }
         if timeout_at(start + *after, emptied).await.is_ok() {
@@ -72,8 +72,8 @@ async fn wait_until_empty(shared: &Shared) {
     let deadline =
         Instant::now() + shared.config.close_timeout + shared.config.handshake_timeout + STEP;
     loop {
-        let emptied = shared.emptied.notified();
-        if shared.gate.peers() == 0 {
+        let emptied = shared.places.emptied.notified();
+        if shared.places.gate.peers() == 0 {
             return;
         }
         for queue in shared.rooms.registry.queues() {

@@ -39,6 +39,7 @@ use tokio::time::Sleep;
 use self::listener::Listener;
 use self::newcomers::Newcomer;
 pub(crate) use self::stream::Stream;
+use crate::clock::first_timer;
 use crate::hub::wake::{Mailbox, Notes};
 use crate::serve::bytes::{Framed, READ_BYTES};
 use crate::serve::connection::{Connection, Turn};
@@ -107,7 +108,7 @@ impl Reactor {
         let token = Token(LISTENER as usize);
         let listener = Listener::register(listener, poll.get_ref().registry(), token)?;
         let turns_max = shared.config.outbound_bytes_max / 2 / READ_BYTES;
-        let timer = Box::pin(tokio::time::sleep_until(shared.first_timer()));
+        let timer = Box::pin(tokio::time::sleep_until(first_timer()));
         Ok(Self {
             shared,
             poll,
@@ -180,7 +181,7 @@ impl Reactor {
                 return;
             }
         }
-        let now = shared.now();
+        let now = shared.clock.now();
         let mut count = 0;
         for event in &*events {
             count += 1;
@@ -214,7 +215,7 @@ impl Reactor {
         if self.deadlines.is_empty() {
             return;
         }
-        let now = self.shared.now();
+        let now = self.shared.clock.now();
         while let Some((_, place)) = self.deadlines.first().filter(|(due, _)| *due <= now) {
             let place = *place;
             self.deadlines.pop_first();
@@ -272,7 +273,7 @@ impl Reactor {
         let mut places = std::mem::take(&mut self.notes.to_write);
         places.append(&mut self.writable);
         if !places.is_empty() {
-            let now = self.shared.now();
+            let now = self.shared.clock.now();
             for place in places.drain(..) {
                 self.drive(place, |connection, cx| connection.poll_write(cx, now));
             }
@@ -331,7 +332,7 @@ impl Reactor {
             return false;
         }
         if let Some((deadline, _)) = self.deadlines.first() {
-            set_timer(cx, &self.shared, *deadline, self.timer.as_mut());
+            set_timer(cx, self.shared.clock, *deadline, self.timer.as_mut());
         }
         self.poll.poll_read_ready(cx).is_pending()
     }

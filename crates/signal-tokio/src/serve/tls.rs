@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
-use crate::handshake::{Handshake, upgrade};
+use crate::handshake::{Handshake, pages};
 use crate::serve::arrival::{self, Arrival};
 use crate::stats::log_fields;
 
@@ -20,13 +20,13 @@ const PLAIN: &str = "this port speaks TLS: connect with wss:// or https://";
 /// Does the handshake and serves the connection.
 pub(crate) async fn serve(acceptor: TlsAcceptor, stream: TcpStream, mut arrival: Arrival) {
     let shared = Arc::clone(&arrival.shared);
-    let deadline = shared.runtime_instant(arrival.deadline);
+    let deadline = shared.clock.runtime_instant(arrival.deadline);
     let first = tokio::time::timeout_at(deadline, first_byte(&stream));
     let problem = match arrival.wait(first).await {
         // TLS begins with a byte that is not a letter, a request with the name of a method.
         Some(Ok(Ok(Some(byte)))) if byte.is_ascii_uppercase() => {
-            let answer = upgrade::text(StatusCode::BAD_REQUEST, PLAIN);
-            let handshake = Handshake::answered(&shared, Some(arrival.remote), &answer);
+            let answer = pages::text(StatusCode::BAD_REQUEST, PLAIN);
+            let handshake = Handshake::answered(&shared.door, Some(arrival.remote), &answer);
             arrival::run(stream, handshake, Some(&mut arrival)).await;
             "plain HTTP on a port that speaks TLS".to_owned()
         }

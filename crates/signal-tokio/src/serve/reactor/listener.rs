@@ -68,8 +68,8 @@ impl Listener {
         if !self.is_ready {
             return Accepted::Nobody;
         }
-        let (now, config) = (shared.now(), &shared.config);
-        if let Err(again) = shared.unfinished.poll_room(now, config, reactor) {
+        let (now, config) = (shared.clock.now(), &shared.config);
+        if let Err(again) = shared.door.unfinished.poll_room(now, config, reactor) {
             self.is_ready = false;
             self.awaits_room = true;
             return Accepted::NotBefore(again);

@@ -88,7 +88,7 @@ impl Reactor {
         #[cfg(not(target_os = "linux"))]
         let _ = io.set_nodelay(true);
         let mut newcomer = Newcomer::new(Stream::new(io), arrival);
-        let outcome = match newcomer.turn(self.shared.now()) {
+        let outcome = match newcomer.turn(self.shared.clock.now()) {
             Poll::Pending => self.park(newcomer),
             Poll::Ready(begun) => self.begin(newcomer.io, begun),
         };
@@ -105,7 +105,7 @@ impl Reactor {
         let Slot::Newcomer(mut newcomer) = std::mem::replace(slot, Slot::Taken) else {
             return;
         };
-        match newcomer.turn(self.shared.now()) {
+        match newcomer.turn(self.shared.clock.now()) {
             Poll::Pending => {
                 let registry = self.poll.get_ref().registry();
                 let next = newcomer.handshake.poll_timeout();
@@ -151,7 +151,8 @@ impl Reactor {
     fn begin_in(&mut self, place: u32, io: Stream, begun: (Admission, Bytes)) {
         let (admission, read_ahead) = begun;
         let home = Home::new(Arc::clone(&self.mailbox), place);
-        let begin = || Connection::framed(io, read_ahead, admission, Some(home));
+        let rooms = Arc::clone(&self.shared.rooms);
+        let begin = || Connection::framed(io, read_ahead, admission, rooms, Some(home));
         let Some(connection) = catch_panic(begin) else {
             self.slots.remove(place as usize);
             return;

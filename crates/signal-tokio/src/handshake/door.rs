@@ -1,0 +1,66 @@
+//! What the handshakes of a relay share.
+
+use std::sync::Arc;
+
+use signal_core::Instant;
+use tokio::sync::watch;
+
+use crate::admission::authorizer::Authorizer;
+use crate::admission::places::Places;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::handshake::unfinished::Unfinished;
+use crate::lock::Lock;
+use crate::stats::counters::Counters;
+use crate::stats::lifecycle::Lifecycle;
+
+/// Who may come in: whether the relay takes anybody, has a place, and who judges.
+#[derive(Debug)]
+pub(crate) struct Door {
+    pub(crate) config: Arc<Config>,
+    pub(crate) clock: Clock,
+    pub(crate) places: Arc<Places>,
+    pub(crate) unfinished: Unfinished,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) lifecycle: watch::Sender<Lifecycle>,
+    authorizer: Lock<Arc<dyn Authorizer>>,
+}
+
+impl Door {
+    pub(crate) fn new(
+        places: Arc<Places>,
+        counters: Arc<Counters>,
+        authorizer: Arc<dyn Authorizer>,
+    ) -> Self {
+        Self {
+            config: Arc::clone(&places.config),
+            clock: places.clock,
+            places,
+            unfinished: Unfinished::default(),
+            counters,
+            lifecycle: watch::Sender::new(Lifecycle::Serving),
+            authorizer: Lock::new(authorizer),
+        }
+    }
+
+    /// Whoever judges clients at the moment.
+    pub(crate) fn authorizer(&self) -> Arc<dyn Authorizer> {
+        Arc::clone(&self.authorizer.lock())
+    }
+
+    pub(crate) fn set_authorizer(&self, authorizer: Arc<dyn Authorizer>) {
+        let before = std::mem::replace(&mut *self.authorizer.lock(), authorizer);
+        // Outside of the lock: what drops there is not ours.
+        drop(before);
+    }
+
+    /// By when a client that has just connected must have sent its request.
+    pub(crate) fn deadline(&self) -> Instant {
+        let timeout = self.config.handshake_timeout;
+        self.clock.now().saturating_add(timeout)
+    }
+
+    pub(crate) fn lifecycle(&self) -> Lifecycle {
+        *self.lifecycle.borrow()
+    }
+}
