@@ -21,6 +21,7 @@ mod step;
 mod stop;
 mod summary;
 mod tools;
+mod walls;
 mod wasm;
 mod worker;
 mod workspace;
@@ -56,7 +57,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "purity",
-        about: "the core has no I/O, clock, thread, async or unsafe",
+        about: "the core has no I/O, clock, thread, async or unsafe; folders import only what is below them",
         run: purity::check,
     },
     Step {

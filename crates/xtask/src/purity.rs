@@ -1,5 +1,5 @@
 //! The core decides and nothing else: a second net behind `#![no_std]`, the lints and the build
-//! without a `std`.
+//! without a `std`. And the walls of the relay on tokio; see [`walls`].
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,10 @@ use std::path::Path;
 use crate::command::{cargo, output};
 use crate::stop::Stop;
 use crate::tools::Tools;
-use crate::workspace;
+use crate::{walls, workspace};
+
+const CORE: &str = "crates/signal-core/src";
+const RELAY: &str = "crates/signal-tokio/src";
 
 /// What the core may depend on at run time. A commit that adds a line says what it buys.
 const ALLOWED_DEPENDENCIES: &[&str] = &["signal-core", "thiserror"];
@@ -31,52 +34,85 @@ const FORBIDDEN: &[(&str, &str)] = &[
 
 pub(crate) fn check(_: &Tools) -> Result<(), Stop> {
     let mut findings = Vec::new();
-    let source = workspace::root().join("crates/signal-core/src");
-    let count = scan_folder(&source, &mut findings)
-        .map_err(|error| Stop::Failed(format!("cannot read {}: {error}", source.display())))?;
-    if count == 0 {
-        return Err(Stop::Failed(format!(
-            "found no source in {}",
-            source.display()
-        )));
+    let core = sources(CORE)?;
+    if core.is_empty() {
+        return Err(Stop::Failed(format!("found no source in {CORE}")));
     }
-    let root = fs::read_to_string(source.join("lib.rs")).unwrap_or_default();
-    if !root.contains("#![no_std]") {
-        findings.push("lib.rs does not say #![no_std]".to_owned());
+    for (path, text) in &core {
+        let found = scan(text);
+        findings.extend(found.iter().map(|finding| format!("{path}{finding}")));
+        if path.ends_with("/src/lib.rs") && !text.contains("#![no_std]") {
+            findings.push(format!("{path} does not say #![no_std]"));
+        }
     }
     findings.extend(foreign_dependencies()?);
+    findings.extend(relay()?);
+    findings.extend(comments()?);
     if !findings.is_empty() {
         return Err(Stop::Failed(format!(
-            "the core is not pure:\n  {}",
+            "not so:\n  {}",
             findings.join("\n  ")
         )));
     }
     println!(
-        "{count} files read, dependencies: {}",
+        "{} files read, dependencies: {}",
+        core.len(),
         ALLOWED_DEPENDENCIES[1..].join(", ")
     );
     Ok(())
 }
 
-fn scan_folder(folder: &Path, findings: &mut Vec<String>) -> std::io::Result<usize> {
-    let mut count = 0;
-    let mut entries: Vec<_> = fs::read_dir(folder)?.collect::<Result<_, _>>()?;
-    entries.sort_by_key(|entry| entry.path());
-    for path in entries.iter().map(|entry| entry.path()) {
-        if path.is_dir() {
-            count += scan_folder(&path, findings)?;
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = fs::read_to_string(&path)?;
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            findings.extend(
-                scan(&text)
-                    .into_iter()
-                    .map(|finding| format!("{name}{finding}")),
-            );
-            count += 1;
+/// What is imported across the walls of the relay.
+fn relay() -> Result<Vec<String>, Stop> {
+    let files: Vec<_> = sources(RELAY)?
+        .into_iter()
+        .map(|(path, text)| (path[RELAY.len() + 1..].to_owned(), text))
+        .collect();
+    let mut findings = walls::circles(&files);
+    for (path, text) in &files {
+        let found = walls::check(Path::new(path), text);
+        findings.extend(
+            found
+                .iter()
+                .map(|finding| format!("{RELAY}/{path}{finding}")),
+        );
+    }
+    Ok(findings)
+}
+
+/// Comments that are too wide.
+fn comments() -> Result<Vec<String>, Stop> {
+    let mut findings = Vec::new();
+    for folder in ["benches", "crates", "examples"] {
+        for (path, text) in sources(folder)? {
+            let found = walls::wide_comments(&text);
+            findings.extend(found.iter().map(|finding| format!("{path}{finding}")));
         }
     }
-    Ok(count)
+    Ok(findings)
+}
+
+/// All Rust sources below a folder of the workspace, by their paths from its top.
+fn sources(folder: &str) -> Result<Vec<(String, String)>, Stop> {
+    let cannot_read =
+        |error: std::io::Error| Stop::Failed(format!("cannot read {folder}: {error}"));
+    let entries = fs::read_dir(workspace::root().join(folder)).map_err(cannot_read)?;
+    let mut entries = entries
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(cannot_read)?;
+    entries.sort_by_key(fs::DirEntry::path);
+    let mut sources = Vec::new();
+    for entry in entries {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let path = format!("{folder}/{name}");
+        if entry.path().is_dir() && !["target", "node_modules"].contains(&&*name) {
+            sources.extend(self::sources(&path)?);
+        } else if name.ends_with(".rs") {
+            let text = workspace::read(&entry.path())?;
+            sources.push((path, text));
+        }
+    }
+    Ok(sources)
 }
 
 /// What is forbidden in a file, as `:LINE: word would bring in ..`. Comments and tests at the end
