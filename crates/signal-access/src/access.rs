@@ -30,9 +30,9 @@ impl Access {
     ///
     /// # Errors
     ///
-    /// Why the client may not come in. Answer the upgrade with it: a stock client that is let in and
-    /// then closed reconnects at once, again and again; one that is answered with a status backs
-    /// off.
+    /// Why the client may not come in. Answer the upgrade with it: a stock client that is let in
+    /// and then closed reconnects at once, again and again; one that is answered with a status
+    /// backs off.
     pub fn judge(&self, request: &UpgradeParts<'_>, now: UnixTime) -> Result<Admitted, Denied> {
         if !self.origins.allow(request.origin, request.host) {
             return Err(Denied::Origin);

@@ -9,8 +9,8 @@ use thiserror::Error;
 /// The proxies before a relay, whose word on where a client comes from is believed.
 ///
 /// Anyone can write an `X-Forwarded-For` header. What a proxy of one's own appends to it is true,
-/// and stands at the right end; so the client is the right-most hop that is not one of your proxies.
-/// Without proxies the header means nothing.
+/// and stands at the right end; so the client is the right-most hop that is not one of your
+/// proxies. Without proxies the header means nothing.
 ///
 /// ```
 /// use signal_access::TrustedProxies;

@@ -24,8 +24,8 @@
 //! judges what came, and only then writes, once for each connection, whatever that has to send.
 //! Messages are encoded and masked before the run; sending one is a copy. Deliveries are not
 //! parsed: each message carries a marker of twenty characters, which says who sent it and which of
-//! their messages it is, and is found by its place. So a delivery costs the generator far less than the server,
-//! mostly the `read`.
+//! their messages it is, and is found by its place. So a delivery costs the generator far less than
+//! the server, mostly the `read`.
 //!
 //! # What is not here
 //!

@@ -13,8 +13,8 @@ use common::{Ran, Relay, run_command, signal};
 use signal_testwire::{UPGRADE, ask};
 use tokio::net::TcpSocket;
 
-/// A port that is given to nobody else while this lives, but to a relay that is told of it. Both the relay and the check must know it
-/// beforehand.
+/// A port that is given to nobody else while this lives, but to a relay that is told of it. Both
+/// the relay and the check must know it beforehand.
 #[derive(Debug)]
 struct Port {
     address: String,

@@ -146,8 +146,8 @@ impl<'a> Run<'a> {
 
     /// Runs what may run beside others, several at a time.
     ///
-    /// If the server dies meanwhile, whichever of them killed it is found by running the rest one by
-    /// one.
+    /// If the server dies meanwhile, whichever of them killed it is found by running the rest one
+    /// by one.
     async fn together(&mut self) {
         let mut wanted = self.open(|scenario| !scenario.runs_alone());
         wanted.retain(|index| !self.leave_out(*index));

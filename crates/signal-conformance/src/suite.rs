@@ -34,8 +34,8 @@ pub struct RunOptions {
     /// How long one scenario may take, in real time, besides what it waits on purpose.
     pub deadline: Duration,
     /// How long the whole run may take, in real time. What is not done by then is not run. Default
-    /// 15 minutes: all that needs no waiting takes a sound server some seconds, and one that dies of
-    /// every second scenario some minutes.
+    /// 15 minutes: all that needs no waiting takes a sound server some seconds, and one that dies
+    /// of every second scenario some minutes.
     pub time_max: Duration,
     /// Whether to end at the first failure.
     pub fail_fast: bool,

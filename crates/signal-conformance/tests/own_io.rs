@@ -1,5 +1,5 @@
-//! The example that people copy who bring their own sockets: `signal-core/examples/own_io`. The test
-//! is here because the suite cannot be a dev-dependency of the crate that it is built on.
+//! The example that people copy who bring their own sockets: `signal-core/examples/own_io`. The
+//! test is here because the suite cannot be a dev-dependency of the crate that it is built on.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use signal_conformance::{Level, RunOptions, Suite, UrlBackend};
 
-/// The example as a process, on a port of its own choice. It refuses nobody for what an earlier peer
-/// of the suite did.
+/// The example as a process, on a port of its own choice. It refuses nobody for what an earlier
+/// peer of the suite did.
 struct OwnIo {
     process: Child,
     url: String,

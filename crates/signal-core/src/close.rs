@@ -68,8 +68,8 @@ impl CloseReason {
         }
     }
 
-    /// Whether the peer broke a limit or the protocol. A host that knows addresses refuses one for a
-    /// while, with 429, from which this happens again and again ([`protocol`](crate::protocol),
+    /// Whether the peer broke a limit or the protocol. A host that knows addresses refuses one for
+    /// a while, with 429, from which this happens again and again ([`protocol`](crate::protocol),
     /// C5): a stock client that is closed reconnects at once.
     pub const fn is_peers_fault(self) -> bool {
         match self {

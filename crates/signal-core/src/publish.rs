@@ -15,8 +15,8 @@ pub struct Publish<'m> {
 }
 
 impl<'m> Publish<'m> {
-    /// Reads a publish that somebody else has judged: another node of a cluster, for instance. `None`
-    /// if the message is something else.
+    /// Reads a publish that somebody else has judged: another node of a cluster, for instance.
+    /// `None` if the message is something else.
     pub fn read(text: &'m str) -> Option<Self> {
         match parse(text, u8::MAX) {
             Ok(Request::Publish(publish)) => Some(publish),

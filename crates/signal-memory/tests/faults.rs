@@ -1,4 +1,5 @@
-//! The explorer must be able to fail: each fault of a host is found soon and reported in a sentence.
+//! The explorer must be able to fail: each fault of a host is found soon and reported in a
+//! sentence.
 
 use signal_memory::{Failure, Fault, Plan, simulate};
 

@@ -1,12 +1,12 @@
 //! What tests and benchmarks say to a relay, byte for byte: upgrade requests, frames, and a client
-//! that can also do what a client should not. And what a test does that needs something which is not
-//! installed.
+//! that can also do what a client should not. And what a test does that needs something which is
+//! not installed.
 //!
 //! The crate is for this workspace alone and is not published. It depends on none of the others, so
 //! it can be a dev-dependency of each of them. Three parts of the workspace speak WebSocket without
 //! it on purpose, because they judge or measure what is written here too: the conformance suite's
-//! client, its broken relays, and the load generator. And messages are spelt here and in tests, not by
-//! `signal_core::client`, so that a relay is not held to its own spelling.
+//! client, its broken relays, and the load generator. And messages are spelt here and in tests, not
+//! by `signal_core::client`, so that a relay is not held to its own spelling.
 //!
 //! What goes wrong is a failed test, so everything here panics rather than returning errors, unless
 //! its documentation says otherwise.

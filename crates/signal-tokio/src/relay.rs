@@ -172,8 +172,8 @@ impl Relay {
     /// Runs a connection that has been upgraded, until it ends. `read_ahead` is what the HTTP
     /// server had read beyond the request.
     ///
-    /// Dropping the future ends the connection and removes its peer at once. The admission is one of
-    /// this relay; another's would be counted there and talk here.
+    /// Dropping the future ends the connection and removes its peer at once. The admission is one
+    /// of this relay; another's would be counted there and talk here.
     pub async fn accept<Io>(&self, io: Io, read_ahead: Bytes, admission: Admission)
     where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,

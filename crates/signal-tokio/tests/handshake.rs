@@ -1,5 +1,5 @@
-//! How connections come in over `serve_per_core`, and that the other ways in answer the same, as does
-//! a server that others have written.
+//! How connections come in over `serve_per_core`, and that the other ways in answer the same, as
+//! does a server that others have written.
 
 mod common;
 

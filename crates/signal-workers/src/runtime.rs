@@ -45,8 +45,8 @@ impl Runtime {
         (js_sys::Math::random() * f64::from(u32::MAX)) as u64
     }
 
-    /// Has the runtime answer the pings of stock clients while the object sleeps: those of this very
-    /// text, and no other spelling.
+    /// Has the runtime answer the pings of stock clients while the object sleeps: those of this
+    /// very text, and no other spelling.
     pub(crate) fn answer_pings_asleep(&self) {
         let pair = WebSocketRequestResponsePair::new(client::PING, Message::PONG.as_str());
         let set = pair.and_then(|pair| self.state.as_raw().set_websocket_auto_response(&pair));

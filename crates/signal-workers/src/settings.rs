@@ -61,7 +61,8 @@ signal_core::limits! {
     /// The limits that this crate keeps itself. A new limit is a new row here; those of the core
     /// are [`Limits::ALL`].
     pub const LIMITS = [
-        /// As good as the runtime's own count. At least one message of `message_bytes_max` must fit.
+        /// As good as the runtime's own count. At least one message of `message_bytes_max` must
+        /// fit.
         outbound_bytes_max: u32 { default: 1024 * 1024, unit: Bytes, range: 15..=1 << 26, scope: Peer,
             what: "Bytes that may wait for one peer",
             past: "closed with 1013",
@@ -152,7 +153,8 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// The first variable that cannot be used, or whose name begins with `SIGNAL_` and is not known.
+    /// The first variable that cannot be used, or whose name begins with `SIGNAL_` and is not
+    /// known.
     pub async fn from_env(env: &Env) -> Result<Self, SettingsError> {
         let origins = variable::read(env, ORIGINS).await?;
         let settings = Self::from_variables(|name| match name {

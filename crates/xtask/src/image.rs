@@ -1,5 +1,5 @@
-//! The binary of `examples/fly/Dockerfile`: it is static, and needs nothing but a list of certificate
-//! authorities.
+//! The binary of `examples/fly/Dockerfile`: it is static, and needs nothing but a list of
+//! certificate authorities.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -49,7 +49,8 @@ pub(crate) fn of(source: Source, packages: &[Package]) -> Vec<String> {
     chosen.map(Package::spelled).collect()
 }
 
-/// Defines each tool as a constant, and `ALL` of them: a tool outside the table cannot be installed.
+/// Defines each tool as a constant, and `ALL` of them: a tool outside the table cannot be
+/// installed.
 macro_rules! table {
     ($($tool:ident = $packages:expr;)*) => {
         $(pub(crate) const $tool: &[Package] = &$packages;)*

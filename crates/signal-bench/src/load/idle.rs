@@ -8,7 +8,8 @@ use crate::load::tally::Tally;
 use crate::load::template::Topics;
 use crate::plan::Plan;
 
-/// Connections that do what an idle page does: each is subscribed to a topic of its own, sends a ping now and then, and answers the server's.
+/// Connections that do what an idle page does: each is subscribed to a topic of its own, sends a
+/// ping now and then, and answers the server's.
 #[derive(Debug)]
 pub(crate) struct Idle {
     count: usize,

@@ -7,9 +7,9 @@
 //! ```
 //!
 //! keeps up 5,000 connections from 1,000 addresses of this machine, 500 new ones a second, for 20
-//! seconds. With the certificate of a relay that speaks TLS as the fourth argument, newcomers do too.
-//! Ends with 1 if one of a hundred newcomers waits longer than 100 ms. It needs Linux, where all of
-//! 127.0.0.0/8 is this machine, and a limit on open files past 6,000.
+//! seconds. With the certificate of a relay that speaks TLS as the fourth argument, newcomers do
+//! too. Ends with 1 if one of a hundred newcomers waits longer than 100 ms. It needs Linux, where
+//! all of 127.0.0.0/8 is this machine, and a limit on open files past 6,000.
 
 mod newcomer;
 

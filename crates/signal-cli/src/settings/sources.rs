@@ -13,8 +13,8 @@ use crate::text_file;
 
 const PREFIX: &str = "SIGNAL_";
 const FILE: &str = "SIGNAL_CONFIG";
-/// Words that only the name of a setting has that keeps someone out. Whatever else is in the name: to
-/// pass it over may open the door.
+/// Words that only the name of a setting has that keeps someone out. Whatever else is in the name:
+/// to pass it over may open the door.
 const GUARDING: [&str; 24] = [
     "allow",
     "allowed",

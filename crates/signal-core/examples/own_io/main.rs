@@ -1,6 +1,6 @@
 //! A whole relay on blocking sockets and threads, to copy. `signal-core` decides; this file moves
-//! bytes and time, in the order of the page `signal_core::adapter`, and `websocket.rs` stands in for
-//! the WebSocket library that you would take.
+//! bytes and time, in the order of the page `signal_core::adapter`, and `websocket.rs` stands in
+//! for the WebSocket library that you would take.
 //!
 //! ```text
 //! cargo run -p signal-core --example own_io [ADDRESS [SECONDS]]

@@ -12,7 +12,8 @@ use signal_core::{LimitError, Limits};
 
 pub use self::log_ips::LogIps;
 
-/// How many descriptors stay free for logs, name look-ups, the admin address and the program around.
+/// How many descriptors stay free for logs, name look-ups, the admin address and the program
+/// around.
 const DESCRIPTORS_RESERVED: u64 = 64;
 /// How many each thread takes at most: a listener, and what its runtime and its reactor wait on.
 const DESCRIPTORS_PER_THREAD: u64 = 8;
@@ -58,8 +59,8 @@ signal_core::limits! {
     /// [`Duration`] needs `#[serde(with = "seconds")]` above it.
     pub const LIMITS = [
         // What may wait for one peer.
-        /// Each message counts 128 more than its bytes, which is what it costs beside them. At least one
-        /// of `message_bytes_max` must fit. Sixteen times as much closes at once.
+        /// Each message counts 128 more than its bytes, which is what it costs beside them. At
+        /// least one of `message_bytes_max` must fit. Sixteen times as much closes at once.
         outbound_bytes_max: usize { default: 1024 * 1024, unit: Bytes, range: 1_039..=1 << 32, scope: Peer,
             what: "Bytes that may wait for one peer whose socket takes no more",
             past: "closed with 1013, after outbound_grace",
@@ -69,8 +70,8 @@ signal_core::limits! {
             what: "How long more than that may wait",
             past: "closed with 1013",
             why: "what many say in a moment is read in one; who needs longer reads too slowly" },
-        /// Of connections that the relay accepts itself; a stream that somebody else has made keeps what it
-        /// has. Linux counts its own bookkeeping too, and takes twice as much for both.
+        /// Of connections that the relay accepts itself; a stream that somebody else has made keeps
+        /// what it has. Linux counts its own bookkeeping too, and takes twice as much for both.
         send_buffer_bytes_max: usize { default: 128 * 1024, unit: Bytes, range: 4_096..=1 << 30, scope: Peer,
             what: "What the system may hold of that which was sent to a peer and has not arrived",
             past: "waits in the relay's own queue, and counts there",
@@ -116,8 +117,8 @@ signal_core::limits! {
             what: "Of these, connections from one IPv4 address or IPv6 /64",
             past: "closed at once, without an answer",
             why: "a class behind one address connects within a second; more that say nothing are no class" },
-        /// What they allow after `handshakes_max` and those of the process itself: 64, and 8 for each
-        /// thread that the machine has cores for.
+        /// What they allow after `handshakes_max` and those of the process itself: 64, and 8 for
+        /// each thread that the machine has cores for.
         peers_max: usize { default: peers_of_open_files(), default_from: "from the limit on open files",
             unit: Count, range: 1..=MANY, scope: Relay,
             what: "Peers at once",

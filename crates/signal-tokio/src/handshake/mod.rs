@@ -276,8 +276,8 @@ impl Handshake {
         }
     }
 
-    /// Ends it, because another needs its place. Returns what can still be said to the client, in as
-    /// much as the socket takes it at once.
+    /// Ends it, because another needs its place. Returns what can still be said to the client, in
+    /// as much as the socket takes it at once.
     pub(crate) fn evict(&mut self) -> Vec<u8> {
         let client = self.remote.map(|remote| remote.ip());
         let client = self.door.config.log_ips.show(client);

@@ -1,5 +1,5 @@
-//! The handshakes that have not come to their end: how many there are, how many of each address, and
-//! which of them ends when another needs its place.
+//! The handshakes that have not come to their end: how many there are, how many of each address,
+//! and which of them ends when another needs its place.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
@@ -12,30 +12,30 @@ use signal_core::Instant;
 use crate::config::Config;
 use crate::lock::Lock;
 
-/// How long a client may keep us waiting for its request though others need its place: this for each
-/// place that there is but some. So a thousand silent clients a second can come for good, and those
-/// some at once on top, and no newcomer has to wait for a place; while a herd of honest ones from one
-/// slow machine, which connects them all and then writes all their requests, has as long as that
-/// leaves.
+/// How long a client may keep us waiting for its request though others need its place: this for
+/// each place that there is but some. So a thousand silent clients a second can come for good, and
+/// those some at once on top, and no newcomer has to wait for a place; while a herd of honest ones
+/// from one slow machine, which connects them all and then writes all their requests, has as long
+/// as that leaves.
 const GRACE_PER_PLACE: Duration = Duration::from_millis(1);
 const PLACES_FOR_BURSTS: usize = 64;
-/// A client sends right after connecting, so the least it has is what packets that were sent together
-/// may come apart, and what a busy phone needs.
+/// A client sends right after connecting, so the least it has is what packets that were sent
+/// together may come apart, and what a busy phone needs.
 const GRACE_LEAST: Duration = Duration::from_millis(25);
 const GRACE_MOST: Duration = Duration::from_secs(1);
 /// How long, once it has had an answer in its TLS handshake, which it can only go on with a round
 /// trip later: as long as one takes to the other side of the world.
 #[cfg(feature = "tls")]
 const GRACE_OF_ROUND_TRIP: Duration = Duration::from_millis(250);
-/// An IPv6 /48 may have as many as so many of its /64 may. It is what one customer gets of a generous
-/// provider, and what an attacker rents.
+/// An IPv6 /48 may have as many as so many of its /64 may. It is what one customer gets of a
+/// generous provider, and what an attacker rents.
 const WIDE_FACTOR: usize = 4;
 
 /// Connections before the end of their handshake, that of TLS included.
 ///
 /// There are at most [`Config::handshakes_max`] of them. When there is no place for a newcomer, the
-/// one that has kept us waiting longest for its client, past a grace, goes, whether it has sent nothing
-/// or sends byte by byte:
+/// one that has kept us waiting longest for its client, past a grace, goes, whether it has sent
+/// nothing or sends byte by byte:
 ///
 /// ```text
 ///            ┌── its client is heard of ──┐
@@ -45,9 +45,9 @@ const WIDE_FACTOR: usize = 4;
 ///            └── answered ─▶ Lingering ── another needs the place ─▶ ended, and first of all
 /// ```
 ///
-/// What is *busy* waits for us: for the processor, or for an authorizer. So a herd of honest clients
-/// that is larger than the machine is fast does not end its own first half; its second waits in the
-/// kernel's backlog.
+/// What is *busy* waits for us: for the processor, or for an authorizer. So a herd of honest
+/// clients that is larger than the machine is fast does not end its own first half; its second
+/// waits in the kernel's backlog.
 #[derive(Debug, Default)]
 pub(crate) struct Unfinished {
     table: Lock<Table>,
@@ -141,8 +141,8 @@ impl Unfinished {
         Err(ends_at)
     }
 
-    /// Begins a handshake, and ends another if there is no place. `None` if the client's network has
-    /// as many as it may have.
+    /// Begins a handshake, and ends another if there is no place. `None` if the client's network
+    /// has as many as it may have.
     pub(crate) fn enter(&self, ip: IpAddr, config: &Config) -> Option<Entered> {
         let networks = networks(ip, config);
         let mut table = self.table.lock();

@@ -12,8 +12,8 @@ use crate::hub::batch::Batch;
 use crate::hub::wake::{Home, Wake};
 use crate::lock::Lock;
 
-/// What a frame costs beside its bytes: its place in the queue and its allocation. Without it, small
-/// frames would take several times the memory that their bytes are counted for.
+/// What a frame costs beside its bytes: its place in the queue and its allocation. Without it,
+/// small frames would take several times the memory that their bytes are counted for.
 const FRAME_COST: usize = 128;
 /// How many times its limit a queue may hold at once. What it holds past the limit is for the
 /// connection to judge, once it has tried its socket; this is only there to be an end. It has room
@@ -45,7 +45,8 @@ pub(crate) enum Pushed {
 ///
 /// How much it holds says little about how the peer reads: many may have something to say to one in
 /// a moment, before anybody tries its socket. So a push is judged by a multiple of the limit alone,
-/// and by the limit itself the connection, which knows what its socket has refused and for how long.
+/// and by the limit itself the connection, which knows what its socket has refused and for how
+/// long.
 #[derive(Debug, Default)]
 pub(crate) struct Outbound {
     /// Where the connection lives, if it is not a task.

@@ -16,8 +16,8 @@ use crate::shared::Shared;
 /// spinning.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Accepts that may fail one after the other, for reasons of their own, before the listener is taken
-/// to be broken.
+/// Accepts that may fail one after the other, for reasons of their own, before the listener is
+/// taken to be broken.
 const FAILURES_IN_A_ROW: u64 = 100;
 
 /// What a listener's connections speak.
@@ -108,9 +108,10 @@ pub(crate) struct Failures {
 }
 
 impl Failures {
-    /// Notes one and returns how long to wait before the next try, if at all. What fails for want of
-    /// descriptors or memory needs a while; other errors are of one connection (Linux gives those of
-    /// its network to the accept), and the next may be sound, unless there is no end of them.
+    /// Notes one and returns how long to wait before the next try, if at all. What fails for want
+    /// of descriptors or memory needs a while; other errors are of one connection (Linux gives
+    /// those of its network to the accept), and the next may be sound, unless there is no end of
+    /// them.
     pub(crate) fn note(&mut self, error: &io::Error) -> Option<Duration> {
         let is_exhausted = is_exhausted(error);
         if !is_exhausted && self.count < FAILURES_IN_A_ROW {

@@ -64,8 +64,8 @@ impl Deadlines {
         std::mem::replace(&mut self.write_by, NEVER) != NEVER
     }
 
-    /// Notes whether more waits than may, after the socket was tried. True if that has been so for too
-    /// long.
+    /// Notes whether more waits than may, after the socket was tried. True if that has been so for
+    /// too long.
     pub(crate) fn is_slow(&mut self, now: Instant, is_over: bool, config: &Config) -> bool {
         if !is_over {
             self.shrink_by = NEVER;

@@ -15,8 +15,8 @@ use crate::serve::accept::{self, Transport};
 #[cfg(unix)]
 use crate::serve::reactor::Reactor;
 
-/// Connections that may wait in the kernel to be accepted: as many as Linux allows by default, so that
-/// a crowd that comes at once waits there instead of trying again after a second.
+/// Connections that may wait in the kernel to be accepted: as many as Linux allows by default, so
+/// that a crowd that comes at once waits there instead of trying again after a second.
 const BACKLOG: i32 = 4_096;
 /// Whether the system spreads connections over several listeners on one port.
 const CAN_SHARE_PORT: bool = cfg!(any(

@@ -52,8 +52,8 @@ pub(crate) async fn serve(acceptor: TlsAcceptor, stream: TcpStream, mut arrival:
     shared.counters.count_refusal(RefusalCause::Tls);
 }
 
-/// Does the TLS handshake in its two steps: the client's greeting, which is sent at once, and what it
-/// says to our answer. `None` if another needs its place.
+/// Does the TLS handshake in its two steps: the client's greeting, which is sent at once, and what
+/// it says to our answer. `None` if another needs its place.
 async fn accept(
     acceptor: &TlsAcceptor,
     stream: TcpStream,

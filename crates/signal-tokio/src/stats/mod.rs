@@ -201,7 +201,8 @@ pub struct Stats {
     pub peers: u64,
     /// How many may be: [`peers_max`](crate::Config::peers_max).
     pub peers_max: u64,
-    /// Connections in their TLS handshake or HTTP request now, but for those that have their answer.
+    /// Connections in their TLS handshake or HTTP request now, but for those that have their
+    /// answer.
     pub handshakes: u64,
     /// Topics with subscribers now.
     pub topics: u64,

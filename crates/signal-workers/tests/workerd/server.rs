@@ -51,8 +51,8 @@ pub(crate) struct Workerd {
 }
 
 impl Workerd {
-    /// Starts one with these variables (`JSON NAME` is one of JSON, `STORE_NAME` a secret NAME of the
-    /// Secrets Store), in a folder of this name, and waits until it serves.
+    /// Starts one with these variables (`JSON NAME` is one of JSON, `STORE_NAME` a secret NAME of
+    /// the Secrets Store), in a folder of this name, and waits until it serves.
     pub(crate) async fn start(
         installed: &Installed,
         name: &str,

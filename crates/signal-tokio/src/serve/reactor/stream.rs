@@ -24,8 +24,8 @@ pub(crate) struct Stream {
     is_writable: bool,
     /// Whether the reactor is told when it takes more again.
     awaits_room: bool,
-    /// Whether a read that leaves room may not have emptied the socket: behind it there is the end of
-    /// the peer's side, or an urgent byte, at which each read stops.
+    /// Whether a read that leaves room may not have emptied the socket: behind it there is the end
+    /// of the peer's side, or an urgent byte, at which each read stops.
     reads_on: bool,
 }
 
