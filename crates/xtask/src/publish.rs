@@ -17,6 +17,7 @@ pub(crate) const PUBLISHED: &[&str] = &[
     "signal-cli",
     "signal-conformance",
     "signal-core",
+    "signal-limits",
     "signal-memory",
     "signal-tokio",
     "signal-workers",

@@ -12,6 +12,7 @@ use crate::{install, packages, workspace};
 
 /// The crates that other programs depend on.
 const LIBRARIES: &[&str] = &[
+    "signal-limits",
     "signal-core",
     "signal-access",
     "signal-memory",

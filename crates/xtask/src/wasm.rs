@@ -23,6 +23,7 @@ pub(crate) fn build(_: &Tools) -> Result<(), Stop> {
     let target_folder = workspace::target().join("wasm");
     let build = [
         "build",
+        "--package=signal-limits",
         "--package=signal-core",
         "--package=signal-access",
         "--target",

@@ -5,13 +5,20 @@ use core::time::Duration;
 
 /// One limit of an `Owner`: what there is to know about it, and the way to its value.
 ///
-/// [`Limits::ALL`](crate::Limits::ALL) are the core's; an adapter declares its own in the same form
-/// with [`limits!`](crate::limits). Flags, variables, keys of a file, reports, tables in documents
-/// and range checks are loops over such a table, so that none of them can forget a limit.
+/// A program declares all of its own with [`limits!`](crate::limits). Flags, variables, keys of a
+/// file, reports, tables in documents and range checks are loops over the table, so that none of
+/// them can forget a limit.
 ///
 /// ```
-/// use signal_core::Limits;
-///
+/// # signal_limits::limits! {
+/// #     /// Those of an example.
+/// #     pub struct Limits {}
+/// #     /// All of them.
+/// #     pub const ALL = [
+/// #         depth_max: u8 { default: 128, unit: Count, range: 1..=128, scope: Peer,
+/// #             what: "Deepest nesting", past: "ignored", why: "an example" },
+/// #     ];
+/// # }
 /// let mut limits = Limits::default();
 /// for limit in Limits::ALL {
 ///     let value = (limit.get)(&limits);
@@ -215,19 +222,19 @@ pub struct LimitError {
 ///
 /// A row is the field, its documentation, its default and its [`Limit`](crate::Limit) in the
 /// table: **to add a limit, add a row.** Everything that reads the table then has it. (The tables
-/// in this repository's READMEs are compared with it by a test of `signal-cli`, which writes them
-/// with `UPDATE_TABLES=1 cargo test -p signal-cli --test settings`.) What is not a limit stands in
-/// the braces of the struct, each field with its default.
+/// in the READMEs of signal's repository are compared with it by a test of `signal-cli`, which
+/// writes them with `UPDATE_TABLES=1 cargo test -p signal-cli --test settings`.) What is not a
+/// limit stands in the braces of the struct, each field with its default.
 ///
 /// ```
 /// use std::time::Duration;
 ///
-/// signal_core::limits! {
+/// signal_limits::limits! {
 ///     /// The settings of an adapter.
 ///     #[derive(Clone, Debug)]
 ///     pub struct Settings {
-///         /// What the core holds each peer to.
-///         pub core: signal_core::Limits = signal_core::Limits::default(),
+///         /// The name of the relay.
+///         pub name: String = "relay".to_owned(),
 ///     }
 ///
 ///     /// The limits of the adapter itself.
