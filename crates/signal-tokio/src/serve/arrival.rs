@@ -96,7 +96,8 @@ impl Arrival {
     /// Notes that it has come to a next step, which may take its client a round trip.
     #[cfg(feature = "tls")]
     pub(crate) fn advance(&self) {
-        self.shared.unfinished.advance(self.id, self.shared.now());
+        let now = self.shared.clock.now();
+        self.shared.door.unfinished.advance(self.id, now);
     }
 
     /// Waits for its client by this future, in a task. `None` if it has to end before.
