@@ -28,11 +28,10 @@ impl Wire {
     pub(crate) fn push(&mut self, at: Instant, frame: Up) -> Instant {
         let at = self.sound.push(at, frame);
         self.count += 1;
-        if self.fault == Some(Fault::OvertakeUp)
-            && self.count % EVERY == 0
-            && let [.., (_, before), (_, last)] = self.sound.0.make_contiguous()
-        {
-            std::mem::swap(before, last);
+        let overtakes = self.fault == Some(Fault::OvertakeUp) && self.count % EVERY == 0;
+        match self.sound.0.make_contiguous() {
+            [.., (_, before), (_, last)] if overtakes => std::mem::swap(before, last),
+            _ => {}
         }
         at
     }
