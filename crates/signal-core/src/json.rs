@@ -39,11 +39,8 @@ pub(crate) fn scan<'m>(
         None
     };
     scanner.space();
-    if scanner.at == text.len() {
-        Ok(inside)
-    } else {
-        Err(NotJson)
-    }
+    require(scanner.at == text.len())?;
+    Ok(inside)
 }
 
 /// The string elements of an array that [`scan`] has accepted, each as it stands between its
@@ -119,6 +116,10 @@ fn chars(raw: &str) -> impl Iterator<Item = Option<char>> {
 fn code_unit(text: &str) -> Option<(u32, &str)> {
     let (digits, rest) = text.split_at_checked(4)?;
     Some((u32::from_str_radix(digits, 16).ok()?, rest))
+}
+
+fn require(holds: bool) -> Result<(), NotJson> {
+    if holds { Ok(()) } else { Err(NotJson) }
 }
 
 struct Scanner<'m> {
@@ -205,7 +206,7 @@ impl<'m> Scanner<'m> {
                 self.name_within(nesting)?;
                 return Ok(true);
             }
-            self.demand(container.end())?;
+            self.demand(container as u8)?;
             nesting.close();
         }
         Ok(false)
@@ -265,11 +266,7 @@ impl<'m> Scanner<'m> {
             b'u' => {
                 let digits = self.rest().first_chunk::<4>().ok_or(NotJson)?;
                 self.at += 4;
-                if digits.iter().all(u8::is_ascii_hexdigit) {
-                    Ok(())
-                } else {
-                    Err(NotJson)
-                }
+                require(digits.iter().all(u8::is_ascii_hexdigit))
             }
             _ => Err(NotJson),
         }
@@ -291,19 +288,15 @@ impl<'m> Scanner<'m> {
     }
 
     fn digits(&mut self) -> Result<(), NotJson> {
-        let count = self
-            .rest()
-            .iter()
-            .take_while(|byte| byte.is_ascii_digit())
-            .count();
-        self.at += count;
-        if count > 0 { Ok(()) } else { Err(NotJson) }
+        let start = self.at;
+        while let Some(b'0'..=b'9') = self.peek() {
+            self.at += 1;
+        }
+        require(self.at > start)
     }
 
     fn literal(&mut self, word: &str) -> Result<(), NotJson> {
-        if !self.rest().starts_with(word.as_bytes()) {
-            return Err(NotJson);
-        }
+        require(self.rest().starts_with(word.as_bytes()))?;
         self.at += word.len();
         Ok(())
     }
@@ -315,7 +308,7 @@ impl<'m> Scanner<'m> {
     }
 
     fn demand(&mut self, byte: u8) -> Result<(), NotJson> {
-        if self.eat(byte) { Ok(()) } else { Err(NotJson) }
+        require(self.eat(byte))
     }
 
     fn eat(&mut self, byte: u8) -> bool {
@@ -354,19 +347,12 @@ fn stops(bytes: [u8; 8]) -> u64 {
     (controls_and_quotes | backslashes) & !word & HIGHS
 }
 
+/// An array or an object, by the bracket that ends it.
 #[derive(Clone, Copy, Eq, PartialEq)]
+#[repr(u8)]
 enum Container {
-    Array,
-    Object,
-}
-
-impl Container {
-    fn end(self) -> u8 {
-        match self {
-            Self::Array => b']',
-            Self::Object => b'}',
-        }
-    }
+    Array = b']',
+    Object = b'}',
 }
 
 /// The containers that are open, one bit each, so that depth costs neither stack nor heap.
@@ -379,9 +365,7 @@ struct Nesting {
 
 impl Nesting {
     fn open(&mut self, container: Container, depth_max: u8) -> Result<(), NotJson> {
-        if u32::from(self.depth) >= u32::from(depth_max).min(u128::BITS) {
-            return Err(NotJson);
-        }
+        require(u32::from(self.depth) < u32::from(depth_max).min(u128::BITS))?;
         self.objects = self.objects << 1 | u128::from(container == Container::Object);
         self.depth += 1;
         Ok(())
