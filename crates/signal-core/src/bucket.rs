@@ -6,11 +6,15 @@ const NANOS_PER_SECOND: u64 = 1_000_000_000;
 /// How fast a budget refills and how much it holds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rate {
-    pub(crate) per_second: u32,
-    pub(crate) burst: u32,
+    per_second: u32,
+    burst: u32,
 }
 
 impl Rate {
+    pub(crate) const fn new(per_second: u32, burst: u32) -> Self {
+        Self { per_second, burst }
+    }
+
     /// The time one unit takes to refill.
     fn interval(self) -> u64 {
         NANOS_PER_SECOND / u64::from(self.per_second.max(1))
@@ -64,10 +68,7 @@ fn nanos(now: Instant) -> u64 {
 mod tests {
     use super::*;
 
-    const RATE: Rate = Rate {
-        per_second: 10,
-        burst: 3,
-    };
+    const RATE: Rate = Rate::new(10, 3);
 
     fn at(millis: u64) -> Instant {
         Instant::from_millis(millis)

@@ -143,14 +143,11 @@ impl TopicSet {
         }
     }
 
-    fn with(self, pattern: TopicPattern) -> Self {
-        match self {
-            Self::All => Self::All,
-            Self::Matching(mut patterns) => {
-                patterns.push(pattern);
-                Self::Matching(patterns)
-            }
+    fn with(mut self, pattern: TopicPattern) -> Self {
+        if let Self::Matching(patterns) = &mut self {
+            patterns.push(pattern);
         }
+        self
     }
 }
 

@@ -37,12 +37,8 @@ impl Instant {
     /// This instant moved by `duration`, which is rounded down to milliseconds.
     #[must_use]
     pub const fn saturating_add(self, duration: Duration) -> Self {
-        let millis = duration.as_millis();
-        let millis = if millis > u64::MAX as u128 {
-            u64::MAX
-        } else {
-            millis as u64
-        };
+        let seconds = duration.as_secs().saturating_mul(1_000);
+        let millis = seconds.saturating_add(duration.subsec_millis() as u64);
         Self {
             count: self.count.saturating_add(millis),
         }

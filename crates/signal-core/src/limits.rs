@@ -104,30 +104,18 @@ impl Limits {
     }
 
     pub(crate) const fn messages(&self) -> Rate {
-        Rate {
-            per_second: self.messages_per_second,
-            burst: self.messages_burst,
-        }
+        Rate::new(self.messages_per_second, self.messages_burst)
     }
 
     pub(crate) const fn fan_out(&self) -> Rate {
-        Rate {
-            per_second: self.fan_out_per_second,
-            burst: self.fan_out_burst,
-        }
+        Rate::new(self.fan_out_per_second, self.fan_out_burst)
     }
 
     pub(crate) const fn pings(&self) -> Rate {
-        Rate {
-            per_second: self.pings_per_second,
-            burst: self.pings_burst,
-        }
+        Rate::new(self.pings_per_second, self.pings_burst)
     }
 
     pub(crate) const fn strikes(&self) -> Rate {
-        Rate {
-            per_second: self.strikes_per_second,
-            burst: self.strikes_burst,
-        }
+        Rate::new(self.strikes_per_second, self.strikes_burst)
     }
 }
