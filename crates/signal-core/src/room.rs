@@ -83,15 +83,9 @@ impl Room {
 
     /// Forgets a peer whose connection has ended. Its subscriptions end with it.
     pub fn disconnect(&mut self, peer: PeerId) {
-        let Some(mut state) = self.peers.remove(&peer) else {
-            return;
-        };
-        state.leave(&mut RoomHub {
-            peer,
-            topics: &mut self.topics,
-            out: &mut nowhere(),
-        });
-        if let Some(due) = state.poll_timeout() {
+        self.with_peer(peer, &mut nowhere(), |state, hub| state.leave(hub));
+        let state = self.peers.remove(&peer);
+        if let Some(due) = state.and_then(|state| state.poll_timeout()) {
             self.deadlines.remove(&(due, peer));
         }
     }
