@@ -57,7 +57,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "purity",
-        about: "the core has no I/O, clock, thread, async or unsafe; folders import only what is below them",
+        about: "the core is short, without I/O, clock, thread, async or unsafe; folders import only what is below them",
         run: purity::check,
     },
     Step {

@@ -13,6 +13,9 @@ use crate::{walls, workspace};
 const CORE: &[&str] = &["crates/signal-core/src", "crates/signal-limits/src"];
 const RELAY: &str = "crates/signal-tokio/src";
 
+/// How many lines of code the core may have, so that it can be read in an hour.
+const LINES_MAX: usize = 2_000;
+
 /// What the core may depend on at run time. A commit that adds a line says what it buys.
 const ALLOWED_DEPENDENCIES: &[&str] = &["signal-core", "signal-limits", "thiserror"];
 
@@ -43,6 +46,14 @@ pub(crate) fn check(_: &Tools) -> Result<(), Stop> {
         }
         core.extend(files);
     }
+    let protocol = core.iter().filter(|(path, _)| path.starts_with(CORE[0]));
+    let lines: usize = protocol.map(|(_, text)| lines_of_code(text)).sum();
+    if lines > LINES_MAX {
+        findings.push(format!(
+            "{} has {lines} lines of code, over {LINES_MAX}",
+            CORE[0]
+        ));
+    }
     for (path, text) in &core {
         let found = scan(text);
         findings.extend(found.iter().map(|finding| format!("{path}{finding}")));
@@ -60,7 +71,7 @@ pub(crate) fn check(_: &Tools) -> Result<(), Stop> {
         )));
     }
     println!(
-        "{} files read, dependencies: {}",
+        "{} files read, {lines} of {LINES_MAX} lines, dependencies: {}",
         core.len(),
         ALLOWED_DEPENDENCIES[1..].join(", ")
     );
@@ -123,15 +134,27 @@ fn sources(folder: &str) -> Result<Vec<(String, String)>, Stop> {
 /// What is forbidden in a file, as `:LINE: word would bring in ..`. Comments and tests at the end
 /// of a file are free.
 fn scan(text: &str) -> Vec<String> {
-    let library = text.split("#[cfg(test)]").next().unwrap_or_default();
     let mut findings = Vec::new();
-    for (number, line) in (1..).zip(library.lines()) {
+    for (number, line) in (1..).zip(library(text).lines()) {
         let code = line.split("//").next().unwrap_or_default();
         for (word, brings) in FORBIDDEN.iter().filter(|(word, _)| has_word(code, word)) {
             findings.push(format!(":{number}: `{word}` would bring in {brings}"));
         }
     }
     findings
+}
+
+/// How many lines of a file are neither blank nor comments nor its tests.
+fn lines_of_code(text: &str) -> usize {
+    let lines = library(text).lines().map(str::trim_start);
+    lines
+        .filter(|line| !line.is_empty() && !line.starts_with("//"))
+        .count()
+}
+
+/// A file without the tests at its end.
+fn library(text: &str) -> &str {
+    text.split("#[cfg(test)]").next().unwrap_or_default()
 }
 
 /// Whether `word` stands in `code` and is not the tail of a longer name: `my_std::` and `Unsafe`
@@ -184,6 +207,12 @@ mod tests {
     fn comments_tests_and_longer_names_are_free() {
         let text = "// no std:: here\nlet my_thread = 1; /* fine */\nfn f() {}\n#[cfg(test)]\nmod tests { use std::vec; }\n";
         assert_eq!(scan(text), Vec::<String>::new());
+    }
+
+    #[test]
+    fn lines_of_code_are_those_without_blanks_comments_and_tests() {
+        let text = "//! Page.\n\n/// One.\nfn f() {\n    // Why.\n    g(); // how\n}\n#[cfg(test)]\nmod tests {}\n";
+        assert_eq!(lines_of_code(text), 3);
     }
 
     #[test]
