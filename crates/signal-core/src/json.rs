@@ -43,17 +43,22 @@ pub(crate) fn scan<'m>(
     Ok(inside)
 }
 
-/// The string elements of an array that [`scan`] has accepted, each as it stands between its
-/// quotes. Other elements are left out.
-pub(crate) fn strings(array: &str) -> impl Iterator<Item = &str> {
-    let mut scanner = Scanner { text: array, at: 1 };
+/// The string that `value` is, or the strings that it has as elements, each as it stands between its
+/// quotes. [`scan`] has accepted it.
+pub(crate) fn strings(value: &str) -> impl Iterator<Item = &str> {
+    let at = usize::from(value.starts_with('['));
+    let mut scanner = Scanner { text: value, at };
     core::iter::from_fn(move || {
         loop {
             scanner.space();
-            let is_string = scanner.peek()? == b'"';
             let start = scanner.at;
-            scanner.value(u8::MAX).ok()?;
-            let element = array.get(start..scanner.at)?;
+            let is_string = scanner.peek()? == b'"';
+            if is_string {
+                scanner.string().ok()?;
+            } else {
+                scanner.value(u8::MAX).ok()?;
+            }
+            let element = value.get(start..scanner.at)?;
             scanner.space();
             scanner.at += 1;
             if is_string {
@@ -239,6 +244,14 @@ impl<'m> Scanner<'m> {
     /// one.
     fn plain_characters(&mut self) {
         let mut rest = self.rest();
+        // Most strings are short.
+        if let Some(word) = rest.first_chunk::<8>() {
+            let stops = stops(*word);
+            if stops != 0 {
+                self.at += stops.trailing_zeros() as usize / 8;
+                return;
+            }
+        }
         while let Some((block, after)) = rest.split_first_chunk::<32>() {
             let words = block.chunks_exact(8).filter_map(<[u8]>::first_chunk);
             // All four at once, so that the compiler can use wide registers.

@@ -10,7 +10,8 @@ pub enum Outcome {
     Subscribed {
         /// Topics the peer is now in and was not before.
         topics: usize,
-        /// Entries that were skipped: no grant, too long, or too many.
+        /// Entries that were skipped: no grant, too long, or, once the peer is in as many topics as
+        /// it may, all that follow.
         skipped: usize,
     },
     /// The peer was removed from this many topics.

@@ -4,7 +4,8 @@ use core::mem;
 use core::time::Duration;
 
 use crate::bucket::Bucket;
-use crate::request::{Names, Request, parse};
+use crate::json;
+use crate::request::{Request, parse};
 use crate::sorted_set::SortedSet;
 use crate::{CloseReason, Grant, Hub, Ignored, Instant, Limits, Outcome, PeerSnapshot, Publish};
 
@@ -287,42 +288,42 @@ impl Peer {
         }
     }
 
-    fn subscribe(&mut self, names: Names<'_>, hub: &mut impl Hub) -> Outcome {
+    fn subscribe(&mut self, names: &str, hub: &mut impl Hub) -> Outcome {
         let Self { limits, state } = self;
+        let (topics_max, bytes_max) = (limits.topics_per_peer_max, limits.topic_bytes_max);
         let (mut topics, mut skipped) = (0, 0);
-        names.for_each(|topic| {
-            let accepted = topic.filter(|topic| {
-                topic.len() <= limits.topic_bytes_max as usize && state.grant.may_subscribe(topic)
+        let mut names = json::strings(names);
+        for name in &mut names {
+            // What is past the limit is not worked on: a message has room for thousands.
+            if state.topics.len() >= topics_max as usize {
+                skipped += 1 + names.count();
+                break;
+            }
+            let accepted = json::decode(name).filter(|topic| {
+                topic.len() <= bytes_max as usize && state.grant.may_subscribe(topic)
             });
             let Some(topic) = accepted else {
                 skipped += 1;
-                return;
+                continue;
             };
-            let Err(place) = state.place_of(&topic) else {
-                return;
-            };
-            if state.topics.len() >= limits.topics_per_peer_max as usize {
-                skipped += 1;
-                return;
+            if let Err(place) = state.place_of(&topic) {
+                state.topics.insert(place, Box::from(&*topic));
+                hub.subscribe(&topic);
+                topics += 1;
             }
-            state.topics.insert(place, Box::from(&*topic));
-            hub.subscribe(&topic);
-            topics += 1;
-        });
+        }
         Outcome::Subscribed { topics, skipped }
     }
 
-    fn unsubscribe(&mut self, names: Names<'_>, hub: &mut impl Hub) -> Outcome {
+    fn unsubscribe(&mut self, names: &str, hub: &mut impl Hub) -> Outcome {
         let mut topics = 0;
-        names.for_each(|topic| {
-            let Some(topic) = topic else { return };
-            let Ok(place) = self.state.place_of(&topic) else {
-                return;
-            };
-            self.state.topics.remove(place);
-            hub.unsubscribe(&topic);
-            topics += 1;
-        });
+        for topic in json::strings(names).filter_map(json::decode) {
+            if let Ok(place) = self.state.place_of(&topic) {
+                self.state.topics.remove(place);
+                hub.unsubscribe(&topic);
+                topics += 1;
+            }
+        }
         Outcome::Unsubscribed { topics }
     }
 
@@ -340,7 +341,15 @@ enum Verdict {
 
 impl State {
     fn place_of(&self, topic: &str) -> Result<usize, usize> {
-        self.topics.binary_search_by(|known| (**known).cmp(topic))
+        self.topics.binary_search_by(|known| {
+            if known.is_empty() || topic.is_empty() {
+                // To compare with an empty `Box<str>`, whose address is not one, takes the processor
+                // fifty times as long.
+                known.len().cmp(&topic.len())
+            } else {
+                (**known).cmp(topic)
+            }
+        })
     }
 }
 

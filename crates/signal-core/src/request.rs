@@ -1,4 +1,3 @@
-use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -8,29 +7,12 @@ use crate::publish::{Body, Publish};
 /// A message by its grammar alone, before grants and budgets.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Request<'m> {
-    Subscribe(Names<'m>),
-    Unsubscribe(Names<'m>),
+    /// With its topics: a JSON string, or an array whose strings count.
+    Subscribe(&'m str),
+    Unsubscribe(&'m str),
     Publish(Publish<'m>),
     Ping,
     Meaningless,
-}
-
-/// The topics that a subscribe or an unsubscribe names, not yet decoded.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Names<'m> {
-    One(&'m str),
-    Array(&'m str),
-}
-
-impl<'m> Names<'m> {
-    /// Calls `each` with every topic, decoded; `None` for one that holds a lone surrogate and so
-    /// matches nothing.
-    pub(crate) fn for_each(self, mut each: impl FnMut(Option<Cow<'m, str>>)) {
-        match self {
-            Self::One(raw) => each(json::decode(raw)),
-            Self::Array(array) => json::strings(array).for_each(|raw| each(json::decode(raw))),
-        }
-    }
 }
 
 /// Reads a message.
@@ -104,14 +86,12 @@ impl<'m> Fields<'m> {
 
     /// What a subscribe or an unsubscribe names: `topics` if it is there, otherwise a single
     /// `topic`.
-    fn names(&self) -> Option<Names<'m>> {
-        match &self.topics.0 {
-            Some(topics) => topics
-                .value
-                .starts_with('[')
-                .then_some(Names::Array(topics.value)),
-            None => self.topic.string().map(Names::One),
-        }
+    fn names(&self) -> Option<&'m str> {
+        let (names, start) = match (&self.topics.0, &self.topic.0) {
+            (Some(topics), _) => (topics.value, '['),
+            (None, topic) => (topic.as_ref()?.value, '"'),
+        };
+        names.starts_with(start).then_some(names)
     }
 
     fn publish(mut self, text: &'m str, inside: Range<usize>) -> Option<Publish<'m>> {

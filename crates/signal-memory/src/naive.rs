@@ -216,24 +216,23 @@ impl NaiveRoom {
 
     fn subscribe(&mut self, peer: PeerId, names: &[&'static str]) -> Outcome {
         let (mut topics, mut skipped) = (0, 0);
-        for topic in names {
+        for (place, topic) in names.iter().enumerate() {
             let mine = self
                 .pairs
                 .iter()
                 .filter(|(_, other)| *other == peer)
                 .count();
+            if mine >= self.limits.topics_per_peer_max as usize {
+                skipped += names.len() - place;
+                break;
+            }
             let is_granted = self
                 .peers
                 .get(&peer)
                 .is_some_and(|naive| naive.rights.may_subscribe(topic));
             if !is_granted || topic.len() > self.limits.topic_bytes_max as usize {
                 skipped += 1;
-            } else if self.pairs.contains(&(topic, peer)) {
-                // Subscribing twice is subscribing once.
-            } else if mine >= self.limits.topics_per_peer_max as usize {
-                skipped += 1;
-            } else {
-                self.pairs.insert((topic, peer));
+            } else if self.pairs.insert((topic, peer)) {
                 topics += 1;
             }
         }
