@@ -58,6 +58,10 @@ impl Hub for Nobody {
 /// The default limits, with budgets that never run out.
 pub fn endless_limits() -> Limits {
     let mut limits = Limits::default();
+    limits.bytes_per_second = u32::MAX;
+    limits.bytes_burst = u32::MAX;
+    limits.fan_out_bytes_per_second = 1 << 40;
+    limits.fan_out_bytes_burst = 1 << 40;
     limits.messages_per_second = 1_000_000;
     limits.messages_burst = u32::MAX;
     limits.pings_per_second = 1_000_000;

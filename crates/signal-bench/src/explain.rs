@@ -10,7 +10,9 @@ use crate::net::links::Links;
 
 /// The settings of `signal serve` that no load of ours reaches.
 const RATES: &str = "--messages-per-second 1000000 --messages-burst 4000000000 \
-                     --fan-out-per-second 1000000000 --fan-out-burst 4000000000";
+                     --fan-out-per-second 1000000000 --fan-out-burst 4000000000 \
+                     --bytes-per-second 4000000000 --bytes-burst 4000000000 \
+                     --fan-out-bytes-per-second 1000GiB --fan-out-bytes-burst 1000GiB";
 
 /// What to do when a server holds the load to its rates.
 pub(crate) fn raise_rates() -> String {

@@ -243,6 +243,10 @@ async fn slow_readers() {
         "100000",
         "--fan-out-burst",
         "1000000",
+        "--bytes-burst",
+        "1GiB",
+        "--fan-out-bytes-burst",
+        "1GiB",
         "--write-deadline",
         "60s",
     ];

@@ -23,6 +23,10 @@ fn relay() -> Relay {
         "--messages-burst=4000000000",
         "--fan-out-per-second=1000000000",
         "--fan-out-burst=4000000000",
+        "--bytes-per-second=4000000000",
+        "--bytes-burst=4000000000",
+        "--fan-out-bytes-per-second=1000GiB",
+        "--fan-out-bytes-burst=1000GiB",
     ])
 }
 
@@ -88,7 +92,7 @@ fn json_has_stable_keys() {
     );
     assert_eq!(
         keys(&report["rates"]),
-        "fan_out_per_second messages_per_second"
+        "bytes_per_second fan_out_bytes_per_second fan_out_per_second messages_per_second"
     );
     if cfg!(target_os = "linux") {
         assert_eq!(

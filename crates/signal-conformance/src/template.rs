@@ -7,7 +7,7 @@
 //! | `${message_bytes_max+1}` | a number: integers, `n` and limits by name, with `+`, `-`, `*` and `/` |
 //! | `${repeat:[:400}` | a text, so many times |
 //! | `${pad_to:65536}` | as many `x` as make the whole that long; at most one, and not inside another |
-//! | `${hex:c1ff}` | bytes |
+//! | `${hex:c1ff}`, `${hex:c1ff*400}` | bytes; so many times |
 //! | `${now}` | the server's time in seconds since 1970, also in sums |
 //! | `${elapsed}` | how many milliseconds the scenario has run, also in sums; no more of a budget can have come back |
 //! | `${open.x}` | 1 if the client `x` is served as far as is known, otherwise 0; also in sums |
@@ -129,7 +129,10 @@ impl Values<'_> {
                     out.extend_from_slice(self.words[placeholder].as_bytes());
                 }
                 None => out.extend_from_slice(self.number(placeholder)?.to_string().as_bytes()),
-                Some(("hex", digits)) => out.extend(unhex(digits)?),
+                Some(("hex", digits)) => {
+                    let (digits, times) = digits.split_once('*').unwrap_or((digits, "1"));
+                    out.extend(unhex(digits)?.repeat(size(self.number(times)?)));
+                }
                 Some(("pad_to", length)) => padding = Some((out.len(), self.number(length)?)),
                 Some(("repeat", argument)) => {
                     let Some((text, times)) = argument.rsplit_once(':') else {
@@ -237,7 +240,7 @@ pub(crate) fn limits_in(text: &str) -> BTreeSet<String> {
         };
         let placeholder = &text[start + 2..start + end];
         let expression = match placeholder.split_once(':') {
-            Some(("hex", _)) => continue,
+            Some(("hex", digits)) => digits.split_once('*').map_or("", |(_, times)| times),
             Some(("repeat", argument)) => argument.rsplit_once(':').map_or("", |(_, times)| times),
             Some((_, length)) => length,
             None => placeholder,
@@ -298,6 +301,7 @@ mod tests {
         assert_eq!(fill("${1+20*elapsed/1000}").unwrap(), "51");
         assert_eq!(fill("${2+open.a+open.b}").unwrap(), "3");
         assert_eq!(fill("${repeat:[:3}${hex:6869}").unwrap(), "[[[hi");
+        assert_eq!(fill("${hex:6869*message_bytes_max/32}").unwrap(), "hihi");
     }
 
     #[test]

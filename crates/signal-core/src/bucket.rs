@@ -1,109 +1,129 @@
-use crate::Instant;
+use crate::Limits;
 
-const NANOS_PER_MILLI: u64 = 1_000_000;
-const NANOS_PER_SECOND: u64 = 1_000_000_000;
+/// Thousandths of a unit in a unit: what refills in a millisecond is a whole number of them.
+const PARTS: u64 = 1_000;
 
-/// How fast a budget refills and how much it holds.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rate {
-    per_second: u32,
-    burst: u32,
-}
-
-impl Rate {
-    pub(crate) const fn new(per_second: u32, burst: u32) -> Self {
-        Self { per_second, burst }
-    }
-
-    /// The time one unit takes to refill.
-    fn interval(self) -> u64 {
-        NANOS_PER_SECOND / u64::from(self.per_second.max(1))
-    }
-
-    /// How far ahead of the clock a bucket may run: a full burst.
-    fn tolerance(self) -> u64 {
-        self.interval().saturating_mul(u64::from(self.burst))
-    }
-}
-
-/// A token bucket in one integer: the generic cell rate algorithm.
+/// A token bucket: how much of a budget is used, in thousandths of a unit. It may be more than the
+/// budget, as a debt.
 ///
-/// The integer is the *theoretical arrival time* in nanoseconds: the moment at which the bucket
-/// will be full again. It needs no timer and no clock of its own, and fits into a snapshot as it
-/// is.
+/// It has no clock of its own; its peer's refills it. So nothing here is divided or rounded.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Bucket {
-    pub(crate) full_at: u64,
+    pub(crate) used: u64,
 }
 
 impl Bucket {
     /// Takes one unit if there is one.
-    pub(crate) fn take(&mut self, now: Instant, rate: Rate) -> bool {
-        let now = nanos(now);
-        let after = self.full_at.max(now).saturating_add(rate.interval());
-        if after.saturating_sub(now) > rate.tolerance() {
-            return false;
-        }
-        self.full_at = after;
-        true
+    pub(crate) fn take(&mut self, burst: u32) -> bool {
+        let is_there = self.used.saturating_add(PARTS) <= u64::from(burst) * PARTS;
+        self.used += if is_there { PARTS } else { 0 };
+        is_there
     }
 
-    /// Whether the bucket owes more than its burst.
-    pub(crate) fn is_overdrawn(&self, now: Instant, rate: Rate) -> bool {
-        self.full_at.saturating_sub(nanos(now)) >= rate.tolerance()
+    /// Whether nothing is left, or less than nothing.
+    pub(crate) fn is_spent(&self, burst: u64) -> bool {
+        self.used >= burst.saturating_mul(PARTS)
     }
 
     /// Takes `units`, into debt if need be.
-    pub(crate) fn charge(&mut self, now: Instant, rate: Rate, units: u64) {
-        let cost = rate.interval().saturating_mul(units);
-        self.full_at = self.full_at.max(nanos(now)).saturating_add(cost);
+    pub(crate) fn charge(&mut self, units: u64) {
+        self.used = self.used.saturating_add(units.saturating_mul(PARTS));
+    }
+
+    fn refill(&mut self, millis: u64, per_second: u64) {
+        self.used = self.used.saturating_sub(millis.saturating_mul(per_second));
     }
 }
 
-fn nanos(now: Instant) -> u64 {
-    now.as_millis().saturating_mul(NANOS_PER_MILLI)
+/// All budgets of a peer.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Budgets {
+    pub(crate) messages: Bucket,
+    pub(crate) pings: Bucket,
+    pub(crate) bytes: Bucket,
+    pub(crate) fan_out: Bucket,
+    pub(crate) fan_out_bytes: Bucket,
+    pub(crate) strikes: Bucket,
+}
+
+impl Budgets {
+    /// In the order of a snapshot.
+    pub(crate) fn each(&mut self) -> [&mut Bucket; 6] {
+        [
+            &mut self.messages,
+            &mut self.pings,
+            &mut self.bytes,
+            &mut self.fan_out,
+            &mut self.fan_out_bytes,
+            &mut self.strikes,
+        ]
+    }
+
+    /// Gives back what time has earned.
+    pub(crate) fn refill(&mut self, millis: u64, limits: &Limits) {
+        let rates = [
+            limits.messages_per_second.into(),
+            limits.pings_per_second.into(),
+            limits.bytes_per_second.into(),
+            limits.fan_out_per_second.into(),
+            limits.fan_out_bytes_per_second,
+            limits.strikes_per_second.into(),
+        ];
+        for (bucket, per_second) in self.each().into_iter().zip(rates) {
+            bucket.refill(millis, per_second);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const RATE: Rate = Rate::new(10, 3);
-
-    fn at(millis: u64) -> Instant {
-        Instant::from_millis(millis)
-    }
-
     #[test]
-    fn a_burst_passes_and_the_next_unit_waits_for_its_interval() {
+    fn a_burst_passes_and_the_next_unit_waits_for_its_time() {
         let mut bucket = Bucket::default();
-        assert!((0..3).all(|_| bucket.take(at(0), RATE)));
-        assert!(!bucket.take(at(99), RATE));
-        assert!(bucket.take(at(100), RATE));
-        assert!(!bucket.take(at(100), RATE));
+        assert!((0..3).all(|_| bucket.take(3)));
+        bucket.refill(99, 10);
+        assert!(!bucket.take(3));
+        bucket.refill(1, 10);
+        assert!(bucket.take(3));
+        assert!(!bucket.take(3));
     }
 
     #[test]
     fn a_refused_unit_costs_nothing() {
         let mut bucket = Bucket::default();
-        assert!((0..3).all(|_| bucket.take(at(0), RATE)));
-        assert!((0..1_000).all(|_| !bucket.take(at(50), RATE)));
-        assert!(bucket.take(at(100), RATE));
+        assert!((0..3).all(|_| bucket.take(3)));
+        bucket.refill(50, 10);
+        assert!((0..1_000).all(|_| !bucket.take(3)));
+        bucket.refill(50, 10);
+        assert!(bucket.take(3));
     }
 
     #[test]
     fn a_debt_is_paid_at_the_rate() {
         let mut bucket = Bucket::default();
-        bucket.charge(at(0), RATE, 13);
-        assert!(bucket.is_overdrawn(at(1_000), RATE));
-        assert!(!bucket.is_overdrawn(at(1_001), RATE));
+        bucket.charge(13);
+        bucket.refill(1_000, 10);
+        assert!(bucket.is_spent(3));
+        bucket.refill(1, 10);
+        assert!(!bucket.is_spent(3));
     }
 
     #[test]
-    fn the_end_of_time_does_not_overflow() {
+    fn thirds_of_a_second_add_up() {
         let mut bucket = Bucket::default();
-        bucket.charge(at(u64::MAX), RATE, u64::MAX);
-        let _ = bucket.take(at(u64::MAX), RATE);
-        let _ = bucket.is_overdrawn(at(0), RATE);
+        bucket.charge(3);
+        (0..1_000).for_each(|_| bucket.refill(1, 3));
+        assert_eq!(bucket, Bucket::default());
+    }
+
+    #[test]
+    fn the_end_of_numbers_does_not_overflow() {
+        let mut bucket = Bucket::default();
+        bucket.charge(u64::MAX);
+        assert!(!bucket.take(u32::MAX) && bucket.is_spent(u64::MAX));
+        bucket.refill(u64::MAX, u64::MAX);
+        assert!(bucket.take(1));
     }
 }

@@ -1,7 +1,6 @@
 use core::time::Duration;
 
 use crate::LimitError;
-use crate::bucket::Rate;
 
 crate::limits! {
     /// Every limit the core holds a peer to.
@@ -49,6 +48,14 @@ crate::limits! {
             what: "Messages a peer may send at once after a pause",
             past: "dropped, and a strike",
             why: "joining a room of 34 peers takes some 400 messages" },
+        bytes_per_second: u32 { default: 128 * 1024, unit: Bytes, range: 1..=U32_MAX, scope: Peer,
+            what: "Bytes a peer may send each second; each frame costs its payload and 32 bytes more",
+            past: "dropped, and a strike",
+            why: "half of what a member that reads at 2 Mbit/s takes, so one publisher cannot fill its queue" },
+        bytes_burst: u32 { default: 768 * 1024, unit: Bytes, range: 1..=U32_MAX, scope: Peer,
+            what: "Bytes a peer may send at once after a pause",
+            past: "dropped, and a strike",
+            why: "joining a room of 34 peers takes some 400 messages of at most 1.4 KB, and a queue for a slow member has room for 1 MiB" },
         fan_out_per_second: u32 { default: 5_000, unit: Count, range: 1..=1_000_000_000, scope: Peer,
             what: "Deliveries each second that a peer's publishes may cause",
             past: "dropped, and a strike",
@@ -57,6 +64,14 @@ crate::limits! {
             what: "Deliveries a peer's publishes may cause at once after a pause",
             past: "dropped, and a strike",
             why: "a join into a room of 34 with 20 candidates for each peer" },
+        fan_out_bytes_per_second: u64 { default: 8 << 20, unit: Bytes, range: 1..=1 << 40, scope: Peer,
+            what: "Bytes each second that a peer's publishes may cause to be sent; each delivery costs its message and 32 bytes more",
+            past: "dropped, and a strike",
+            why: "64 members get all that a peer may send for good" },
+        fan_out_bytes_burst: u64 { default: 64 << 20, unit: Bytes, range: 1..=1 << 40, scope: Peer,
+            what: "Bytes a peer's publishes may cause to be sent at once after a pause",
+            past: "dropped, and a strike",
+            why: "three joins into a room of 34, each of 400 messages of 1.4 KB" },
         pings_per_second: u32 { default: 1, unit: Count, range: 1..=1_000_000, scope: Peer,
             what: "Ping messages a peer may send each second",
             past: "dropped, and a strike",
@@ -101,21 +116,5 @@ impl Limits {
     /// this is for operators, who should learn at start that a relay would serve nobody.
     pub fn check(&self) -> Result<(), LimitError> {
         Self::ALL.iter().try_for_each(|limit| limit.check(self))
-    }
-
-    pub(crate) const fn messages(&self) -> Rate {
-        Rate::new(self.messages_per_second, self.messages_burst)
-    }
-
-    pub(crate) const fn fan_out(&self) -> Rate {
-        Rate::new(self.fan_out_per_second, self.fan_out_burst)
-    }
-
-    pub(crate) const fn pings(&self) -> Rate {
-        Rate::new(self.pings_per_second, self.pings_burst)
-    }
-
-    pub(crate) const fn strikes(&self) -> Rate {
-        Rate::new(self.strikes_per_second, self.strikes_burst)
     }
 }

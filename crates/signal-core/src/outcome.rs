@@ -45,8 +45,12 @@ pub enum Ignored {
     NotGranted,
     /// The peer's budget for messages is used up.
     MessageRate,
+    /// The peer's budget for bytes is used up.
+    ByteRate,
     /// The peer's budget for deliveries is overdrawn.
     FanOutRate,
+    /// The peer's budget for the bytes of deliveries is overdrawn.
+    FanOutByteRate,
     /// The peer's budget for pings is used up.
     PingRate,
     /// The peer has been refused and waits for its close.
@@ -55,12 +59,14 @@ pub enum Ignored {
 
 impl Ignored {
     /// All reasons, for hosts that count them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::NotJson,
         Self::Meaningless,
         Self::NotGranted,
         Self::MessageRate,
+        Self::ByteRate,
         Self::FanOutRate,
+        Self::FanOutByteRate,
         Self::PingRate,
         Self::Held,
     ];
@@ -72,7 +78,9 @@ impl Ignored {
             Self::Meaningless => "meaningless",
             Self::NotGranted => "not_granted",
             Self::MessageRate => "message_rate",
+            Self::ByteRate => "byte_rate",
             Self::FanOutRate => "fan_out_rate",
+            Self::FanOutByteRate => "fan_out_byte_rate",
             Self::PingRate => "ping_rate",
             Self::Held => "held",
         }

@@ -3,7 +3,7 @@ use alloc::sync::Arc;
 use core::mem;
 use core::time::Duration;
 
-use crate::bucket::Bucket;
+use crate::bucket::Budgets;
 use crate::json;
 use crate::request::{Request, parse};
 use crate::sorted_set::SortedSet;
@@ -35,10 +35,7 @@ pub(crate) struct State {
     pub(crate) topics: SortedSet<Box<str>>,
     /// The latest time seen; earlier ones are taken for it.
     pub(crate) latest: Instant,
-    pub(crate) messages: Bucket,
-    pub(crate) fan_out: Bucket,
-    pub(crate) pings: Bucket,
-    pub(crate) strikes: Bucket,
+    pub(crate) budgets: Budgets,
     /// When the next ping is due, or a held peer's close; `None` with pings switched off.
     pub(crate) due: Option<Instant>,
     pub(crate) invalid_in_a_row: u32,
@@ -68,10 +65,7 @@ impl Peer {
             grant,
             topics: SortedSet::default(),
             latest: now,
-            messages: Bucket::default(),
-            fan_out: Bucket::default(),
-            pings: Bucket::default(),
-            strikes: Bucket::default(),
+            budgets: Budgets::default(),
             due,
             invalid_in_a_row: 0,
             heard: true,
@@ -106,7 +100,7 @@ impl Peer {
     ///
     /// It is held from now on, as after [`Outcome::Held`]. Refusing again changes nothing.
     pub fn refuse(&mut self, now: Instant, reason: CloseReason, hub: &mut impl Hub) {
-        let now = self.clamp(now);
+        let now = self.advance(now);
         if self.state.held.is_none() {
             self.state.held = Some(reason);
             self.state.due = Some(now.saturating_add(self.limits.close_hold));
@@ -123,16 +117,39 @@ impl Peer {
         }
     }
 
-    /// Notes a WebSocket pong, or any other sign of life that is not a message.
+    /// Charges a frame that is not a message: a WebSocket ping or pong with its payload; or, with
+    /// zero, a fragment, whose payload counts with its message. It is a sign of life.
+    ///
+    /// `None` is for the host to go on, and to answer a ping. Otherwise the frame is past the budget
+    /// and does nothing; a fragment still belongs to its message, unless the peer is held.
+    pub fn receive_frame(
+        &mut self,
+        now: Instant,
+        bytes: usize,
+        hub: &mut impl Hub,
+    ) -> Option<Outcome> {
+        let now = self.advance(now);
+        if self.is_held() {
+            return Some(Outcome::Ignored(Ignored::Held));
+        }
+        self.state.heard = true;
+        if self.take_bytes(cost(bytes)) {
+            return None;
+        }
+        let verdict = self.strike(Ignored::ByteRate);
+        Some(self.drop_message(now, verdict, hub))
+    }
+
+    /// Notes a sign of life that is not a message, for a host that does not see frames.
     pub fn pong(&mut self, now: Instant) {
-        self.clamp(now);
+        self.advance(now);
         self.state.heard = true;
     }
 
     /// Acts on the deadline that [`poll_timeout`](Self::poll_timeout) names. Calling it early does
     /// nothing.
     pub fn handle_timeout(&mut self, now: Instant, hub: &mut impl Hub) -> Option<Alarm> {
-        let now = self.clamp(now);
+        let now = self.advance(now);
         if !self.is_held() && self.state.grant.is_expired(now) {
             self.refuse(now, CloseReason::GrantExpired, hub);
             if self.limits.close_hold > Duration::ZERO {
@@ -188,14 +205,10 @@ impl Peer {
         text: Option<&str>,
         hub: &mut impl Hub,
     ) -> Outcome {
-        let now = self.clamp(now);
+        let now = self.advance(now);
         match self.judge(now, bytes, text) {
-            Ok(request) => self.carry_out(now, request, hub),
-            Err(Verdict::Ignored(why)) => Outcome::Ignored(why),
-            Err(Verdict::Refused(reason)) => {
-                self.refuse(now, reason, hub);
-                Outcome::Held(reason)
-            }
+            Ok(request) => self.carry_out(bytes, request, hub),
+            Err(verdict) => self.drop_message(now, verdict, hub),
         }
     }
 
@@ -217,67 +230,107 @@ impl Peer {
             return Err(Verdict::Refused(CloseReason::TooBig));
         }
         let request = text.and_then(|text| parse(text, self.limits.depth_max).ok());
-        let (within_rate, too_fast) = match request {
-            Some(Request::Ping) => (
-                self.state.pings.take(now, self.limits.pings()),
-                Ignored::PingRate,
-            ),
-            _ => (
-                self.state.messages.take(now, self.limits.messages()),
-                Ignored::MessageRate,
-            ),
-        };
+        let is_ping = matches!(request, Some(Request::Ping));
+        let past = self.spend(is_ping, cost(bytes));
         let Some(request) = request else {
-            return Err(self.note_invalid(now, within_rate));
+            return Err(self.note_invalid(past.is_some()));
         };
         self.state.invalid_in_a_row = 0;
-        if !within_rate {
-            return Err(self.strike(now, too_fast));
+        if let Some(why) = past {
+            return Err(self.strike(why));
         }
         if let Request::Publish(publish) = &request {
-            self.judge_publish(now, publish)?;
+            self.judge_publish(publish)?;
         }
         Ok(request)
     }
 
-    fn judge_publish(&mut self, now: Instant, publish: &Publish<'_>) -> Result<(), Verdict> {
-        if !self.state.grant.may_publish(publish.topic()) {
+    /// Charges a message. Says which budget it is past, if it is.
+    fn spend(&mut self, is_ping: bool, cost: u64) -> Option<Ignored> {
+        let Self { limits, state } = self;
+        if is_ping {
+            if !state.budgets.pings.take(limits.pings_burst) {
+                return Some(Ignored::PingRate);
+            }
+            // Charged, and never dropped for what else the peer has sent.
+            state.budgets.bytes.charge(cost);
+            None
+        } else if !state.budgets.messages.take(limits.messages_burst) {
+            Some(Ignored::MessageRate)
+        } else {
+            (!self.take_bytes(cost)).then_some(Ignored::ByteRate)
+        }
+    }
+
+    /// A message may overdraw the budget; what comes next waits for the debt to be paid.
+    fn take_bytes(&mut self, cost: u64) -> bool {
+        let bytes = &mut self.state.budgets.bytes;
+        let is_there = !bytes.is_spent(self.limits.bytes_burst.into());
+        if is_there {
+            bytes.charge(cost);
+        }
+        is_there
+    }
+
+    fn judge_publish(&mut self, publish: &Publish<'_>) -> Result<(), Verdict> {
+        let Self { limits, state } = self;
+        if !state.grant.may_publish(publish.topic()) {
             return Err(Verdict::Ignored(Ignored::NotGranted));
         }
-        if self.state.fan_out.is_overdrawn(now, self.limits.fan_out()) {
-            return Err(self.strike(now, Ignored::FanOutRate));
+        if state.budgets.fan_out.is_spent(limits.fan_out_burst.into()) {
+            return Err(self.strike(Ignored::FanOutRate));
+        }
+        if state
+            .budgets
+            .fan_out_bytes
+            .is_spent(limits.fan_out_bytes_burst)
+        {
+            return Err(self.strike(Ignored::FanOutByteRate));
         }
         Ok(())
     }
 
-    fn note_invalid(&mut self, now: Instant, within_rate: bool) -> Verdict {
+    fn note_invalid(&mut self, is_past: bool) -> Verdict {
         self.state.invalid_in_a_row = self.state.invalid_in_a_row.saturating_add(1);
         if self.state.invalid_in_a_row > self.limits.invalid_messages_max {
             Verdict::Refused(CloseReason::Invalid)
-        } else if within_rate {
-            Verdict::Ignored(Ignored::NotJson)
+        } else if is_past {
+            self.strike(Ignored::NotJson)
         } else {
-            self.strike(now, Ignored::NotJson)
+            Verdict::Ignored(Ignored::NotJson)
         }
     }
 
     /// Drops a message for a budget.
-    fn strike(&mut self, now: Instant, why: Ignored) -> Verdict {
-        if self.state.strikes.take(now, self.limits.strikes()) {
+    fn strike(&mut self, why: Ignored) -> Verdict {
+        if self.state.budgets.strikes.take(self.limits.strikes_burst) {
             Verdict::Ignored(why)
         } else {
             Verdict::Refused(CloseReason::RateLimited)
         }
     }
 
-    fn carry_out(&mut self, now: Instant, request: Request<'_>, hub: &mut impl Hub) -> Outcome {
+    fn drop_message(&mut self, now: Instant, verdict: Verdict, hub: &mut impl Hub) -> Outcome {
+        match verdict {
+            Verdict::Ignored(why) => Outcome::Ignored(why),
+            Verdict::Refused(reason) => {
+                self.refuse(now, reason, hub);
+                Outcome::Held(reason)
+            }
+        }
+    }
+
+    fn carry_out(&mut self, bytes: usize, request: Request<'_>, hub: &mut impl Hub) -> Outcome {
         match request {
             Request::Subscribe(names) => self.subscribe(names, hub),
             Request::Unsubscribe(names) => self.unsubscribe(names, hub),
             Request::Publish(publish) => {
                 let deliveries = hub.publish(&publish);
-                let rate = self.limits.fan_out();
-                self.state.fan_out.charge(now, rate, deliveries as u64);
+                let (count, budgets) = (deliveries as u64, &mut self.state.budgets);
+                budgets.fan_out.charge(count);
+                budgets
+                    .fan_out_bytes
+                    .charge(count.saturating_mul(cost(bytes)));
                 Outcome::Published { deliveries }
             }
             Request::Ping => {
@@ -327,10 +380,22 @@ impl Peer {
         Outcome::Unsubscribed { topics }
     }
 
-    fn clamp(&mut self, now: Instant) -> Instant {
-        self.state.latest = self.state.latest.max(now);
-        self.state.latest
+    /// The time as the peer knows it, which never goes back. Budgets refill with it.
+    fn advance(&mut self, now: Instant) -> Instant {
+        let Self { limits, state } = self;
+        if now > state.latest {
+            let millis = now.as_millis() - state.latest.as_millis();
+            state.budgets.refill(millis, limits);
+            state.latest = now;
+        }
+        state.latest
     }
+}
+
+/// What a frame costs of a budget of bytes: its payload, and its handling.
+fn cost(bytes: usize) -> u64 {
+    const FRAME: u64 = 32;
+    FRAME.saturating_add(bytes as u64)
 }
 
 /// Why a message is not carried out.

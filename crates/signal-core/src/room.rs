@@ -76,7 +76,15 @@ impl Room {
         });
     }
 
-    /// Notes a WebSocket pong, or any other sign of life that is not a message.
+    /// Charges a frame of a peer that is not a message: see [`Peer::receive_frame`]. `None` is for
+    /// the host to go on.
+    pub fn receive_frame(&mut self, now: Instant, peer: PeerId, bytes: usize) -> Option<Outcome> {
+        self.with_peer(peer, &mut nowhere(), |state, hub| {
+            state.receive_frame(now, bytes, hub)
+        })?
+    }
+
+    /// Notes a sign of life of a peer that is not a message, for a host that does not see frames.
     pub fn pong(&mut self, now: Instant, peer: PeerId) {
         self.with_peer(peer, &mut nowhere(), |state, _| state.pong(now));
     }

@@ -1,7 +1,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::bucket::Bucket;
+use crate::bucket::Budgets;
 use crate::peer::State;
 use crate::sorted_set::SortedSet;
 use crate::{CloseReason, Grant, Instant, TopicPattern, TopicSet};
@@ -10,8 +10,7 @@ use crate::{CloseReason, Grant, Instant, TopicPattern, TopicSet};
 /// attachment, for example.
 ///
 /// The bytes begin with a version and end with a checksum, so that an older build's or a damaged
-/// snapshot is an error and never a wrong state. The size is known before anything is written,
-/// because attachments are bounded.
+/// snapshot is an error and never a wrong state.
 ///
 /// ```
 /// use signal_core::{Grant, Instant, Limits, PeerId, PeerSnapshot, Room};
@@ -49,20 +48,14 @@ pub enum RestoreError {
 }
 
 /// Goes up with every change to the bytes.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const CHECKSUM_BYTES: usize = 4;
 
 impl PeerSnapshot {
-    /// How many bytes [`to_bytes`](Self::to_bytes) returns.
-    pub fn encoded_len(&self) -> usize {
-        let mut count = Counter(0);
-        self.write(&mut count);
-        count.0 + CHECKSUM_BYTES
-    }
-
     /// The snapshot as bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.encoded_len());
+        let topics = self.state.topics.iter();
+        let mut bytes = Vec::with_capacity(128 + topics.map(|name| name.len() + 4).sum::<usize>());
         self.write(&mut bytes);
         bytes.extend(checksum(&bytes).to_le_bytes());
         bytes
@@ -91,25 +84,19 @@ impl PeerSnapshot {
         }
     }
 
-    fn write(&self, out: &mut impl Output) {
+    fn write(&self, out: &mut Vec<u8>) {
         let state = &self.state;
-        out.put(&[VERSION]);
+        out.push(VERSION);
         write_topic_set(out, state.grant.subscribe());
         write_topic_set(out, state.grant.publish());
-        write_option(out, state.grant.expires().map(Instant::as_millis));
+        write_option(out, state.grant.expires());
         write_number(out, state.latest.as_millis());
-        for bucket in [state.messages, state.fan_out, state.pings, state.strikes] {
-            write_number(out, bucket.full_at);
+        for bucket in state.budgets.clone().each() {
+            write_number(out, bucket.used);
         }
+        write_option(out, state.due);
         write_number(out, state.invalid_in_a_row.into());
-        let due = state.due.map(Instant::as_millis);
-        let (next_ping, close) = match state.held {
-            None => (due, None),
-            Some(_) => (None, due),
-        };
-        write_option(out, next_ping);
         write_number(out, state.heard.into());
-        write_option(out, close);
         write_number(out, state.held.map_or(0, |reason| reason.code().into()));
         write_number(out, state.topics.len() as u64);
         for topic in &*state.topics {
@@ -119,78 +106,45 @@ impl PeerSnapshot {
 }
 
 fn read_state(input: &mut &[u8]) -> Option<State> {
-    let subscribe = read_topic_set(input)?;
-    let publish = read_topic_set(input)?;
-    let expires = read_option(input)?.map(Instant::from_millis);
-    let latest = Instant::from_millis(read_number(input)?);
-    let mut bucket = || {
-        Some(Bucket {
-            full_at: read_number(input)?,
-        })
-    };
-    let [messages, fan_out, pings, strikes] = [bucket()?, bucket()?, bucket()?, bucket()?];
-    let invalid_in_a_row = u32::try_from(read_number(input)?).ok()?;
-    let next_ping = read_option(input)?.map(Instant::from_millis);
-    let heard = read_number(input)? != 0;
-    let close = read_option(input)?.map(Instant::from_millis);
-    let code = read_number(input)?;
-    let held = match close {
-        Some(_) => {
-            let is_it = |reason: &CloseReason| u64::from(reason.code()) == code;
-            Some(CloseReason::ALL.into_iter().find(is_it)?)
-        }
-        None => None,
-    };
-    let mut topics = SortedSet::from_sorted(read_list(input, read_text)?)?;
-    if held.is_some() {
-        // Version 1 once kept the topics of a held peer, too.
-        topics = SortedSet::default();
-    }
-    let mut grant = Grant::new(subscribe, publish);
-    if let Some(end) = expires {
+    let mut grant = Grant::new(read_topic_set(input)?, read_topic_set(input)?);
+    if let Some(end) = read_option(input)? {
         grant = grant.expires_at(end);
+    }
+    let latest = Instant::from_millis(read_number(input)?);
+    let mut budgets = Budgets::default();
+    for bucket in budgets.each() {
+        bucket.used = read_number(input)?;
     }
     Some(State {
         grant,
-        topics,
         latest,
-        messages,
-        fan_out,
-        pings,
-        strikes,
-        due: close.or(next_ping),
-        invalid_in_a_row,
-        heard,
-        held,
+        budgets,
+        due: read_option(input)?,
+        invalid_in_a_row: u32::try_from(read_number(input)?).ok()?,
+        heard: read_number(input)? != 0,
+        held: match read_number(input)? {
+            0 => None,
+            code => {
+                let is_it = |reason: &CloseReason| u64::from(reason.code()) == code;
+                Some(CloseReason::ALL.into_iter().find(is_it)?)
+            }
+        },
+        // Memory grows with what is really there, not with what is announced.
+        topics: SortedSet::from_sorted(
+            (0..read_number(input)?)
+                .map(|_| read_text(input))
+                .collect::<Option<_>>()?,
+        )?,
     })
 }
 
-/// Where a snapshot is written to: bytes, or only their number.
-trait Output {
-    fn put(&mut self, bytes: &[u8]);
-}
-
-impl Output for Vec<u8> {
-    fn put(&mut self, bytes: &[u8]) {
-        self.extend_from_slice(bytes);
-    }
-}
-
-struct Counter(usize);
-
-impl Output for Counter {
-    fn put(&mut self, bytes: &[u8]) {
-        self.0 += bytes.len();
-    }
-}
-
 /// LEB128: seven bits a byte, the lowest first.
-fn write_number(out: &mut impl Output, mut number: u64) {
+fn write_number(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
-        out.put(&[number as u8 | 0x80]);
+        out.push(number as u8 | 0x80);
         number >>= 7;
     }
-    out.put(&[number as u8]);
+    out.push(number as u8);
 }
 
 fn read_number(input: &mut &[u8]) -> Option<u64> {
@@ -206,25 +160,25 @@ fn read_number(input: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// `None` is one zero byte, `Some` a one before the number.
-fn write_option(out: &mut impl Output, number: Option<u64>) {
-    write_number(out, number.is_some().into());
-    if let Some(number) = number {
-        write_number(out, number);
+/// `None` is one zero byte, `Some` a one before the time.
+fn write_option(out: &mut Vec<u8>, time: Option<Instant>) {
+    write_number(out, time.is_some().into());
+    if let Some(time) = time {
+        write_number(out, time.as_millis());
     }
 }
 
-fn read_option(input: &mut &[u8]) -> Option<Option<u64>> {
+fn read_option(input: &mut &[u8]) -> Option<Option<Instant>> {
     match read_number(input)? {
         0 => Some(None),
-        1 => Some(Some(read_number(input)?)),
+        1 => Some(Some(Instant::from_millis(read_number(input)?))),
         _ => None,
     }
 }
 
-fn write_text(out: &mut impl Output, text: &str) {
+fn write_text(out: &mut Vec<u8>, text: &str) {
     write_number(out, text.len() as u64);
-    out.put(text.as_bytes());
+    out.extend_from_slice(text.as_bytes());
 }
 
 fn read_text(input: &mut &[u8]) -> Option<Box<str>> {
@@ -234,49 +188,32 @@ fn read_text(input: &mut &[u8]) -> Option<Box<str>> {
     Some(core::str::from_utf8(bytes).ok()?.into())
 }
 
-/// Reads as many items as the list announces. Memory grows with what is really there, not with the
-/// announcement.
-fn read_list<T>(input: &mut &[u8], read_item: impl Fn(&mut &[u8]) -> Option<T>) -> Option<Vec<T>> {
-    let count = read_number(input)?;
-    (0..count).map(|_| read_item(input)).collect()
-}
-
-fn write_topic_set(out: &mut impl Output, set: &TopicSet) {
-    match set {
-        TopicSet::All => write_number(out, 0),
-        TopicSet::Matching(patterns) => {
-            write_number(out, 1);
-            write_number(out, patterns.len() as u64);
-            for pattern in patterns {
-                match pattern {
-                    TopicPattern::Exact(name) => {
-                        write_number(out, 0);
-                        write_text(out, name);
-                    }
-                    TopicPattern::Prefix(start) => {
-                        write_number(out, 1);
-                        write_text(out, start);
-                    }
-                }
-            }
-        }
+/// All topics is zero, and a list one more than it is long.
+fn write_topic_set(out: &mut Vec<u8>, set: &TopicSet) {
+    let TopicSet::Matching(patterns) = set else {
+        return write_number(out, 0);
+    };
+    write_number(out, patterns.len() as u64 + 1);
+    for pattern in patterns {
+        let (kind, text) = match pattern {
+            TopicPattern::Exact(name) => (0, name),
+            TopicPattern::Prefix(start) => (1, start),
+        };
+        write_number(out, kind);
+        write_text(out, text);
     }
 }
 
 fn read_topic_set(input: &mut &[u8]) -> Option<TopicSet> {
-    match read_number(input)? {
-        0 => Some(TopicSet::All),
-        1 => read_list(input, read_pattern).map(TopicSet::Matching),
-        _ => None,
-    }
-}
-
-fn read_pattern(input: &mut &[u8]) -> Option<TopicPattern> {
-    match read_number(input)? {
+    let Some(count) = read_number(input)?.checked_sub(1) else {
+        return Some(TopicSet::All);
+    };
+    let patterns = (0..count).map(|_| match read_number(input)? {
         0 => read_text(input).map(TopicPattern::Exact),
         1 => read_text(input).map(TopicPattern::Prefix),
         _ => None,
-    }
+    });
+    patterns.collect::<Option<_>>().map(TopicSet::Matching)
 }
 
 /// FNV-1a, 32 bits: finds damage, keeps out nobody.

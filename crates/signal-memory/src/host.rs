@@ -68,7 +68,7 @@ impl Host {
             Up::Pong => {
                 let clock = self.clock.at(net.now);
                 self.note(net, What::Pong { peer, clock });
-                self.room.pong(clock, peer);
+                self.room.receive_frame(clock, peer, 0);
             }
             Up::Close(code) => {
                 let end = End {

@@ -50,7 +50,9 @@ pub(crate) struct NaivePeer {
     /// A peer's clock never goes back.
     clock: Instant,
     messages: Tokens,
+    bytes: Tokens,
     deliveries: Tokens,
+    delivered_bytes: Tokens,
     pings: Tokens,
     strikes: Tokens,
     garbage_in_a_row: u32,
@@ -82,7 +84,12 @@ impl NaiveRoom {
             expires,
             clock,
             messages: Tokens::new(limits.messages_per_second, limits.messages_burst),
+            bytes: Tokens::new(limits.bytes_per_second, limits.bytes_burst),
             deliveries: Tokens::new(limits.fan_out_per_second, limits.fan_out_burst),
+            delivered_bytes: Tokens::new(
+                limits.fan_out_bytes_per_second,
+                limits.fan_out_bytes_burst,
+            ),
             pings: Tokens::new(limits.pings_per_second, limits.pings_burst),
             strikes: Tokens::new(limits.strikes_per_second, limits.strikes_burst),
             garbage_in_a_row: 0,
@@ -98,13 +105,6 @@ impl NaiveRoom {
         self.pairs.retain(|(_, other)| *other != peer);
     }
 
-    pub(crate) fn pong(&mut self, clock: Instant, peer: PeerId) {
-        if let Some(naive) = self.peers.get_mut(&peer) {
-            naive.see(clock);
-            naive.was_heard = true;
-        }
-    }
-
     pub(crate) fn refuse(&mut self, clock: Instant, peer: PeerId, reason: CloseReason) {
         let Some(naive) = self.peers.get_mut(&peer) else {
             return;
@@ -114,18 +114,39 @@ impl NaiveRoom {
         self.pairs.retain(|(_, other)| *other != peer);
     }
 
-    /// What must come of a message, and what must be sent. Nothing, if it comes too late.
+    /// What must come of a frame that is not a message. Nothing, if it is handled.
+    pub(crate) fn frame(&mut self, clock: Instant, peer: PeerId, bytes: usize) -> Option<Outcome> {
+        let naive = self.peers.get_mut(&peer)?;
+        let now = naive.see(clock);
+        if naive.held.is_some() {
+            return Some(Outcome::Ignored(Ignored::Held));
+        }
+        naive.was_heard = true;
+        if naive.bytes.overdraw(now, FRAME_COST + bytes) {
+            return None;
+        }
+        let outcome = naive.strike(now, Ignored::ByteRate);
+        if let Outcome::Held(reason) = outcome {
+            self.refuse(clock, peer, reason);
+        }
+        Some(outcome)
+    }
+
+    /// What must come of a message of so many bytes, and what must be sent. Nothing, if it comes too
+    /// late.
     pub(crate) fn message(
         &mut self,
         clock: Instant,
         peer: PeerId,
         meaning: &Meaning,
+        bytes: usize,
     ) -> (Option<Outcome>, Vec<Output>) {
         let Some(naive) = self.peers.get_mut(&peer) else {
             return (None, Vec::new());
         };
-        let (outcome, sent) = match naive.judge(&self.limits, clock, meaning) {
-            Ok(()) => self.carry_out(clock, peer, meaning),
+        let cost = FRAME_COST + bytes;
+        let (outcome, sent) = match naive.judge(&self.limits, clock, meaning, cost) {
+            Ok(()) => self.carry_out(clock, peer, meaning, cost),
             Err(Outcome::Held(reason)) => {
                 self.refuse(clock, peer, reason);
                 (Outcome::Held(reason), Vec::new())
@@ -186,6 +207,7 @@ impl NaiveRoom {
         clock: Instant,
         peer: PeerId,
         meaning: &Meaning,
+        cost: usize,
     ) -> (Outcome, Vec<Output>) {
         match meaning {
             Meaning::Subscribe(topics) => (self.subscribe(peer, topics), Vec::new()),
@@ -200,7 +222,7 @@ impl NaiveRoom {
                     Vec::new(),
                 )
             }
-            Meaning::Publish { topic, members } => self.publish(clock, peer, topic, members),
+            Meaning::Publish { topic, members } => self.publish(clock, peer, topic, members, cost),
             Meaning::Ping => (
                 Outcome::Ponged,
                 vec![Output::Send {
@@ -245,6 +267,7 @@ impl NaiveRoom {
         peer: PeerId,
         topic: &str,
         members: &str,
+        cost: usize,
     ) -> (Outcome, Vec<Output>) {
         let listens = |(other, listener): &(&str, PeerId)| (*other == topic).then_some(*listener);
         let to: Vec<PeerId> = self.pairs.iter().filter_map(listens).collect();
@@ -252,6 +275,7 @@ impl NaiveRoom {
         if let Some(naive) = self.peers.get_mut(&peer) {
             let now = naive.see(clock);
             naive.deliveries.spend(now, deliveries);
+            naive.delivered_bytes.spend(now, deliveries * cost);
         }
         let message = format!("{{{},\"clients\":{deliveries}}}", members).into();
         let sent = if to.is_empty() {
@@ -285,7 +309,13 @@ impl NaivePeer {
     }
 
     /// Whether a message is let through.
-    fn judge(&mut self, limits: &Limits, clock: Instant, meaning: &Meaning) -> Result<(), Outcome> {
+    fn judge(
+        &mut self,
+        limits: &Limits,
+        clock: Instant,
+        meaning: &Meaning,
+        cost: usize,
+    ) -> Result<(), Outcome> {
         let now = self.see(clock);
         if self.held.is_some() {
             return Err(Outcome::Ignored(Ignored::Held));
@@ -297,29 +327,32 @@ impl NaivePeer {
         if matches!(meaning, Meaning::TooBig) {
             return Err(Outcome::Held(CloseReason::TooBig));
         }
-        let (tokens, why) = match meaning {
-            Meaning::Ping => (&mut self.pings, Ignored::PingRate),
-            Meaning::Garbage => (&mut self.messages, Ignored::NotJson),
-            Meaning::Subscribe(_)
-            | Meaning::Unsubscribe(_)
-            | Meaning::Publish { .. }
-            | Meaning::Meaningless
-            | Meaning::TooBig => (&mut self.messages, Ignored::MessageRate),
+        let past = if matches!(meaning, Meaning::Ping) {
+            let is_there = self.pings.take(now);
+            if is_there {
+                self.bytes.spend(now, cost);
+            }
+            (!is_there).then_some(Ignored::PingRate)
+        } else if !self.messages.take(now) {
+            Some(Ignored::MessageRate)
+        } else {
+            (!self.bytes.overdraw(now, cost)).then_some(Ignored::ByteRate)
         };
-        let is_within_rate = tokens.take(now);
         if matches!(meaning, Meaning::Garbage) {
             self.garbage_in_a_row += 1;
             if self.garbage_in_a_row > limits.invalid_messages_max {
                 return Err(Outcome::Held(CloseReason::Invalid));
             }
-        } else {
-            self.garbage_in_a_row = 0;
+            return Err(match past {
+                Some(_) => self.strike(now, Ignored::NotJson),
+                None => Outcome::Ignored(Ignored::NotJson),
+            });
         }
-        if !is_within_rate {
+        self.garbage_in_a_row = 0;
+        if let Some(why) = past {
             return Err(self.strike(now, why));
         }
         match meaning {
-            Meaning::Garbage => Err(Outcome::Ignored(Ignored::NotJson)),
             Meaning::Meaningless => Err(Outcome::Ignored(Ignored::Meaningless)),
             Meaning::Publish { topic, .. } if !self.rights.may_publish(topic) => {
                 Err(Outcome::Ignored(Ignored::NotGranted))
@@ -327,10 +360,14 @@ impl NaivePeer {
             Meaning::Publish { .. } if self.deliveries.are_spent(now) => {
                 Err(self.strike(now, Ignored::FanOutRate))
             }
+            Meaning::Publish { .. } if self.delivered_bytes.are_spent(now) => {
+                Err(self.strike(now, Ignored::FanOutByteRate))
+            }
             Meaning::Subscribe(_)
             | Meaning::Unsubscribe(_)
             | Meaning::Publish { .. }
             | Meaning::Ping
+            | Meaning::Garbage
             | Meaning::TooBig => Ok(()),
         }
     }
@@ -344,37 +381,49 @@ impl NaivePeer {
     }
 }
 
-/// A bucket of tokens that drip in one by one, counted in the nanoseconds it takes to drip.
+/// What a frame costs beside its payload.
+const FRAME_COST: usize = 32;
+
+/// A bucket of tokens that drip in all the time, counted in thousandths.
 #[derive(Clone, Debug)]
 struct Tokens {
-    drip: i128,
+    per_second: i128,
     room_for: i128,
     held: i128,
     at: Instant,
 }
 
 impl Tokens {
-    fn new(per_second: u32, burst: u32) -> Self {
-        let drip = i128::from(1_000_000_000 / per_second);
-        let room_for = drip * i128::from(burst);
+    fn new(per_second: impl Into<u64>, burst: impl Into<u64>) -> Self {
+        let room_for = 1_000 * i128::from(burst.into());
         Self {
-            drip,
+            per_second: i128::from(per_second.into()),
             room_for,
             held: room_for,
             at: Instant::ZERO,
         }
     }
 
+    /// Takes one, if there is one.
     fn take(&mut self, now: Instant) -> bool {
         self.fill(now);
-        let has_one = self.held >= self.drip;
-        self.held -= if has_one { self.drip } else { 0 };
+        let has_one = self.held >= 1_000;
+        self.held -= if has_one { 1_000 } else { 0 };
         has_one
+    }
+
+    /// Takes so many, if there is anything.
+    fn overdraw(&mut self, now: Instant, count: usize) -> bool {
+        let is_there = !self.are_spent(now);
+        if is_there {
+            self.spend(now, count);
+        }
+        is_there
     }
 
     fn spend(&mut self, now: Instant, count: usize) {
         self.fill(now);
-        self.held -= self.drip * count as i128;
+        self.held -= 1_000 * count as i128;
     }
 
     fn are_spent(&mut self, now: Instant) -> bool {
@@ -383,8 +432,8 @@ impl Tokens {
     }
 
     fn fill(&mut self, now: Instant) {
-        let passed = now.saturating_since(self.at).as_nanos() as i128;
-        self.held = (self.held + passed).min(self.room_for);
+        let millis = now.saturating_since(self.at).as_millis() as i128;
+        self.held = (self.held + millis * self.per_second).min(self.room_for);
         self.at = now;
     }
 }

@@ -207,7 +207,7 @@ async fn a_quiet_connection_is_kept_by_pings() {
 
 #[tokio::test]
 async fn publishing_without_reading_events_does_not_lock_up() {
-    let relay = relay(|config| config.core.messages_burst = 100_000);
+    let relay = relay(common::lift_budgets);
     let address = common::listen(&relay).await;
     let mut config = quick();
     config.events_max = 4;

@@ -79,6 +79,16 @@ async fn a_relay_with_small_budgets_passes_the_level_limits() {
     })
     .await;
     run(&backend, &[Level::Limits], &patient()).await;
+    let backend = Sockets::start([Level::Limits], 1, |config| {
+        config.core.fan_out_bytes_burst = 10_000;
+        config.core.fan_out_bytes_per_second = 2_000;
+    })
+    .await;
+    let ids = ["limits.fan_out_bytes", "limits.fan_out_bytes_overdraft"];
+    let report = Suite::all().matching(&ids).run(&backend, &patient()).await;
+    for id in ids {
+        assert_eq!(report.summary()[id], "passed", "{}", report.to_text());
+    }
 }
 
 /// A relay in a runtime of its own, which a restart ends with everything in it.

@@ -35,6 +35,7 @@ fn serve(relay: &Relay, threads: usize) -> SocketAddr {
 async fn what_a_socket_does_not_take_at_once_arrives_whole_and_in_order() {
     for threads in [1, 2] {
         let relay = common::relay(|config| {
+            common::lift_budgets(config);
             config.outbound_bytes_max = 16 * 1024 * 1024;
             // The last reader waits for the others, on a busy machine longer than a socket is
             // allowed to.
@@ -82,7 +83,7 @@ async fn what_a_socket_does_not_take_at_once_arrives_whole_and_in_order() {
 
 #[tokio::test]
 async fn a_peer_that_never_reads_ends_alone() {
-    let relay = common::relay(|_| {});
+    let relay = common::relay(common::lift_budgets);
     let address = serve(&relay, 1);
     let mut stuck = open_narrow(address).await;
     stuck.subscribe("t").await;
@@ -173,7 +174,7 @@ async fn a_slow_reader_gets_whole_frames_and_then_the_close() {
     for in_reactor in [true, false] {
         let relay = common::relay(|config| {
             config.outbound_bytes_max = 128 * 1024;
-            config.core.messages_burst = 100_000;
+            common::lift_budgets(config);
             // It is slow and not gone.
             config.close_timeout = Duration::from_secs(60);
             config.write_deadline = Duration::from_secs(60);

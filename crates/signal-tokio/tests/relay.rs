@@ -121,7 +121,7 @@ async fn a_slow_reader_is_ended_alone() {
         // Its queue tells, long before the deadline would.
         config.write_deadline = Duration::from_secs(600);
         config.close_timeout = Duration::from_millis(500);
-        config.core.messages_burst = 100_000;
+        common::lift_budgets(config);
     });
     let address = common::listen(&relay).await;
     let (mut ann, mut ben) = (open_tcp(address).await, open_tcp(address).await);

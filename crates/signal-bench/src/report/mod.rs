@@ -167,7 +167,14 @@ pub struct Rates {
     pub messages_per_second: u64,
     /// Deliveries that they caused: `fan_out_per_second`.
     pub fan_out_per_second: u64,
+    /// Bytes of the messages, with what a relay charges for their frames: `bytes_per_second`.
+    pub bytes_per_second: u64,
+    /// The same of the deliveries: `fan_out_bytes_per_second`.
+    pub fan_out_bytes_per_second: u64,
 }
+
+/// What a relay charges for a frame, beside its payload.
+const FRAME_COST: u64 = 32;
 
 impl Report {
     pub(crate) fn new(server: &Server, plan: &Plan, measured: &Measured, tally: &Tally) -> Self {
@@ -175,6 +182,7 @@ impl Report {
         let seconds = (after.at - before.at).as_secs_f64();
         let deliveries = after.deliveries - before.deliveries;
         let messages_per_second = (tally.busiest_sender as f64 / seconds).ceil() as u64;
+        let bytes_per_second = messages_per_second * (plan.bytes as u64 + FRAME_COST);
         let mut report = Self {
             schema: 1,
             server: server.name.clone(),
@@ -193,6 +201,8 @@ impl Report {
             rates: Rates {
                 messages_per_second,
                 fan_out_per_second: messages_per_second * plan.receivers() as u64,
+                bytes_per_second,
+                fan_out_bytes_per_second: bytes_per_second * plan.receivers() as u64,
             },
             warnings: Vec::new(),
         };

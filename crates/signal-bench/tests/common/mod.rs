@@ -37,6 +37,10 @@ impl RealRelay {
         config.core.messages_burst = u32::MAX;
         config.core.fan_out_per_second = 1_000_000_000;
         config.core.fan_out_burst = u32::MAX;
+        config.core.bytes_per_second = u32::MAX;
+        config.core.bytes_burst = u32::MAX;
+        config.core.fan_out_bytes_per_second = 1 << 40;
+        config.core.fan_out_bytes_burst = 1 << 40;
         config
     }
 

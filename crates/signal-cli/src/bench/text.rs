@@ -51,8 +51,12 @@ pub(crate) fn render(report: &Report, verdict: &[String]) -> String {
     }
     if report.rates.messages_per_second > 0 {
         let rates = format!(
-            "the busiest sender needs --messages-per-second {} --fan-out-per-second {}",
-            report.rates.messages_per_second, report.rates.fan_out_per_second
+            "the busiest sender needs --messages-per-second {} --fan-out-per-second {} \
+             --bytes-per-second {} --fan-out-bytes-per-second {}",
+            report.rates.messages_per_second,
+            report.rates.fan_out_per_second,
+            report.rates.bytes_per_second,
+            report.rates.fan_out_bytes_per_second
         );
         line(&mut out, "rates", &rates);
     }

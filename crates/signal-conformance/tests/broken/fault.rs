@@ -123,6 +123,12 @@ faults! {
     RefusedPeerRead => "limits.refused_peer_is_not_read",
     FanOutUnlimited => "limits.fan_out",
     FanOutNeverOverdrawn => "limits.fan_out_overdraft",
+    QueueTooShort => "limits.bytes_at_once",
+    BytesUnlimited => "limits.bytes",
+    BytesBudgetShared => "limits.bytes_of_others",
+    PingsWaitForBytes => "limits.pings_apart_from_bytes",
+    FanOutBytesUnlimited => "limits.fan_out_bytes",
+    FanOutBytesNeverOverdrawn => "limits.fan_out_bytes_overdraft",
     // Time.
     VanishedPeerKept => "lifecycle.half_open",
     OnlyPongsAreLife => "lifecycle.message_is_life",

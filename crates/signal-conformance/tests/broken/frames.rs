@@ -24,6 +24,7 @@ pub(crate) enum SocketFault {
     FragmentsOfTextOnly,
     PingsUnanswered,
     PongsAreMessages,
+    FramesCostNothing,
     ReadsAfterClose,
     DiesOfNoise,
     DiesOfHalfFrames,

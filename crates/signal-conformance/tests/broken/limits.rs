@@ -5,7 +5,14 @@
 pub(crate) struct Limits {
     pub(crate) fan_out_burst: u64,
     pub(crate) fan_out_per_second: u64,
+    pub(crate) bytes_burst: u64,
+    pub(crate) bytes_per_second: u64,
+    pub(crate) fan_out_bytes_burst: u64,
+    pub(crate) fan_out_bytes_per_second: u64,
 }
+
+/// What a frame costs of a budget of bytes, beside its payload.
+pub(crate) const FRAME_COST: u64 = 32;
 
 pub(crate) const MESSAGE_BYTES_MAX: usize = 4096 * 16;
 pub(crate) const DEPTH_MAX: usize = 64;

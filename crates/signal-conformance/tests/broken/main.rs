@@ -25,19 +25,49 @@ use signal_conformance::{Capability, Grade, Report, RunOptions, Suite};
 const WIDE: Limits = Limits {
     fan_out_burst: 50_000,
     fan_out_per_second: 5_000,
+    bytes_burst: 768 * 1024,
+    bytes_per_second: 128 * 1024,
+    fan_out_bytes_burst: 64 << 20,
+    fan_out_bytes_per_second: 8 << 20,
 };
-/// So small that scenarios about the budget of fan-out apply.
-const NARROW: Limits = Limits {
-    fan_out_burst: 10,
-    fan_out_per_second: 10,
-};
-const FAN_OUT: [&str; 2] = ["limits.fan_out", "limits.fan_out_overdraft"];
+
+/// Limits with one budget so small that the scenarios about it apply.
+fn limits_for(id: &str) -> Limits {
+    let mut limits = WIDE;
+    match id {
+        "limits.fan_out" | "limits.fan_out_overdraft" => {
+            (limits.fan_out_burst, limits.fan_out_per_second) = (10, 10);
+        }
+        "limits.bytes"
+        | "limits.bytes_of_others"
+        | "limits.bytes_at_once"
+        | "limits.pings_apart_from_bytes" => {
+            (limits.bytes_burst, limits.bytes_per_second) = (200_000, 20_000);
+        }
+        "limits.fan_out_bytes" | "limits.fan_out_bytes_overdraft" => {
+            (limits.fan_out_bytes_burst, limits.fan_out_bytes_per_second) = (10_000, 2_000);
+        }
+        _ => {}
+    }
+    limits
+}
+
+const NARROW: [&str; 8] = [
+    "limits.fan_out",
+    "limits.fan_out_overdraft",
+    "limits.bytes",
+    "limits.bytes_of_others",
+    "limits.bytes_at_once",
+    "limits.pings_apart_from_bytes",
+    "limits.fan_out_bytes",
+    "limits.fan_out_bytes_overdraft",
+];
 
 #[tokio::test]
 async fn the_relay_without_fault_passes_everything() {
     let report = run(Suite::all(), None, WIDE).await;
     assert!(report.passed(), "{}", report.to_text());
-    // All it is not asked: it has neither frames nor pages, and its budget of fan-out is wide.
+    // All it is not asked: it has neither frames nor pages, and its budgets are wide.
     let summary = report.summary();
     let skipped: BTreeSet<_> = summary
         .values()
@@ -48,28 +78,28 @@ async fn the_relay_without_fault_passes_everything() {
         [
             "skipped: the backend cannot `http`",
             "skipped: the backend cannot `raw_frames`",
+            "skipped: the limits declared are not bytes_burst/1000+bytes_per_second/1000+60<messages_burst",
             "skipped: the limits declared are not fan_out_burst+fan_out_per_second+4<messages_burst",
             "skipped: the limits declared are not fan_out_burst<20",
+            "skipped: the limits declared are not fan_out_bytes_burst/2000+fan_out_bytes_per_second/2000+5<messages_burst",
+            "skipped: the limits declared are not fan_out_bytes_burst<20000",
         ]
     );
 }
 
 #[tokio::test]
 async fn the_relay_with_a_narrow_budget_passes_what_is_about_it() {
-    let report = run(Suite::all().matching(&FAN_OUT), None, NARROW).await;
-    assert_eq!(
-        report.summary().into_values().collect::<Vec<_>>(),
-        ["passed", "passed"],
-        "{}",
-        report.to_text()
-    );
+    for id in NARROW {
+        let report = run(Suite::all().matching(&[id]), None, limits_for(id)).await;
+        assert_eq!(report.summary()[id], "passed", "{}", report.to_text());
+    }
 }
 
 #[tokio::test]
 async fn each_fault_is_caught_by_the_scenario_named_for_it() {
     let mut missed = Vec::new();
     for &(fault, id) in ALL {
-        let limits = if FAN_OUT.contains(&id) { NARROW } else { WIDE };
+        let limits = limits_for(id);
         let report = run(Suite::all().matching(&[id]), Some(fault), limits).await;
         let caught = report
             .result(id)
@@ -102,7 +132,7 @@ async fn each_scenario_fails_with_some_fault() {
         !is_named && of_sockets.iter().all(|need| !scenario.needs.contains(need))
     });
     for &(fault, id) in ALL {
-        let limits = if FAN_OUT.contains(&id) { NARROW } else { WIDE };
+        let limits = limits_for(id);
         let report = run(unfailed.clone(), Some(fault), limits).await;
         unfailed.scenarios.retain(|scenario| {
             let result = report.result(&scenario.id);
@@ -157,6 +187,7 @@ const SOCKET_FAULTS: &[(SocketFault, &str)] = &[
     ),
     (SocketFault::PingsUnanswered, "transport.ping_frame"),
     (SocketFault::PongsAreMessages, "transport.pong_frame"),
+    (SocketFault::FramesCostNothing, "limits.frames_cost_bytes"),
     (SocketFault::ReadsAfterClose, "closing.frames_after_close"),
     (SocketFault::DiesOfNoise, "robust.frame.noise"),
     (SocketFault::DiesOfHalfFrames, "robust.frame.half"),

@@ -7,7 +7,7 @@ use signal_conformance::{Event, Grant};
 
 use crate::fault::{Fault, Faults};
 use crate::limits::{
-    Budget, DEPTH_MAX, INVALID_MESSAGES_MAX, Limits, MESSAGE_BYTES_MAX, MESSAGES_BURST,
+    Budget, DEPTH_MAX, FRAME_COST, INVALID_MESSAGES_MAX, Limits, MESSAGE_BYTES_MAX, MESSAGES_BURST,
     MESSAGES_PER_SECOND, OUTBOUND_BYTES_MAX, PING_INTERVAL, PINGS_BURST, PINGS_PER_SECOND,
     STRIKES_BURST, STRIKES_PER_SECOND,
 };
@@ -26,6 +26,7 @@ pub(crate) struct Relay {
     pub(crate) history: Vec<(String, String)>,
     pub(crate) ghosts: BTreeMap<String, BTreeSet<String>>,
     pub(crate) shared_messages: Budget,
+    pub(crate) shared_bytes: Budget,
 }
 
 pub(crate) struct Peer {
@@ -45,6 +46,10 @@ pub(crate) struct Peer {
     pub(crate) messages: Budget,
     pub(crate) pings: Budget,
     pub(crate) fan_out: Budget,
+    pub(crate) bytes: Budget,
+    pub(crate) fan_out_bytes: Budget,
+    /// What the message that is handled costs of those two.
+    pub(crate) cost: u64,
     pub(crate) strikes: Budget,
     pub(crate) ungranted: usize,
     pub(crate) late: Vec<String>,
@@ -54,6 +59,7 @@ pub(crate) struct Peer {
 impl Relay {
     pub(crate) fn new(faults: Faults, limits: Limits) -> Self {
         let shared_messages = Budget::new(0, MESSAGES_BURST, MESSAGES_PER_SECOND);
+        let shared_bytes = Budget::new(0, limits.bytes_burst, limits.bytes_per_second);
         let (peers, ghosts) = (BTreeMap::new(), BTreeMap::new());
         Self {
             now: 0,
@@ -64,6 +70,7 @@ impl Relay {
             history: Vec::new(),
             ghosts,
             shared_messages,
+            shared_bytes,
         }
     }
 
@@ -125,6 +132,13 @@ impl Relay {
                 self.limits.fan_out_burst,
                 self.limits.fan_out_per_second,
             ),
+            bytes: Budget::new(now, self.limits.bytes_burst, self.limits.bytes_per_second),
+            fan_out_bytes: Budget::new(
+                now,
+                self.limits.fan_out_bytes_burst,
+                self.limits.fan_out_bytes_per_second,
+            ),
+            cost: 0,
             strikes: Budget::new(now, STRIKES_BURST, STRIKES_PER_SECOND),
             ungranted: 0,
             late: Vec::new(),
@@ -168,6 +182,7 @@ impl Relay {
         }
         peer.heard |= !faults.has(Fault::OnlyPongsAreLife);
         let late = std::mem::take(&mut peer.late);
+        peer.cost = message.len() as u64 + FRAME_COST;
         let max = MESSAGE_BYTES_MAX - usize::from(faults.has(Fault::MessageLimitOffByOne));
         if message.len() > max && !faults.has(Fault::MessageLimitMissing) {
             return self.refuse(id, 1009);
@@ -250,12 +265,17 @@ impl Relay {
     /// Ends a peer that does not read.
     pub(crate) fn check_reader(&mut self, id: PeerId) {
         let kept = self.has(Fault::SlowReaderKept);
+        let max = if self.has(Fault::QueueTooShort) {
+            OUTBOUND_BYTES_MAX / 16
+        } else {
+            OUTBOUND_BYTES_MAX
+        };
         let peer = self.peer(id);
         let waiting = peer
             .inbox
             .iter()
             .filter_map(|event| event.text().map(str::len));
-        if peer.paused && !kept && waiting.sum::<usize>() > OUTBOUND_BYTES_MAX {
+        if peer.paused && !kept && waiting.sum::<usize>() > max {
             peer.inbox.clear();
             self.end(id, 1013);
         }

@@ -5,7 +5,7 @@ use signal_conformance::Event;
 
 use crate::fault::Fault;
 use crate::grants::{may_publish, may_subscribe};
-use crate::limits::{TOPIC_BYTES_MAX, TOPICS_PER_PEER_MAX};
+use crate::limits::{FRAME_COST, TOPIC_BYTES_MAX, TOPICS_PER_PEER_MAX};
 use crate::message::{Members, text, topic};
 use crate::relay::{PeerId, Relay};
 
@@ -37,6 +37,11 @@ impl Relay {
         if !within && !faults.has(Fault::MessagesUnlimited) {
             return self.strike(id);
         }
+        let within = self.take_bytes(id);
+        let is_exempt = is_ping && !faults.has(Fault::PingsWaitForBytes);
+        if !within && !is_exempt && !faults.has(Fault::BytesUnlimited) {
+            return self.strike(id);
+        }
         match kind.as_str() {
             "subscribe" => self.subscribe(id, members),
             "unsubscribe" => self.unsubscribe(id, members),
@@ -48,6 +53,25 @@ impl Relay {
             "pong" => {}
             _ if faults.has(Fault::UnknownTypeAnswered) => self.send(id, r#"{"type":"error"}"#),
             _ => {}
+        }
+    }
+
+    /// Takes what the message or frame costs. False if there is nothing left.
+    fn take_bytes(&mut self, id: PeerId) -> bool {
+        let (now, is_shared) = (self.now, self.has(Fault::BytesBudgetShared));
+        let cost = self.peer(id).cost;
+        if is_shared {
+            self.shared_bytes.take(now, cost, true)
+        } else {
+            self.peer(id).bytes.take(now, cost, true)
+        }
+    }
+
+    /// Charges a frame that is not a message.
+    pub(crate) fn frame(&mut self, id: PeerId, bytes: usize) {
+        self.peer(id).cost = bytes as u64 + FRAME_COST;
+        if !self.take_bytes(id) {
+            self.strike(id);
         }
     }
 
@@ -214,6 +238,14 @@ impl Relay {
         let too_dear = faults.has(Fault::FanOutNeverOverdrawn) && peer.fan_out.left < cost as f64;
         if (too_dear || !peer.fan_out.take(now, cost, true)) && !faults.has(Fault::FanOutUnlimited)
         {
+            return self.strike(id);
+        }
+        let (faults, peer) = (self.faults, self.peer(id));
+        let cost = peer.cost * to.len() as u64;
+        let too_dear =
+            faults.has(Fault::FanOutBytesNeverOverdrawn) && peer.fan_out_bytes.left < cost as f64;
+        let is_within = !too_dear && peer.fan_out_bytes.take(now, cost, true);
+        if !is_within && !faults.has(Fault::FanOutBytesUnlimited) {
             return self.strike(id);
         }
         let stale = self.peers.values().filter(|peer| {

@@ -166,6 +166,11 @@ impl Connection {
                     return Ok(false);
                 }
             };
+            if let Incoming::Ping(payload) | Incoming::Pong(payload) = &incoming {
+                if !self.has(SocketFault::FramesCostNothing) {
+                    self.relay().frame(self.peer, payload.len());
+                }
+            }
             match incoming {
                 _ if self.closed && !self.has(SocketFault::ReadsAfterClose) => {}
                 Incoming::Text(text) => {

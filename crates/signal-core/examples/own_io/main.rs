@@ -161,10 +161,12 @@ impl Relay {
                 Event::Text(text) => drop(peer.receive(now, &text, hub)),
                 Event::Binary(bytes) => drop(peer.receive_binary(now, &bytes, hub)),
                 Event::Ping(payload) => {
-                    peer.pong(now);
-                    hub.queue.push(&frame(PONG, &payload));
+                    let outcome = peer.receive_frame(now, payload.len(), hub);
+                    if outcome.is_none() {
+                        hub.queue.push(&frame(PONG, &payload));
+                    }
                 }
-                Event::Pong => peer.pong(now),
+                Event::Other(bytes) => drop(peer.receive_frame(now, bytes, hub)),
                 Event::Closed(payload) => return Ok(End::ByPeer(payload)),
                 Event::TooBig => peer.refuse(now, CloseReason::TooBig, hub),
                 Event::Broken(reason) => return Ok(End::ByRelay(reason)),

@@ -95,7 +95,8 @@ pub(crate) enum Event {
     Text(String),
     Binary(Vec<u8>),
     Ping(Vec<u8>),
-    Pong,
+    /// A pong of so many bytes, or a fragment, whose bytes count with its message.
+    Other(usize),
     /// A close frame, with what to answer.
     Closed(Vec<u8>),
     /// The header of a frame announces too long a message.
@@ -134,18 +135,14 @@ impl Reader {
         Ok(head)
     }
 
-    /// Waits for the next message or control frame. `None` if there is none in time.
+    /// Waits for the next message or frame. `None` if there is none in time.
     pub(crate) fn next(&mut self, timeout: Duration) -> io::Result<Option<Event>> {
-        loop {
-            self.input.get_mut().end = Instant::now() + timeout.min(LONG);
-            match self.input.fill_buf() {
-                Err(error) if error.kind() == io::ErrorKind::TimedOut => return Ok(None),
-                _ => self.input.get_mut().end = Instant::now() + FRAME_TIMEOUT,
-            }
-            if let Some(event) = self.frame()? {
-                return Ok(Some(event));
-            }
+        self.input.get_mut().end = Instant::now() + timeout.min(LONG);
+        match self.input.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => return Ok(None),
+            _ => self.input.get_mut().end = Instant::now() + FRAME_TIMEOUT,
         }
+        self.frame().map(Some)
     }
 
     /// Reads on to the end of the stream. A socket that is closed with bytes unread is reset, and
@@ -155,8 +152,7 @@ impl Reader {
         io::copy(&mut self.input, &mut io::sink()).map(drop)
     }
 
-    /// Reads a frame. `None` for a fragment that is not the last.
-    fn frame(&mut self) -> io::Result<Option<Event>> {
+    fn frame(&mut self) -> io::Result<Event> {
         let [first, second] = self.bytes()?;
         let (is_final, opcode) = (first & 0x80 != 0, first & 0x0f);
         let (is_masked, is_control) = (second & 0x80 != 0, opcode >= CLOSE);
@@ -166,11 +162,11 @@ impl Reader {
             length => length.into(),
         };
         if first & 0x70 != 0 || !is_masked || (is_control && (!is_final || length > 125)) {
-            return Ok(Some(Event::Broken(CloseReason::Protocol)));
+            return Ok(Event::Broken(CloseReason::Protocol));
         }
         let room = Limits::default().message_bytes_max as usize - self.message.len();
         if !is_control && length > room as u64 {
-            return Ok(Some(Event::TooBig));
+            return Ok(Event::TooBig);
         }
         let mask: [u8; 4] = self.bytes()?;
         let mut payload = vec![0; length as usize];
@@ -179,13 +175,16 @@ impl Reader {
             *byte ^= mask;
         }
         match (opcode, self.opcode) {
-            (PING | PONG | CLOSE, _) => return Ok(Some(control(opcode, payload))),
+            (PING | PONG | CLOSE, _) => return Ok(control(opcode, payload)),
             (TEXT | BINARY, None) => self.opcode = Some(opcode),
             (0, Some(_)) => {}
-            _ => return Ok(Some(Event::Broken(CloseReason::Protocol))),
+            _ => return Ok(Event::Broken(CloseReason::Protocol)),
         }
         self.message.append(&mut payload);
-        Ok(is_final.then(|| self.message()))
+        if is_final {
+            return Ok(self.message());
+        }
+        Ok(Event::Other(0))
     }
 
     fn message(&mut self) -> Event {
@@ -230,7 +229,7 @@ impl Read for Timed {
 fn control(opcode: u8, payload: Vec<u8>) -> Event {
     match (opcode, payload.split_first_chunk()) {
         (PING, _) => Event::Ping(payload),
-        (PONG, _) => Event::Pong,
+        (PONG, _) => Event::Other(payload.len()),
         (_, None) if payload.is_empty() => Event::Closed(payload),
         (_, Some((code, text))) if is_close(u16::from_be_bytes(*code), text) => {
             Event::Closed(code.to_vec())

@@ -132,8 +132,14 @@ impl Judge {
             }
             What::Pong { peer, clock } => {
                 self.hear(room, *peer, *clock)?;
-                self.rooms[room.0].naive.pong(*clock, *peer);
-                self.rooms[room.0].twin.pong(*clock, *peer);
+                let bench = &mut self.rooms[room.0];
+                let expected = bench.naive.frame(*clock, *peer, 0);
+                let outcome = bench.twin.receive_frame(*clock, *peer, 0);
+                if outcome != expected {
+                    let text =
+                        format!("a pong of p{peer} came to {outcome:?}, not to {expected:?}");
+                    return Err(Problem::new(room, About::Peer(*peer), text));
+                }
             }
             What::Left {
                 peer, was_reset, ..
@@ -214,6 +220,10 @@ impl Judge {
             .expect("only what was sent arrives");
         let bench = &mut self.rooms[room.0];
         let mut twin = Vec::new();
+        let bytes = match &payload {
+            Payload::Text(text) => text.len(),
+            Payload::Binary(bytes) => bytes.len(),
+        };
         let (written, twin_outcome) = match &payload {
             Payload::Text(text) => (
                 text.clone(),
@@ -234,7 +244,8 @@ impl Judge {
             );
             return Err(Problem::new(room, About::Peer(peer), text));
         }
-        let (expected_outcome, expected) = bench.naive.message(clock, peer, &intent.meaning());
+        let (naive, meaning) = (&mut bench.naive, intent.meaning());
+        let (expected_outcome, expected) = naive.message(clock, peer, &meaning, bytes);
         bench.expected = expected;
         if outcome != expected_outcome {
             let text =

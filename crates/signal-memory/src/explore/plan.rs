@@ -50,6 +50,10 @@ fn limits(rng: &mut Rng) -> Limits {
     limits.topics_per_peer_max = number(1, 5);
     limits.messages_per_second = number(1, 20);
     limits.messages_burst = number(4, 40);
+    limits.bytes_per_second = number(100, 2_000);
+    limits.bytes_burst = number(300, 4_000);
+    limits.fan_out_bytes_per_second = number(100, 4_000).into();
+    limits.fan_out_bytes_burst = number(500, 8_000).into();
     limits.fan_out_per_second = number(1, 40);
     limits.fan_out_burst = number(5, 80);
     limits.pings_per_second = number(1, 3);

@@ -60,8 +60,8 @@ impl Room {
         })
     }
 
-    pub(crate) fn pong(&mut self, now: Instant, peer: PeerId) {
-        self.sound.pong(now, peer);
+    pub(crate) fn receive_frame(&mut self, now: Instant, peer: PeerId, bytes: usize) {
+        self.sound.receive_frame(now, peer, bytes);
     }
 
     pub(crate) fn refuse(&mut self, now: Instant, peer: PeerId, reason: CloseReason) {

@@ -59,8 +59,8 @@ enum Start {
 }
 
 impl Decoder {
-    /// Decodes `input`, which it unmasks in place, and hands each message to `handle` until that
-    /// breaks. No message may be longer than `message_bytes_max`.
+    /// Decodes `input`, which it unmasks in place, and hands each message, control frame and
+    /// fragment to `handle` until that breaks. No message may be longer than `message_bytes_max`.
     pub(crate) fn decode(
         &mut self,
         mut input: &mut [u8],
@@ -120,7 +120,7 @@ impl Decoder {
         let payload = &*payload;
         match header.opcode {
             Opcode::Ping => Ok(handle(Incoming::Ping(payload))),
-            Opcode::Pong => Ok(handle(Incoming::Pong)),
+            Opcode::Pong => Ok(handle(Incoming::Pong(payload))),
             Opcode::Close => {
                 let close = parse_close(payload)?;
                 // Nothing after a close frame counts.
@@ -137,7 +137,7 @@ impl Decoder {
                 };
                 message.push(payload)?;
                 self.unfinished.get_or_insert_default().message = Some(message);
-                Ok(ControlFlow::Continue(()))
+                Ok(handle(Incoming::Fragment))
             }
             Opcode::Continuation => {
                 let mut unfinished = self.unfinished.take().ok_or(FrameError::Protocol)?;
@@ -145,7 +145,7 @@ impl Decoder {
                 message.push(payload)?;
                 if !header.is_final {
                     self.unfinished = Some(unfinished);
-                    return Ok(ControlFlow::Continue(()));
+                    return Ok(handle(Incoming::Fragment));
                 }
                 Ok(handle(match message.is_text {
                     true => Incoming::Text(utf8(&message.bytes)?),

@@ -56,13 +56,15 @@ impl Opcode {
     }
 }
 
-/// One whole message, or one control frame, lent to the handler.
+/// One whole message, or one frame that is not a message, lent to the handler.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum Incoming<'a> {
     Text(&'a str),
     Binary(&'a [u8]),
+    /// Has come and is kept, and is not the last of its message.
+    Fragment,
     Ping(&'a [u8]),
-    Pong,
+    Pong(&'a [u8]),
     /// The code, if there was one, and the reason.
     Close(Option<(u16, &'a str)>),
     /// A close that is answered already: by whoever reads the frames, where we do not.

@@ -36,10 +36,12 @@ fn frames_come_out_the_same_however_they_are_cut() {
     .concat();
     let expected = [
         "Text(\"hello\")".to_owned(),
+        "Fragment".to_owned(),
         "Ping([112])".to_owned(),
+        "Fragment".to_owned(),
         "Text(\"gr\u{fc}-end\")".to_owned(),
         format!("Binary({:?})", long.as_bytes()),
-        "Pong".to_owned(),
+        "Pong([])".to_owned(),
         "Close(Some((1000, \"bye\")))".to_owned(),
     ];
     for step in 1..bytes.len() + 1 {

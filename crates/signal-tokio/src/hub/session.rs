@@ -130,21 +130,27 @@ impl Session {
             Incoming::Text(text) => {
                 let mut hub = PeerHub::new(&self.rooms, self.id, &self.queue);
                 let outcome = self.peer.receive(now, text, &mut hub);
-                self.note(outcome, text.len());
+                let what = self.note(outcome);
+                self.count_received(what, text.len());
             }
             Incoming::Binary(payload) => {
                 let mut hub = PeerHub::new(&self.rooms, self.id, &self.queue);
                 let outcome = self.peer.receive_binary(now, payload, &mut hub);
-                self.note(outcome, payload.len());
+                let what = self.note(outcome);
+                self.count_received(what, payload.len());
+            }
+            Incoming::Fragment => {
+                self.take_frame(now, 0);
             }
             Incoming::Ping(payload) => {
                 self.count_received(ReceivedType::PingFrame, 0);
-                self.peer.pong(now);
-                self.answer_ping(payload);
+                if self.take_frame(now, payload.len()) {
+                    self.answer_ping(payload);
+                }
             }
-            Incoming::Pong => {
+            Incoming::Pong(payload) => {
                 self.count_received(ReceivedType::PongFrame, 0);
-                self.peer.pong(now);
+                self.take_frame(now, payload.len());
             }
             Incoming::Close(close) => {
                 self.count_received(ReceivedType::CloseFrame, 0);
@@ -225,10 +231,21 @@ impl Session {
         }
     }
 
-    /// Counts a message, and acts on a refusal.
-    fn note(&mut self, outcome: Outcome, bytes: usize) {
+    /// Charges a frame that is not a message. False if it is past the budget.
+    fn take_frame(&mut self, now: Instant, bytes: usize) -> bool {
+        if self.rooms.is_echo {
+            self.peer.pong(now);
+            return true;
+        }
+        let mut hub = PeerHub::new(&self.rooms, self.id, &self.queue);
+        let outcome = self.peer.receive_frame(now, bytes, &mut hub);
+        outcome.map(|outcome| self.note(outcome)).is_none()
+    }
+
+    /// Counts what became of a message or a frame, and acts on a refusal.
+    fn note(&mut self, outcome: Outcome) -> ReceivedType {
         let counters = &self.rooms.counters;
-        let what = match outcome {
+        match outcome {
             Outcome::Published { .. } => ReceivedType::Publish,
             Outcome::Subscribed { skipped, .. } => {
                 counters
@@ -246,8 +263,7 @@ impl Session {
                 self.hold();
                 ReceivedType::Other
             }
-        };
-        self.count_received(what, bytes);
+        }
     }
 
     fn answer_ping(&mut self, payload: &[u8]) {

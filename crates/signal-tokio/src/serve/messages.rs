@@ -46,7 +46,7 @@ where
             Message::Text(text) => Incoming::Text(text),
             Message::Binary(payload) => Incoming::Binary(payload),
             // The pong to a ping is not ours to send, and either is a sign of life.
-            Message::Ping(_) | Message::Pong(_) => Incoming::Pong,
+            Message::Ping(payload) | Message::Pong(payload) => Incoming::Pong(payload),
             Message::Close(_) => Incoming::Closed,
             // Never read, only written.
             Message::Frame(_) => return Poll::Ready(Ok(0)),

@@ -25,6 +25,15 @@ pub fn config(change: impl FnOnce(&mut Config)) -> Config {
     config
 }
 
+/// Lets a peer publish more than one may, for tests that need a peer that does.
+pub fn lift_budgets(config: &mut Config) {
+    let core = &mut config.core;
+    core.messages_burst = u32::MAX;
+    core.bytes_burst = u32::MAX;
+    core.fan_out_burst = u32::MAX;
+    core.fan_out_bytes_burst = 1 << 40;
+}
+
 /// A relay with these settings and everybody let in.
 pub fn relay(change: impl FnOnce(&mut Config)) -> Relay {
     Relay::new(config(change)).expect("valid settings")

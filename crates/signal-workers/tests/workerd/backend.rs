@@ -8,7 +8,7 @@ use signal_conformance::{
     Backend, BackendError, Capability, ConnectError, ConnectOptions, Connection, Declared,
     HttpRequest, HttpResponse, Issuer, Level, UrlBackend,
 };
-use signal_core::{Grant, Peer, TopicSet};
+use signal_core::{Grant, Limits, Peer, TopicSet};
 use signal_workers::Settings;
 
 use crate::server::Workerd;
@@ -56,8 +56,6 @@ fn declare(mut declared: Declared, object: &str, settings: &Settings) -> Declare
     if object != "global" {
         declared.capabilities.remove(&Capability::AnyPath);
     }
-    let limits = &settings.core;
-    let hold = u64::try_from(limits.close_hold.as_millis()).expect("a short hold");
     let mut declared = declared
         .levels([Level::Limits, Level::Lifecycle, Level::Access])
         .capabilities([
@@ -66,21 +64,12 @@ fn declare(mut declared: Declared, object: &str, settings: &Settings) -> Declare
             Capability::Hibernate,
             Capability::Restart,
         ])
-        .limit("message_bytes_max", limits.message_bytes_max.into())
-        .limit("depth_max", limits.depth_max.into())
-        .limit("topics_per_peer_max", limits.topics_per_peer_max.into())
-        .limit("topic_bytes_max", limits.topic_bytes_max.into())
-        .limit("messages_per_second", limits.messages_per_second.into())
-        .limit("messages_burst", limits.messages_burst.into())
-        .limit("fan_out_per_second", limits.fan_out_per_second.into())
-        .limit("fan_out_burst", limits.fan_out_burst.into())
-        .limit("pings_per_second", limits.pings_per_second.into())
-        .limit("pings_burst", limits.pings_burst.into())
-        .limit("strikes_per_second", limits.strikes_per_second.into())
-        .limit("strikes_burst", limits.strikes_burst.into())
-        .limit("invalid_messages_max", limits.invalid_messages_max.into())
-        .limit("outbound_bytes_max", settings.outbound_bytes_max.into())
-        .limit("close_hold", hold);
+        .limit("outbound_bytes_max", settings.outbound_bytes_max.into());
+    // The runtime watches its sockets itself.
+    let kept = Limits::ALL.iter();
+    for limit in kept.filter(|limit| limit.name != "ping_interval") {
+        declared = declared.limit(limit.name, (limit.get)(&settings.core));
+    }
     declared.name = format!("workerd, {object}");
     declared
 }

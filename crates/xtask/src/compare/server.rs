@@ -133,7 +133,7 @@ impl Servers {
 }
 
 /// The load exceeds what one peer may send by default; all other limits stay as they are.
-const RATES: [&str; 8] = [
+const RATES: [&str; 16] = [
     "--messages-per-second",
     "1000000",
     "--messages-burst",
@@ -142,6 +142,14 @@ const RATES: [&str; 8] = [
     "1000000000",
     "--fan-out-burst",
     "1000000000",
+    "--bytes-per-second",
+    "4000000000",
+    "--bytes-burst",
+    "4000000000",
+    "--fan-out-bytes-per-second",
+    "1000GiB",
+    "--fan-out-bytes-burst",
+    "1000GiB",
 ];
 
 /// A server that ends when this is dropped.

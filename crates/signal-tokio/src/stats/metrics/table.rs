@@ -163,7 +163,7 @@ pub static RELAY: &[Metric<Stats>] = &[
                 .filter_map(|(why, count)| Some(Sample::of([rate_kind(*why)?], *count)))
                 .collect()
         }),
-        "Messages dropped because a peer's budget was used up",
+        "Messages and control frames dropped because a peer's budget was used up",
     ),
     Metric::new(
         "signal_ignored_total",
@@ -189,7 +189,9 @@ pub static RELAY: &[Metric<Stats>] = &[
 fn rate_kind(why: Ignored) -> Option<&'static str> {
     match why {
         Ignored::MessageRate => Some("message"),
+        Ignored::ByteRate => Some("bytes"),
         Ignored::FanOutRate => Some("fan_out"),
+        Ignored::FanOutByteRate => Some("fan_out_bytes"),
         Ignored::PingRate => Some("ping"),
         Ignored::NotJson | Ignored::Meaningless | Ignored::NotGranted | Ignored::Held | _ => None,
     }
