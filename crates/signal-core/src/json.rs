@@ -43,8 +43,8 @@ pub(crate) fn scan<'m>(
     Ok(inside)
 }
 
-/// The string that `value` is, or the strings that it has as elements, each as it stands between its
-/// quotes. [`scan`] has accepted it.
+/// The string that `value` is, or the strings that it has as elements, each as it stands between
+/// its quotes. [`scan`] has accepted it.
 pub(crate) fn strings(value: &str) -> impl Iterator<Item = &str> {
     let at = usize::from(value.starts_with('['));
     let mut scanner = Scanner { text: value, at };

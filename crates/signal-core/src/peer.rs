@@ -120,8 +120,8 @@ impl Peer {
     /// Charges a frame that is not a message: a WebSocket ping or pong with its payload; or, with
     /// zero, a fragment, whose payload counts with its message. It is a sign of life.
     ///
-    /// `None` is for the host to go on, and to answer a ping. Otherwise the frame is past the budget
-    /// and does nothing; a fragment still belongs to its message, unless the peer is held.
+    /// `None` is for the host to go on, and to answer a ping. Otherwise the frame is past the
+    /// budget and does nothing; a fragment still belongs to its message, unless the peer is held.
     pub fn receive_frame(
         &mut self,
         now: Instant,
@@ -408,8 +408,8 @@ impl State {
     fn place_of(&self, topic: &str) -> Result<usize, usize> {
         self.topics.binary_search_by(|known| {
             if known.is_empty() || topic.is_empty() {
-                // To compare with an empty `Box<str>`, whose address is not one, takes the processor
-                // fifty times as long.
+                // To compare with an empty `Box<str>`, whose address is not one, takes the
+                // processor fifty times as long.
                 known.len().cmp(&topic.len())
             } else {
                 (**known).cmp(topic)

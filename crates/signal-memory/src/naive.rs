@@ -132,8 +132,8 @@ impl NaiveRoom {
         Some(outcome)
     }
 
-    /// What must come of a message of so many bytes, and what must be sent. Nothing, if it comes too
-    /// late.
+    /// What must come of a message of so many bytes, and what must be sent. Nothing, if it comes
+    /// too late.
     pub(crate) fn message(
         &mut self,
         clock: Instant,

@@ -205,7 +205,8 @@ fn budgets() -> Vec<Scenario> {
                 // A publisher alone may not send enough for that.
                 s.connect("p")
                     .repeat(8, |s| s.send("p", message))
-                    // It reads before more is sent: on a busy machine it would be a slow reader too.
+                    // It reads before more is sent: on a busy machine it would be a slow reader
+                    // too.
                     .expect_some("c", "8", "8")
                     .abort("p")
             })
