@@ -187,10 +187,10 @@ fn address(target: &Target) -> Result<SocketAddr, Failure> {
     })
 }
 
-fn usage((what, mend): (String, String)) -> Failure {
+fn usage((what, fix): (String, String)) -> Failure {
     Failure::Usage {
         what,
-        mend,
+        fix,
         code: USAGE,
     }
 }

@@ -109,10 +109,10 @@ async fn check(args: &CheckArgs, target: &Target) -> Result<Outcome, Failure> {
     })
 }
 
-fn usage(what: impl Into<String>, mend: impl Into<String>) -> Failure {
+fn usage(what: impl Into<String>, fix: impl Into<String>) -> Failure {
     Failure::Usage {
         what: what.into(),
-        mend: mend.into(),
+        fix: fix.into(),
         code: USAGE,
     }
 }

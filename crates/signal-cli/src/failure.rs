@@ -14,20 +14,16 @@ pub(crate) enum Failure {
     /// Settings are wrong.
     Settings(Vec<Mistake>),
     /// The command line makes no sense.
-    Usage {
-        what: String,
-        mend: String,
-        code: u8,
-    },
+    Usage { what: String, fix: String, code: u8 },
     /// Anything else, with what to do about it.
-    Other { what: String, mend: String },
+    Other { what: String, fix: String },
 }
 
 impl Failure {
-    pub(crate) fn other(what: impl fmt::Display, mend: impl Into<String>) -> Self {
+    pub(crate) fn other(what: impl fmt::Display, fix: impl Into<String>) -> Self {
         Self::Other {
             what: what.to_string(),
-            mend: mend.into(),
+            fix: fix.into(),
         }
     }
 
@@ -39,8 +35,8 @@ impl Failure {
                     anstream::eprintln!("{RED}error:{RED:#} {mistake}");
                 }
             }
-            Self::Usage { what, mend, .. } | Self::Other { what, mend } => {
-                anstream::eprintln!("{RED}error:{RED:#} {what}\n       {BOLD}{mend}{BOLD:#}");
+            Self::Usage { what, fix, .. } | Self::Other { what, fix } => {
+                anstream::eprintln!("{RED}error:{RED:#} {what}\n       {BOLD}{fix}{BOLD:#}");
             }
         }
     }

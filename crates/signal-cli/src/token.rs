@@ -62,10 +62,10 @@ fn now() -> UnixTime {
 
 /// What is wrong with the command line or what it names. Not exit code 1, which says that a token
 /// is refused.
-fn usage(what: impl Into<String>, mend: impl Into<String>) -> Failure {
+fn usage(what: impl Into<String>, fix: impl Into<String>) -> Failure {
     Failure::Usage {
         what: what.into(),
-        mend: mend.into(),
+        fix: fix.into(),
         code: 2,
     }
 }

@@ -131,7 +131,7 @@ fn what_cannot_be_used_is_told_at_the_start() {
     }
     for command in ["serve", "config check"] {
         let words: Vec<&str> = command.split(' ').collect();
-        for (arguments, problem, mend) in [
+        for (arguments, problem, fix) in [
             (
                 ["--token-key-file", &missing],
                 "cannot be read",
@@ -156,7 +156,7 @@ fn what_cannot_be_used_is_told_at_the_start() {
             let ran = run(&[&words[..], &arguments].concat());
             assert_eq!(ran.code(), Some(2), "{ran:?}");
             ran.says(problem);
-            ran.says(mend);
+            ran.says(fix);
             ran.says(&format!("(flag {})", arguments[0]));
             assert!(!ran.stderr.contains("aHVudGVyMg"), "{ran:?}");
         }

@@ -241,11 +241,11 @@ fn each_http_status_has_its_cause() {
             "full or restarts",
         ),
     ];
-    for (answer, what, mend) in cases {
+    for (answer, what, fix) in cases {
         let ran = run(&["check", &url(answering(answer))]);
         assert_eq!(ran.code(), Some(2), "{ran:?}");
         ran.says(&format!("upgrade: the upgrade was answered with {what}"));
-        ran.says(mend);
+        ran.says(fix);
         assert!(!ran.stdout.contains('\x1b'), "{ran:?}");
     }
 }

@@ -80,7 +80,7 @@ fn each_refusal_is_told_with_what_to_do() {
     );
     let foreign = mint(&other, &["--topics", "*", "--expires", "1h"]);
     let bearer = format!("Authorization: Bearer {token}");
-    for (arguments, said, mend) in [
+    for (arguments, said, fix) in [
         (
             &[][..],
             "HTTP 401 Unauthorized, \"this relay needs a token",
@@ -116,7 +116,7 @@ fn each_refusal_is_told_with_what_to_do() {
         let ran = run(&[&["check", &relay.url()], arguments].concat());
         assert_eq!(ran.code(), Some(2), "{ran:?}");
         ran.says(said);
-        ran.says(mend);
+        ran.says(fix);
         for secret in [&token, &foreign] {
             assert!(!ran.stdout.contains(secret.as_str()), "{ran:?}");
         }

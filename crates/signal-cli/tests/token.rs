@@ -119,7 +119,7 @@ fn each_refusal_says_why_and_what_to_do() {
         .and_then(|query| query.strip_prefix("token="))
         .expect("a token");
     let old_key = folder.write("old.jwk", &expired["relays"]["hs256"]["keys"].to_string());
-    for (key, token, arguments, why, mend) in [
+    for (key, token, arguments, why, fix) in [
         (
             &key,
             "open-sesame",
@@ -202,7 +202,7 @@ fn each_refusal_says_why_and_what_to_do() {
         assert_eq!(ran.code(), Some(1), "{ran:?}");
         ran.says("❌ REFUSED: ");
         ran.says(why);
-        ran.says(mend);
+        ran.says(fix);
     }
     let ran = check(
         &key,

@@ -66,7 +66,7 @@ impl AccessFlags {
 /// The same failure with the exit code of this command.
 fn as_usage(failure: Failure) -> Failure {
     match failure {
-        Failure::Usage { what, mend, .. } => usage(what, mend),
+        Failure::Usage { what, fix, .. } => usage(what, fix),
         Failure::Settings(_) | Failure::Other { .. } => failure,
     }
 }

@@ -198,11 +198,11 @@ fn unknown_scenario(unknown: &str, suite: &Suite) -> Failure {
         .into_iter()
         .max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
     let nearest = nearest.filter(|name| likeness(name) > 0.5);
-    let mend = match nearest {
+    let fix = match nearest {
         Some(name) => format!("did you mean {name}? signal check --list shows all"),
         None => "signal check --list shows all".to_owned(),
     };
-    usage(format!("there is no scenario {unknown}"), mend)
+    usage(format!("there is no scenario {unknown}"), fix)
 }
 
 /// What is expected of the server. Of a stranger only what y-webrtc's own server does.

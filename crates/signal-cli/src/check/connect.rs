@@ -118,8 +118,8 @@ async fn tcp(target: &Target, addresses: &[SocketAddr]) -> Work<TcpStream> {
                 // both.
                 let problem = first_problem.filter(|_| !target.is_loopback());
                 let warning = problem.map(|problem: Problem| {
-                    let mend = "remove the address from the DNS records, or make it work";
-                    Problem::new(format!("but {}", problem.what), mend)
+                    let fix = "remove the address from the DNS records, or make it work";
+                    Problem::new(format!("but {}", problem.what), fix)
                 });
                 return Ok(Done::new(stream, address.to_string()).warn_if(warning));
             }

@@ -163,7 +163,7 @@ pub(crate) fn refused(target: &Target, response: &Response<Option<Vec<u8>>>) -> 
         _ => "check the address".to_owned(),
     }
     };
-    let mend = refusals::mend(body).map_or_else(general, str::to_owned);
+    let fix = refusals::fix(body).map_or_else(general, str::to_owned);
     let is_page = body.starts_with('<');
     let said = if body.is_empty() || is_page {
         String::new()
@@ -172,7 +172,7 @@ pub(crate) fn refused(target: &Target, response: &Response<Option<Vec<u8>>>) -> 
     };
     Problem::new(
         format!("the upgrade was answered with HTTP {status}{said}"),
-        mend,
+        fix,
     )
 }
 
@@ -236,10 +236,10 @@ pub(crate) fn timed_out(step: &str, timeout: Duration) -> Problem {
 
 pub(crate) fn slow(step: &str, limit: Duration) -> Problem {
     let limit = show::time(limit);
-    let mend = match step {
+    let fix = match step {
         "resolve" => "the name server is slow; is it the right one?",
         "tcp" => "the server is far away, or its queue is full: try from another network",
         _ => "the server is far away or busy: look at its load, or try from another network",
     };
-    Problem::new(format!("slower than {limit}"), mend)
+    Problem::new(format!("slower than {limit}"), fix)
 }

@@ -48,7 +48,7 @@ fn case(step: &Step) -> Case {
     };
     Case::new(step.name, step.time, outcome)
         .fact("detail", &step.detail)
-        .fact("mend", step.mend.clone().unwrap_or_default())
+        .fact("fix", step.fix.clone().unwrap_or_default())
 }
 
 /// Milliseconds with three digits behind the point.

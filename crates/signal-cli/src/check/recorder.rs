@@ -98,14 +98,14 @@ impl Recorder {
             }
             Err(problem) => (Err(Stop), Status::Failed, String::new(), Some(problem)),
         };
-        let (problem, mend) = problem.map(|Problem { what, mend }| (what, mend)).unzip();
+        let (problem, fix) = problem.map(|Problem { what, fix }| (what, fix)).unzip();
         self.steps.push(Step {
             name,
             status,
             time,
             detail,
             problem,
-            mend,
+            fix,
         });
         value
     }
@@ -119,7 +119,7 @@ impl Recorder {
             time,
             detail,
             problem: None,
-            mend: None,
+            fix: None,
         });
     }
 

@@ -35,9 +35,9 @@ const MENDS: &[(&str, &str)] = &[
 ];
 
 /// What to do, if the answer is one of those.
-pub(super) fn mend(said: &str) -> Option<&'static str> {
-    let (_, mend) = MENDS.iter().find(|(start, _)| said.starts_with(start))?;
-    Some(mend)
+pub(super) fn fix(said: &str) -> Option<&'static str> {
+    let (_, fix) = MENDS.iter().find(|(start, _)| said.starts_with(start))?;
+    Some(fix)
 }
 
 #[cfg(test)]
@@ -65,8 +65,8 @@ mod tests {
             .into_iter()
             .chain([Denied::Origin])
         {
-            assert!(mend(&denied.body()).is_some(), "{denied}");
+            assert!(fix(&denied.body()).is_some(), "{denied}");
         }
-        assert_eq!(mend("okay"), None);
+        assert_eq!(fix("okay"), None);
     }
 }

@@ -7,14 +7,14 @@ pub(crate) const NOT_TRIED: &str = "not tried, because of what failed before";
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
     pub(crate) what: String,
-    pub(crate) mend: String,
+    pub(crate) fix: String,
 }
 
 impl Problem {
-    pub(crate) fn new(what: impl Into<String>, mend: impl Into<String>) -> Self {
+    pub(crate) fn new(what: impl Into<String>, fix: impl Into<String>) -> Self {
         Self {
             what: what.into(),
-            mend: mend.into(),
+            fix: fix.into(),
         }
     }
 }
@@ -52,7 +52,7 @@ pub(crate) struct Step {
     /// What went wrong, if it failed or warned.
     pub(crate) problem: Option<String>,
     /// What to do about that.
-    pub(crate) mend: Option<String>,
+    pub(crate) fix: Option<String>,
 }
 
 impl Step {

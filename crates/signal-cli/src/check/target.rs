@@ -114,9 +114,9 @@ impl FromStr for Target {
             .authority()
             .is_some_and(|authority| authority.as_str().contains('@'))
         {
-            let mend = "send them as --header 'Authorization: Basic …'";
+            let fix = "send them as --header 'Authorization: Basic …'";
             return Err(format!(
-                "a name and password in the address are never sent; {mend}"
+                "a name and password in the address are never sent; {fix}"
             ));
         }
         let mut port = uri.port_u16();

@@ -201,15 +201,15 @@ fn count(received: &[Value]) -> Work<()> {
         .iter()
         .map(|message| message["clients"].clone())
         .collect();
-    let mend = "y-webrtc itself does not read `clients`, but apps that show who is there do";
+    let fix = "y-webrtc itself does not read `clients`, but apps that show who is there do";
     match counts.iter().find(|count| count.as_f64() != Some(2.0)) {
         None => Ok(Done::new((), "`clients` is 2")),
         Some(Value::Null) => {
-            let warning = Problem::new("publishes carry no `clients`", mend);
+            let warning = Problem::new("publishes carry no `clients`", fix);
             Ok(Done::new((), "").warn_if(Some(warning)))
         }
         Some(count) => {
-            let warning = Problem::new(format!("`clients` is {count}, but should be 2"), mend);
+            let warning = Problem::new(format!("`clients` is {count}, but should be 2"), fix);
             Ok(Done::new((), "").warn_if(Some(warning)))
         }
     }
@@ -291,8 +291,8 @@ async fn close(mut ann: Client, mut bob: Client, timeout: Duration) -> Work<()> 
     let closed = closed.unwrap_or_else(|_| Err(explain::timed_out("close", timeout)));
     // Whoever got this far can be used; how it parts is a matter of manners.
     let warning = closed.err().map(|problem| {
-        let mend = "browsers wait for the answer to a close; the server should send it";
-        Problem::new(format!("a close was not answered: {}", problem.what), mend)
+        let fix = "browsers wait for the answer to a close; the server should send it";
+        Problem::new(format!("a close was not answered: {}", problem.what), fix)
     });
     Ok(Done::new((), if warning.is_none() { "answered" } else { "" }).warn_if(warning))
 }

@@ -25,13 +25,13 @@ pub(crate) fn load(resolved: &Resolved) -> Result<Access, Mistake> {
         (None, None) => None,
         (None, Some(_)) => {
             let example = resolved.example(KEY_FILE, AUDIENCE);
-            let mend =
+            let fix =
                 format!("name a file with keys too, for example {example}, or name no audience");
             return Err(Mistake::of(
                 resolved,
                 AUDIENCE,
                 "without keys no token is looked at",
-                mend,
+                fix,
             ));
         }
     };
@@ -47,13 +47,13 @@ fn read(
     audience: Option<&str>,
 ) -> Result<TokenVerifier, Mistake> {
     let text = text_file::read(path).map_err(|error| {
-        let mend = "check the path, and that the user the relay runs as may read it; `signal token key --out FILE` \
+        let fix = "check the path, and that the user the relay runs as may read it; `signal token key --out FILE` \
                     makes a key";
-        Mistake::of(resolved, KEY_FILE, format!("cannot be read: {error}"), mend)
+        Mistake::of(resolved, KEY_FILE, format!("cannot be read: {error}"), fix)
     })?;
     let verifier = TokenVerifier::new(&text).map_err(|error| {
         let problem = format!("cannot be used: {error}");
-        Mistake::of(resolved, KEY_FILE, problem, key_file::mend(&error))
+        Mistake::of(resolved, KEY_FILE, problem, key_file::fix(&error))
     })?;
     Ok(match audience {
         Some(audience) => verifier.with_audience(audience),

@@ -17,7 +17,7 @@ pub(crate) fn explain(
     error: &io::Error,
 ) -> Failure {
     let flag = setting.replace('_', "-");
-    let (what, mend) = match error.kind() {
+    let (what, fix) = match error.kind() {
         io::ErrorKind::AddrInUse => {
             let owner = owner(address.port()).map(|owner| format!(" by {owner}"));
             let free = SocketAddr::new(address.ip(), 0);
@@ -44,7 +44,7 @@ pub(crate) fn explain(
             format!("try another --{flag}"),
         ),
     };
-    Failure::other(format!("{what} ({setting}: {origin})"), mend)
+    Failure::other(format!("{what} ({setting}: {origin})"), fix)
 }
 
 /// The program that listens on a port, as far as this user may know.

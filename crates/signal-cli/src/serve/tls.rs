@@ -51,7 +51,7 @@ impl Tls {
     ///
     /// # Errors
     ///
-    /// It cannot be used; the mistake names the file, the line where there is one, and the mend.
+    /// It cannot be used; the mistake names the file, the line where there is one, and the fix.
     pub(crate) fn load(resolved: &Arc<Resolved>) -> Result<Option<Self>, Mistake> {
         let file = |setting, path: &Option<PathBuf>| {
             path.clone().map(|path| File {
@@ -150,8 +150,8 @@ impl File {
         text_file::read(&self.path).map_err(|error| {
             if error.kind() == io::ErrorKind::InvalidData {
                 let path = self.path.display();
-                let mend = format!("if it is DER, convert it: openssl x509 -inform der -in {path}");
-                return self.mistake(format!("is not a PEM file: {error}"), mend);
+                let fix = format!("if it is DER, convert it: openssl x509 -inform der -in {path}");
+                return self.mistake(format!("is not a PEM file: {error}"), fix);
             }
             self.mistake(
                 format!("cannot be read: {error}"),
@@ -160,8 +160,8 @@ impl File {
         })
     }
 
-    fn mistake(&self, problem: impl Into<String>, mend: impl Into<String>) -> Mistake {
-        Mistake::of(&self.resolved, self.setting, problem, mend)
+    fn mistake(&self, problem: impl Into<String>, fix: impl Into<String>) -> Mistake {
+        Mistake::of(&self.resolved, self.setting, problem, fix)
     }
 
     fn without(&self, other: &str, what: &str) -> Mistake {
@@ -231,7 +231,7 @@ fn read_key(file: &File) -> Result<Arc<dyn SigningKey>, Mistake> {
         .find(|block| block.label.ends_with("PRIVATE KEY"));
     let Some(block) = key else {
         let is_certificate = blocks.iter().any(|block| block.label == "CERTIFICATE");
-        let (problem, mend) = if is_certificate {
+        let (problem, fix) = if is_certificate {
             (
                 "holds a certificate and no private key",
                 "are tls_cert and tls_key swapped?",
@@ -242,16 +242,16 @@ fn read_key(file: &File) -> Result<Arc<dyn SigningKey>, Mistake> {
                 "it must hold -----BEGIN PRIVATE KEY-----",
             )
         };
-        return Err(file.mistake(problem, mend));
+        return Err(file.mistake(problem, fix));
     };
     if block.label.starts_with("ENCRYPTED") || block.text.contains("Proc-Type: 4,ENCRYPTED") {
-        let mend = format!(
+        let fix = format!(
             "nobody can type it at a restart; take it off: openssl pkey -in {} -out FILE",
             file.path.display()
         );
         return Err(file.mistake(
             format!("line {}: the key has a passphrase", block.line),
-            mend,
+            fix,
         ));
     }
     let key = PrivateKeyDer::from_pem_slice(block.text.as_bytes())
@@ -296,10 +296,10 @@ fn explain_mismatch(
             .keys_match()
             .is_ok()
     };
-    let mend = if chain.iter().any(fits) {
+    let fix = if chain.iter().any(fits) {
         "it is that of another certificate in the file: put that one first, its issuers behind it"
     } else {
         "use the two files that were made together; a renewal may have exchanged one of them only"
     };
-    key.mistake("this key is not that of the certificate in tls_cert", mend)
+    key.mistake("this key is not that of the certificate in tls_cert", fix)
 }

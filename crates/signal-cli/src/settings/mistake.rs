@@ -10,7 +10,7 @@ pub(crate) struct Mistake {
     what: String,
     origin: Origin,
     problem: String,
-    mend: String,
+    fix: String,
 }
 
 impl Mistake {
@@ -20,13 +20,13 @@ impl Mistake {
         text: &str,
         origin: &Origin,
         problem: impl Into<String>,
-        mend: impl Into<String>,
+        fix: impl Into<String>,
     ) -> Self {
         Self {
             what: format!("{} = {}", setting.name, show::quoted(text, 80)),
             origin: origin.clone(),
             problem: problem.into(),
-            mend: mend.into(),
+            fix: fix.into(),
         }
     }
 
@@ -35,7 +35,7 @@ impl Mistake {
         resolved: &Resolved,
         name: &str,
         problem: impl Into<String>,
-        mend: impl Into<String>,
+        fix: impl Into<String>,
     ) -> Self {
         let setting = SETTINGS.iter().find(|setting| setting.name == name);
         let value = setting.map_or_else(String::new, |setting| setting.show(&resolved.settings));
@@ -43,13 +43,13 @@ impl Mistake {
             what: format!("{name} = {}", show::quoted(&value, 200)),
             origin: resolved.origin(name).clone(),
             problem: problem.into(),
-            mend: mend.into(),
+            fix: fix.into(),
         }
     }
 
     /// A name that is no setting.
     pub(crate) fn name(name: &str, origin: &Origin, write: impl Fn(&Setting) -> String) -> Self {
-        let mend = match closest(name) {
+        let fix = match closest(name) {
             Some(meant) => format!("did you mean {}?", write(meant)),
             None => "`signal config print` shows all settings".to_owned(),
         };
@@ -57,17 +57,17 @@ impl Mistake {
             what: name.to_owned(),
             origin: origin.clone(),
             problem: "there is no such setting".to_owned(),
-            mend,
+            fix,
         }
     }
 
     /// The file itself.
-    pub(crate) fn file(origin: &Origin, what: String, problem: String, mend: &str) -> Self {
+    pub(crate) fn file(origin: &Origin, what: String, problem: String, fix: &str) -> Self {
         Self {
             what,
             origin: origin.clone(),
             problem,
-            mend: mend.to_owned(),
+            fix: fix.to_owned(),
         }
     }
 }
@@ -76,7 +76,7 @@ impl Mistake {
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} ({}): {}", self.what, self.origin, self.problem)?;
-        write!(f, "       {}", self.mend)
+        write!(f, "       {}", self.fix)
     }
 }
 

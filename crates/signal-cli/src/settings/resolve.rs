@@ -92,8 +92,8 @@ pub(crate) fn resolve(given: &Given, environment: &Environment) -> Result<Resolv
             continue;
         };
         if let Err(problem) = setting.set(&mut settings, &text) {
-            let mend = setting.advice(&text, |value| written(setting, &origin, value));
-            mistakes.push(Mistake::value(setting, &text, &origin, problem, mend));
+            let fix = setting.advice(&text, |value| written(setting, &origin, value));
+            mistakes.push(Mistake::value(setting, &text, &origin, problem, fix));
         }
         texts.insert(setting.name, text);
         origins.push(origin);
@@ -174,13 +174,13 @@ fn use_port(
     }
     let origin = Origin::Variable("PORT".to_owned());
     let Ok(port) = text.trim().parse() else {
-        let mend = "set PORT to a number from 0 to 65535, or unset it";
+        let fix = "set PORT to a number from 0 to 65535, or unset it";
         mistakes.push(Mistake::value(
             &SETTINGS[place],
             text,
             &origin,
             "not a port",
-            mend,
+            fix,
         ));
         return;
     };
@@ -222,15 +222,15 @@ fn disagreement(
             "{}, which is {value} by default, is too small for it",
             setting.name
         );
-        let mend = format!(
+        let fix = format!(
             "write {} too, or a smaller value here",
             written(setting, other_origin, &nearest)
         );
-        return Mistake::value(other, &other_text(), other_origin, problem, mend);
+        return Mistake::value(other, &other_text(), other_origin, problem, fix);
     }
     let problem = format!("{}, because {} is {}", problem(), other.name, other_text());
-    let mend = format!("write for example {}", written(setting, origin, &nearest));
-    Mistake::of(resolved, setting.name, problem, mend)
+    let fix = format!("write for example {}", written(setting, origin, &nearest));
+    Mistake::of(resolved, setting.name, problem, fix)
 }
 
 /// A setting in the way in which another was written.

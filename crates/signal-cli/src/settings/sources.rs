@@ -151,14 +151,14 @@ impl File {
         let text = match text_file::read(path) {
             Ok(text) => text,
             Err(error) => {
-                let mend =
+                let fix =
                     "check the path; `signal config print --defaults` writes a file to begin with";
                 let problem = format!("cannot be read: {error}");
                 mistakes.push(Mistake::file(
                     named_by,
                     format!("config = {shown:?}"),
                     problem,
-                    mend,
+                    fix,
                 ));
                 return Self::default();
             }
@@ -204,8 +204,8 @@ impl File {
                 Ok(value) => drop(file.values.insert(name, (value, origin))),
                 Err(problem) => {
                     let written = |value: &str| format!("{} = {value:?}", setting.name);
-                    let mend = setting.advice("…", written);
-                    mistakes.push(Mistake::value(setting, "…", &origin, problem, mend));
+                    let fix = setting.advice("…", written);
+                    mistakes.push(Mistake::value(setting, "…", &origin, problem, fix));
                 }
             }
         }

@@ -72,9 +72,9 @@ fn admitted(claims: &Claims, now: UnixTime) -> String {
 }
 
 fn refused(verifier: &TokenVerifier, token: &str, error: TokenError, now: UnixTime) -> String {
-    let mend = mend(error);
+    let fix = fix(error);
     let mut out =
-        format!("{BAD}❌ REFUSED:{BAD:#} {BOLD}{error}{BOLD:#}\n   {BOLD}→ {mend}{BOLD:#}\n");
+        format!("{BAD}❌ REFUSED:{BAD:#} {BOLD}{error}{BOLD:#}\n   {BOLD}→ {fix}{BOLD:#}\n");
     // Claims are worth reading only if they are signed.
     if let Ok(claims) = verifier.read(token) {
         out.push_str(&told(&claims, now));
@@ -148,7 +148,7 @@ fn moment(time: UnixTime, now: UnixTime) -> String {
 }
 
 /// What to do about a token that is refused.
-fn mend(error: TokenError) -> &'static str {
+fn fix(error: TokenError) -> &'static str {
     match error {
         TokenError::Missing | TokenError::Ambiguous => "pass one token",
         TokenError::TooLong => "name fewer topics in it, or what they begin with",

@@ -40,12 +40,12 @@ pub(crate) fn read(path: &Path) -> Result<String, Failure> {
 pub(crate) fn explain(path: &Path, error: &KeyError) -> Failure {
     usage(
         format!("the key file {} cannot be used: {error}", path.display()),
-        mend(error),
+        fix(error),
     )
 }
 
 /// What to do about a key that cannot be used.
-pub(crate) fn mend(error: &KeyError) -> &'static str {
+pub(crate) fn fix(error: &KeyError) -> &'static str {
     match error {
         KeyError::TooMany(_) => "take out keys whose tokens have all expired",
         KeyError::SameId => "give each key a kid of its own",

@@ -84,7 +84,7 @@ fn set(lists: [&Vec<String>; 2]) -> Result<TopicSet, Failure> {
 }
 
 fn explain(error: &SignError) -> Failure {
-    let mend = match error {
+    let fix = match error {
         SignError::Claims(ClaimError::Pattern) => {
             "write a topic as 'garden', a beginning as 'team-*', or '*' for all"
         }
@@ -93,7 +93,7 @@ fn explain(error: &SignError) -> Failure {
         }
         SignError::Claims(_) | _ => "correct the flag",
     };
-    usage(format!("no token can be made: {error}"), mend)
+    usage(format!("no token can be made: {error}"), fix)
 }
 
 /// A time as settings have it, or a number of days.

@@ -28,7 +28,7 @@ struct StepDocument<'a> {
     ms: f64,
     detail: &'a str,
     problem: Option<&'a str>,
-    mend: Option<&'a str>,
+    fix: Option<&'a str>,
 }
 
 pub(super) fn render(report: &Report) -> String {
@@ -58,6 +58,6 @@ fn step(step: &Step) -> StepDocument<'_> {
         ms: millis(step.time),
         detail: &step.detail,
         problem: step.problem.as_deref(),
-        mend: step.mend.as_deref(),
+        fix: step.fix.as_deref(),
     }
 }

@@ -38,8 +38,8 @@ fn verdict(out: &mut String, report: &Report) -> std::fmt::Result {
             continue;
         };
         writeln!(out, "   {}: {problem}", step.name)?;
-        if let Some(mend) = &step.mend {
-            writeln!(out, "   {BOLD}→ {mend}{BOLD:#}")?;
+        if let Some(fix) = &step.fix {
+            writeln!(out, "   {BOLD}→ {fix}{BOLD:#}")?;
         }
     }
     for note in &report.notes {
