@@ -76,6 +76,66 @@ fn a_full_queue_ends_its_peer_alone() {
     );
 }
 
+/// The default limits, and a room whose members read 2 Mbit/s of messages of one size.
+#[test]
+fn a_publisher_that_uses_all_its_budgets_ends_no_member_that_reads_at_2_mbit() {
+    const READ_A_MILLISECOND: u64 = 250;
+    for bytes in [60, 300, 1_400, 16_000, 65_536] {
+        let mut world = World::with_config(without_jitter());
+        let pace = millis((bytes + 40) / READ_A_MILLISECOND + 1);
+        let slow = || PeerOptions::new().pace(pace);
+        let members = [0; 5].map(|_| subscriber(&mut world, slow()));
+        let publisher = world.connect_with(PeerOptions::new());
+        world.run_until_quiet();
+
+        let limits = world.room(ROOM).limits().clone();
+        let cost = u32::try_from(bytes).expect("a short message") + 32;
+        let at_once = (limits.bytes_burst.div_ceil(cost)).min(limits.messages_burst);
+        let a_second = (limits.bytes_per_second / cost).min(limits.messages_per_second);
+        let frame = r#"{"type":"publish","topic":"t","data":""}"#.len();
+        let data = "x".repeat(usize::try_from(bytes).expect("a short message") - frame);
+        let text = format!(r#"{{"type":"publish","topic":"t","data":"{data}"}}"#);
+        (0..at_once).for_each(|_| world.send(publisher, text.as_str()));
+        let seconds = 20;
+        for _ in 0..a_second * seconds {
+            world.advance(Duration::from_secs(1) / a_second + millis(1));
+            world.send(publisher, text.as_str());
+        }
+        world.run_until_quiet();
+
+        let sent = (at_once + a_second * seconds) as usize;
+        for member in members {
+            assert_eq!(end_code(&world, member), None, "{bytes} bytes each");
+            assert_eq!(world.received(member).len(), sent, "{bytes} bytes each");
+        }
+        assert_eq!(end_code(&world, publisher), None);
+    }
+}
+
+/// The sender is not even in the room, and is within its budgets but that of bytes.
+#[test]
+fn a_flood_of_large_messages_ends_at_most_its_sender() {
+    let mut world = World::with_config(without_jitter());
+    // 10 Mbit/s.
+    let slow = || PeerOptions::new().pace(millis(65_536 / 1_250 + 1));
+    let members = [0; 5].map(|_| subscriber(&mut world, slow()));
+    let sender = world.connect_with(PeerOptions::new());
+    world.run_until_quiet();
+    let data = "x".repeat(65_536 - r#"{"type":"publish","topic":"t","data":""}"#.len());
+    for _ in 0..300 {
+        let text = format!(r#"{{"type":"publish","topic":"t","data":"{data}"}}"#);
+        world.send(sender, text);
+    }
+    world.run_until_quiet();
+    for member in members {
+        assert_eq!(end_code(&world, member), None);
+        assert_eq!(world.received(member).len(), 12);
+    }
+    world.advance(Duration::from_secs(3));
+    let refused = CloseReason::RateLimited.code();
+    assert_eq!(end_code(&world, sender), Some(refused));
+}
+
 #[test]
 fn a_queue_is_bounded_in_bytes_too() {
     let mut config = Config::new(1);
