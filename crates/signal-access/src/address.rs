@@ -50,10 +50,13 @@ impl AddressKey {
         )
     }
 
-    /// The IPv6 /48 around it.
-    pub(crate) const fn site(&self) -> Option<Site> {
+    /// The first network of the IPv6 /48 around it, which is what a company gets, or a customer of
+    /// a hoster, with 65,536 networks in it.
+    pub(crate) const fn site(&self) -> Option<Self> {
         match self.0 {
-            Key::V6Network([a, b, c, d, e, f, ..]) => Some(Site([a, b, c, d, e, f])),
+            Key::V6Network([a, b, c, d, e, f, ..]) => {
+                Some(Self(Key::V6Network([a, b, c, d, e, f, 0, 0])))
+            }
             Key::V4(_) | Key::V6Localhost => None,
         }
     }
@@ -82,10 +85,6 @@ impl AddressKey {
         }
     }
 }
-
-/// An IPv6 /48: what a company gets, or a customer of a hoster, with 65,536 networks in it.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) struct Site([u8; 6]);
 
 impl From<IpAddr> for AddressKey {
     fn from(ip: IpAddr) -> Self {

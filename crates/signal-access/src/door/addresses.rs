@@ -2,12 +2,12 @@ use core::time::Duration;
 
 use signal_core::Instant;
 
-use crate::address::{AddressKey, Site};
+use crate::address::AddressKey;
 use crate::door::account::{Account, Caps};
 use crate::door::crowd::Period;
 use crate::door::refusal::Refused;
 use crate::door::refusal_cause::RefusalCause;
-use crate::door::table::Table;
+use crate::door::table::{Scope, Table};
 
 /// What the connections of one address may take of a relay: of an IPv4 address or an IPv6 /64, and
 /// beside it of the IPv6 /48 around it, a *site*, which is what a customer of a hoster gets.
@@ -67,8 +67,7 @@ pub struct AddressLimits {
 #[derive(Debug)]
 pub struct Addresses {
     limits: AddressLimits,
-    addresses: Table<AddressKey>,
-    sites: Table<Site>,
+    accounts: Table,
 }
 
 /// One connection, or one that may become it, as [`Addresses`] counts it. It has to be handed back
@@ -91,12 +90,11 @@ enum Conduct {
 }
 
 impl Addresses {
-    /// A book that remembers `idle_max` addresses, and as many sites, of which nobody is connected.
+    /// A book that remembers `idle_max` addresses and sites of which nobody is connected.
     pub const fn new(limits: AddressLimits, idle_max: usize) -> Self {
         Self {
             limits,
-            addresses: Table::new(idle_max),
-            sites: Table::new(idle_max),
+            accounts: Table::new(idle_max),
         }
     }
 
@@ -106,12 +104,9 @@ impl Addresses {
     ///
     /// Why its address may not have one more, and from when on it may.
     pub fn enter(&mut self, now: Instant, key: AddressKey) -> Result<Visit, Refused> {
-        if let Some(address) = own_address(key) {
-            let account = self.addresses.get(address);
-            account.judge(now, &self.limits.of_address())?;
-        }
-        if let Some(site) = key.site() {
-            self.sites.get(site).judge(now, &self.limits.of_site())?;
+        for scope in scopes(key) {
+            let account = self.accounts.get(scope);
+            account.judge(now, &self.limits.caps(scope))?;
         }
         let visit = Visit {
             key,
@@ -160,15 +155,10 @@ impl Addresses {
 
     /// Changes each account that a visit counts in.
     fn update(&mut self, now: Instant, visit: &Visit, change: impl Fn(&mut Account, &Caps)) {
-        if let Some(address) = own_address(visit.key) {
-            let caps = self.limits.of_address();
-            let change = |account: &mut Account| change(account, &caps);
-            self.addresses.update(now, address, change);
-        }
-        if let Some(site) = visit.key.site() {
-            let caps = self.limits.of_site();
-            self.sites
-                .update(now, site, |account| change(account, &caps));
+        for scope in scopes(visit.key) {
+            let caps = self.limits.caps(scope);
+            self.accounts
+                .update(now, scope, |account| change(account, &caps));
         }
     }
 }
@@ -191,29 +181,29 @@ impl Visit {
 }
 
 impl AddressLimits {
-    fn of_address(&self) -> Caps {
-        Caps {
-            peers_max: self.peers_max,
-            connects_per_minute: self.connects_per_minute,
-            offences: Some((self.offences_per_minute, self.refuse_after_close)),
-            peers_cause: RefusalCause::PeersPerIp,
-            connects_cause: RefusalCause::ConnectRate,
-        }
-    }
-
-    fn of_site(&self) -> Caps {
-        Caps {
-            peers_max: self.site_peers_max,
-            connects_per_minute: self.site_connects_per_minute,
-            offences: None,
-            peers_cause: RefusalCause::PeersPerSite,
-            connects_cause: RefusalCause::SiteConnectRate,
+    fn caps(&self, scope: Scope) -> Caps {
+        match scope {
+            Scope::Address(_) => Caps {
+                peers_max: self.peers_max,
+                connects_per_minute: self.connects_per_minute,
+                offences: Some((self.offences_per_minute, self.refuse_after_close)),
+                peers_cause: RefusalCause::PeersPerIp,
+                connects_cause: RefusalCause::ConnectRate,
+            },
+            Scope::Site(_) => Caps {
+                peers_max: self.site_peers_max,
+                connects_per_minute: self.site_connects_per_minute,
+                offences: None,
+                peers_cause: RefusalCause::PeersPerSite,
+                connects_cause: RefusalCause::SiteConnectRate,
+            },
         }
     }
 }
 
-/// The key of an account of its own. An address that stands for very many has none; they share what
-/// a site may have.
-fn own_address(key: AddressKey) -> Option<AddressKey> {
-    (!key.is_shared()).then_some(key)
+/// The accounts that a connection counts in. An address that stands for very many has none of its
+/// own; they share what a site may have.
+fn scopes(key: AddressKey) -> impl Iterator<Item = Scope> {
+    let own = (!key.is_shared()).then_some(Scope::Address(key));
+    own.into_iter().chain(key.site().map(Scope::Site))
 }

@@ -79,9 +79,14 @@ impl Subjects {
     pub fn enter(&mut self, subject: &Subject) -> Result<(), Refused> {
         let open = self.peers.get(&subject.name).copied().unwrap_or(0);
         subject.judge(open)?;
-        self.peers
-            .insert(Arc::clone(&subject.name), open.saturating_add(1));
+        self.recall(subject);
         Ok(())
+    }
+
+    /// Counts a connection in that was there before this was made: after a sleep.
+    pub fn recall(&mut self, subject: &Subject) {
+        let open = self.peers.entry(Arc::clone(&subject.name)).or_default();
+        *open = open.saturating_add(1);
     }
 
     /// Counts a connection out.

@@ -2,22 +2,31 @@ use alloc::collections::{BTreeMap, BTreeSet};
 
 use signal_core::Instant;
 
+use crate::address::AddressKey;
 use crate::door::account::Account;
 
-/// Accounts by key.
+/// What an account is of.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Scope {
+    Address(AddressKey),
+    /// By its first network.
+    Site(AddressKey),
+}
+
+/// Accounts.
 ///
 /// One of which somebody is connected stays, so that there are at most as many of these as
 /// connections. Of the others there are at most `idle_max`: past it, the one goes that owes least.
 /// Whoever wants another's account forgotten has to owe more for longer, from `idle_max` addresses.
 #[derive(Debug)]
-pub(crate) struct Table<K> {
-    accounts: BTreeMap<K, Account>,
+pub(crate) struct Table {
+    accounts: BTreeMap<Scope, Account>,
     /// Those with nobody connected, by until when they owe something.
-    idle: BTreeSet<(Instant, K)>,
+    idle: BTreeSet<(Instant, Scope)>,
     idle_max: usize,
 }
 
-impl<K: Copy + Ord> Table<K> {
+impl Table {
     pub(crate) const fn new(idle_max: usize) -> Self {
         Self {
             accounts: BTreeMap::new(),
@@ -26,32 +35,32 @@ impl<K: Copy + Ord> Table<K> {
         }
     }
 
-    /// The account of a key, as it is or would begin.
-    pub(crate) fn get(&self, key: K) -> Account {
-        self.accounts.get(&key).copied().unwrap_or_default()
+    /// An account, as it is or would begin.
+    pub(crate) fn get(&self, scope: Scope) -> Account {
+        self.accounts.get(&scope).copied().unwrap_or_default()
     }
 
-    /// Changes the account of a key.
-    pub(crate) fn update(&mut self, now: Instant, key: K, change: impl FnOnce(&mut Account)) {
-        let account = self.accounts.entry(key).or_default();
+    /// Changes an account.
+    pub(crate) fn update(&mut self, now: Instant, scope: Scope, change: impl FnOnce(&mut Account)) {
+        let account = self.accounts.entry(scope).or_default();
         if let Some(until) = account.owes_until() {
-            self.idle.remove(&(until, key));
+            self.idle.remove(&(until, scope));
         }
         change(account);
         if let Some(until) = account.owes_until() {
-            self.idle.insert((until, key));
+            self.idle.insert((until, scope));
         }
         self.forget(now);
     }
 
     fn forget(&mut self, now: Instant) {
-        while let Some((_, key)) = self.idle.first() {
-            let is_blank = self.get(*key).is_blank(now);
+        while let Some((_, scope)) = self.idle.first() {
+            let is_blank = self.get(*scope).is_blank(now);
             if !is_blank && self.idle.len() <= self.idle_max {
                 return;
             }
-            if let Some((_, key)) = self.idle.pop_first() {
-                self.accounts.remove(&key);
+            if let Some((_, scope)) = self.idle.pop_first() {
+                self.accounts.remove(&scope);
             }
         }
     }
@@ -59,6 +68,9 @@ impl<K: Copy + Ord> Table<K> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+    use core::net::Ipv4Addr;
+
     use super::*;
     use crate::door::account::Caps;
     use crate::door::crowd::Period;
@@ -76,14 +88,18 @@ mod tests {
         Instant::from_millis(seconds * 1_000)
     }
 
-    fn enter(table: &mut Table<u32>, now: Instant, key: u32) {
-        table.update(now, key, |account| {
+    fn scope(number: u32) -> Scope {
+        Scope::Address(AddressKey::new(Ipv4Addr::from(number).into()))
+    }
+
+    fn enter(table: &mut Table, now: Instant, number: u32) {
+        table.update(now, scope(number), |account| {
             account.enter(now, Period::of(now), &CAPS)
         });
     }
 
-    fn leave(table: &mut Table<u32>, now: Instant, key: u32) {
-        table.update(now, key, |account| {
+    fn leave(table: &mut Table, now: Instant, number: u32) {
+        table.update(now, scope(number), |account| {
             account.leave(now, Period::of(now), false)
         });
     }
@@ -114,15 +130,15 @@ mod tests {
                 leave(&mut table, at(1), key);
             }
         }
-        let known: alloc::vec::Vec<u32> = table.accounts.into_keys().collect();
-        assert_eq!(known[..20], (0..20).collect::<alloc::vec::Vec<_>>());
-        assert_eq!(known[20..], [20, 22]);
+        let known: Vec<Scope> = table.accounts.into_keys().collect();
+        let expected: Vec<Scope> = (0..21).chain([22]).map(scope).collect();
+        assert_eq!(known, expected);
     }
 
     #[test]
     fn an_account_of_nobody_that_nothing_happened_to_is_not_kept() {
         let mut table = Table::new(2);
-        table.update(at(1), 7, |_| {});
+        table.update(at(1), scope(7), |_| {});
         assert!(table.accounts.is_empty() && table.idle.is_empty());
     }
 }
