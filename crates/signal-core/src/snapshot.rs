@@ -77,11 +77,24 @@ impl PeerSnapshot {
             return Err(RestoreError::Version(*version));
         }
         let state = read_state(&mut rest).ok_or(damaged)?;
-        if rest.is_empty() {
-            Ok(Self { state })
-        } else {
-            Err(damaged)
-        }
+        rest.is_empty().then_some(Self { state }).ok_or(damaged)
+    }
+
+    /// The topics that the peer subscribes to, in their order.
+    pub fn topics(&self) -> &[Box<str>] {
+        &self.state.topics
+    }
+
+    /// The snapshot with other topics, which must be in their order, each once. With none it is
+    /// short: for a host that keeps topics elsewhere, as they are most of a long snapshot and
+    /// change seldom.
+    ///
+    /// # Errors
+    ///
+    /// [`RestoreError::Damaged`] if they are not.
+    pub fn with_topics(mut self, topics: Vec<Box<str>>) -> Result<Self, RestoreError> {
+        self.state.topics = SortedSet::from_sorted(topics).ok_or(RestoreError::Damaged)?;
+        Ok(self)
     }
 
     fn write(&self, out: &mut Vec<u8>) {
