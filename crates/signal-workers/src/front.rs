@@ -12,7 +12,7 @@ use crate::event::{Event, Events};
 use crate::routing::{Facts, Route, Upgrade, route};
 use crate::runtime::Runtime;
 use crate::settings::{Settings, SettingsError};
-use crate::{refusal, ticket, tokens, told};
+use crate::{refusal, routing, ticket, tokens, told};
 
 /// The binding of the Durable Objects.
 const OBJECTS: &str = "ROOMS";
@@ -162,7 +162,7 @@ fn misconfigured(events: &Events, error: &SettingsError) -> Result<Response> {
 }
 
 fn decide(request: &Request, settings: &Settings) -> Result<Route> {
-    let url = request.url()?;
+    let (path, url) = (request.path(), request.inner().url());
     let headers = request.headers();
     let (upgrade, origin) = (headers.get("upgrade")?, headers.get("origin")?);
     let host = headers.get("host")?;
@@ -170,8 +170,8 @@ fn decide(request: &Request, settings: &Settings) -> Result<Route> {
     let method = request.method();
     let facts = Facts {
         method: method.as_ref(),
-        path: url.path(),
-        query: url.query(),
+        path: &path,
+        query: routing::query(&url),
         upgrade: upgrade.as_deref(),
         host: host.as_deref(),
         origin: origin.as_deref(),

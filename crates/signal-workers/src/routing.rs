@@ -104,6 +104,13 @@ fn object_name(facts: Facts<'_>, rooms: Rooms) -> Result<String, Refusal> {
     }
 }
 
+/// The query of a URL as the runtime writes it, without the question mark. To parse it again would
+/// bring in a parser and its tables, a sixth of the Worker.
+pub(crate) fn query(url: &str) -> Option<&str> {
+    let (before_fragment, _) = url.split_once('#').unwrap_or((url, ""));
+    before_fragment.split_once('?').map(|(_, query)| query)
+}
+
 /// The name in the path, else in the query, character for character as the URL has it.
 fn room_name(facts: Facts<'_>) -> Option<&str> {
     let in_path = facts.path.strip_prefix("/room/");
@@ -187,6 +194,19 @@ mod tests {
             ),
             Route::Okay
         );
+    }
+
+    #[test]
+    fn a_query_is_what_is_between_its_marks() {
+        for (url, expected) in [
+            ("https://a.example/", None),
+            ("https://a.example/?", Some("")),
+            ("https://a.example/b?token=x?y&z", Some("token=x?y&z")),
+            ("https://a.example/b?token=x#c?d", Some("token=x")),
+            ("https://a.example/b#c?d", None),
+        ] {
+            assert_eq!(query(url), expected, "{url}");
+        }
     }
 
     #[test]

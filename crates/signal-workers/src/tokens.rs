@@ -7,6 +7,7 @@ use signal_access::{
 use worker::wasm_bindgen::JsCast;
 use worker::{Env, Request, web_sys};
 
+use crate::routing;
 use crate::runtime::Runtime;
 use crate::settings::SettingsError;
 use crate::variable::{self, Variable};
@@ -81,11 +82,11 @@ fn read_audience(audience: Variable) -> Result<String, SettingsError> {
 /// Judges a request that wants to connect.
 pub(crate) fn judge(request: &Request, access: &Access) -> Result<Permit, Refusal> {
     let header = |name| request.headers().get(name).ok().flatten();
-    let url = request.url().ok();
+    let url = request.inner().url();
     let authorization = header("authorization");
     let protocols = header("sec-websocket-protocol");
     let parts = UpgradeParts {
-        query: url.as_ref().and_then(|url| url.query()),
+        query: routing::query(&url),
         // They were judged before.
         host: None,
         origin: None,
