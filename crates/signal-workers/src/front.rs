@@ -9,6 +9,7 @@ use signal_core::Grant;
 use worker::{Env, Request, Response, ResponseBuilder, Result};
 
 use crate::event::{Event, Events};
+use crate::knock::Knock;
 use crate::routing::{Facts, Route, Upgrade, route};
 use crate::runtime::Runtime;
 use crate::settings::{Settings, SettingsError};
@@ -121,7 +122,7 @@ where
         Route::Preflight => return preflight(),
         Route::Okay => return open(ResponseBuilder::new())?.ok("okay"),
         Route::Refuse(refusal) => Err(refusal),
-        Route::Upgrade(upgrade) => admit(&request, &env, &events, &upgrade, authorize)
+        Route::Upgrade(upgrade) => admit(&request, &env, &events, &settings, &upgrade, authorize)
             .await
             .map(|permit| (upgrade, permit)),
     };
@@ -185,6 +186,7 @@ async fn admit<A, P>(
     request: &Request,
     env: &Env,
     events: &Events,
+    settings: &Settings,
     upgrade: &Upgrade,
     authorize: A,
 ) -> std::result::Result<Permit, Refusal>
@@ -192,7 +194,13 @@ where
     A: AsyncFnOnce(&Request, &Env) -> std::result::Result<P, Refusal>,
     P: Into<Permit>,
 {
+    let mut knock = Knock::of(upgrade.address, settings)?;
+    let judged = authorize(request, env).await;
+    knock.judged(&judged);
+    let permit = judged?.into();
+    // Behind the judge: what it refuses is not to use up the connects of those it lets in.
     if let Some(address) = upgrade.address
+        && !address.is_shared()
         && !is_within_connect_rate(env, events, address).await
     {
         let refused = Refused {
@@ -201,7 +209,7 @@ where
         };
         return Err(refused.into());
     }
-    authorize(request, env).await.map(Into::into)
+    Ok(permit)
 }
 
 async fn is_within_connect_rate(env: &Env, events: &Events, address: AddressKey) -> bool {

@@ -8,33 +8,33 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use signal_access::{AddressKey, Refusal, RefusalCause, Refused};
+use signal_access::{Refusal, RefusalCause};
 use signal_core::{CloseReason, Instant, Outcome, Output, PeerId, RestoreError, Room};
-use worker::wasm_bindgen::JsValue;
 use worker::{WebSocket, WebSocketIncomingMessage, WebSocketPair};
 
-use crate::attachment::{self, Attachment, Kept, Tail};
+use crate::attachment::{self, Attachment, Kept, Record, RowChange};
 use crate::closing::{self, Answer, Lost};
+use crate::connections::{self, Connection, Connections};
+use crate::door::{Door, Entry};
 use crate::event::Event;
 use crate::overflow::Overflow;
-use crate::runtime::{self, Runtime};
-use crate::sockets::{self, Sockets};
+use crate::row::Row;
+use crate::runtime::Runtime;
 use crate::ticket::{Holder, Ticket};
 
-/// How many addresses are remembered for `refuse_after_close`.
-const REFUSED_MAX: usize = 1_024;
+/// How often it is looked who has gone silent, while the object is awake.
+const LOOK_INTERVAL: Duration = Duration::from_secs(15);
 
-/// The object's memory. All of it can be rebuilt from what the runtime keeps.
+/// The object's memory. All of it can be rebuilt from what the runtime keeps, but for what peers
+/// did that have gone.
 #[derive(Debug)]
 pub(crate) struct Host {
     runtime: Rc<Runtime>,
     room: Room,
-    sockets: Sockets,
+    connections: Connections,
+    door: Door,
     overflow: Overflow,
-    /// What `overflow` holds.
-    tails: BTreeMap<PeerId, Vec<u8>>,
-    /// Until when an address is refused for what one of its peers did.
-    refused: BTreeMap<AddressKey, Instant>,
+    looked_at: Instant,
     next_peer: u64,
 }
 
@@ -54,26 +54,29 @@ impl Host {
         let overflow = runtime
             .note_failure("sql", overflow)
             .unwrap_or_else(Overflow::none);
-        let tails = runtime
+        let mut rows = runtime
             .note_failure("sql", overflow.read_all())
             .unwrap_or_default();
         let mut host = Self {
             room: Room::new(runtime.settings.core.clone()),
-            sockets: Sockets::new(),
+            connections: Connections::new(),
+            door: Door::new(&runtime.settings),
             overflow,
-            tails,
-            refused: BTreeMap::new(),
+            looked_at: Instant::ZERO,
             next_peer: 1,
             runtime,
         };
         let mut lost = 0;
         for socket in host.runtime.sockets() {
-            if let Err(why) = host.restore(&socket) {
+            if let Err(why) = host.restore(&socket, &mut rows) {
                 lost += 1;
                 host.close(&socket, why.code(), why.text(), why.name());
             }
         }
-        host.forget_tails_of_nobody();
+        // Of sockets that went while nobody was told: a deploy ends them all.
+        for peer in rows.into_keys() {
+            host.remove_row(peer);
+        }
         let peers = host.room.peers().len();
         if peers + lost > 0 {
             host.runtime.events.note(&Event::Wake { peers, lost });
@@ -83,17 +86,29 @@ impl Host {
 
     /// Lets a peer in.
     pub(crate) fn accept(&mut self, ticket: Ticket) -> Result<WebSocket, Rejection> {
-        self.judge(Runtime::now(), &ticket.holder)
-            .map_err(Rejection::Refused)?;
-        let pair = WebSocketPair::new().map_err(Rejection::Failed)?;
-        self.runtime
-            .accept(&pair.server, &ticket.holder)
-            .map_err(Rejection::Failed)?;
+        let now = Runtime::now();
+        self.end_the_silent(now);
+        let entry = self.enter(now, &ticket.holder);
+        let entry = entry.map_err(Rejection::Refused)?;
+        let pair = match self.open() {
+            Ok(pair) => pair,
+            Err(error) => {
+                self.door.leave(now, entry);
+                return Err(Rejection::Failed(error));
+            }
+        };
         let peer = PeerId::new(self.next_peer);
         self.next_peer = self.next_peer.saturating_add(1);
         // No peer has this number yet.
         let _ = self.room.restore(peer, ticket.peer);
-        self.sockets.insert(peer, pair.server);
+        let connection = Connection {
+            socket: pair.server,
+            holder: ticket.holder,
+            entry,
+            heard_at: now,
+            row: None,
+        };
+        self.connections.insert(peer, connection);
         self.keep(peer);
         self.runtime.events.note(&Event::Connect {
             peers: self.room.peers().len(),
@@ -103,10 +118,14 @@ impl Host {
 
     /// Handles a message.
     pub(crate) fn receive(&mut self, socket: &WebSocket, message: &WebSocketIncomingMessage) {
-        let Some(peer) = self.sockets.peer_of(socket) else {
+        let Some(peer) = self.connections.peer_of(socket) else {
             return;
         };
         let now = Runtime::now();
+        if let Some(connection) = self.connections.get_mut(peer) {
+            connection.heard_at = now;
+        }
+        self.end_the_silent(now);
         let mut effects: Vec<Output> = Vec::new();
         let outcome = match message {
             WebSocketIncomingMessage::String(text) => {
@@ -127,7 +146,7 @@ impl Host {
 
     /// A socket has been closed, or broke. The runtime also says so after a close of ours.
     pub(crate) fn closed(&mut self, socket: &WebSocket, code: usize, reason: &str) {
-        if let Some(peer) = self.sockets.peer_of(socket) {
+        if let Some(peer) = self.connections.peer_of(socket) {
             self.forget(peer);
             let peers = self.room.peers().len();
             self.runtime.events.note(&Event::Disconnect { code, peers });
@@ -143,6 +162,7 @@ impl Host {
     /// Acts on deadlines.
     pub(crate) fn handle_timeout(&mut self) {
         let now = Runtime::now();
+        self.end_the_silent(now);
         let is_due = |peer: &PeerId| {
             let due = self
                 .room
@@ -164,87 +184,97 @@ impl Host {
         self.room.poll_timeout()
     }
 
-    fn restore(&mut self, socket: &WebSocket) -> Result<(), Lost> {
-        if !sockets::is_open(socket) {
+    fn restore(
+        &mut self,
+        socket: &WebSocket,
+        rows: &mut BTreeMap<PeerId, Option<Row>>,
+    ) -> Result<(), Lost> {
+        if !connections::is_open(socket) {
             return Ok(());
         }
-        let bytes = sockets::attachment(socket).ok_or(Lost::Outdated)?;
+        let bytes = connections::attachment(socket).ok_or(Lost::Outdated)?;
         let attachment = Attachment::read(&bytes).map_err(lost)?;
         let peer = attachment.peer;
         self.next_peer = self.next_peer.max(peer.as_u64().saturating_add(1));
-        let tail = match attachment.tail_bytes {
-            0 => &[],
-            _ => self.tails.get(&peer).map(Vec::as_slice).unwrap_or_default(),
+        let row = match attachment.needs_row() {
+            true => rows.remove(&peer).flatten(),
+            false => None,
         };
-        let snapshot = attachment.snapshot(tail).map_err(lost)?;
-        self.room.restore(peer, snapshot).map_err(lost)?;
-        self.sockets.insert(peer, socket.clone());
+        let record = attachment.record(row.as_ref()).map_err(lost)?;
+        self.room.restore(peer, record.snapshot).map_err(lost)?;
+        let connection = Connection {
+            socket: socket.clone(),
+            entry: self.door.recall(Runtime::now(), &record.holder),
+            holder: record.holder,
+            heard_at: record.heard_at,
+            row,
+        };
+        self.connections.insert(peer, connection);
         Ok(())
     }
 
-    /// Removes what was stored for sockets that went while nobody was told: a deploy ends them all.
-    fn forget_tails_of_nobody(&mut self) {
-        let room = &self.room;
-        let (kept, orphans): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut self.tails)
-            .into_iter()
-            .partition(|(peer, _)| room.peer(*peer).is_some());
-        self.tails = kept;
-        for peer in orphans.into_keys() {
-            self.runtime.note_failure("sql", self.overflow.remove(peer));
-        }
-    }
-
-    fn judge(&mut self, now: Instant, holder: &Holder) -> Result<(), Refusal> {
-        let settings = &self.runtime.settings;
-        if self.room.peers().len() >= settings.peers_max as usize {
+    fn enter(&mut self, now: Instant, holder: &Holder) -> Result<Entry, Refusal> {
+        if self.room.peers().len() >= self.runtime.settings.peers_max as usize {
             return Err(Refusal::because(RefusalCause::PeersMax, Runtime::random()));
         }
-        if let Some(address) = holder.address {
-            self.judge_address(now, address)?;
-        }
-        let Some(subject) = &holder.subject else {
-            return Ok(());
-        };
-        let open = self
-            .runtime
-            .open_sockets_with(&runtime::subject_tag(subject));
-        subject.judge(u32::try_from(open).unwrap_or(u32::MAX))?;
-        Ok(())
+        self.door.enter(now, holder)
     }
 
-    fn judge_address(&mut self, now: Instant, address: AddressKey) -> Result<(), Refused> {
-        self.refused.retain(|_, until| *until > now);
-        if let Some(until) = self.refused.get(&address) {
-            return Err(Refused {
-                cause: RefusalCause::ClosedBefore,
-                retry_after: until.saturating_since(now),
-            });
+    /// A pair of sockets, of which the runtime has taken over one.
+    fn open(&self) -> worker::Result<WebSocketPair> {
+        let pair = WebSocketPair::new()?;
+        self.runtime.accept(&pair.server)?;
+        Ok(pair)
+    }
+
+    /// Closes those of whom nothing was heard for too long: their clients have vanished, and nobody
+    /// is told of that. It is looked for when there is something else to do, and before that is
+    /// done: nobody is harmed by a peer of a room in which nothing happens.
+    fn end_the_silent(&mut self, now: Instant) {
+        let silence_max = self.runtime.settings.silence_max;
+        if silence_max.is_zero() || now.saturating_since(self.looked_at) < LOOK_INTERVAL {
+            return;
         }
-        let open = self
-            .runtime
-            .open_sockets_with(&runtime::address_tag(address));
-        if open >= self.runtime.settings.peers_per_ip_max as usize {
-            return Err(Refused {
-                cause: RefusalCause::PeersPerIp,
-                retry_after: Duration::from_secs(30),
-            });
+        self.looked_at = now;
+        let is_silent = |heard_at| now.saturating_since(heard_at) >= silence_max;
+        let mut silent = Vec::new();
+        for (peer, connection) in self.connections.iter_mut() {
+            if !is_silent(connection.heard_at) {
+                continue;
+            }
+            let pinged = self.runtime.last_ping(&connection.socket);
+            // Of a runtime that does not say, nobody is taken for gone.
+            let pinged = self.runtime.note_failure("last_ping", pinged);
+            let pinged = pinged.map_or(now, |at| at.unwrap_or(connection.heard_at));
+            connection.heard_at = connection.heard_at.max(pinged);
+            if is_silent(connection.heard_at) {
+                silent.push(peer);
+            }
         }
-        Ok(())
+        for peer in silent {
+            let reason = CloseReason::TimedOut;
+            self.end(peer, reason.code(), reason.text(), reason.name());
+        }
     }
 
     /// Keeps a peer's state where it outlasts this memory.
     fn keep(&mut self, peer: PeerId) {
-        let (Some(snapshot), Some(socket)) = (self.room.snapshot(peer), self.sockets.get(peer))
-        else {
+        let connection = self.connections.get_mut(peer);
+        let (Some(snapshot), Some(connection)) = (self.room.snapshot(peer), connection) else {
             return;
         };
-        let stored = self.tails.get(&peer).map(Vec::as_slice).unwrap_or_default();
-        let Kept { attachment, tail } = attachment::keep(peer, &snapshot, stored);
-        let stored = match &tail {
-            Tail::New(tail) => self.overflow.write(peer, tail),
-            Tail::None | Tail::Same => Ok(()),
+        let record = Record {
+            peer,
+            heard_at: connection.heard_at,
+            holder: connection.holder.clone(),
+            snapshot,
         };
-        let kept = stored.and_then(|()| sockets::attach(socket, &attachment));
+        let Kept { attachment, row } = attachment::keep(&record, connection.row.as_ref());
+        let stored = match &row {
+            RowChange::Write(row) => self.overflow.write(peer, row),
+            RowChange::Same | RowChange::Remove => Ok(()),
+        };
+        let kept = stored.and_then(|()| connections::attach(&connection.socket, &attachment));
         if self.runtime.note_failure("keep", kept).is_none() {
             self.end(
                 peer,
@@ -254,12 +284,13 @@ impl Host {
             );
             return;
         }
-        match tail {
-            Tail::New(tail) => {
-                self.tails.insert(peer, tail);
+        match row {
+            RowChange::Write(row) => connection.row = Some(row),
+            RowChange::Remove => {
+                connection.row = None;
+                self.remove_row(peer);
             }
-            Tail::None => self.remove_tail(peer),
-            Tail::Same => {}
+            RowChange::Same => {}
         }
     }
 
@@ -267,42 +298,20 @@ impl Host {
         for effect in effects {
             match effect {
                 Output::Send { to, message } => self.send(&to, message.as_str()),
-                // The runtime watches its sockets itself, and `ping_interval` is zero.
+                // `ping_interval` is zero: see `end_the_silent`.
                 Output::Ping(_) => {}
                 Output::Close(peer, reason) => {
-                    self.note_refused(now, peer, reason);
+                    self.note_offence(now, peer, reason);
                     self.end(peer, reason.code(), reason.text(), reason.name());
                 }
             }
         }
     }
 
-    /// Sends one text to many. What goes wrong with one of them is no matter to the others.
     fn send(&mut self, to: &[PeerId], message: &str) {
-        let text = JsValue::from_str(message);
-        let bytes_max = u64::from(self.runtime.settings.outbound_bytes_max);
-        let mut sender = None;
-        let mut slow = Vec::new();
-        for peer in to {
-            let Some(socket) = self
-                .sockets
-                .get(*peer)
-                .filter(|socket| sockets::is_open(socket))
-            else {
-                continue;
-            };
-            let waiting = u64::from(socket.as_ref().buffered_amount());
-            if waiting > 0 && waiting + message.len() as u64 > bytes_max {
-                slow.push(*peer);
-                continue;
-            }
-            let sent = match &sender {
-                Some(sender) => Ok(sender),
-                None => sockets::sender(socket).map(|found| &*sender.insert(found)),
-            };
-            let sent = sent.and_then(|send| Ok(send.call1(socket.as_ref(), &text)?));
-            self.runtime.note_failure("send", sent);
-        }
+        let bytes_max = self.runtime.settings.outbound_bytes_max;
+        let note = |sent| self.runtime.note_failure("send", sent).is_some();
+        let slow = self.connections.send(to, message, bytes_max.into(), note);
         for peer in slow {
             let reason = CloseReason::SlowConsumer;
             self.end(peer, reason.code(), reason.text(), reason.name());
@@ -326,28 +335,25 @@ impl Host {
 
     fn forget(&mut self, peer: PeerId) -> Option<WebSocket> {
         self.room.disconnect(peer);
-        self.remove_tail(peer);
-        self.sockets.remove(peer)
-    }
-
-    fn remove_tail(&mut self, peer: PeerId) {
-        if self.tails.remove(&peer).is_some() {
-            self.runtime.note_failure("sql", self.overflow.remove(peer));
+        let connection = self.connections.remove(peer)?;
+        self.door.leave(Runtime::now(), connection.entry);
+        if connection.row.is_some() {
+            self.remove_row(peer);
         }
+        Some(connection.socket)
     }
 
-    /// Remembers where a peer came from that is to be refused for a while.
-    fn note_refused(&mut self, now: Instant, peer: PeerId, reason: CloseReason) {
-        if !reason.is_peers_fault() || self.refused.len() >= REFUSED_MAX {
+    fn remove_row(&self, peer: PeerId) {
+        self.runtime.note_failure("sql", self.overflow.remove(peer));
+    }
+
+    /// Remembers that a peer is closed for what it did.
+    fn note_offence(&mut self, now: Instant, peer: PeerId, reason: CloseReason) {
+        if !reason.is_peers_fault() {
             return;
         }
-        let address = self
-            .sockets
-            .get(peer)
-            .and_then(|socket| self.runtime.address_of(socket));
-        if let Some(address) = address {
-            let until = now.saturating_add(self.runtime.settings.refuse_after_close);
-            self.refused.insert(address, until);
+        if let Some(connection) = self.connections.get_mut(peer) {
+            self.door.offend(now, &mut connection.entry);
         }
     }
 }

@@ -20,17 +20,21 @@
 
 mod alarm;
 mod attachment;
+mod bytes;
 mod closing;
+mod connections;
+mod door;
 mod event;
 mod front;
 mod host;
+mod knock;
 mod overflow;
 mod refusal;
 mod relay;
 mod routing;
+mod row;
 mod runtime;
 mod settings;
-mod sockets;
 mod subject;
 mod ticket;
 mod tokens;

@@ -1,5 +1,5 @@
-//! The object's storage, for the tails of states that are too long for their attachment. One row
-//! for such a peer.
+//! The object's storage, for states that are too long for their attachment. One row for such a
+//! peer.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -7,13 +7,15 @@ use std::collections::BTreeMap;
 use signal_core::PeerId;
 use worker::{Error, Result, SqlStorage, SqlStorageValue};
 
+use crate::row::Row;
+
 const FIND_TABLE: &str =
-    "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'signal_tails'";
+    "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'signal_rows'";
 const CREATE_TABLE: &str =
-    "CREATE TABLE IF NOT EXISTS signal_tails (peer INTEGER PRIMARY KEY, tail BLOB NOT NULL)";
-const SELECT: &str = "SELECT peer, tail FROM signal_tails";
-const REPLACE: &str = "INSERT OR REPLACE INTO signal_tails (peer, tail) VALUES (?, ?)";
-const DELETE: &str = "DELETE FROM signal_tails WHERE peer = ?";
+    "CREATE TABLE IF NOT EXISTS signal_rows (peer INTEGER PRIMARY KEY, state BLOB NOT NULL)";
+const SELECT: &str = "SELECT peer, state FROM signal_rows";
+const REPLACE: &str = "INSERT OR REPLACE INTO signal_rows (peer, state) VALUES (?, ?)";
+const DELETE: &str = "DELETE FROM signal_rows WHERE peer = ?";
 
 /// The rows. The table is made when the first one is written, so an object without such a peer
 /// never writes.
@@ -49,25 +51,25 @@ impl Overflow {
         }
     }
 
-    /// All tails.
-    pub(crate) fn read_all(&self) -> Result<BTreeMap<PeerId, Vec<u8>>> {
-        let mut tails = BTreeMap::new();
+    /// All rows; none for one that cannot be read.
+    pub(crate) fn read_all(&self) -> Result<BTreeMap<PeerId, Option<Row>>> {
+        let mut rows = BTreeMap::new();
         let Some(sql) = self.sql.as_ref().filter(|_| self.has_table.get()) else {
-            return Ok(tails);
+            return Ok(rows);
         };
         for row in sql.exec(SELECT, None)?.raw() {
             let mut columns = row?.into_iter();
-            if let (Some(SqlStorageValue::Integer(peer)), Some(SqlStorageValue::Blob(tail))) =
+            if let (Some(SqlStorageValue::Integer(peer)), Some(SqlStorageValue::Blob(state))) =
                 (columns.next(), columns.next())
             {
-                tails.insert(PeerId::new(peer.unsigned_abs()), tail);
+                rows.insert(PeerId::new(peer.unsigned_abs()), Row::from_bytes(&state));
             }
         }
-        Ok(tails)
+        Ok(rows)
     }
 
-    /// Writes a peer's tail.
-    pub(crate) fn write(&self, peer: PeerId, tail: &[u8]) -> Result<()> {
+    /// Writes a peer's row.
+    pub(crate) fn write(&self, peer: PeerId, row: &Row) -> Result<()> {
         let sql = self
             .sql
             .as_ref()
@@ -78,12 +80,12 @@ impl Overflow {
         }
         sql.exec(
             REPLACE,
-            vec![key(peer)?, SqlStorageValue::Blob(tail.to_vec())],
+            vec![key(peer)?, SqlStorageValue::Blob(row.to_bytes())],
         )?;
         Ok(())
     }
 
-    /// Removes a peer's tail.
+    /// Removes a peer's row.
     pub(crate) fn remove(&self, peer: PeerId) -> Result<()> {
         if let Some(sql) = self.sql.as_ref().filter(|_| self.has_table.get()) {
             sql.exec(DELETE, vec![key(peer)?])?;

@@ -3,6 +3,7 @@ use std::fmt;
 use std::panic::RefUnwindSafe;
 use std::rc::Rc;
 
+use signal_access::choose_protocol;
 use worker::{
     Env, Error, Request, Response, ResponseBuilder, Result, State, WebSocket,
     WebSocketIncomingMessage,
@@ -90,8 +91,8 @@ impl Relay {
             .with_status(101)
             .with_websocket(client);
         let offered = headers.get("sec-websocket-protocol")?;
-        if let Some(first) = offered.as_deref().and_then(|list| list.split(',').next()) {
-            response = response.with_header("sec-websocket-protocol", first.trim())?;
+        if let Some(chosen) = choose_protocol(offered.as_deref()) {
+            response = response.with_header("sec-websocket-protocol", chosen)?;
         }
         Ok(response.empty())
     }

@@ -1,22 +1,17 @@
 //! The calls into the runtime, each with its failure as a value. Many methods of `worker::State`
 //! unwrap instead.
 
-use signal_access::{AddressKey, Subject};
 use signal_core::{Instant, Message, client};
-use worker::js_sys::{self, Reflect};
-use worker::wasm_bindgen::JsValue;
+use worker::js_sys::{self, Function, Reflect};
+use worker::wasm_bindgen::{JsCast as _, JsValue};
 use worker::{
     Date, Result, ScheduledTime, SqlStorage, State, Storage, WebSocket,
-    WebSocketRequestResponsePair, web_sys,
+    WebSocketRequestResponsePair,
 };
 
 use crate::alarm::{Armed, Change};
 use crate::event::{Event, Events};
 use crate::settings::Settings;
-use crate::ticket::{self, Holder};
-
-/// What the tag of a socket begins with that says where it is from.
-const ADDRESS_TAG: &str = "ip:";
 
 /// One object's runtime and settings.
 #[derive(Debug)]
@@ -54,15 +49,20 @@ impl Runtime {
     }
 
     /// Takes a socket over, so that it outlasts the object's memory.
-    pub(crate) fn accept(&self, socket: &WebSocket, holder: &Holder) -> Result<()> {
-        let address = holder.address.map(address_tag);
-        let subject = holder.subject.as_ref().map(subject_tag);
-        let tags = address.into_iter().chain(subject);
-        let tags: Vec<JsValue> = tags.map(|tag| JsValue::from_str(&tag)).collect();
-        self.state
-            .as_raw()
-            .accept_websocket_with_tags(socket.as_ref(), tags)?;
+    pub(crate) fn accept(&self, socket: &WebSocket) -> Result<()> {
+        self.state.as_raw().accept_websocket(socket.as_ref())?;
         Ok(())
+    }
+
+    /// When the runtime last answered a ping of a socket by itself. None if it never has.
+    pub(crate) fn last_ping(&self, socket: &WebSocket) -> Result<Option<Instant>> {
+        // `worker` has no method for it.
+        const NAME: &str = "getWebSocketAutoResponseTimestamp";
+        let state = self.state.as_raw();
+        let method: Function = Reflect::get(state, &JsValue::from_str(NAME))?.dyn_into()?;
+        let date = method.call1(state, socket.as_ref())?;
+        let date = date.dyn_into::<js_sys::Date>().ok();
+        Ok(date.map(|date| Instant::from_millis(date.get_time() as u64)))
     }
 
     /// All sockets, closing ones too.
@@ -84,34 +84,6 @@ impl Runtime {
         for socket in self.sockets() {
             self.note_failure("close", socket.close(Some(code), Some(reason)));
         }
-    }
-
-    /// How many sockets with a tag are open.
-    pub(crate) fn open_sockets_with(&self, tag: &str) -> usize {
-        let sockets = self
-            .state
-            .as_raw()
-            .get_websockets_with_tag(tag)
-            .map_err(worker::Error::from);
-        let sockets = self
-            .note_failure("get_websockets", sockets)
-            .unwrap_or_default();
-        sockets
-            .iter()
-            .filter(|socket| socket.ready_state() == web_sys::WebSocket::OPEN)
-            .count()
-    }
-
-    /// The address that a socket was accepted with.
-    pub(crate) fn address_of(&self, socket: &WebSocket) -> Option<AddressKey> {
-        let tags = self
-            .state
-            .as_raw()
-            .get_tags(socket.as_ref())
-            .map_err(worker::Error::from);
-        let tags = self.note_failure("get_tags", tags)?;
-        let text = tags.iter().find_map(|tag| tag.strip_prefix(ADDRESS_TAG))?;
-        ticket::read_address(text)
     }
 
     /// The object's database; none if its class was not declared with `new_sqlite_classes`.
@@ -160,14 +132,4 @@ impl Runtime {
         self.state.as_raw().storage().ok()?;
         Some(self.state.storage())
     }
-}
-
-/// The tag of a subject's sockets.
-pub(crate) fn subject_tag(subject: &Subject) -> String {
-    format!("sub:{}", subject.name())
-}
-
-/// The tag of an address's sockets.
-pub(crate) fn address_tag(address: AddressKey) -> String {
-    format!("{ADDRESS_TAG}{address}")
 }

@@ -47,8 +47,8 @@ signal_core::limits! {
     #[derive(Clone, Debug, Eq, PartialEq)]
     #[non_exhaustive]
     pub struct Settings {
-        /// What the core holds each peer to. `ping_interval` is always zero: the runtime watches
-        /// its sockets itself, and a timer would keep the object awake.
+        /// What the core holds each peer to. `ping_interval` is always zero, as a timer would keep
+        /// the object awake: see `silence_max`.
         pub core: Limits = core_limits(),
         /// Which object serves a connection. Default: one for all.
         pub rooms: Rooms = Rooms::default(),
@@ -67,6 +67,13 @@ signal_core::limits! {
             what: "Bytes that may wait for one peer",
             past: "closed with 1013",
             why: "the burst of a full room, on a slow phone" },
+        /// A stock client pings each 15 s, whatever it hears; the runtime answers while the object
+        /// sleeps, and knows when it did. It is looked at when the object is awake anyway, before a
+        /// message or an upgrade is handled, so a vanished peer is in no `clients` past this.
+        silence_max: Duration { default: 90_000, unit: Millis, range: 30_000..=86_400_000, zero: true, scope: Peer,
+            what: "How long a peer may say nothing, pings included; zero is for ever",
+            past: "closed with 4408",
+            why: "six pings of a stock client; in a hidden tab timers run once a minute" },
         peers_max: u32 { default: 10_000, unit: Count, range: 1..=SOCKETS_PER_OBJECT_MAX, scope: Relay,
             what: "Peers of one object at once",
             past: "HTTP 503 with Retry-After",
@@ -75,12 +82,29 @@ signal_core::limits! {
             what: "Peers of one object at once from one IPv4 address or IPv6 /64",
             past: "HTTP 429 with Retry-After",
             why: "a school behind one address" },
+        peers_per_site_max: u32 { default: 500, unit: Count, range: 1..=SOCKETS_PER_OBJECT_MAX, scope: Address,
+            what: "Peers of one object at once from one IPv6 /48, or from the Workers of all others together",
+            past: "HTTP 429 with Retry-After",
+            why: "five such schools; a hoster gives each customer 65,536 networks of 64 bits" },
+        /// The binding `CONNECTS` counts apart from it, over all objects of a location.
+        connects_per_minute_per_ip: u32 { default: 120, unit: Count, range: 1..=60_000, scope: Address,
+            what: "Upgrades in a minute from one IPv4 address or IPv6 /64 to one object; those refused with 401 or 403 count apart, in each isolate",
+            past: "HTTP 429 with Retry-After",
+            why: "such a school comes back after a deploy" },
+        connects_per_minute_per_site: u32 { default: 600, unit: Count, range: 1..=60_000, scope: Address,
+            what: "Upgrades in a minute from one IPv6 /48, beside the limit for each /64 in it",
+            past: "HTTP 429 with Retry-After",
+            why: "five such schools" },
         limit_private_ips: bool { default: 0, unit: Switch, range: 0..=1, scope: Address,
-            what: "Hold loopback and private addresses to the limit per address too",
-            past: "as that limit",
+            what: "Hold loopback and private addresses to the limits per address too",
+            past: "as these limits",
             why: "they occur in development only" },
+        offences_per_minute_per_ip: u32 { default: 12, unit: Count, range: 1..=60_000, scope: Address,
+            what: "Closes with 1007, 1009 and 4429 in a minute, of peers from one IPv4 address or IPv6 /64 where nobody behaves",
+            past: "refused for refuse_after_close",
+            why: "one mistake is not a flood" },
         refuse_after_close: Duration { default: 10_000, unit: Millis, range: 0..=3_600_000, scope: Address,
-            what: "How long an address is refused after one of its peers broke a limit",
+            what: "How long an address is refused that is past offences_per_minute_per_ip",
             past: "HTTP 429 until then",
             why: "after as long without events an object is evicted and remembers nothing anyway" },
     ];

@@ -27,7 +27,7 @@ pub(crate) struct Ticket {
 }
 
 /// Whose connection it is, as limits count it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Holder {
     pub(crate) address: Option<AddressKey>,
     /// By its hash.
@@ -69,7 +69,7 @@ pub(crate) fn read(headers: &Headers) -> Result<Option<Ticket>> {
     }))
 }
 
-/// Reads an address as it is written in headers and tags.
+/// Reads an address as it is written in headers and attachments.
 pub(crate) fn read_address(text: &str) -> Option<AddressKey> {
     text.parse().ok().map(|ip: IpAddr| AddressKey::new(ip))
 }

@@ -46,7 +46,9 @@ mod tests {
             "{global}"
         );
         assert!(
-            global.ends_with(r#""outbound_bytes_max":1048576,"without":["strict_frames"]}"#),
+            global.ends_with(
+                r#""outbound_bytes_max":1048576,"silence_max":90000,"without":["strict_frames"]}"#
+            ),
             "{global}"
         );
         settings.rooms = Rooms::ByName;

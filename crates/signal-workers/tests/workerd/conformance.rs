@@ -157,7 +157,7 @@ impl Night {
         // These use up the budgets that the runner's own messages need, or have clients without the
         // rights for those.
         let sleeps = match scenario.id.as_str() {
-            "limits.topics_at_limit" => 2,
+            "limits.topics_at_limit" | "limits.messages" => 2,
             "limits.pings_apart" => 2,
             "limits.fan_out" => 2,
             "access.token.exact_and_prefix"

@@ -1,5 +1,7 @@
 //! What the Worker answers itself, and whom it refuses before an object is woken.
 
+use std::time::Duration;
+
 use signal_testwire::{Answer, Wire, retry_after, until};
 use tokio::net::TcpStream;
 
@@ -120,23 +122,34 @@ async fn a_full_object_refuses_with_503() {
     assert_eq!(upgrade(&server, "/", &[]).await.status, 101);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_address_whose_peer_broke_a_limit_is_refused_for_a_while() {
-    let variables = [
-        ("SIGNAL_CLOSE_HOLD", "0.2"),
-        ("SIGNAL_REFUSE_AFTER_CLOSE", "3"),
-    ];
-    let Some(server) = workerd("front-refused", &variables).await else {
-        return;
-    };
-    let mut eve = Client::connect_from(&server, "203.0.113.7").await;
+/// Comes in, and is closed for what it sends.
+async fn offend(server: &Workerd, ip: &str) {
+    let mut eve = Client::connect_from(server, ip).await;
     for _ in 0..11 {
         eve.send("no json").await;
     }
     assert_eq!(eve.closed().await.0, 1007);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_whose_peers_break_limits_again_and_again_is_refused_for_a_while() {
+    let variables = [
+        ("SIGNAL_CLOSE_HOLD", "0.1"),
+        ("SIGNAL_REFUSE_AFTER_CLOSE", "3"),
+        ("SIGNAL_OFFENCES_PER_MINUTE_PER_IP", "2"),
+    ];
+    let Some(server) = workerd("front-refused", &variables).await else {
+        return;
+    };
+    for _ in 0..3 {
+        offend(&server, "203.0.113.7").await;
+    }
     let answer = upgrade(&server, "/", &[("CF-Connecting-IP", "203.0.113.7")]).await;
     assert_eq!(answer.status, 429, "{answer:?}");
-    assert!(answer.body.contains("just closed"), "{answer:?}");
+    assert!(
+        answer.body.contains("were closed for breaking"),
+        "{answer:?}"
+    );
     assert_eq!(
         upgrade(&server, "/", &[("CF-Connecting-IP", "203.0.113.8")])
             .await
@@ -150,6 +163,80 @@ async fn an_address_whose_peer_broke_a_limit_is_refused_for_a_while() {
             == 101
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_one_behaves_its_neighbours_are_let_in_whatever_another_does() {
+    let variables = [
+        ("SIGNAL_CLOSE_HOLD", "0.05"),
+        ("SIGNAL_OFFENCES_PER_MINUTE_PER_IP", "1"),
+    ];
+    let Some(server) = workerd("front-neighbours", &variables).await else {
+        return;
+    };
+    let mut ann = Client::connect_from(&server, "203.0.113.7").await;
+    server
+        .advance("global", Duration::from_secs(20))
+        .await
+        .unwrap();
+    for _ in 0..3 {
+        offend(&server, "203.0.113.7").await;
+    }
+    // And so after a sleep, in which what they did was forgotten.
+    server.evict("global").await.unwrap();
+    for _ in 0..3 {
+        offend(&server, "203.0.113.7").await;
+    }
+    let _ben = Client::connect_from(&server, "203.0.113.7").await;
+    ann.settle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_networks_of_one_ipv6_site_share_a_limit_and_all_workers_have_one() {
+    let variables = [
+        ("SIGNAL_PEERS_PER_IP_MAX", "1"),
+        ("SIGNAL_PEERS_PER_SITE_MAX", "2"),
+    ];
+    let Some(server) = workerd("front-site", &variables).await else {
+        return;
+    };
+    let from = |ip: &'static str| [("CF-Connecting-IP", ip)];
+    let _one = Client::connect_from(&server, "2001:db8:1:1::1").await;
+    let _two = Client::connect_from(&server, "2001:db8:1:2::1").await;
+    let answer = upgrade(&server, "/", &from("2001:db8:1:3::1")).await;
+    assert_eq!(answer.status, 429, "{answer:?}");
+    assert!(answer.body.contains("your network"), "{answer:?}");
+    assert_eq!(
+        upgrade(&server, "/", &from("2001:db8:2::1")).await.status,
+        101
+    );
+
+    // Requests of Workers have one address, whoever's they are.
+    let _three = Client::connect_from(&server, "2a06:98c0:3600::103").await;
+    let _four = Client::connect_from(&server, "2a06:98c0:3600::103").await;
+    let answer = upgrade(&server, "/", &from("2a06:98c0:3600::103")).await;
+    assert!(answer.body.contains("your network"), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subprotocol_is_answered_if_one_is_offered() {
+    let Some(server) = workerd("front-subprotocol", &[]).await else {
+        return;
+    };
+    for (offered, answered) in [
+        (None, None),
+        (Some(""), None),
+        (Some(" , "), None),
+        (Some("chat, v2"), Some("chat")),
+        (Some(", chat"), Some("chat")),
+        (Some("a.b.c, signal-token"), Some("signal-token")),
+    ] {
+        let headers = offered.map(|offered| ("Sec-WebSocket-Protocol", offered));
+        let answer = upgrade(&server, "/", headers.as_slice()).await;
+        assert_eq!(answer.status, 101, "{offered:?}");
+        let header = answer.header("sec-websocket-protocol");
+        assert_eq!(header, answered, "{offered:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

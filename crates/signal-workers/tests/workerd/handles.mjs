@@ -49,6 +49,18 @@ globalThis.Date = class extends Date {
   }
 };
 
+// When the runtime has answered a ping is told by its own clock. Each move of ours: from when on, and how much in all.
+const moves = [{ from: 0, ahead: 0 }];
+
+function moveTimestamps(state) {
+  const { getWebSocketAutoResponseTimestamp } = state;
+  state.getWebSocketAutoResponseTimestamp = (socket) => {
+    const at = getWebSocketAutoResponseTimestamp.call(state, socket);
+    if (at === null) return null;
+    return new Date(Number(at) + moves.findLast(({ from }) => from <= Number(at)).ahead);
+  };
+}
+
 function moveAlarms(storage) {
   const { setAlarm, getAlarm } = storage;
   storage.setAlarm = (at, options) => setAlarm.call(storage, Number(at) - ahead, options);
@@ -61,6 +73,7 @@ function moveAlarms(storage) {
 export class Room {
   constructor(state, env) {
     moveAlarms(state.storage);
+    moveTimestamps(state);
     this.storage = state.storage;
     // `OBJECT_NAME` is the variable `NAME` for objects alone.
     const own = Object.keys(env).filter((name) => name.startsWith("OBJECT_"));
@@ -73,6 +86,7 @@ export class Room {
     const time = request.headers.get("x-test-advance");
     if (time === null) return this.room.fetch(request);
     const at = await this.storage.getAlarm();
+    moves.push({ from: Date.now() - ahead, ahead: ahead + Number(time) });
     ahead += Number(time);
     if (at !== null && at <= Date.now()) {
       await this.storage.deleteAlarm();

@@ -186,3 +186,64 @@ async fn a_refused_peer_is_closed_by_the_alarm_though_the_object_sleeps() {
     assert_eq!(eve.closed().await.0, 1007);
     ann.settle().await;
 }
+
+/// A client that has vanished sends no ping. Nobody says so, and the runtime pings nobody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_has_vanished_is_in_no_count_and_is_closed() {
+    let Some(server) = workerd("silence", &[]).await else {
+        return;
+    };
+    for sleeps in [false, true] {
+        let (mut ann, mut bob) = (
+            Client::connect(&server, "/").await,
+            Client::connect(&server, "/").await,
+        );
+        let mut carl = Client::connect(&server, "/").await;
+        for client in [&mut ann, &mut bob, &mut carl] {
+            client.subscribe("garden").await;
+        }
+        server
+            .advance("global", Duration::from_secs(60))
+            .await
+            .unwrap();
+        // The runtime answers, and knows when.
+        carl.send(r#"{"type":"ping"}"#).await;
+        assert_eq!(carl.receive().await, r#"{"type":"pong"}"#);
+        // In another millisecond, of the runtime's clock.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        server
+            .advance("global", Duration::from_secs(31))
+            .await
+            .unwrap();
+        if sleeps {
+            server.evict("global").await.unwrap();
+        }
+
+        ann.publish("garden", "x").await;
+
+        assert_eq!(ann.receive_publish("garden", "x").await, 2);
+        assert_eq!(carl.receive_publish("garden", "x").await, 2);
+        let gone = (4408, "no sign of life between two pings".to_owned());
+        assert_eq!(bob.closed().await, gone);
+        assert_eq!(ann.close(Some(1000)).await, 1000);
+        assert_eq!(carl.close(Some(1000)).await, 1000);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_silence_has_no_limit_nobody_is_closed_for_it() {
+    let Some(server) = workerd("silence-off", &[("SIGNAL_SILENCE_MAX", "0")]).await else {
+        return;
+    };
+    let (mut ann, mut bob) = (
+        Client::connect(&server, "/").await,
+        Client::connect(&server, "/").await,
+    );
+    bob.subscribe("garden").await;
+    server
+        .advance("global", Duration::from_secs(86_400))
+        .await
+        .unwrap();
+    ann.publish("garden", "x").await;
+    assert_eq!(bob.receive_publish("garden", "x").await, 1);
+}

@@ -84,7 +84,7 @@ async fn a_token_of_either_key_opens_the_door_and_is_seen_no_further() {
             ("Authorization", bearer.as_str()),
             ("Authorization", bearer.as_str()),
         ];
-        assert_eq!(upgrade(&server, "/", &twice).await.status, 401);
+        assert_eq!(upgrade(&server, "/", &twice).await.status, 400);
         assert_eq!(upgrade(&server, &query, &twice[..1]).await.status, 400);
         let (header, body, signature) = parts(&token);
         for part in [header, body, signature] {
@@ -128,11 +128,11 @@ async fn a_subject_has_as_many_connections_as_its_token_allows() {
     let token = |name: &str, peers_max| {
         let mut claims = claims(&server, 60);
         claims.subject = Some(name.to_owned());
-        claims.peers_max = Some(peers_max);
+        claims.peers_max = peers_max;
         sign(SECRET, &claims)
     };
     let name = "ann ❤ ".repeat(20);
-    let path = format!("/?token={}", token(&name, 2));
+    let path = format!("/?token={}", token(&name, Some(2)));
     let one = Client::connect(&server, &path).await;
     let _two = Client::connect(&server, &path).await;
     let answer = upgrade(&server, &path, &[]).await;
@@ -149,17 +149,54 @@ async fn a_subject_has_as_many_connections_as_its_token_allows() {
     // else.
     server.evict("global").await.unwrap();
     assert_eq!(upgrade(&server, &path, &[]).await.status, 429);
-    let wider = format!("/?token={}", token(&name, 3));
+    let wider = format!("/?token={}", token(&name, Some(3)));
     let third = Client::connect(&server, &wider).await;
     assert_eq!(upgrade(&server, &wider, &[]).await.status, 429);
-    let other = format!("/?token={}", token("bob", 1));
+    let other = format!("/?token={}", token("bob", Some(1)));
     assert_eq!(upgrade(&server, &other, &[]).await.status, 101);
 
-    drop((one, third));
+    // A token without a cap is let in, and counts for those with one.
+    let uncapped = format!("/?token={}", token(&name, None));
+    let fourth = Client::connect(&server, &uncapped).await;
+    let widest = format!("/?token={}", token(&name, Some(4)));
+    assert_eq!(upgrade(&server, &widest, &[]).await.status, 429);
+
+    drop((one, third, fourth));
     until("room for one", || async {
         upgrade(&server, &path, &[]).await.status == 101
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_tokens_do_not_use_up_the_connects_of_good_ones() {
+    let variables = [
+        ("TOKEN_KEYS", SECRET),
+        ("SIGNAL_CONNECTS_PER_MINUTE_PER_IP", "6"),
+    ];
+    let Some(server) = workerd("token-garbage", &variables).await else {
+        return;
+    };
+    let from = [("CF-Connecting-IP", "203.0.113.7")];
+    let good = format!("/?token={}", sign(SECRET, &claims(&server, 60)));
+    for round in 0..6 {
+        let bad = upgrade(&server, "/?token=bad", &from).await;
+        assert_eq!(bad.status, 401, "round {round}");
+        let good = upgrade(&server, &good, &from).await;
+        assert_eq!(good.status, 101, "round {round}");
+    }
+    assert_eq!(upgrade(&server, &good, &from).await.status, 429);
+
+    // They have a budget of their own, which is larger where somebody behaves.
+    let stranger = [("CF-Connecting-IP", "203.0.113.8")];
+    for round in 0..6 {
+        let bad = upgrade(&server, "/?token=bad", &stranger).await;
+        assert_eq!(bad.status, 401, "round {round}");
+    }
+    let answer = upgrade(&server, "/?token=bad", &stranger).await;
+    assert_eq!(answer.status, 429, "{answer:?}");
+    let refused = r#"{"event":"refuse","cause":"denied_before","status":429}"#;
+    assert!(server.log().contains(refused), "{}", server.log());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -37,6 +37,8 @@ fn variables(policy: &Policy) -> Vec<(&'static str, String)> {
         ("TOKEN_KEYS", policy.keys()),
         ("TOKEN_AUDIENCE", policy.audience.clone()),
         ("SIGNAL_ORIGINS", (!origins.is_empty()).then_some(origins)),
+        // Rows whose token ends in an hour have clients that say nothing until then.
+        ("SIGNAL_SILENCE_MAX", Some("0".to_owned())),
     ];
     all.into_iter()
         .filter_map(|(name, value)| Some((name, value?)))

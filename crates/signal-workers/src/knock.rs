@@ -1,0 +1,68 @@
+//! Who knocks at this isolate: how often each address connects and shows bad tokens, before an
+//! object is woken. An isolate sees a part of all requests, and may be thrown away at any time; so
+//! this is a lower bound, and costs nothing. What must be exact is counted in the objects.
+
+use std::cell::RefCell;
+
+use signal_access::{AddressKey, Addresses, Refusal, Visit};
+
+use crate::door;
+use crate::runtime::Runtime;
+use crate::settings::Settings;
+
+thread_local! {
+    static ADDRESSES: RefCell<Option<Addresses>> = const { RefCell::new(None) };
+}
+
+/// One request that is judged, counted until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Knock {
+    visit: Option<Visit>,
+}
+
+impl Knock {
+    /// Counts a request of an address in.
+    pub(crate) fn of(address: Option<AddressKey>, settings: &Settings) -> Result<Self, Refusal> {
+        let enter = |addresses: &mut Option<Addresses>| {
+            let addresses = addresses.get_or_insert_with(|| {
+                let mut settings = settings.clone();
+                // Connections are none of its business: they are the objects'.
+                settings.peers_per_ip_max = u32::MAX;
+                settings.peers_per_site_max = u32::MAX;
+                door::addresses(&settings)
+            });
+            address
+                .map(|address| addresses.enter(Runtime::now(), address))
+                .transpose()
+        };
+        let visit = with(enter).transpose()?.flatten();
+        Ok(Self { visit })
+    }
+
+    /// Notes how it was judged.
+    pub(crate) fn judged<T>(&mut self, judged: &Result<T, Refusal>) {
+        let Some(visit) = &mut self.visit else { return };
+        match judged {
+            Ok(_) => visit.admit(),
+            Err(refusal) if refusal.is_denial() => visit.deny(),
+            Err(_) => {}
+        }
+    }
+}
+
+impl Drop for Knock {
+    fn drop(&mut self) {
+        if let Some(visit) = self.visit.take() {
+            with(|addresses| {
+                if let Some(addresses) = addresses {
+                    addresses.leave(Runtime::now(), visit);
+                }
+            });
+        }
+    }
+}
+
+/// None while it is in use, which no call above is: a panic would end the isolate.
+fn with<T>(act: impl FnOnce(&mut Option<Addresses>) -> T) -> Option<T> {
+    ADDRESSES.with(|addresses| Some(act(&mut *addresses.try_borrow_mut().ok()?)))
+}
