@@ -41,75 +41,56 @@ impl CloseReason {
 
     /// The close code of the frame.
     pub const fn code(self) -> u16 {
-        self.row().0
+        match self {
+            Self::Protocol => 1002,
+            Self::Invalid => 1007,
+            Self::TooBig => 1009,
+            Self::Draining => 1012,
+            Self::SlowConsumer => 1013,
+            Self::GrantExpired => 4401,
+            Self::TimedOut => 4408,
+            Self::RateLimited => 4429,
+        }
+    }
+
+    /// The name in metrics, logs and reports.
+    pub const fn name(self) -> &'static str {
+        self.words().0
     }
 
     /// The reason as it stands in the close frame, for the person who reads it there: under 123
     /// bytes, as RFC 6455 demands.
     pub const fn text(self) -> &'static str {
-        self.row().3
+        self.words().1
+    }
+
+    const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Protocol => ("protocol", "a frame broke the WebSocket protocol"),
+            Self::Invalid => ("invalid", "too many messages in a row are not JSON"),
+            Self::TooBig => ("too_big", "a message is longer than this relay accepts"),
+            Self::Draining => ("draining", "this relay restarts, please reconnect"),
+            Self::SlowConsumer => ("slow_consumer", "messages are read too slowly"),
+            Self::GrantExpired => ("grant_expired", "the access token has expired"),
+            Self::TimedOut => ("timed_out", "no sign of life between two pings"),
+            Self::RateLimited => ("rate_limited", "too many messages, please slow down"),
+        }
     }
 
     /// Whether the peer broke a limit or the protocol. A host that knows addresses refuses one for
     /// a while, with 429, from which this happens again and again ([`protocol`](crate::protocol),
     /// C5): a stock client that is closed reconnects at once.
     pub const fn is_peers_fault(self) -> bool {
-        self.row().1
+        match self {
+            Self::Invalid | Self::TooBig | Self::RateLimited | Self::Protocol => true,
+            Self::GrantExpired | Self::TimedOut | Self::SlowConsumer | Self::Draining => false,
+        }
     }
 
     /// Whether the host drops what is still queued for the peer instead of sending it before the
     /// close: a peer that reads too slowly would not get to the close frame.
     pub const fn drops_queue(self) -> bool {
         matches!(self, Self::SlowConsumer)
-    }
-
-    /// The name in metrics, logs and reports.
-    pub const fn name(self) -> &'static str {
-        self.row().2
-    }
-
-    /// Code, whether it is the peer's fault, name and text.
-    const fn row(self) -> (u16, bool, &'static str, &'static str) {
-        match self {
-            Self::Protocol => (
-                1002,
-                true,
-                "protocol",
-                "a frame broke the WebSocket protocol",
-            ),
-            Self::Invalid => (
-                1007,
-                true,
-                "invalid",
-                "too many messages in a row are not JSON",
-            ),
-            Self::TooBig => (
-                1009,
-                true,
-                "too_big",
-                "a message is longer than this relay accepts",
-            ),
-            Self::Draining => (
-                1012,
-                false,
-                "draining",
-                "this relay restarts, please reconnect",
-            ),
-            Self::SlowConsumer => (1013, false, "slow_consumer", "messages are read too slowly"),
-            Self::GrantExpired => (4401, false, "grant_expired", "the access token has expired"),
-            Self::TimedOut => (
-                4408,
-                false,
-                "timed_out",
-                "no sign of life between two pings",
-            ),
-            Self::RateLimited => (
-                4429,
-                true,
-                "rate_limited",
-                "too many messages, please slow down",
-            ),
-        }
     }
 }
 
