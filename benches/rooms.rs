@@ -99,6 +99,11 @@ pub fn publish_text(bytes: usize) -> String {
     publish(&"x".repeat(bytes - publish("").len()))
 }
 
+/// A subscribe of so many topics with short names: 9,300 fill a message.
+pub fn names_text(topics: u32) -> String {
+    client::subscribe((0..topics).map(|number| number.to_string()))
+}
+
 fn subscribe(room: &mut Room, peer: PeerId, topic: &str) {
     let text = client::subscribe([topic]);
     room.receive(Instant::ZERO, peer, &text, &mut Counter::default());

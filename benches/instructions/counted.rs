@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use benches::pipes::Pipes;
 use benches::rooms::{
-    Counter, Nobody, TOPIC, endless_limits, publish_text, room_of, room_with_topics,
+    Counter, Nobody, TOPIC, endless_limits, names_text, publish_text, room_of, room_with_topics,
 };
 use gungraun::{
     Callgrind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main,
@@ -52,6 +52,7 @@ fn a_visited_relay() -> Pipes {
 #[bench::publish_270(&publish_text(270))]
 #[bench::publish_3000(&publish_text(3_000))]
 #[bench::subscribe(&client::subscribe([TOPIC]))]
+#[bench::names_past_the_limit(&names_text(9_300))]
 #[bench::ping(client::PING)]
 #[bench::not_json(r#"{"type":"publish","#)]
 fn decode((mut peer, text): (Peer, String)) -> Peer {
