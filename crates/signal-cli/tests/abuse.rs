@@ -236,8 +236,9 @@ async fn a_flood_of_pings() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn slow_readers() {
     const READERS: usize = 8;
-    // What the relay may keep for each, by default.
-    let allowed_kib = READERS as u64 * 1024;
+    // A queue may hold sixteen times its limit before its socket is judged, and what waits in all of
+    // these is the same bytes, which are there once.
+    let allowed_kib = 16 * 1024;
     let arguments = [
         "--messages-burst",
         "100000",
