@@ -68,6 +68,14 @@ fn narrow_limits(signal: &Path) -> Result<(), Stop> {
     ];
     let mut relay = Relay::start_with(signal, &limits)?;
     check(signal, &relay, &["--level", "limits"])?;
+    relay.check_alive()?;
+    let limits = [
+        "--fan-out-bytes-burst=10000",
+        "--fan-out-bytes-per-second=2000",
+    ];
+    let mut relay = Relay::start_with(signal, &limits)?;
+    let ids = ["limits.fan_out_bytes", "limits.fan_out_bytes_overdraft"];
+    check(signal, &relay, &ids.map(|id| ["--scenario", id]).concat())?;
     relay.check_alive()
 }
 
