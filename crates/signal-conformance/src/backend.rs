@@ -79,6 +79,16 @@ pub trait Backend: Send + Sync {
         Err(BackendError::unsupported(Capability::Drain))
     }
 
+    /// Opens a connection that sends these bytes and then nothing, past all layers above TCP, and that
+    /// stays until what is returned is dropped.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be opened.
+    async fn guest(&self, _bytes: &[u8]) -> Result<Box<dyn Send>, BackendError> {
+        Err(BackendError::unsupported(Capability::Guests))
+    }
+
     /// Sends an HTTP request that is not a WebSocket upgrade.
     ///
     /// # Errors

@@ -149,12 +149,15 @@ impl Parser<'_> {
         self.take("\"")?;
         let mut string = Vec::new();
         loop {
-            let next = self.char()?;
-            match next {
+            let ends = |byte: u8| matches!(byte, b'"' | b'\\' | 0..=0x1f);
+            let end = self.rest.bytes().position(ends)?;
+            let (plain, rest) = self.rest.split_at(end);
+            string.extend(plain.encode_utf16());
+            self.rest = rest;
+            match self.char()? {
                 '"' => return Some(string),
                 '\\' => string.push(self.escape()?),
-                '\0'..='\u{1f}' => return None,
-                _ => string.extend_from_slice(next.encode_utf16(&mut [0; 2])),
+                _ => return None,
             }
         }
     }

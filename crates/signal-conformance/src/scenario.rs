@@ -101,6 +101,8 @@ pub enum Capability {
     Drain,
     /// [`ConnectOptions::grant`](crate::ConnectOptions::grant) is honoured.
     Grants,
+    /// [`Backend::guest`](crate::Backend::guest): connections on which no request comes.
+    Guests,
     /// [`Backend::hibernate`](crate::Backend::hibernate): the server forgets all but what it
     /// stored, and wakes up.
     Hibernate,
@@ -146,6 +148,7 @@ impl Capability {
             Self::Advance => "advance",
             Self::Drain => "drain",
             Self::Grants => "grants",
+            Self::Guests => "guests",
             Self::Hibernate => "hibernate",
             Self::Http => "http",
             Self::Nodes => "nodes",
@@ -169,6 +172,7 @@ impl Capability {
         match self {
             Self::Advance | Self::Drain | Self::Hibernate | Self::Restart => true,
             Self::Grants
+            | Self::Guests
             | Self::Http
             | Self::Nodes
             | Self::Pause

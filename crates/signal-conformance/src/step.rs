@@ -52,6 +52,14 @@ pub enum Step {
     },
     /// Sends one WebSocket frame, right or wrong.
     SendFrame(Frame),
+    /// Opens connections that send these bytes, perhaps none, and then nothing more. They stay until
+    /// the scenario ends.
+    Guests {
+        /// How many.
+        count: Amount,
+        /// The bytes: no whole request.
+        bytes: String,
+    },
     /// Writes bytes to the connection, past the WebSocket layer.
     SendRaw {
         /// Who sends.
@@ -70,6 +78,9 @@ pub enum Step {
         count: Amount,
         /// Members of each message: who sent it, and its number from 0.
         members: [String; 2],
+        /// Whether the connection may end instead, before all have come.
+        #[serde(default, skip_serializing_if = "is_false")]
+        or_closed: bool,
     },
     /// The server must send a pong frame with this payload.
     ExpectPongFrame {

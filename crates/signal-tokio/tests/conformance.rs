@@ -272,6 +272,10 @@ impl Backend for Sockets {
         Ok(())
     }
 
+    async fn guest(&self, bytes: &[u8]) -> Result<Box<dyn Send>, BackendError> {
+        self.url.guest(bytes).await
+    }
+
     async fn http(&self, request: HttpRequest) -> Result<HttpResponse, BackendError> {
         self.url.http(request).await
     }

@@ -151,6 +151,10 @@ impl Backend for Started {
         Ok(())
     }
 
+    async fn guest(&self, bytes: &[u8]) -> Result<Box<dyn Send>, BackendError> {
+        self.url.guest(bytes).await
+    }
+
     async fn http(&self, request: HttpRequest) -> Result<HttpResponse, BackendError> {
         self.url.http(request).await
     }

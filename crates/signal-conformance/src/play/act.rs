@@ -44,6 +44,15 @@ impl Play<'_> {
                 let bytes = encode(frame, &self.values(round))?;
                 self.send_raw(&frame.on, &bytes).await
             }
+            Step::Guests { count, bytes } => {
+                let values = self.values(round);
+                let (count, bytes) = (values.amount(count)?, values.bytes(bytes)?);
+                self.note("", &format!("{count} guests"));
+                for _ in 0..count {
+                    self.guests.push(self.backend.guest(&bytes).await?);
+                }
+                Ok(())
+            }
             Step::SendRaw { on, bytes } => {
                 let bytes = self.values(round).bytes(bytes)?;
                 self.send_raw(on, &bytes).await
@@ -54,9 +63,14 @@ impl Play<'_> {
                 }
                 Ok(())
             }
-            Step::ExpectSameOrder { on, count, members } => {
+            Step::ExpectSameOrder {
+                on,
+                count,
+                members,
+                or_closed,
+            } => {
                 let count = self.values(round).amount(count)?;
-                self.expect_same_order(on, count, members).await
+                self.expect_same_order(on, count, members, *or_closed).await
             }
             Step::ExpectPongFrame { on, bytes } => {
                 let bytes = self.values(round).bytes(bytes)?;

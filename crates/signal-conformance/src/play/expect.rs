@@ -67,6 +67,7 @@ impl Play<'_> {
         on: &[String],
         count: u64,
         members: &[String; 2],
+        or_closed: bool,
     ) -> Outcome {
         let mut first: Option<Vec<Value>> = None;
         for name in on {
@@ -75,6 +76,7 @@ impl Play<'_> {
             for number in 1..=count {
                 let event = self.next(name, Duration::ZERO).await?;
                 match event.text().and_then(Value::parse) {
+                    None if or_closed && event.is_closed() => return Ok(()),
                     Some(message) if senders.is_next(&message, members) => messages.push(message),
                     _ => {
                         let place = format!("{name}: message {number} of {count}");

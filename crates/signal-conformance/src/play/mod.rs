@@ -74,6 +74,7 @@ pub(crate) struct Play<'a> {
     patience: Duration,
     started: Started,
     clients: BTreeMap<String, Client>,
+    guests: Vec<Box<dyn Send>>,
     log: Log,
     /// Where it is: numbers of steps, outermost first, and rounds.
     place: Vec<String>,
@@ -100,6 +101,7 @@ impl<'a> Play<'a> {
             patience,
             started: Started::now(backend),
             clients: BTreeMap::new(),
+            guests: Vec::new(),
             log: Log::default(),
             place: Vec::new(),
             step: None,

@@ -258,6 +258,22 @@ impl Scenario {
         self.await_publish(on, "${t}", clients, |_, _| {})
     }
 
+    /// The same, with a sum as the count, such as `1+open.x`; whoever of `x` is still served receives
+    /// the last of these publishes, too.
+    pub(super) fn await_count(self, on: &str, clients: &str) -> Self {
+        let text = publish("${t}", r#""data":"count""#);
+        let expect = format!(
+            r#"{{"type":"publish","topic":"${{t}}","data":"count","clients":${{{clients}}}}}"#
+        );
+        self.step(Step::Await {
+            on: words(on),
+            text,
+            expect,
+            within: None,
+            race: false,
+        })
+    }
+
     /// The same before a refused peer is closed: within half of its hold.
     pub(super) fn await_clients_in_hold(self, on: &str, clients: usize) -> Self {
         self.await_publish(on, "${t}", clients, |within, race| {
@@ -296,6 +312,14 @@ impl Scenario {
 
     pub(super) fn abort(self, on: &str) -> Self {
         self.step(Step::Abort { on: words(on) })
+    }
+
+    pub(super) fn guests(self, count: u64, bytes: &str) -> Self {
+        self.step(Step::Guests {
+            count: count.into(),
+            bytes: bytes.to_owned(),
+        })
+        .needs([Capability::Guests])
     }
 
     pub(super) fn pause(self, on: &str) -> Self {

@@ -28,6 +28,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             on: vec!["b".to_owned(), "a".to_owned()],
             count: 200.into(),
             members: ["from".to_owned(), "n".to_owned()],
+            or_closed: false,
         }),
         two_nodes(
             "cluster.disconnect",

@@ -120,6 +120,25 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         .publish("a", r#""data":1"#)
         .expect_publish("a b", r#""data":1"#, 2),
         stock(
+            "grammar.message_in_string",
+            "G3",
+            "a string that holds a message, and a list of messages, are no messages",
+        )
+        .room("a b")
+        .then(|s| {
+            let texts = [
+                r#""{\"type\":\"ping\"}""#,
+                r#""{\"type\":\"publish\",\"topic\":\"${t}\"}""#,
+                r#"[{"type":"publish","topic":"${t}"},{"type":"unsubscribe","topics":["${t}"]}]"#,
+                r#"["publish",{"topic":"${t}"}]"#,
+                r#"{"0":{"type":"ping"}}"#,
+            ];
+            texts.into_iter().fold(s, |s, text| s.send("a", text))
+        })
+        .expect_nothing("a b")
+        .publish("a", r#""data":1"#)
+        .expect_publish("a b", r#""data":1"#, 2),
+        stock(
             "grammar.escaped_topic",
             "G4",
             "topics are compared after their escapes are decoded",

@@ -30,17 +30,17 @@ fn size_and_depth() -> Vec<Scenario> {
             // The member `clients` comes on top.
             .expect("b a", r#"{"type":"publish","topic":"${t}","clients":2,"data":"${pad_to:message_bytes_max+12}"}"#),
         limits("limits.message_over_limit", "L1 C3", "a message one byte longer ends the connection with 1009")
-            .room("a")
-            .connect("x")
+            .room("a x")
             .send("x", TOO_LONG)
             .expect_refused_peer("x", 1009)
-            .expect_nothing("a"),
+            .expect_nothing("a")
+            .await_clients("a", 1),
         limits("limits.binary_over_limit", "L1 T5", "the limit holds for binary messages too")
-            .room("a")
-            .connect("x")
+            .room("a x")
             .binary("x", TOO_LONG)
             .expect_refused_peer("x", 1009)
-            .expect_nothing("a"),
+            .expect_nothing("a")
+            .await_clients("a", 1),
         limits("limits.header_over_limit", "L1", "the length in a frame's header decides, before the payload has come")
             .needs([StrictFrames])
             .connect("x")
@@ -183,8 +183,7 @@ fn budgets() -> Vec<Scenario> {
             .publish("x", r#""data":1"#)
             .expect_publish("a b c d e f g h i j k l m n o p q r s t", r#""data":1"#, 20),
         limits("limits.strikes", "L4 C3", "past the budget of strikes the peer is refused with 4429")
-            .room("a")
-            .connect("x")
+            .room("a x")
             // Of one that sends for twenty seconds, too.
             .repeat(
                 "messages_burst+strikes_burst+20*messages_per_second+20*strikes_per_second+10",
@@ -315,9 +314,11 @@ fn refusal() -> Vec<Scenario> {
             "L7 C3",
             "one more in a row, and the peer is refused with 1007",
         )
-        .connect("x")
+        .room("a x")
         .repeat("invalid_messages_max+1", |s| s.send("x", "no json ${n}"))
-        .expect_refused_peer("x", 1007),
+        .expect_refused_peer("x", 1007)
+        .publish("a", r#""data":1"#)
+        .expect_publish("a", r#""data":1"#, 1),
         limits(
             "limits.no_json_in_a_row",
             "L7",

@@ -8,12 +8,14 @@ mod build;
 mod carriers;
 mod closing;
 mod cluster;
+mod crowd;
 mod forgeries;
 mod frames;
 mod grammar;
 mod lifecycle;
 mod limits;
 mod look_alikes;
+mod names;
 mod order;
 mod origins;
 mod ping;
@@ -22,6 +24,7 @@ mod robust;
 mod subscribe;
 mod tokens;
 mod transport;
+mod wrong_types;
 
 pub(crate) use basics::ECHO;
 
@@ -36,6 +39,8 @@ pub(crate) fn all() -> Vec<Scenario> {
     all.extend(ping::scenarios());
     all.extend(order::scenarios());
     all.extend(closing::scenarios());
+    all.extend(names::scenarios());
+    all.extend(crowd::scenarios());
     all.extend(limits::scenarios());
     all.extend(lifecycle::scenarios());
     all.extend(access::scenarios());
@@ -47,6 +52,7 @@ pub(crate) fn all() -> Vec<Scenario> {
     all.extend(cluster::scenarios());
     all.extend(robust::scenarios());
     all.extend(frames::scenarios());
+    all.extend(wrong_types::scenarios());
     // Stable: within a level the order above stays.
     all.sort_by_key(|scenario| scenario.level);
     all.iter_mut().for_each(basics::name_basis);

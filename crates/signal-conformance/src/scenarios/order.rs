@@ -80,11 +80,12 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     ]
 }
 
-fn same_order(on: &str, count: u64) -> Step {
+pub(super) fn same_order(on: &str, count: u64) -> Step {
     let members = ["from".to_owned(), "n".to_owned()];
     Step::ExpectSameOrder {
         on: words(on),
         count: count.into(),
         members,
+        or_closed: false,
     }
 }

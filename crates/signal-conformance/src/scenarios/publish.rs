@@ -106,6 +106,56 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             .expect_publish("a b", r#""data":{"type":"unsubscribe","topics":["${t}"],"topic":"no","clients":7}"#, 2)
             .publish("a", r#""topics":["${t}-other"]"#)
             .expect_publish("a b", r#""topics":["${t}-other"]"#, 2),
+        stock("publish.data_holds_messages", "P6 P5", "messages inside data are data, as JSON and as strings of JSON")
+            .room("a b")
+            .then(|s| {
+                let values = [
+                    r#"{"type":"ping"}"#,
+                    r#"[{"type":"publish","topic":"${t}","data":2},{"type":"unsubscribe","topics":["${t}"]}]"#,
+                    r#""{\"type\":\"ping\"}""#,
+                    r#""[1,2]""#,
+                    r#""5""#,
+                    r#""null""#,
+                    r#""\"quoted\"""#,
+                ];
+                values.into_iter().fold(s, |s, value| {
+                    let data = format!("\"data\":{value}");
+                    s.publish("a", &data).expect_publish("a b", &data, 2)
+                })
+            })
+            .send("a", r#"{"data":{"type":"unsubscribe","topics":["${t}"]},"topic":"${t}","type":"publish"}"#)
+            .expect("a b", r#"{"type":"publish","topic":"${t}","clients":2,"data":{"type":"unsubscribe","topics":["${t}"]}}"#),
+        stock("publish.clients_of_any_kind", "P4", "whatever the publisher writes into clients is replaced, of whatever type")
+            .room("a b")
+            .then(|s| {
+                let values = ["null", "\"9\"", "[]", "[9]", "true", "-1", "{\"valueOf\":9}", "{\"__proto__\":9}", "1e999"];
+                values.into_iter().fold(s, |s, value| {
+                    s.publish("a", &format!(r#""clients":{value},"data":1"#))
+                        .expect_publish("a b", r#""data":1"#, 2)
+                })
+            }),
+        stock("publish.data_of_javascript", "G6 P5", "data may look like a list, a promise or a prototype and is relayed as it is")
+            .room("a b")
+            .then(|s| {
+                let values = [
+                    r#"{"0":"a","length":1}"#,
+                    r#"{"then":1,"toJSON":"x","valueOf":null}"#,
+                    r#"{"__proto__":[],"constructor":{"prototype":{}}}"#,
+                    r#"{"type":"Buffer","data":[1,2]}"#,
+                    r#"{"$date":"2020-01-01"}"#,
+                    r#"[null,[],{},"",0,false]"#,
+                    r#""__proto__""#,
+                    r#""<b>Tom & 'Jerry'</b> \"</script>&amp;%20+""#,
+                ];
+                values.into_iter().fold(s, |s, value| {
+                    let data = format!("\"data\":{value}");
+                    s.publish("a", &data).expect_publish("a b", &data, 2)
+                })
+            }),
+        stock("publish.odd_members", "P5 G6", "members with unusual names are relayed as sent")
+            .room("a b")
+            .publish("a", r#""_id":1,"$set":2,"@type":"x","a.b":3," ":4,"é":5,"__v":0,"__proto__":{"z":1},"Type":"ping","TOPIC":"no","client":9,"from":"x","sender":null,"channel":"no""#)
+            .expect_publish("a b", r#""_id":1,"$set":2,"@type":"x","a.b":3," ":4,"é":5,"__v":0,"__proto__":{"z":1},"Type":"ping","TOPIC":"no","client":9,"from":"x","sender":null,"channel":"no""#, 2),
         stock("publish.strings", "P5", "escapes, control characters and all of Unicode survive in strings")
             .room("a b")
             .publish("a", r#""data":"\u00e9 \/ \b\f\n\r\t \u0001 \u0000 \u007f \u2028 \"\\ é 日本 😀 \ud83d\ude00 e\u0301""#)
@@ -187,7 +237,10 @@ fn topics_that_are_none() -> Vec<Scenario> {
         stock(id, "P2", title)
             .needs([Private])
             .connect("a")
-            .subscribe("a", "0 5 true null undefined [object-Object] ${t}")
+            .send(
+                "a",
+                r#"{"type":"subscribe","topics":["0","5","true","null","undefined","[object Object]","${t}"]}"#,
+            )
             .send("a", &format!(r#"{{"type":"publish"{member},"data":1}}"#))
             .expect_nothing("a")
     };

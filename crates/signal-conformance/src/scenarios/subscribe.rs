@@ -1,6 +1,6 @@
 //! Section 4: subscribe and unsubscribe.
 
-use super::build::{published, stock};
+use super::build::{publish, published, stock};
 use crate::Scenario;
 
 pub(super) fn scenarios() -> Vec<Scenario> {
@@ -185,6 +185,29 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         .unsubscribe("c", "${t}")
         .publish("a", r#""data":1"#)
         .expect_publish("a b", r#""data":1"#, 2),
+        stock(
+            "subscribe.unsubscribe_many",
+            "S1 S4",
+            "an unsubscribe ends all it names, whatever else stands beside it",
+        )
+        .connect("a b")
+        .subscribe("a b", "${t}-1 ${t}-2 ${t}-3 ${t}-4")
+        .send(
+            "a",
+            r#"{"type":"unsubscribe","topics":["${t}-none",5,"${t}-1",null,["${t}-4"],"${t}-2","${t}-1","${t}-nor"]}"#,
+        )
+        .then(|s| {
+            let counts = [(1, 1), (2, 1), (3, 2), (4, 2)];
+            counts.into_iter().fold(s, |s, (topic, clients)| {
+                let topic = format!("${{t}}-{topic}");
+                s.send("b", &publish(&topic, r#""data":1"#))
+                    .expect(
+                        if clients == 2 { "a b" } else { "b" },
+                        &published(&topic, r#""data":1"#, clients),
+                    )
+            })
+        })
+        .expect_nothing("a"),
         stock(
             "subscribe.again",
             "S1",

@@ -1,6 +1,6 @@
 //! Section 2: transport, and what RFC 6455 asks of any server.
 
-use super::build::{published, stock};
+use super::build::{publish, published, stock};
 use crate::Capability::{AnyOrigin, AnyPath, Http};
 use crate::Scenario;
 use crate::Step;
@@ -135,6 +135,48 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         .frame("a", FIN | CONTINUATION, r#"${hex:a9}"}"#)
         .expect_publish("a", r#""data":"é""#, 1),
         stock(
+            "transport.many_fragments",
+            "T1",
+            "a message may be in any number of fragments, empty ones among them",
+        )
+        .room("a b")
+        .frame("a", TEXT, "")
+        .frame("a", CONTINUATION, r#"{"type":"publish","#)
+        .frame("a", CONTINUATION, "")
+        .frame("a", CONTINUATION, r#""topic":"${t}""#)
+        .repeat(20, |s| s.frame("a", CONTINUATION, r#","m${n}":1"#))
+        .frame("a", CONTINUATION, "}")
+        .frame("a", FIN | CONTINUATION, "")
+        .then(|s| {
+            let members: Vec<_> = (0..20).map(|at| format!(r#""m{at}":1"#)).collect();
+            s.expect_publish("a b", &members.join(","), 2)
+        }),
+        stock(
+            "transport.lengths",
+            "T1",
+            "messages are read and relayed at all lengths where frames are written differently",
+        )
+        .room("a b")
+        .then(|s| {
+            let lengths = [
+                113, 114, 123, 124, 125, 126, 127, 128, 129, 255, 256, 257, 4_095, 4_096, 4_097,
+                16_383, 16_384, 16_385, 32_767, 32_768, 32_769,
+            ];
+            lengths.into_iter().fold(s, |s, length| {
+                let data = format!(r#""data":"${{pad_to:{length}}}""#);
+                let longer = format!(r#""clients":2,"data":"${{pad_to:{}}}""#, length + 12);
+                s.publish("a", &data)
+                    .expect("b a", &publish("${t}", &longer))
+            })
+        }),
+        stock(
+            "transport.browser_headers",
+            "T1 T3",
+            "an upgrade as browsers send it, with some twenty headers, is accepted",
+        )
+        .needs([Http])
+        .step(upgrade_as_browser()),
+        stock(
             "transport.ping_frame",
             "T1",
             "a ping frame is answered with a pong frame of the same payload",
@@ -159,13 +201,49 @@ pub(super) fn scenarios() -> Vec<Scenario> {
 const VERSION: (&str, &str) = ("Sec-WebSocket-Version", "13");
 pub(super) const KEY: (&str, &str) = ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
 
+/// What Firefox sends, with a cookie and what proxies add.
+fn upgrade_as_browser() -> Step {
+    let headers = [
+        ("Connection", "keep-alive, Upgrade"),
+        ("Upgrade", "websocket"),
+        VERSION,
+        KEY,
+        ("Accept", "*/*"),
+        ("Accept-Encoding", "gzip, deflate, br, zstd"),
+        ("Accept-Language", "de,en-US;q=0.7,en;q=0.3"),
+        ("Cache-Control", "no-cache"),
+        ("Cookie", "theme=dark; session=0123456789abcdef"),
+        ("Pragma", "no-cache"),
+        ("Sec-Fetch-Dest", "empty"),
+        ("Sec-Fetch-Mode", "websocket"),
+        ("Sec-Fetch-Site", "cross-site"),
+        ("Sec-GPC", "1"),
+        (
+            "Sec-WebSocket-Extensions",
+            "permessage-deflate; client_max_window_bits",
+        ),
+        (
+            "User-Agent",
+            "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+        ),
+        ("Via", "1.1 proxy.example"),
+        ("X-Forwarded-For", "192.0.2.1, 198.51.100.7"),
+        ("X-Forwarded-Proto", "https"),
+        ("X-Request-Id", "7b2d7a0e-6f3c-4f0e-9d3d-0f6c2f7a9e11"),
+    ];
+    request(&headers, &[101])
+}
+
 /// An upgrade with these headers of its own, and what must be answered.
 pub(super) fn upgrade_to(protocol: &str, headers: &[(&str, &str)], status: &[u16]) -> Step {
     let given = [("Connection", "Upgrade"), ("Upgrade", protocol)];
-    let headers = given
-        .iter()
-        .chain(headers)
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let headers: Vec<_> = given.iter().chain(headers).copied().collect();
+    request(&headers, status)
+}
+
+fn request(headers: &[(&str, &str)], status: &[u16]) -> Step {
+    let headers = headers.iter();
+    let headers = headers.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     Step::Http(Request {
         method: "GET".to_owned(),
         path: String::new(),

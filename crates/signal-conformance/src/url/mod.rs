@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use thiserror::Error;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::tungstenite::Error as WebSocketError;
@@ -77,6 +78,7 @@ impl UrlBackend {
         let can = [
             Capability::AnyOrigin,
             Capability::AnyPath,
+            Capability::Guests,
             Capability::Http,
             Capability::Pause,
             Capability::Private,
@@ -152,21 +154,23 @@ impl UrlBackend {
         &self.declared.levels
     }
 
-    async fn open(&self, node: &Uri) -> Result<MaybeTlsStream<TcpStream>, String> {
+    async fn dial(&self, node: &Uri) -> io::Result<TcpStream> {
         let host = node.host().unwrap_or_default();
-        let secure = node.scheme_str() == Some("wss");
-        let port = node.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        let address = (host.trim_matches(['[', ']']), port);
-        let stream = connect(address).await.map_err(|error| error.to_string())?;
+        let port = if is_secure(node) { 443 } else { 80 };
+        let port = node.port_u16().unwrap_or(port);
+        let stream = connect((host.trim_matches(['[', ']']), port)).await?;
         // Small messages must not wait for each other.
-        stream
-            .set_nodelay(true)
-            .map_err(|error| error.to_string())?;
-        if !secure {
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn open(&self, node: &Uri) -> Result<MaybeTlsStream<TcpStream>, String> {
+        let stream = self.dial(node).await.map_err(|error| error.to_string())?;
+        if !is_secure(node) {
             return Ok(MaybeTlsStream::Plain(stream));
         }
         #[cfg(feature = "tls")]
-        return tls::connect(host, stream).await;
+        return tls::connect(node.host().unwrap_or_default(), stream).await;
         #[cfg(not(feature = "tls"))]
         return Err("this build has no TLS; the feature `tls` adds it".to_owned());
     }
@@ -253,6 +257,13 @@ impl Backend for UrlBackend {
         Ok(())
     }
 
+    async fn guest(&self, bytes: &[u8]) -> Result<Box<dyn Send>, BackendError> {
+        let cannot = |error: io::Error| BackendError::new(error.to_string());
+        let mut stream = self.dial(&self.nodes[0]).await.map_err(cannot)?;
+        stream.write_all(bytes).await.map_err(cannot)?;
+        Ok(Box::new(stream))
+    }
+
     async fn http(&self, mut request: HttpRequest) -> Result<HttpResponse, BackendError> {
         let node = &self.nodes[0];
         request.path = match request.path.as_str() {
@@ -297,6 +308,10 @@ fn with_query(path: &str, query: Option<&str>) -> String {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),
     }
+}
+
+fn is_secure(node: &Uri) -> bool {
+    node.scheme_str() == Some("wss")
 }
 
 /// Connects with a receive buffer of a fixed size.

@@ -38,6 +38,7 @@ pub(crate) enum SocketFault {
     OldVersionTaken,
     KeyNotChecked,
     UpgradeCaseMatters,
+    ManyHeadersRefused,
 }
 
 /// What came in.

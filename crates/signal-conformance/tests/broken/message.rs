@@ -61,6 +61,7 @@ impl Members {
     /// The message as it is sent on.
     pub(crate) fn relay(&self, clients: usize, faults: Faults) -> String {
         let mut out = Vec::new();
+        let mut has_clients = false;
         let last = |name: &str| {
             self.0
                 .iter()
@@ -79,6 +80,7 @@ impl Members {
                 || is_clients
                     && written.contains('\\')
                     && faults.has(Fault::EscapedClientsSpoofable);
+            has_clients |= spoofed;
             if spoofed {
                 out.push(format!("{written}:{value}"));
                 continue;
@@ -93,7 +95,6 @@ impl Members {
             }
             out.push(format!("{written}:{}", relayed_value(value, faults)));
         }
-        let has_clients = out.iter().any(|member| member.starts_with("\"cl"));
         if faults.has(Fault::ClientsAsString) {
             out.push(format!("\"clients\":\"{clients}\""));
         } else if !faults.has(Fault::ClientsMissing) && !has_clients {

@@ -270,7 +270,8 @@ fn answer(head: &str, fault: Option<SocketFault>) -> (String, bool) {
         _ => has(SocketFault::VersionNotChecked),
     };
     let key = header("sec-websocket-key");
-    if case || !version || key.is_none() && !has(SocketFault::KeyNotChecked) {
+    let long = has(SocketFault::ManyHeadersRefused) && head.lines().count() > 16;
+    if case || long || !version || key.is_none() && !has(SocketFault::KeyNotChecked) {
         return refuse("400 Bad Request");
     }
     if has(SocketFault::OnePath) && path != "/" {

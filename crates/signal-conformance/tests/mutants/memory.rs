@@ -11,6 +11,7 @@ use signal_conformance::{
 
 use crate::list::Mutant;
 use crate::relay::{Arrival, PeerId, Relay};
+use crate::relayed::Style;
 
 pub(crate) struct MemoryBackend {
     relay: Arc<Mutex<Relay>>,
@@ -23,6 +24,13 @@ impl MemoryBackend {
             relay: Arc::new(Mutex::new(Relay::new(mutant))),
             mutant,
         }
+    }
+
+    /// A sound relay that writes JSON in a certain way.
+    pub(crate) fn sound(style: Style) -> Self {
+        let backend = Self::new(None);
+        backend.relay.lock().expect("no panic").style = style;
+        backend
     }
 }
 

@@ -198,7 +198,7 @@ impl Relay {
                 let counted = self.memory.counts.get(topic).copied();
                 clients = counted.unwrap_or_default().max(clients);
             }
-            Some(CountStaleGone) => {
+            Some(CountStaleGone | CloseOfFirstTopic) => {
                 clients += self.memory.gone.get(topic).copied().unwrap_or_default();
             }
             Some(CountNoMoreThanNine) => clients = clients.min(9),

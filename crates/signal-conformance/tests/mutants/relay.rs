@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use signal_conformance::Event;
 
 use crate::list::Mutant::{self, *};
+use crate::relayed::Style;
 use crate::text::{Member, Members, depth, is_json, string};
 
 pub(crate) type PeerId = u64;
@@ -23,6 +24,7 @@ pub(crate) enum Arrival {
 #[derive(Default)]
 pub(crate) struct Relay {
     pub(crate) mutant: Option<Mutant>,
+    pub(crate) style: Style,
     pub(crate) peers: BTreeMap<PeerId, Peer>,
     pub(crate) dead: bool,
     arrived: VecDeque<(PeerId, Arrival)>,

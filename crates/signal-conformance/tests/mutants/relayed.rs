@@ -4,6 +4,59 @@ use crate::list::Mutant::*;
 use crate::relay::Relay;
 use crate::text::{Member, is_json, is_number, is_text, map, string};
 
+/// How a relay writes JSON. To a client it is all the same.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Style {
+    /// As short as can be.
+    #[default]
+    Short,
+    /// With blanks and line breaks, as `json.dumps` in Python and others do.
+    Blanks,
+    /// The count comes first.
+    CountFirst,
+    /// With escapes where none are needed.
+    Escapes,
+}
+
+impl Style {
+    /// Writes members, each with its value.
+    fn write(self, mut members: Vec<(String, String)>) -> String {
+        let (colon, comma) = match self {
+            Self::Blanks => (" : ", " ,\r\n\t"),
+            Self::Short | Self::CountFirst | Self::Escapes => (":", ","),
+        };
+        match self {
+            Self::CountFirst => members.rotate_right(1),
+            Self::Escapes => {
+                for (name, value) in &mut members {
+                    *name = escaped(name);
+                    if ["\"type\"", "\"topic\""]
+                        .iter()
+                        .any(|own| escaped(own) == *name)
+                    {
+                        *value = escaped(value);
+                    }
+                }
+            }
+            Self::Short | Self::Blanks => {}
+        }
+        let members = members
+            .into_iter()
+            .map(|(name, value)| name + colon + &value);
+        format!("{{{}}}", members.collect::<Vec<_>>().join(comma))
+    }
+}
+
+/// A JSON string with its first letter escaped.
+fn escaped(raw: &str) -> String {
+    match raw.chars().nth(1) {
+        Some(first) if first.is_ascii_alphanumeric() => {
+            format!("\"\\u{:04x}{}", u32::from(first), &raw[2..])
+        }
+        _ => raw.to_owned(),
+    }
+}
+
 impl Relay {
     /// A topic as it is compared.
     pub(crate) fn topic(&self, raw: &str) -> Option<String> {
@@ -58,7 +111,7 @@ impl Relay {
             }
             if name == "clients" {
                 if self.is(CountSpoofed) || self.is(CountTwice) {
-                    out.push(format!("\"clients\":{}", member.raw));
+                    out.push(("\"clients\"".to_owned(), member.raw.clone()));
                 }
                 continue;
             }
@@ -72,29 +125,29 @@ impl Relay {
                 _ => false,
             };
             if !is_dropped {
-                out.push(format!(
-                    "{}:{}",
-                    member.raw_name,
-                    self.relayed_value(name, &member.raw)
+                out.push((
+                    member.raw_name.clone(),
+                    self.relayed_value(name, &member.raw),
                 ));
             }
         }
-        let is_spoofed = out.iter().any(|member| member.starts_with("\"clients\":"));
-        let count = format!("\"clients\":{clients}");
+        let is_spoofed = out.iter().any(|(name, _)| name == "\"clients\"");
+        let clients_is = |value: String| ("\"clients\"".to_owned(), value);
+        let count = clients_is(clients.to_string());
         match self.mutant {
             Some(CountMissing) => {}
-            Some(CountIsText) => out.push(format!("\"clients\":\"{clients}\"")),
+            Some(CountIsText) => out.push(clients_is(format!("\"{clients}\""))),
             Some(CountSpoofed) if is_spoofed => {}
             Some(CountSpoofedLast) => {
                 out.push(count);
                 let mut own = members.iter().rev();
                 let own = own.find(|member| member.name == "clients");
-                out.extend(own.map(|member| format!("\"clients\":{}", member.raw)));
+                out.extend(own.map(|member| clients_is(member.raw.clone())));
             }
-            Some(SenderAdded) => out.extend([count, r#""from":1"#.to_owned()]),
+            Some(SenderAdded) => out.extend([count, ("\"from\"".to_owned(), "1".to_owned())]),
             _ => out.push(count),
         }
-        format!("{{{}}}", out.join(","))
+        self.style.write(out)
     }
 
     fn relayed_value(&self, name: &str, raw: &str) -> String {

@@ -124,6 +124,10 @@ impl Backend for WorkerBackend {
             .map_err(BackendError::new)
     }
 
+    async fn guest(&self, bytes: &[u8]) -> Result<Box<dyn Send>, BackendError> {
+        self.relay.guest(bytes).await
+    }
+
     async fn http(&self, request: HttpRequest) -> Result<HttpResponse, BackendError> {
         self.relay.http(request).await
     }
