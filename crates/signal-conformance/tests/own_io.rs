@@ -5,7 +5,8 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use signal_conformance::{Level, RunOptions, Suite, UrlBackend};
+use signal_conformance::{Declared, Level, RunOptions, Suite, UrlBackend};
+use signal_core::{Limit, Limits};
 
 /// The example as a process, on a port of its own choice. It refuses nobody for what an earlier
 /// peer of the suite did.
@@ -41,14 +42,23 @@ impl Drop for OwnIo {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_relay_on_threads_passes_stock_and_robust() {
+async fn a_relay_on_threads_passes_stock_robust_and_limits() {
     let relay = OwnIo::start();
     let server = UrlBackend::new(&relay.url).expect("an address").patient();
+    let limits = Limits::default();
+    let server = server.declare(|declared| {
+        let declared = declared.levels([Level::Limits]);
+        let declared = declared.limit("outbound_bytes_max", 1024 * 1024);
+        let declare = |declared: Declared, limit: &Limit<Limits>| {
+            declared.limit(limit.name, (limit.get)(&limits))
+        };
+        Limits::ALL.iter().fold(declared, declare)
+    });
     let mut options = RunOptions::default();
     options.concurrency = 8;
     options.patience = Duration::from_secs(30);
     options.deadline = Duration::from_secs(180);
-    let levels = [Level::Stock, Level::Robust];
+    let levels = [Level::Stock, Level::Robust, Level::Limits];
     let report = Suite::all().levels(levels).run(&server, &options).await;
     println!("{}", report.to_text());
     let tally = report.levels();
