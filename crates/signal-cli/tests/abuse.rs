@@ -236,8 +236,8 @@ async fn a_flood_of_pings() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn slow_readers() {
     const READERS: usize = 8;
-    // A queue may hold sixteen times its limit before its socket is judged, and what waits in all of
-    // these is the same bytes, which are there once.
+    // A queue may hold sixteen times its limit before its socket is judged, and what waits in all
+    // of these is the same bytes, which are there once.
     let allowed_kib = 16 * 1024;
     let arguments = [
         "--messages-burst",

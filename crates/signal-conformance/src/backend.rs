@@ -79,8 +79,8 @@ pub trait Backend: Send + Sync {
         Err(BackendError::unsupported(Capability::Drain))
     }
 
-    /// Opens a connection that sends these bytes and then nothing, past all layers above TCP, and that
-    /// stays until what is returned is dropped.
+    /// Opens a connection that sends these bytes and then nothing, past all layers above TCP, and
+    /// that stays until what is returned is dropped.
     ///
     /// # Errors
     ///

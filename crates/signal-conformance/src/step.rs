@@ -52,8 +52,8 @@ pub enum Step {
     },
     /// Sends one WebSocket frame, right or wrong.
     SendFrame(Frame),
-    /// Opens connections that send these bytes, perhaps none, and then nothing more. They stay until
-    /// the scenario ends.
+    /// Opens connections that send these bytes, perhaps none, and then nothing more. They stay
+    /// until the scenario ends.
     Guests {
         /// How many.
         count: Amount,

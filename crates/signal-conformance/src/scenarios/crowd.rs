@@ -117,8 +117,8 @@ fn guests() -> Vec<Scenario> {
     ]
 }
 
-/// More than the kernel keeps for a client that does not read, wherever it is: 9 MB, from publishers
-/// each of whom stays within any sensible budget.
+/// More than the kernel keeps for a client that does not read, wherever it is: 9 MB, from
+/// publishers each of whom stays within any sensible budget.
 pub(super) fn nine_megabytes(s: Scenario, topic: &str, to: &str) -> Scenario {
     const PUBLISHERS: usize = 15;
     (0..PUBLISHERS).fold(s, |s, publisher| {

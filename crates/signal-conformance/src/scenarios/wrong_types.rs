@@ -2,8 +2,9 @@
 //! language takes for the right ones: strings as lists of letters, lists as strings, numbers as
 //! names, objects with indexes and a length.
 //!
-//! Each case names the topics that such a reading would come to. For a subscribe none of them may be
-//! subscribed to afterwards, for an unsubscribe all still must be, for a publish none may receive it.
+//! Each case names the topics that such a reading would come to. For a subscribe none of them may
+//! be subscribed to afterwards, for an unsubscribe all still must be, for a publish none may
+//! receive it.
 
 use super::build::{publish, published, scenario};
 use super::robust::survives;
@@ -191,7 +192,8 @@ fn unsubscribe(level: Level, member: &str, id: &str, topics: &str, names: &[&str
             s.send("a", &publish(name, r#""data":"still""#))
                 .expect("x", &published(name, r#""data":"still""#, 1))
         });
-        // Others use well-known names too, and a server need not notice at once that a peer has gone.
+        // Others use well-known names too, and a server need not notice at once that a peer has
+        // gone.
         list(s, "x", "unsubscribe", names).expect_nothing("x a")
     })
 }
@@ -228,8 +230,8 @@ fn among_others(
         .expect_publish("a x", r#""data":"after""#, 2)
 }
 
-/// A scenario that needs a server of its own, and to be alone on it, if one of its topics is not its
-/// own.
+/// A scenario that needs a server of its own, and to be alone on it, if one of its topics is not
+/// its own.
 fn named(level: Level, id: &str, requirements: &str, title: &str, names: &[&str]) -> Scenario {
     let all_own = names.iter().all(|name| name.contains("${t}"));
     let scenario = scenario(level, id, requirements, title);
