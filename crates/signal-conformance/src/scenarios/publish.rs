@@ -128,7 +128,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         stock("publish.clients_of_any_kind", "P4", "whatever the publisher writes into clients is replaced, of whatever type")
             .room("a b")
             .then(|s| {
-                let values = ["null", "\"9\"", "[]", "[9]", "true", "-1", "{\"valueOf\":9}", "{\"__proto__\":9}", "1e999"];
+                let values = ["null", "\"9\"", "[]", "[9]", "true", "-1", "{\"valueOf\":9}", "{\"__proto__\":9}"];
                 values.into_iter().fold(s, |s, value| {
                     s.publish("a", &format!(r#""clients":{value},"data":1"#))
                         .expect_publish("a b", r#""data":1"#, 2)

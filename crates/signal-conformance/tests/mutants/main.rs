@@ -62,7 +62,12 @@ async fn the_sockets_that_are_no_mutants_pass() {
 async fn mutants_of_sockets_are_caught() {
     let mut survivors = Vec::new();
     for (mutant, what) in OF_SOCKETS {
-        if survives(mutant, what, &run_at_socket(Some(*mutant)).await) {
+        // What connects first need not be read first, so a fault of the order may not show at once.
+        let mut tries = 3;
+        while tries > 0 && survives(mutant, what, &run_at_socket(Some(*mutant)).await) {
+            tries -= 1;
+        }
+        if tries == 0 {
             survivors.push(*mutant);
         }
     }
