@@ -125,7 +125,10 @@ pub(super) fn scenarios() -> Vec<Scenario> {
                 on: words("x"),
                 bytes,
             })
-            .needs([crate::Capability::RawFrames])
+            .needs([
+                crate::Capability::RawFrames,
+                crate::Capability::StrictFrames,
+            ])
             .release("x")
         },
     ));

@@ -158,7 +158,8 @@ impl Night {
         // rights for those.
         let sleeps = match scenario.id.as_str() {
             "limits.topics_at_limit" | "limits.messages" => 2,
-            "limits.pings_apart" => 2,
+            "limits.pings_apart" | "limits.pings_apart_from_bytes" => 2,
+            "robust.flood.topics" => 2,
             "limits.fan_out" => 2,
             "access.token.exact_and_prefix"
             | "access.token.rights_apart"
