@@ -3,6 +3,7 @@
 
 mod given;
 mod mistake;
+mod origin;
 mod resolve;
 mod setting;
 mod sources;
@@ -18,7 +19,8 @@ use signal_access::Origins;
 
 pub(crate) use given::Given;
 pub(crate) use mistake::Mistake;
-pub(crate) use resolve::{Origin, Resolved, resolve};
+pub(crate) use origin::Origin;
+pub(crate) use resolve::{Resolved, resolve};
 pub(crate) use setting::{Consequence, Setting};
 pub(crate) use sources::Environment;
 pub(crate) use table::SETTINGS;

@@ -4,7 +4,6 @@ use alloc::vec::Vec;
 use core::iter;
 use core::ops::Range;
 
-use crate::request::{Request, parse};
 use crate::{Delivery, Message};
 
 /// A publish that has passed all checks, still as its peer wrote it.
@@ -15,15 +14,6 @@ pub struct Publish<'m> {
 }
 
 impl<'m> Publish<'m> {
-    /// Reads a publish that somebody else has judged: another node of a cluster, for instance.
-    /// `None` if the message is something else.
-    pub fn read(text: &'m str) -> Option<Self> {
-        match parse(text, u8::MAX) {
-            Ok(Request::Publish(publish)) => Some(publish),
-            _ => None,
-        }
-    }
-
     /// The topic, decoded.
     pub fn topic(&self) -> &str {
         &self.topic

@@ -44,6 +44,17 @@ pub(crate) fn parse(text: &str, depth_max: u8) -> Result<Request<'_>, NotJson> {
     })
 }
 
+impl<'m> Publish<'m> {
+    /// Reads a publish that somebody else has judged: another node of a cluster, for instance.
+    /// `None` if the message is something else.
+    pub fn read(text: &'m str) -> Option<Self> {
+        match parse(text, u8::MAX) {
+            Ok(Request::Publish(publish)) => Some(publish),
+            _ => None,
+        }
+    }
+}
+
 /// The members this protocol interprets: the last of each, and where those stand that must not be
 /// relayed.
 #[derive(Default)]

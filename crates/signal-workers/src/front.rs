@@ -8,10 +8,10 @@ use signal_access::{Access, AddressKey, Origins, Permit, Refusal, RefusalCause, 
 use signal_core::Grant;
 use worker::{Env, Request, Response, ResponseBuilder, Result};
 
+use crate::clock;
 use crate::event::{Event, Events};
 use crate::knock::Knock;
 use crate::routing::{Facts, Route, Upgrade, route};
-use crate::runtime::Runtime;
 use crate::settings::{Settings, SettingsError};
 use crate::{refusal, routing, ticket, tokens, told};
 
@@ -238,7 +238,7 @@ async fn pass_on(
         headers.set("sec-websocket-protocol", protocol)?;
     }
     let limits = Arc::new(settings.core);
-    ticket::write(headers, &limits, permit, upgrade.address, Runtime::now())?;
+    ticket::write(headers, &limits, permit, upgrade.address, clock::now())?;
     let object = env
         .durable_object(OBJECTS)?
         .id_from_name(&upgrade.object)?

@@ -13,6 +13,7 @@ use signal_core::{CloseReason, Instant, Outcome, Output, PeerId, RestoreError, R
 use worker::{WebSocket, WebSocketIncomingMessage, WebSocketPair};
 
 use crate::attachment::{self, Attachment, Kept, Record, RowChange};
+use crate::clock;
 use crate::closing::{self, Answer, Lost};
 use crate::connections::{self, Connection, Connections};
 use crate::door::{Door, Entry};
@@ -86,7 +87,7 @@ impl Host {
 
     /// Lets a peer in.
     pub(crate) fn accept(&mut self, ticket: Ticket) -> Result<WebSocket, Rejection> {
-        let now = Runtime::now();
+        let now = clock::now();
         self.end_the_silent(now);
         let entry = self.enter(now, &ticket.holder);
         let entry = entry.map_err(Rejection::Refused)?;
@@ -121,7 +122,7 @@ impl Host {
         let Some(peer) = self.connections.peer_of(socket) else {
             return;
         };
-        let now = Runtime::now();
+        let now = clock::now();
         if let Some(connection) = self.connections.get_mut(peer) {
             connection.heard_at = now;
         }
@@ -161,7 +162,7 @@ impl Host {
 
     /// Acts on deadlines.
     pub(crate) fn handle_timeout(&mut self) {
-        let now = Runtime::now();
+        let now = clock::now();
         self.end_the_silent(now);
         let is_due = |peer: &PeerId| {
             let due = self
@@ -204,7 +205,7 @@ impl Host {
         self.room.restore(peer, record.snapshot).map_err(lost)?;
         let connection = Connection {
             socket: socket.clone(),
-            entry: self.door.recall(Runtime::now(), &record.holder),
+            entry: self.door.recall(clock::now(), &record.holder),
             holder: record.holder,
             heard_at: record.heard_at,
             row,
@@ -215,7 +216,7 @@ impl Host {
 
     fn enter(&mut self, now: Instant, holder: &Holder) -> Result<Entry, Refusal> {
         if self.room.peers().len() >= self.runtime.settings.peers_max as usize {
-            return Err(Refusal::because(RefusalCause::PeersMax, Runtime::random()));
+            return Err(Refusal::because(RefusalCause::PeersMax, clock::random()));
         }
         self.door.enter(now, holder)
     }
@@ -336,7 +337,7 @@ impl Host {
     fn forget(&mut self, peer: PeerId) -> Option<WebSocket> {
         self.room.disconnect(peer);
         let connection = self.connections.remove(peer)?;
-        self.door.leave(Runtime::now(), connection.entry);
+        self.door.leave(clock::now(), connection.entry);
         if connection.row.is_some() {
             self.remove_row(peer);
         }

@@ -6,8 +6,8 @@ use std::cell::RefCell;
 
 use signal_access::{AddressKey, Addresses, Refusal, Visit};
 
+use crate::clock;
 use crate::door;
-use crate::runtime::Runtime;
 use crate::settings::Settings;
 
 thread_local! {
@@ -32,7 +32,7 @@ impl Knock {
                 door::addresses(&settings)
             });
             address
-                .map(|address| addresses.enter(Runtime::now(), address))
+                .map(|address| addresses.enter(clock::now(), address))
                 .transpose()
         };
         let visit = with(enter).transpose()?.flatten();
@@ -55,7 +55,7 @@ impl Drop for Knock {
         if let Some(visit) = self.visit.take() {
             with(|addresses| {
                 if let Some(addresses) = addresses {
-                    addresses.leave(Runtime::now(), visit);
+                    addresses.leave(clock::now(), visit);
                 }
             });
         }

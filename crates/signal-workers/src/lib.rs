@@ -21,6 +21,7 @@
 mod alarm;
 mod attachment;
 mod bytes;
+mod clock;
 mod closing;
 mod connections;
 mod door;

@@ -5,8 +5,7 @@ use signal_core::{Instant, Message, client};
 use worker::js_sys::{self, Function, Reflect};
 use worker::wasm_bindgen::{JsCast as _, JsValue};
 use worker::{
-    Date, Result, ScheduledTime, SqlStorage, State, Storage, WebSocket,
-    WebSocketRequestResponsePair,
+    Result, ScheduledTime, SqlStorage, State, Storage, WebSocket, WebSocketRequestResponsePair,
 };
 
 use crate::alarm::{Armed, Change};
@@ -28,16 +27,6 @@ impl Runtime {
             settings,
             events,
         }
-    }
-
-    /// The time, since 1970, so that it means the same after a sleep.
-    pub(crate) fn now() -> Instant {
-        Instant::from_millis(Date::now().as_millis())
-    }
-
-    /// A random number, to spread those who would come back together.
-    pub(crate) fn random() -> u64 {
-        (js_sys::Math::random() * f64::from(u32::MAX)) as u64
     }
 
     /// Has the runtime answer the pings of stock clients while the object sleeps: those of this

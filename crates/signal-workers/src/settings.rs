@@ -4,7 +4,7 @@ use signal_access::{KeyError, OriginError, Origins};
 use signal_core::{Limit, LimitValue, Limits, Unit};
 use worker::Env;
 
-use crate::variable::{self, Variable};
+use crate::variable::{self, UnreadableSecret, Variable};
 
 const PREFIX: &str = "SIGNAL_";
 const ROOMS: &str = "SIGNAL_ROOMS";
@@ -170,6 +170,13 @@ pub enum SettingsError {
         /// The one that is read.
         wanted: &'static str,
     },
+}
+
+impl From<UnreadableSecret> for SettingsError {
+    fn from(secret: UnreadableSecret) -> Self {
+        let UnreadableSecret { variable, error } = secret;
+        Self::Secret { variable, error }
+    }
 }
 
 impl Settings {

@@ -7,8 +7,8 @@ use signal_access::{
 use worker::wasm_bindgen::JsCast;
 use worker::{Env, Request, web_sys};
 
+use crate::clock;
 use crate::routing;
-use crate::runtime::Runtime;
 use crate::settings::SettingsError;
 use crate::variable::{self, Variable};
 
@@ -93,7 +93,7 @@ pub(crate) fn judge(request: &Request, access: &Access) -> Result<Permit, Refusa
         authorization: authorization.as_deref(),
         protocols: protocols.as_deref(),
     };
-    let now = Runtime::now();
+    let now = clock::now();
     let unix_now = UnixTime::from_millis(now.as_millis());
     let admitted = access.judge(&parts, unix_now)?;
     Ok(admitted.permit(unix_now, now))

@@ -9,8 +9,7 @@ use worker::js_sys::{Array, Function, JSON, Object, Promise, Reflect};
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::wasm_bindgen_futures::JsFuture;
 
-use crate::runtime::Runtime;
-use crate::settings::SettingsError;
+use crate::clock;
 
 /// How long a secret of the Secrets Store is used before it is asked for again.
 const SECRET_LIFETIME: Duration = Duration::from_secs(60);
@@ -36,6 +35,12 @@ impl From<&str> for Variable {
     }
 }
 
+/// A secret of the Secrets Store that could not be read.
+pub(crate) struct UnreadableSecret {
+    pub(crate) variable: &'static str,
+    pub(crate) error: String,
+}
+
 /// What stands under a name before it is read.
 enum Found {
     Variable(Variable),
@@ -58,13 +63,16 @@ pub(crate) fn read_now(env: &Env, name: &str) -> Option<Variable> {
 }
 
 /// Reads a variable, a secret, or a secret of the Secrets Store.
-pub(crate) async fn read(env: &Env, name: &'static str) -> Result<Option<Variable>, SettingsError> {
+pub(crate) async fn read(
+    env: &Env,
+    name: &'static str,
+) -> Result<Option<Variable>, UnreadableSecret> {
     match find(env, name) {
         None => Ok(None),
         Some(Found::Variable(variable)) => Ok(Some(variable)),
         Some(Found::Secret(binding, get)) => {
             let secret = secret(name, &binding, &get).await;
-            let text = secret.map_err(|error| SettingsError::Secret {
+            let text = secret.map_err(|error| UnreadableSecret {
                 variable: name,
                 error,
             })?;
@@ -122,7 +130,7 @@ thread_local! {
 /// Asks for a secret, unless it was read a moment ago. If it cannot be read, the one that was read
 /// last is used: it still keeps out whom it kept out.
 async fn secret(name: &'static str, binding: &JsValue, get: &Function) -> Result<String, String> {
-    let now = Runtime::now();
+    let now = clock::now();
     let is_it = |secret: &&Secret| secret.name == name;
     let last = SECRETS.with_borrow(|secrets| secrets.iter().find(is_it).cloned());
     if let Some(last) = &last

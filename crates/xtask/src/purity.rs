@@ -1,6 +1,7 @@
 //! The core decides and nothing else: a second net behind `#![no_std]`, the lints and the build
 //! without a `std`. And the walls of the relay on tokio; see [`walls`].
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -63,6 +64,7 @@ pub(crate) fn check(_: &Tools) -> Result<(), Stop> {
     }
     findings.extend(foreign_dependencies()?);
     findings.extend(relay()?);
+    findings.extend(circles()?);
     findings.extend(comments()?);
     if !findings.is_empty() {
         return Err(Stop::Failed(format!(
@@ -84,7 +86,7 @@ fn relay() -> Result<Vec<String>, Stop> {
         .into_iter()
         .map(|(path, text)| (path[RELAY.len() + 1..].to_owned(), text))
         .collect();
-    let mut findings = walls::circles(&files);
+    let mut findings = Vec::new();
     for (path, text) in &files {
         let found = walls::check(Path::new(path), text);
         findings.extend(
@@ -94,6 +96,22 @@ fn relay() -> Result<Vec<String>, Stop> {
         );
     }
     Ok(findings)
+}
+
+/// Modules of one crate that import each other.
+fn circles() -> Result<Vec<String>, Stop> {
+    let mut crates = BTreeMap::<_, Vec<_>>::new();
+    for (path, text) in sources("crates")? {
+        if let Some((top, path)) = path.split_once("/src/") {
+            let files = crates.entry(top.to_owned()).or_default();
+            files.push((path.to_owned(), text));
+        }
+    }
+    let findings = crates.iter().flat_map(|(top, files)| {
+        let found = walls::circles(files).into_iter();
+        found.map(move |finding| format!("{top}: {finding}"))
+    });
+    Ok(findings.collect())
 }
 
 /// Comments that are too wide.

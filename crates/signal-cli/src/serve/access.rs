@@ -27,12 +27,7 @@ pub(crate) fn load(resolved: &Resolved) -> Result<Access, Mistake> {
             let example = resolved.example(KEY_FILE, AUDIENCE);
             let fix =
                 format!("name a file with keys too, for example {example}, or name no audience");
-            return Err(Mistake::of(
-                resolved,
-                AUDIENCE,
-                "without keys no token is looked at",
-                fix,
-            ));
+            return Err(resolved.mistake(AUDIENCE, "without keys no token is looked at", fix));
         }
     };
     Ok(Access {
@@ -49,11 +44,11 @@ fn read(
     let text = text_file::read(path).map_err(|error| {
         let fix = "check the path, and that the user the relay runs as may read it; `signal token key --out FILE` \
                     makes a key";
-        Mistake::of(resolved, KEY_FILE, format!("cannot be read: {error}"), fix)
+        resolved.mistake(KEY_FILE, format!("cannot be read: {error}"), fix)
     })?;
     let verifier = TokenVerifier::new(&text).map_err(|error| {
         let problem = format!("cannot be used: {error}");
-        Mistake::of(resolved, KEY_FILE, problem, key_file::fix(&error))
+        resolved.mistake(KEY_FILE, problem, key_file::fix(&error))
     })?;
     Ok(match audience {
         Some(audience) => verifier.with_audience(audience),

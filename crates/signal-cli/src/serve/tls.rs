@@ -161,7 +161,7 @@ impl File {
     }
 
     fn mistake(&self, problem: impl Into<String>, fix: impl Into<String>) -> Mistake {
-        Mistake::of(&self.resolved, self.setting, problem, fix)
+        self.resolved.mistake(self.setting, problem, fix)
     }
 
     fn without(&self, other: &str, what: &str) -> Mistake {

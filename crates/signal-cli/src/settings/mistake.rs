@@ -1,7 +1,7 @@
 use std::fmt;
 
-use crate::settings::resolve::Origin;
-use crate::settings::{Resolved, SETTINGS, Setting};
+use crate::settings::origin::Origin;
+use crate::settings::{SETTINGS, Setting};
 use crate::show;
 
 /// Something wrong in the settings: what, where it was written, and what to write instead.
@@ -31,17 +31,16 @@ impl Mistake {
     }
 
     /// A value that was read well, and does not serve.
-    pub(crate) fn of(
-        resolved: &Resolved,
+    pub(super) fn of(
         name: &str,
+        value: &str,
+        origin: &Origin,
         problem: impl Into<String>,
         fix: impl Into<String>,
     ) -> Self {
-        let setting = SETTINGS.iter().find(|setting| setting.name == name);
-        let value = setting.map_or_else(String::new, |setting| setting.show(&resolved.settings));
         Self {
-            what: format!("{name} = {}", show::quoted(&value, 200)),
-            origin: resolved.origin(name).clone(),
+            what: format!("{name} = {}", show::quoted(value, 200)),
+            origin: origin.clone(),
             problem: problem.into(),
             fix: fix.into(),
         }

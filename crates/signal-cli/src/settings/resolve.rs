@@ -1,48 +1,13 @@
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use signal_core::LimitError;
 use signal_tokio::{Config, ConfigError};
 
+use crate::settings::origin::Origin;
 use crate::settings::setting::Setting;
 use crate::settings::sources::{Environment, File};
 use crate::settings::{Given, Mistake, SETTINGS, Settings};
-
-/// Where a value comes from.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Origin {
-    Flag(String),
-    Variable(String),
-    /// The environment as a whole.
-    Environment,
-    File {
-        path: String,
-        line: usize,
-    },
-    Default,
-    /// A default that depends on the machine, and on what of it.
-    Machine(&'static str),
-}
-
-impl Origin {
-    pub(crate) fn is_default(&self) -> bool {
-        matches!(self, Self::Default | Self::Machine(_))
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Flag(flag) => write!(f, "flag {flag}"),
-            Self::Variable(name) => write!(f, "environment variable {name}"),
-            Self::Environment => f.write_str("environment variable"),
-            Self::File { path, line } => write!(f, "{path}, line {line}"),
-            Self::Default => f.write_str("default"),
-            Self::Machine(what) => write!(f, "default: {what}"),
-        }
-    }
-}
 
 /// All settings, and where each comes from.
 #[derive(Clone, Debug)]
@@ -71,6 +36,18 @@ impl Resolved {
         self.iter()
             .find(|(setting, _)| setting.name == name)
             .map_or(&Origin::Default, |(_, origin)| origin)
+    }
+
+    /// A value that was read well, and does not serve.
+    pub(crate) fn mistake(
+        &self,
+        name: &str,
+        problem: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Mistake {
+        let setting = SETTINGS.iter().find(|setting| setting.name == name);
+        let value = setting.map_or_else(String::new, |setting| setting.show(&self.settings));
+        Mistake::of(name, &value, self.origin(name), problem, fix)
     }
 }
 
@@ -210,7 +187,7 @@ fn disagreement(
     };
     let (value, nearest) = (show(error.value), show(*error.range.start()));
     let (Some(setting), Some(other)) = (find(error.name), error.because_of.and_then(find)) else {
-        return Mistake::of(resolved, error.name, problem(), "write another value");
+        return resolved.mistake(error.name, problem(), "write another value");
     };
     let (origin, other_origin) = (resolved.origin(setting.name), resolved.origin(other.name));
     let other_text = || {
@@ -230,7 +207,7 @@ fn disagreement(
     }
     let problem = format!("{}, because {} is {}", problem(), other.name, other_text());
     let fix = format!("write for example {}", written(setting, origin, &nearest));
-    Mistake::of(resolved, setting.name, problem, fix)
+    resolved.mistake(setting.name, problem, fix)
 }
 
 /// A setting in the way in which another was written.

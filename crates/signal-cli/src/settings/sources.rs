@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use toml::{Spanned, Value};
 
 use crate::settings::mistake::closest;
-use crate::settings::resolve::Origin;
+use crate::settings::origin::Origin;
 use crate::settings::setting::is_blank;
 use crate::settings::{Mistake, SETTINGS, Setting};
 use crate::text_file;

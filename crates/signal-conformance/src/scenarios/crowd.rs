@@ -2,8 +2,8 @@
 //! guests that never ask for anything. Nobody else is to notice.
 
 use super::build::{publish, scenario, stock, words};
+use super::hostile::{outlast, robust};
 use super::order::same_order;
-use super::robust::{outlast, robust};
 use crate::{Level, Scenario, Step};
 
 pub(super) fn scenarios() -> Vec<Scenario> {

@@ -1,7 +1,7 @@
 //! Malformed frames (C2): each ends at most the connection it came on.
 
 use super::build::words;
-use super::robust::{robust, survives};
+use super::hostile::{robust, survives};
 use crate::{Scenario, Step};
 
 const MALFORMED: &[u16] = &[1002];

@@ -12,6 +12,7 @@ mod crowd;
 mod forgeries;
 mod frames;
 mod grammar;
+mod hostile;
 mod lifecycle;
 mod limits;
 mod look_alikes;

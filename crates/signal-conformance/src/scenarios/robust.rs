@@ -1,13 +1,14 @@
 //! What y-webrtc's own server does not bear. Whoever does it is in a room with two bystanders, who
 //! exchange messages before and after, and must notice nothing.
 
-use super::build::{publish, published, scenario, words};
+use super::build::{publish, published, words};
 use super::crowd::nine_megabytes;
+use super::hostile::{outlast, robust, survives};
 use super::order::same_order;
 use super::transport::{KEY, upgrade_to};
 use crate::Capability::{Http, Private};
 use crate::step::Expect;
-use crate::{Level, Scenario, Step};
+use crate::{Scenario, Step};
 
 pub(super) fn scenarios() -> Vec<Scenario> {
     let mut all = Vec::new();
@@ -17,61 +18,6 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     all.extend(derailed());
     all.extend(floods());
     all
-}
-
-pub(super) fn robust(id: &str, requirements: &str, title: &str) -> Scenario {
-    scenario(Level::Robust, id, requirements, title)
-}
-
-/// `x` does something bad as a member of a room. Afterwards the others are served, and so is
-/// whoever comes anew; and so is `x`, unless it was ended for it. Then it is in no count.
-pub(super) fn survives(scenario: Scenario, bad: impl FnOnce(Scenario) -> Scenario) -> Scenario {
-    // How many they are is seen in the end: a server may notice late that somebody has gone.
-    let others = |expect: &mut Expect| expect.ignoring = words("clients");
-    let sender = |expect: &mut Expect| {
-        others(expect);
-        (expect.if_open, expect.eventually) = (true, true);
-    };
-    let delivered = |s: Scenario, on: &str, data: &str| {
-        let message = publish("${t}", &format!(r#""data":"{data}""#));
-        s.expect_with(on, &message, others)
-            .expect_with("x", &message, sender)
-    };
-    scenario
-        .room("a b x")
-        .publish("x", r#""data":"before""#)
-        .expect_publish("a b x", r#""data":"before""#, 3)
-        .then(bad)
-        .publish("b", r#""data":"after""#)
-        .then(|s| delivered(s, "a b", "after"))
-        .room("new")
-        .publish("new", r#""data":"anew""#)
-        .then(|s| delivered(s, "a b new", "anew"))
-        .unsubscribe("a b", "${t}")
-        .await_count("new", "1+open.x")
-        .expect_with("x", &publish("${t}", r#""data":"count""#), sender)
-}
-
-/// The same where it cannot be known whether `x` is still served: it has used up its budgets, or
-/// does not read.
-pub(super) fn outlast(scenario: Scenario, bad: impl FnOnce(Scenario) -> Scenario) -> Scenario {
-    let delivered = |s: Scenario, on: &str, data: &str| {
-        let message = publish("${t}", &format!(r#""data":"{data}""#));
-        s.expect_with(on, &message, |expect| expect.ignoring = words("clients"))
-    };
-    scenario
-        .room("a b x")
-        .publish("x", r#""data":"before""#)
-        .expect_publish("a b x", r#""data":"before""#, 3)
-        .then(bad)
-        .publish("b", r#""data":"after""#)
-        .then(|s| delivered(s, "a b", "after"))
-        .room("new")
-        .publish("new", r#""data":"anew""#)
-        .then(|s| delivered(s, "a b new", "anew"))
-        .abort("x")
-        .unsubscribe("a b", "${t}")
-        .await_count("new", "1")
 }
 
 fn no_json() -> Vec<Scenario> {

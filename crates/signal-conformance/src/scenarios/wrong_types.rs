@@ -7,7 +7,7 @@
 //! receive it.
 
 use super::build::{publish, published, scenario};
-use super::robust::survives;
+use super::hostile::survives;
 use crate::Capability::Private;
 use crate::{Level, Scenario};
 
