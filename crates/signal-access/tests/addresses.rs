@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use signal_access::{AddressKey, AddressLimits, Addresses, RefusalCause, Refused, Visit};
+use signal_access::{AddressKey, AddressLimits, Addresses, Judging, RefusalCause, Refused, Visit};
 use signal_core::Instant;
 
 const LIMITS: AddressLimits = AddressLimits {
@@ -38,7 +38,7 @@ fn millis(millis: u64) -> Instant {
 }
 
 fn connect(book: &mut Addresses, now: Instant, key: AddressKey) -> Result<Visit, Refused> {
-    let mut visit = book.enter(now, key)?;
+    let mut visit = book.enter(now, key, Judging::Cheap)?;
     visit.admit();
     Ok(visit)
 }
@@ -51,9 +51,18 @@ fn offend(book: &mut Addresses, now: Instant, key: AddressKey) -> Result<(), Ref
     Ok(())
 }
 
-/// A client that shows a token that is not good.
+/// A client that shows a token that is not good, to a judge who has to ask somebody.
 fn garbage(book: &mut Addresses, now: Instant, key: AddressKey) -> Result<(), Refused> {
-    let mut visit = book.enter(now, key)?;
+    show_garbage(book, now, key, Judging::Costly)
+}
+
+fn show_garbage(
+    book: &mut Addresses,
+    now: Instant,
+    key: AddressKey,
+    judging: Judging,
+) -> Result<(), Refused> {
+    let mut visit = book.enter(now, key, judging)?;
     visit.deny();
     book.leave(now, visit);
     Ok(())
@@ -277,6 +286,22 @@ fn each_who_behaves_brings_the_room_for_as_much_garbage_again() {
         .take_while(|_| garbage(&mut book, at(30), home()).is_ok())
         .count();
     assert_eq!(count, 1_200, "bounded all the same");
+}
+
+#[test]
+fn garbage_that_is_cheap_to_judge_keeps_nobody_out_while_somebody_behaves() {
+    let mut book = book();
+    let cheap =
+        |book: &mut Addresses, second| show_garbage(book, at(second), home(), Judging::Cheap);
+    let alone = (0..10_000)
+        .take_while(|_| cheap(&mut book, 0).is_ok())
+        .count();
+    assert_eq!(alone, 120, "nobody behaves yet");
+    let _neighbour = connect(&mut book, at(1), home()).expect("a good token");
+    for _ in 0..10_000 {
+        cheap(&mut book, 30).expect("a neighbour behaves");
+    }
+    let _newcomer = connect(&mut book, at(30), home()).expect("a good token");
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub use relay::Relay;
 pub use relay::RelayCollector;
 pub use serve::threads::Serving;
 pub use signal_access::{
-    AuthResult, Permit, ProxyError, Refusal, RefusalCause, Subject, TrustedProxies,
+    AuthResult, Judging, Permit, ProxyError, Refusal, RefusalCause, Subject, TrustedProxies,
 };
 pub use signal_core::{CloseReason, Grant, Ignored, Instant, Limits, TopicSet};
 pub use stats::codes;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{Sink, Stream};
 use http::request::Parts;
-use signal_access::{Permit, Refusal};
+use signal_access::{Judging, Permit, Refusal};
 use signal_core::Instant;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
@@ -156,7 +156,7 @@ impl Relay {
         permit: impl Into<Permit>,
         client: Option<IpAddr>,
     ) -> Result<Admission, Refusal> {
-        let admission = upgrade::take_place(&self.shared.door, client)
+        let admission = upgrade::take_place(&self.shared.door, client, Judging::Cheap)
             .and_then(|place| Admission::new(place, permit.into()));
         let (admission, _protocol) =
             admission.inspect_err(|refusal| self.shared.counters.count_refusal(refusal.cause()))?;

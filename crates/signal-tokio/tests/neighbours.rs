@@ -5,7 +5,9 @@ mod common;
 use std::time::Duration;
 
 use common::{UPGRADE, Wire, dial_from, relay, retry_after, status, upgrade};
-use signal_tokio::{Config, Grant, Refusal, RefusalCause, Relay, UpgradeRequest};
+use signal_tokio::{
+    Authorization, Authorizer, Config, Grant, Refusal, RefusalCause, Relay, UpgradeRequest,
+};
 use tokio::io::DuplexStream;
 use tokio::time::advance;
 
@@ -130,6 +132,40 @@ async fn an_address_that_shows_nothing_but_garbage_is_told_to_wait() {
     assert_eq!(count(&relay, RefusalCause::DeniedBefore), 1);
     advance(Duration::from_millis(500)).await;
     assert_eq!(show(&relay, "garbage").await, 401);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_flood_of_garbage_keeps_a_neighbour_out_while_another_behaves() {
+    let relay = Relay::with_authorizer(Config::default(), only_good).expect("valid settings");
+    assert_eq!(show(&relay, "good").await, 101, "it has been here");
+    for round in 0..30 {
+        for _ in 0..100 {
+            assert_eq!(show(&relay, "garbage").await, 401, "round {round}");
+        }
+        assert_eq!(show(&relay, "good").await, 101, "round {round}");
+        advance(Duration::from_secs(1)).await;
+    }
+}
+
+/// Asks somebody else, who is not to be flooded.
+struct Costly;
+
+impl Authorizer for Costly {
+    fn authorize<'a>(&'a self, request: &'a UpgradeRequest<'a>) -> Authorization<'a> {
+        Box::pin(std::future::ready(only_good(request).map(Into::into)))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_authorizer_that_asks_others_is_asked_only_so_often() {
+    let relay = Relay::with_authorizer(Config::default(), Costly).expect("valid settings");
+    assert_eq!(show(&relay, "good").await, 101);
+    let mut asked = 0;
+    while show(&relay, "garbage").await == 401 {
+        asked += 1;
+    }
+    assert_eq!(asked, 240, "a share for whoever behaves, and one");
+    assert_eq!(count(&relay, RefusalCause::DeniedBefore), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! Whose connections an object has, and whom it turns away.
 
-use signal_access::{AddressLimits, Addresses, Refusal, Subject, Subjects, Visit};
+use signal_access::{AddressLimits, Addresses, Judging, Refusal, Subject, Subjects, Visit};
 use signal_core::Instant;
 
 use crate::settings::Settings;
@@ -37,7 +37,7 @@ impl Door {
     pub(crate) fn enter(&mut self, now: Instant, holder: &Holder) -> Result<Entry, Refusal> {
         let visit = holder
             .address
-            .map(|address| self.addresses.enter(now, address));
+            .map(|address| self.addresses.enter(now, address, Judging::Cheap));
         let mut visit = visit.transpose()?;
         let subject = holder.subject.as_ref();
         if let Err(refused) = subject.map_or(Ok(()), |subject| self.subjects.enter(subject)) {

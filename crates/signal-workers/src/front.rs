@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use signal_access::{Access, AddressKey, Origins, Permit, Refusal, RefusalCause, Refused};
+use signal_access::{Access, AddressKey, Judging, Origins, Permit, Refusal, RefusalCause, Refused};
 use signal_core::Grant;
 use worker::{Env, Request, Response, ResponseBuilder, Result};
 
@@ -41,7 +41,10 @@ pub async fn fetch(request: Request, env: Env) -> Result<Response> {
         Ok(access) => access,
         Err(error) => return misconfigured(&Events::new(&env), &error),
     };
-    let judge = async |request: &Request, _: &Env| tokens::judge(request, &access);
+    let judge = Judge {
+        authorize: async |request: &Request, _: &Env| tokens::judge(request, &access),
+        judging: Judging::Cheap,
+    };
     answer(request, env, judge, |origins| {
         Access {
             origins,
@@ -93,14 +96,24 @@ where
         };
         format!("{access}, if this Worker's own judge admits them")
     };
-    answer(request, env, authorize, who).await
+    let judge = Judge {
+        authorize,
+        judging: Judging::Costly,
+    };
+    answer(request, env, judge, who).await
+}
+
+/// Whoever judges what a client may do, and what that costs.
+struct Judge<A> {
+    authorize: A,
+    judging: Judging,
 }
 
 /// `who` says in words who may come in, if pages of these origins may.
 async fn answer<A, P>(
     request: Request,
     env: Env,
-    authorize: A,
+    judge: Judge<A>,
     who: impl FnOnce(Origins) -> String,
 ) -> Result<Response>
 where
@@ -122,7 +135,7 @@ where
         Route::Preflight => return preflight(),
         Route::Okay => return open(ResponseBuilder::new())?.ok("okay"),
         Route::Refuse(refusal) => Err(refusal),
-        Route::Upgrade(upgrade) => admit(&request, &env, &events, &settings, &upgrade, authorize)
+        Route::Upgrade(upgrade) => admit(&request, &env, &events, &settings, &upgrade, judge)
             .await
             .map(|permit| (upgrade, permit)),
     };
@@ -188,14 +201,14 @@ async fn admit<A, P>(
     events: &Events,
     settings: &Settings,
     upgrade: &Upgrade,
-    authorize: A,
+    judge: Judge<A>,
 ) -> std::result::Result<Permit, Refusal>
 where
     A: AsyncFnOnce(&Request, &Env) -> std::result::Result<P, Refusal>,
     P: Into<Permit>,
 {
-    let mut knock = Knock::of(upgrade.address, settings)?;
-    let judged = authorize(request, env).await;
+    let mut knock = Knock::of(upgrade.address, settings, judge.judging)?;
+    let judged = (judge.authorize)(request, env).await;
     knock.judged(&judged);
     let permit = judged?.into();
     // Behind the judge: what it refuses is not to use up the connects of those it lets in.

@@ -4,7 +4,7 @@
 
 use std::cell::RefCell;
 
-use signal_access::{AddressKey, Addresses, Refusal, Visit};
+use signal_access::{AddressKey, Addresses, Judging, Refusal, Visit};
 
 use crate::clock;
 use crate::door;
@@ -22,7 +22,11 @@ pub(crate) struct Knock {
 
 impl Knock {
     /// Counts a request of an address in.
-    pub(crate) fn of(address: Option<AddressKey>, settings: &Settings) -> Result<Self, Refusal> {
+    pub(crate) fn of(
+        address: Option<AddressKey>,
+        settings: &Settings,
+        judging: Judging,
+    ) -> Result<Self, Refusal> {
         let enter = |addresses: &mut Option<Addresses>| {
             let addresses = addresses.get_or_insert_with(|| {
                 let mut settings = settings.clone();
@@ -32,7 +36,7 @@ impl Knock {
                 door::addresses(&settings)
             });
             address
-                .map(|address| addresses.enter(clock::now(), address))
+                .map(|address| addresses.enter(clock::now(), address, judging))
                 .transpose()
         };
         let visit = with(enter).transpose()?.flatten();

@@ -2,6 +2,7 @@ use core::time::Duration;
 
 use signal_core::Instant;
 
+use crate::door::addresses::Judging;
 use crate::door::budget::{Budget, MINUTE};
 use crate::door::crowd::{Crowd, Period};
 use crate::door::refusal::Refused;
@@ -37,9 +38,10 @@ pub(crate) struct Account {
 
 impl Account {
     /// Whether one more may come in.
-    pub(crate) fn judge(&self, now: Instant, caps: &Caps) -> Result<(), Refused> {
+    pub(crate) fn judge(&self, now: Instant, caps: &Caps, judging: Judging) -> Result<(), Refused> {
+        let behaves_somebody = self.behaving(now) > 0;
         let refused_for = self.refused_until.saturating_since(now);
-        if !refused_for.is_zero() && self.behaving(now) == 0 {
+        if !refused_for.is_zero() && !behaves_somebody {
             return refuse(RefusalCause::ClosedBefore, refused_for);
         }
         if self.crowd.count() >= caps.peers_max {
@@ -50,7 +52,8 @@ impl Account {
             return refuse(caps.connects_cause, wait);
         }
         let wait = self.denials.wait(now, self.denials_per_minute(now, caps));
-        if !wait.is_zero() {
+        let is_borne = behaves_somebody && judging == Judging::Cheap;
+        if !wait.is_zero() && !is_borne {
             return refuse(RefusalCause::DeniedBefore, wait);
         }
         Ok(())

@@ -34,7 +34,9 @@ pub struct AddressLimits {
 /// An address is not a person: behind it may be a school. So one client's offences do not shut out
 /// the others. An address is refused only after repeated ones, and only while nobody behind it
 /// behaves: a peer that is connected for ten to twenty seconds without one, or a connection that
-/// ended without one within the last minute. Refused tokens do not use up connects.
+/// ended without one within the last minute. Refused tokens do not use up connects: there may be as
+/// many of them, as many again for each who behaves, and any number while somebody does if they are
+/// cheap to judge.
 ///
 /// The table is bounded by what may be connected at once and `idle_max` more; an address of which
 /// something is owed is forgotten only for one that owes more. There is no I/O, no clock and no
@@ -43,7 +45,7 @@ pub struct AddressLimits {
 /// ```
 /// use std::time::Duration;
 ///
-/// use signal_access::{AddressKey, AddressLimits, Addresses, RefusalCause};
+/// use signal_access::{AddressKey, AddressLimits, Addresses, Judging, RefusalCause};
 /// use signal_core::Instant;
 ///
 /// let limits = AddressLimits {
@@ -57,9 +59,10 @@ pub struct AddressLimits {
 /// let mut addresses = Addresses::new(limits, 1_000);
 /// let (now, home) = (Instant::ZERO, AddressKey::new([203, 0, 113, 7].into()));
 ///
-/// let mut visit = addresses.enter(now, home).map_err(|refused| refused.cause)?;
+/// let visit = addresses.enter(now, home, Judging::Cheap);
+/// let mut visit = visit.map_err(|refused| refused.cause)?;
 /// visit.admit();
-/// let refused = addresses.enter(now, home).expect_err("one is there");
+/// let refused = addresses.enter(now, home, Judging::Cheap).expect_err("one is there");
 /// assert_eq!(refused.cause, RefusalCause::PeersPerIp);
 /// addresses.leave(now, visit);
 /// # Ok::<(), RefusalCause>(())
@@ -68,6 +71,15 @@ pub struct AddressLimits {
 pub struct Addresses {
     limits: AddressLimits,
     accounts: Table,
+}
+
+/// What it costs to find that a token is not good.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Judging {
+    /// No more than to read the request did: a signature, a look into a table.
+    Cheap,
+    /// A question to somebody else, who is not to be flooded with them.
+    Costly,
 }
 
 /// One connection, or one that may become it, as [`Addresses`] counts it. It has to be handed back
@@ -98,15 +110,20 @@ impl Addresses {
         }
     }
 
-    /// Counts a connection in.
+    /// Counts a connection in, which is judged next.
     ///
     /// # Errors
     ///
     /// Why its address may not have one more, and from when on it may.
-    pub fn enter(&mut self, now: Instant, key: AddressKey) -> Result<Visit, Refused> {
+    pub fn enter(
+        &mut self,
+        now: Instant,
+        key: AddressKey,
+        judging: Judging,
+    ) -> Result<Visit, Refused> {
         for scope in scopes(key) {
             let account = self.accounts.get(scope);
-            account.judge(now, &self.limits.caps(scope))?;
+            account.judge(now, &self.limits.caps(scope), judging)?;
         }
         let visit = Visit {
             key,

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HOST, HeaderName, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
-use signal_access::{Access, Permit, Refusal, UnixTime, UpgradeParts};
+use signal_access::{Access, Judging, Permit, Refusal, UnixTime, UpgradeParts};
 
 use crate::admission::authorizer::{Authorization, Authorizer, UpgradeRequest};
 use crate::admission::refused_tokens::RefusedTokens;
@@ -87,6 +87,10 @@ impl AccessAuthorizer {
 impl Authorizer for AccessAuthorizer {
     fn authorize<'a>(&'a self, request: &'a UpgradeRequest<'a>) -> Authorization<'a> {
         Box::pin(std::future::ready(self.judge(request)))
+    }
+
+    fn judging(&self) -> Judging {
+        Judging::Cheap
     }
 }
 

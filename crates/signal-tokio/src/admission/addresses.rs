@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use signal_access::{AddressKey, AddressLimits, Addresses, Refusal, RefusalCause, Refused, Visit};
+use signal_access::{
+    AddressKey, AddressLimits, Addresses, Judging, Refusal, RefusalCause, Refused, Visit,
+};
 use signal_core::Instant;
 
 use crate::config::Config;
@@ -36,7 +38,12 @@ impl Gate {
 
     /// Counts a peer in. Each success must be matched by one [`leave`](Self::leave) with the visit
     /// it returned.
-    pub(crate) fn enter(&self, now: Instant, ip: Option<IpAddr>) -> Result<Option<Visit>, Refusal> {
+    pub(crate) fn enter(
+        &self,
+        now: Instant,
+        ip: Option<IpAddr>,
+        judging: Judging,
+    ) -> Result<Option<Visit>, Refusal> {
         let has_room = |peers| (peers < self.peers_max).then_some(peers + 1);
         if self
             .peers
@@ -48,7 +55,7 @@ impl Gate {
         let Some(key) = self.limited_key(ip) else {
             return Ok(None);
         };
-        let visit = self.addresses.lock().enter(now, key);
+        let visit = self.addresses.lock().enter(now, key, judging);
         visit.map(Some).map_err(|refused: Refused| {
             self.peers.fetch_sub(1, Ordering::Relaxed);
             refused.into()
@@ -110,6 +117,7 @@ mod tests {
     use super::*;
 
     const NOW: Instant = Instant::ZERO;
+    const CHEAP: Judging = Judging::Cheap;
 
     fn ip(text: &str) -> Option<IpAddr> {
         Some(text.parse().expect("an address"))
@@ -124,14 +132,16 @@ mod tests {
     #[test]
     fn a_client_that_is_refused_is_not_counted() {
         let gate = gate(|config| config.peers_per_ip_max = 1);
-        let visit = gate.enter(NOW, ip("203.0.113.7")).expect("room");
+        let visit = gate.enter(NOW, ip("203.0.113.7"), CHEAP).expect("room");
         let refusal = gate
-            .enter(NOW, ip("203.0.113.7"))
+            .enter(NOW, ip("203.0.113.7"), CHEAP)
             .expect_err("one is there");
         assert_eq!(refusal.cause(), RefusalCause::PeersPerIp);
         assert_eq!(gate.peers(), 1);
         gate.leave(NOW, visit);
-        let visit = gate.enter(NOW, ip("203.0.113.7")).expect("it has left");
+        let visit = gate
+            .enter(NOW, ip("203.0.113.7"), CHEAP)
+            .expect("it has left");
         gate.leave(NOW, visit);
         assert_eq!(gate.peers(), 0);
     }
@@ -149,21 +159,21 @@ mod tests {
             "fd00::1",
             "fe80::1",
         ] {
-            assert_eq!(open.enter(NOW, ip(private)), Ok(None), "{private}");
+            assert_eq!(open.enter(NOW, ip(private), CHEAP), Ok(None), "{private}");
         }
         let strict = gate(|config| {
             one(config);
             config.limit_private_ips = true;
         });
-        let _visit = strict.enter(NOW, ip("127.0.0.1")).expect("room");
-        assert!(strict.enter(NOW, ip("127.0.0.1")).is_err());
+        let _visit = strict.enter(NOW, ip("127.0.0.1"), CHEAP).expect("room");
+        assert!(strict.enter(NOW, ip("127.0.0.1"), CHEAP).is_err());
     }
 
     #[test]
     fn a_full_relay_refuses_whoever_comes() {
         let gate = gate(|config| config.peers_max = 1);
-        let _visit = gate.enter(NOW, None).expect("room");
-        let refusal = gate.enter(NOW, None).expect_err("full");
+        let _visit = gate.enter(NOW, None, CHEAP).expect("room");
+        let refusal = gate.enter(NOW, None, CHEAP).expect_err("full");
         assert_eq!(refusal.cause(), RefusalCause::PeersMax);
     }
 }

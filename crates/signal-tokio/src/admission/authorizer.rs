@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 
 use http::{HeaderMap, Method, Uri};
-use signal_access::{Permit, Refusal};
+use signal_access::{Judging, Permit, Refusal};
 use signal_core::{Grant, Instant};
 
 /// What is known of a client before it is accepted.
@@ -67,6 +67,15 @@ pub trait Authorizer: Send + Sync + 'static {
     /// The expiry of the grant counts in the relay's time, which [`UpgradeRequest::now`] and
     /// [`Relay::now`](crate::Relay::now) tell.
     fn authorize<'a>(&'a self, request: &'a UpgradeRequest<'a>) -> Authorization<'a>;
+
+    /// What an answer costs. As long as somebody behind an address behaves, a [`Judging::Cheap`]
+    /// authorizer is asked however many bad tokens come from there, so that they do not keep out
+    /// the good ones; a [`Judging::Costly`] one, which is the default, only so often.
+    ///
+    /// A closure is cheap, as it cannot wait.
+    fn judging(&self) -> Judging {
+        Judging::Costly
+    }
 }
 
 impl<F, P> Authorizer for F
@@ -77,6 +86,10 @@ where
     fn authorize<'a>(&'a self, request: &'a UpgradeRequest<'a>) -> Authorization<'a> {
         Box::pin(std::future::ready(self(request).map(Into::into)))
     }
+
+    fn judging(&self) -> Judging {
+        Judging::Cheap
+    }
 }
 
 /// Lets everyone in, to every topic.
@@ -85,6 +98,10 @@ pub(crate) struct Everyone;
 impl Authorizer for Everyone {
     fn authorize<'a>(&'a self, _request: &'a UpgradeRequest<'a>) -> Authorization<'a> {
         Box::pin(std::future::ready(Ok(Grant::open().into())))
+    }
+
+    fn judging(&self) -> Judging {
+        Judging::Cheap
     }
 }
 

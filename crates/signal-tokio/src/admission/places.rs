@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use signal_access::{Refusal, Subject, Subjects, Visit};
+use signal_access::{Judging, Refusal, Subject, Subjects, Visit};
 use tokio::sync::Notify;
 
 use crate::admission::addresses::Gate;
@@ -44,8 +44,12 @@ pub(crate) struct Place {
 
 impl Place {
     /// Takes a place for a client of this address.
-    pub(crate) fn take(places: &Arc<Places>, client: Option<IpAddr>) -> Result<Self, Refusal> {
-        let visit = places.gate.enter(places.clock.now(), client)?;
+    pub(crate) fn take(
+        places: &Arc<Places>,
+        client: Option<IpAddr>,
+        judging: Judging,
+    ) -> Result<Self, Refusal> {
+        let visit = places.gate.enter(places.clock.now(), client, judging)?;
         Ok(Self {
             places: Arc::clone(places),
             visit,

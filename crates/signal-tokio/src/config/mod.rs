@@ -132,8 +132,9 @@ signal_core::limits! {
             what: "Peers at once from one IPv6 /48, beside the limit for each /64 in it",
             past: "HTTP 429 with Retry-After",
             why: "five such schools; a hoster gives each customer 65,536 networks of 64 bits" },
-        /// All at once or spread. Upgrades refused with 401 or 403 have a budget of their own, as
-        /// large, and as large again for each peer from there that behaves.
+        /// All at once or spread. Upgrades refused with 401 or 403 have a budget of their own: as
+        /// large, and as large again for each peer from there that behaves. With a cheap
+        /// [`Authorizer`](crate::Authorizer) it has no end while somebody there behaves.
         connects_per_minute_per_ip: u32 { default: 120, unit: Count, range: 1..=60_000, scope: Address,
             what: "Upgrades in a minute from one IPv4 address or IPv6 /64; those refused with 401 or 403 count apart",
             past: "HTTP 429 with Retry-After",

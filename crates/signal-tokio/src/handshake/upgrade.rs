@@ -13,7 +13,7 @@ use http::header::{
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, Method, Response, StatusCode, Version};
-use signal_access::{AuthResult, Refusal, RefusalCause};
+use signal_access::{AuthResult, Judging, Refusal, RefusalCause};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::admission::Admission;
@@ -106,7 +106,8 @@ async fn admit(
     remote: Option<SocketAddr>,
     client: Option<IpAddr>,
 ) -> Result<(Admission, Option<Cow<'static, str>>), Refusal> {
-    let mut place = take_place(door, client)?;
+    let authorizer = door.authorizer();
+    let mut place = take_place(door, client, authorizer.judging())?;
     let request = UpgradeRequest {
         method: &request.method,
         uri: &request.uri,
@@ -115,7 +116,7 @@ async fn admit(
         client,
         now: door.clock.now(),
     };
-    let judged = door.authorizer().authorize(&request).await;
+    let judged = authorizer.authorize(&request).await;
     let result = judged
         .as_ref()
         .map_or_else(Refusal::auth, |_permit| AuthResult::Granted);
@@ -137,11 +138,15 @@ fn client(door: &Door, remote: IpAddr, headers: &HeaderMap) -> IpAddr {
     door.config.trusted_proxies.client(remote, forwarded)
 }
 
-pub(crate) fn take_place(door: &Arc<Door>, client: Option<IpAddr>) -> Result<Place, Refusal> {
+pub(crate) fn take_place(
+    door: &Arc<Door>,
+    client: Option<IpAddr>,
+    judging: Judging,
+) -> Result<Place, Refusal> {
     if door.lifecycle() != Lifecycle::Serving {
         return Err(Refusal::because(RefusalCause::Draining, fastrand::u64(..)));
     }
-    Place::take(&door.places, client)
+    Place::take(&door.places, client, judging)
 }
 
 /// Whether this is meant as a WebSocket upgrade. An upgrade to something else, which clients offer
