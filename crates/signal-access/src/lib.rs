@@ -70,7 +70,7 @@ pub use door::subject::{Subject, Subjects};
 #[cfg(feature = "tokens")]
 pub use error::{MalformedCause, TokenError};
 #[cfg(feature = "tokens")]
-pub use key::{KEY_TEXT_BYTES_MAX, KeyError, KeyProblem, SECRET_BYTES_MIN};
+pub use key::{KEY_TEXT_BYTES_MAX, KeyError, KeyName, KeyNotice, KeyProblem, SECRET_BYTES_MIN};
 #[cfg(feature = "tokens")]
 pub use new_key::NewKey;
 pub use origins::{OriginError, Origins};

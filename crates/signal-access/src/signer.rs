@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::algorithm::Algorithm;
 use crate::claim_error::ClaimError;
 use crate::claims::Claims;
-use crate::key::{Jwk, KeyError, KeyProblem, Material};
+use crate::key::{Jwk, KeyError, KeyProblem, Keys, Material};
 use crate::new_key::NewKey;
 use crate::token::encode;
 use crate::verifier::TOKEN_BYTES_MAX;
@@ -49,7 +49,7 @@ impl TokenSigner {
     ///
     /// Where there is not one key, or it cannot sign.
     pub fn new(key: &str) -> Result<Self, KeyError> {
-        let keys = Jwk::parse_all(key)?;
+        let keys = Keys::parse(key)?.keys;
         let [key] = <[Jwk; 1]>::try_from(keys).map_err(|keys| KeyError::NotOne(keys.len()))?;
         let secret = match key.material {
             Material::Hs256(mac) => Secret::Hs256(mac),

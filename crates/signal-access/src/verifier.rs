@@ -10,7 +10,7 @@ use sha2::Sha256;
 use crate::algorithm::Algorithm;
 use crate::claims::Claims;
 use crate::error::TokenError;
-use crate::key::{Jwk, KeyError, Material};
+use crate::key::{Jwk, KeyError, KeyNotice, Keys, Material};
 use crate::time::UnixTime;
 use crate::token::{Header, Token};
 
@@ -41,6 +41,7 @@ pub const LEEWAY: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub struct TokenVerifier {
     keys: Vec<Key>,
+    notices: Vec<KeyNotice>,
     audience: Option<String>,
     leeway: Duration,
 }
@@ -48,15 +49,16 @@ pub struct TokenVerifier {
 impl TokenVerifier {
     /// A verifier with the keys of a JWK or a JWK Set (RFC 7517), as JSON.
     ///
-    /// Each key names its algorithm: `{"kty":"oct","alg":"HS256","k":…}` with a secret of at least
-    /// 32 bytes, or `{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","x":…}`, of which the private half
-    /// `d` is not needed. `kid` is optional.
+    /// A key is a secret of at least 32 bytes, `{"kty":"oct","alg":"HS256","k":…}`, or
+    /// `{"kty":"OKP","crv":"Ed25519","x":…}`, of which the private half `d` is not needed. `kid` is
+    /// optional. Of a set, keys that cannot be used are passed over, as
+    /// [`notices`](Self::notices) say.
     ///
     /// # Errors
     ///
-    /// If there is no key or more than [`KEYS_MAX`], or one cannot be used.
+    /// If there is no key that can be used, or more than [`KEYS_MAX`].
     pub fn new(keys: &str) -> Result<Self, KeyError> {
-        let keys = Jwk::parse_all(keys)?;
+        let Keys { keys, notices } = Keys::parse(keys)?;
         match keys.len() {
             0 => return Err(KeyError::NoKeys),
             1..=KEYS_MAX => {}
@@ -71,6 +73,7 @@ impl TokenVerifier {
         }
         Ok(Self {
             keys: keys.into_iter().map(Key::new).collect(),
+            notices,
             audience: None,
             leeway: LEEWAY,
         })
@@ -98,6 +101,12 @@ impl TokenVerifier {
     /// How many keys there are.
     pub fn key_count(&self) -> usize {
         self.keys.len()
+    }
+
+    /// What an operator should know of the keys: which ones of the set are not used and why, and
+    /// which ones have a private half that a relay does not need.
+    pub fn notices(&self) -> &[KeyNotice] {
+        &self.notices
     }
 
     /// The audience that tokens must name.

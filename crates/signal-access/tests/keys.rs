@@ -4,8 +4,8 @@
 
 use serde_json::{Value, json};
 use signal_access::{
-    Access, Algorithm, ClaimError, Claims, KEY_TEXT_BYTES_MAX, KeyError, KeyProblem, NewKey,
-    SignError, TokenSigner, TokenVerifier, UnixTime, UpgradeParts,
+    Access, Algorithm, ClaimError, Claims, KEY_TEXT_BYTES_MAX, KeyError, KeyNotice, KeyProblem,
+    NewKey, SignError, TokenSigner, TokenVerifier, UnixTime, UpgradeParts,
 };
 use signal_core::{TopicPattern, TopicSet};
 
@@ -53,7 +53,8 @@ fn a_broken_key_is_refused_with_what_is_wrong() {
     use KeyProblem as P;
     let zeros = "A".repeat(43);
     for (algorithm, name, value, expected) in [
-        (Hs256, "alg", Value::Null, P::Algorithm),
+        (Hs256, "alg", Value::Null, P::NoAlgorithm),
+        (Hs256, "alg", json!(7), P::Algorithm),
         (Hs256, "alg", json!("none"), P::Algorithm),
         (Hs256, "alg", json!("HS512"), P::Algorithm),
         (Hs256, "alg", json!("EdDSA"), P::Type),
@@ -61,13 +62,19 @@ fn a_broken_key_is_refused_with_what_is_wrong() {
         (Hs256, "kty", Value::Null, P::Type),
         (Hs256, "kid", json!(7), P::Id),
         (Hs256, "use", json!("enc"), P::Use),
+        (Hs256, "key_ops", json!(["encrypt"]), P::Operations),
+        (Hs256, "key_ops", json!([]), P::Operations),
+        (Hs256, "key_ops", json!("verify"), P::Operations),
         (Hs256, "k", Value::Null, P::Missing("k")),
         (Hs256, "k", json!(7), P::Missing("k")),
         (Hs256, "k", json!(""), P::Short),
         (Hs256, "k", json!("c2hvcnQ"), P::Short),
         (Hs256, "k", json!("with=padding"), P::Base64("k")),
         (EdDsa, "alg", json!("HS256"), P::Type),
+        (EdDsa, "alg", json!("ES256"), P::Algorithm),
+        (EdDsa, "kty", json!("EC"), P::Type),
         (EdDsa, "crv", json!("X25519"), P::Curve),
+        (EdDsa, "crv", json!("Ed448"), P::Curve),
         (EdDsa, "x", Value::Null, P::Missing("x")),
         (EdDsa, "x", json!("c2hvcnQ"), P::Length("x")),
         (EdDsa, "x", json!("%"), P::Base64("x")),
@@ -82,6 +89,106 @@ fn a_broken_key_is_refused_with_what_is_wrong() {
             "{algorithm} {name}"
         );
     }
+}
+
+/// What Node, Bun and browsers export says `Ed25519` (RFC 9864), and what others do says nothing.
+#[test]
+fn an_ed25519_key_is_one_whatever_it_calls_its_algorithm() {
+    let claims = Claims::until(UnixTime::from_secs(2_000_000_000));
+    for alg in [json!("EdDSA"), json!("Ed25519"), Value::Null] {
+        let key = with(Algorithm::EdDsa, "alg", alg).to_string();
+        let signer = TokenSigner::new(&key).expect("a key");
+        let token = signer.sign(&claims).expect("claims");
+        let verifier = TokenVerifier::new(&key).expect("a key");
+        let now = UnixTime::from_secs(1_800_000_000);
+        assert_eq!(verifier.verify(&token, now), Ok(claims.clone()), "{key}");
+    }
+    let other = json!({"kty": "OKP", "crv": "Ed448", "alg": "Ed448", "x": "AA"});
+    assert_eq!(problem(&other), KeyProblem::Curve);
+    assert!(KeyProblem::Curve.to_string().contains("Ed25519"));
+}
+
+#[test]
+fn members_of_a_key_that_mean_nothing_here_are_ignored() {
+    for (name, value) in [
+        ("use", json!("sig")),
+        ("key_ops", json!(["verify"])),
+        ("key_ops", json!(["sign", "verify"])),
+        ("ext", json!(true)),
+        ("x5c", json!(["MIIB"])),
+        ("x5t#S256", json!("AAAA")),
+        ("iat", json!(1_700_000_000)),
+    ] {
+        let key = with(Algorithm::EdDsa, name, value);
+        assert!(TokenVerifier::new(&key.to_string()).is_ok(), "{key}");
+    }
+}
+
+/// RFC 7517, 5: a set may have keys for others in it.
+#[test]
+fn keys_of_a_set_that_cannot_be_used_are_passed_over_and_named() {
+    let ours = private(Algorithm::Hs256);
+    let set = json!({"keys": [
+        {"kty": "future", "alg": "XX1"},
+        {"kty": "OKP", "crv": "X25519", "kid": "x", "x": "AA"},
+        ours,
+        {"kty": "oct", "alg": "HS256", "use": "enc", "kid": "enc", "k": "AA"},
+        7,
+        {"kty": "OKP", "crv": "Ed25519", "kid": "broken", "x": "AA"},
+        {"kid": "k".repeat(100)},
+    ]});
+    let verifier = TokenVerifier::new(&set.to_string()).expect("one is left");
+    assert_eq!(verifier.key_count(), 1);
+    let notices: Vec<String> = verifier.notices().iter().map(ToString::to_string).collect();
+    let not_used = |name: &str, problem: KeyProblem| format!("key {name} is not used: {problem}");
+    let expected = [
+        not_used("1", KeyProblem::Algorithm),
+        not_used("2 (\"x\")", KeyProblem::Curve),
+        not_used("4 (\"enc\")", KeyProblem::Use),
+        not_used("5", KeyProblem::NotObject),
+        not_used("6 (\"broken\")", KeyProblem::Length("x")),
+        not_used(&format!("7 (\"{}\")", "k".repeat(64)), KeyProblem::Type),
+    ];
+    assert_eq!(notices, expected);
+    let token = TokenSigner::new(&set.to_string())
+        .expect("one is left")
+        .sign(&Claims::until(UnixTime::from_secs(2_000_000_000)));
+    let now = UnixTime::from_secs(1_800_000_000);
+    assert!(verifier.verify(&token.expect("claims"), now).is_ok());
+}
+
+#[test]
+fn a_set_of_which_no_key_is_left_says_why_for_each() {
+    let set = r#"{"keys":[{"kty":"OKP","crv":"X25519"},{"kty":"oct","kid":"b","k":"AA"}]}"#;
+    let error = TokenVerifier::new(set).expect_err("none is left");
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "none of the 2 keys of the JWK Set can be used: key 1: {}. key 2 (\"b\"): {}",
+            KeyProblem::Curve,
+            KeyProblem::NoAlgorithm
+        )
+    );
+    let many = format!(r#"{{"keys":[{}]}}"#, vec!["{}"; 5_000].join(","));
+    let error = TokenVerifier::new(&many).expect_err("none is left");
+    let text = error.to_string();
+    assert!(
+        text.len() < 4_000 && text.ends_with("And 4984 more"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_private_key_is_used_and_said_to_be_one() {
+    let key = private(Algorithm::EdDsa).to_string();
+    let verifier = TokenVerifier::new(&key).expect("a key");
+    let [KeyNotice::Private(name)] = verifier.notices() else {
+        panic!("{:?}", verifier.notices());
+    };
+    assert_eq!((name.number, name.id.as_deref()), (1, Some("test")));
+    let secret = private(Algorithm::Hs256).to_string();
+    let verifier = TokenVerifier::new(&secret).expect("a key");
+    assert!(verifier.notices().is_empty(), "it has no other half");
 }
 
 #[test]

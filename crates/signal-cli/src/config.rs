@@ -83,9 +83,10 @@ fn summary(resolved: &Resolved, access: &Access) -> String {
     let strangers = resolved.strangers.iter().map(|variable| {
         format!("warning: {variable} is an environment variable without effect: there is no setting of this name\n")
     });
+    let notices = access::notices(access).map(|notice| format!("warning: {notice}\n"));
     format!(
         "{}the settings are right: {set} given, {} as by default\nwho may come in: {access}\n",
-        strangers.collect::<String>(),
+        strangers.chain(notices).collect::<String>(),
         SETTINGS.len() - set
     )
 }

@@ -68,6 +68,7 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
     admin.into_iter().for_each(admin::warn_if_open);
     warn_of_strangers(&resolved);
     warn_of_few_descriptors(&resolved, &descriptors);
+    access::tell_notices(&access);
     access::warn_of_plain_tokens(settings);
     if let Some(tls) = &reload.tls {
         tls.tell_validity();

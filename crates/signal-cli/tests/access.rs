@@ -16,6 +16,64 @@ fn ask(relay: &Relay, query: Option<&str>, headers: &[(&str, &str)]) -> Answer {
     signal_testwire::ask(relay.address(), &upgrade(&format!("/{query}"), headers))
 }
 
+/// Keys as others write them, not `signal token key`.
+#[test]
+fn keys_of_other_programs_are_checked_and_what_is_odd_is_said() {
+    const X: &str = "YW9OQ7If505ELPPo1YuWF0kIg7JzmcrrSUo3uzmNtdI";
+    let folder = Folder::new("others");
+    let file = folder.path("k.jwk");
+    let check = |key: &Value| {
+        std::fs::write(&file, key.to_string()).expect("a folder of ours");
+        run(&["config", "check", "--token-key-file", &file])
+    };
+    let okp = json!({"kty": "OKP", "crv": "Ed25519", "x": X});
+    let with = |name: &str, value: Value| {
+        let mut key = okp.clone();
+        key[name] = value;
+        key
+    };
+    for key in [
+        okp.clone(),
+        with("alg", json!("Ed25519")),
+        with("alg", json!("EdDSA")),
+        with("x5c", json!(["MIIB"])),
+        json!({"keys": [okp]}),
+    ] {
+        let ran = check(&key);
+        assert_eq!(ran.code(), Some(0), "{key}: {ran:?}");
+        ran.says("who may come in: tokens of 1 key");
+        assert!(!ran.stdout.contains("warning"), "{ran:?}");
+    }
+    let others = json!({"kty": "OKP", "crv": "X25519", "kid": "theirs", "x": X});
+    let ran = check(&json!({"keys": [others, okp]}));
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    ran.says(
+        "warning: token_key_file: key 1 (\"theirs\") is not used: its \"crv\" is not \"Ed25519\"",
+    );
+    ran.says("who may come in: tokens of 1 key");
+    for (key, sentence) in [
+        (
+            json!({"keys": [others, {"kty": "AKP"}]}),
+            "none of the 2 keys of the JWK Set can be used: key 1",
+        ),
+        (
+            json!({"kty": "OKP", "crv": "Ed448", "alg": "Ed448"}),
+            "its \"crv\" is not \"Ed25519\"",
+        ),
+        (
+            json!({"kty": "oct", "k": X}),
+            "it has no \"alg\", which a secret needs",
+        ),
+    ] {
+        let ran = check(&key);
+        assert_eq!(ran.code(), Some(2), "{key}: {ran:?}");
+        assert!(ran.stderr.contains(sentence), "{ran:?}");
+    }
+    let private = folder.key("private.jwk", &[]);
+    let ran = run(&["config", "check", "--token-key-file", &private]);
+    ran.says("is a private key: whoever reads it can sign tokens");
+}
+
 #[tokio::test]
 async fn without_a_token_nobody_comes_in_and_with_one_two_peers_meet() {
     let folder = Folder::new("meet");

@@ -31,6 +31,8 @@ pub(crate) fn relays() -> BTreeMap<String, Relay> {
         ("open", relay(None)),
         ("hs256", relay(hs256())),
         ("eddsa", relay(Some(okp(None)))),
+        ("ed25519", relay(Some(ed25519()))),
+        ("mixed", relay(Some(mixed()))),
         ("rotation", relay(Some(rotation))),
         ("both", relay(Some(both))),
         (
@@ -72,6 +74,26 @@ fn okp(id: Option<&str>) -> Value {
         key["kid"] = id.into();
     }
     key
+}
+
+/// The same key as browsers write it today (RFC 9864).
+fn ed25519() -> Value {
+    let mut key = okp(None);
+    key["alg"] = "Ed25519".into();
+    key["key_ops"] = json!(["verify"]);
+    key["ext"] = true.into();
+    key
+}
+
+/// A set with keys that are for others before and after ours, which has no `alg`.
+fn mixed() -> Value {
+    let mut key = okp(Some("ours"));
+    key.as_object_mut().expect("an object").remove("alg");
+    let exchange = json!({ "kty": "OKP", "crv": "X25519", "kid": "ours too", "x": "AA" });
+    let unknown = json!({ "kty": "AKP", "alg": "ML-DSA-44", "kid": "new", "pub": "AA" });
+    let encryption =
+        json!({ "kty": "oct", "alg": "A256GCM", "use": "enc", "kid": "enc", "k": encode(SECRET) });
+    json!({ "keys": [exchange, unknown, key, encryption] })
 }
 
 pub(crate) fn public_key() -> [u8; 32] {

@@ -34,6 +34,47 @@ fn algorithms() -> Vec<Row> {
     vec![
         upgraded("HS256", "hs256", &hs256_with(r#"{"alg":"HS256"}"#, SECRET)),
         upgraded("EdDSA", "eddsa", &eddsa(r#"{"alg":"EdDSA"}"#, claims)),
+        upgraded(
+            "Ed25519 is EdDSA",
+            "eddsa",
+            &eddsa(r#"{"alg":"Ed25519"}"#, claims),
+        ),
+        upgraded(
+            "EdDSA at a relay whose key says Ed25519",
+            "ed25519",
+            &eddsa(r#"{"alg":"EdDSA"}"#, claims),
+        ),
+        upgraded(
+            "Ed25519 at a relay whose key says Ed25519",
+            "ed25519",
+            &eddsa(r#"{"alg":"Ed25519"}"#, claims),
+        ),
+        upgraded(
+            "of the one key of a set that is a relay's, which has no alg",
+            "mixed",
+            &eddsa(r#"{"alg":"Ed25519","kid":"ours"}"#, claims),
+        ),
+        refused(
+            "by the name of a key of the set that is for others",
+            "mixed",
+            &hs256_with(r#"{"alg":"HS256","kid":"enc"}"#, SECRET),
+            "unknown_key",
+        ),
+        algorithm(
+            "HS256 with a secret of the set that is for others",
+            "mixed",
+            &hs256_with(r#"{"alg":"HS256"}"#, SECRET),
+        ),
+        algorithm(
+            "Ed448 by name",
+            "eddsa",
+            &eddsa(r#"{"alg":"Ed448"}"#, claims),
+        ),
+        algorithm(
+            "ed25519 in small letters",
+            "eddsa",
+            &eddsa(r#"{"alg":"ed25519"}"#, claims),
+        ),
         algorithm("none", "hs256", &unsigned(r#"{"alg":"none"}"#)),
         algorithm(
             "none, in other letters",

@@ -89,9 +89,25 @@ impl Keys {
     pub(crate) fn reload(&self) -> Result<(), Mistake> {
         let access = load(&self.resolved)?;
         set(&self.relay, access.clone());
+        tell_notices(&access);
         // Not before: who reads it may rely on the new keys.
         tracing::info!(who_may_come_in = %access, "the keys of tokens were read again");
         Ok(())
+    }
+}
+
+/// What there is to say of the keys, a line each.
+pub(crate) fn notices(access: &Access) -> impl Iterator<Item = String> {
+    let verifier = access.tokens.iter();
+    verifier
+        .flat_map(TokenVerifier::notices)
+        .map(|notice| format!("{KEY_FILE}: {notice}"))
+}
+
+/// Warns of keys that are not used, or that sign.
+pub(crate) fn tell_notices(access: &Access) {
+    for notice in notices(access) {
+        tracing::warn!("{notice}");
     }
 }
 

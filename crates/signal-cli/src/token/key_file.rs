@@ -54,6 +54,10 @@ pub(crate) fn fix(error: &KeyError) -> &'static str {
             "sign with the private key; the public one is for the relay"
         }
         KeyError::Key(_, KeyProblem::Short) => "make a longer secret: signal token key",
+        KeyError::NoneUsable(_) => "add a key that the relay can use; `signal token key` makes one",
+        KeyError::Key(_, KeyProblem::NoAlgorithm) => {
+            "add \"alg\":\"HS256\" to it, if that is how its tokens are signed"
+        }
         KeyError::TooLong | KeyError::NotJwk | KeyError::NoKeys | KeyError::Key(..) | _ => {
             "write it as `signal token key` does"
         }
