@@ -96,7 +96,7 @@ pub static RELAY: &[Metric<Stats>] = &[
         "signal_auth_total",
         &["result"],
         Read::Counter(|stats| by_name(&stats.auth, |result| result.name())),
-        "Upgrades judged by who asks, after all cheaper checks",
+        "Upgrades judged by token, origin or authorizer, after all cheaper checks",
     ),
     Metric::new(
         "signal_closes_total",
