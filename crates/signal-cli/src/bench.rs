@@ -143,7 +143,7 @@ fn server(target: &Target, args: &BenchArgs) -> Result<Server, Failure> {
     if !target.is_loopback() && !args.i_own_this_server {
         return Err(usage((
             format!(
-                "a load can end {target} for everybody who uses it, and it is not on this machine"
+                "a load can end {target} for everyone who uses it, and it is not on this machine"
             ),
             "if it is yours, and nobody needs it now, add --i-own-this-server".to_owned(),
         )));

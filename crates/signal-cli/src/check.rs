@@ -40,7 +40,7 @@ pub(crate) struct Outcome {
 ///
 /// # Errors
 ///
-/// The arguments make no sense together. That a server is broken is no error but an outcome.
+/// The arguments make no sense together. That a server is broken is not an error but an outcome.
 pub(crate) fn run(args: &CheckArgs) -> Result<Outcome, Failure> {
     if args.list || args.export {
         return conformance::describe(args);
@@ -64,7 +64,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Outcome, Failure> {
     if args.hostile && !target.is_loopback() && !args.i_own_this_server {
         return Err(usage(
             format!(
-                "--hostile can end {target} for everybody who uses it, and it is not on this machine"
+                "--hostile can end {target} for everyone who uses it, and it is not on this machine"
             ),
             "if it is yours, and nobody needs it now, add --i-own-this-server",
         ));

@@ -33,8 +33,8 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Check whether a y-webrtc signaling server works, any server
     ///
-    /// Two clients look the name up, connect, subscribe a topic that nobody else uses, publish both
-    /// ways and measure pings. Nothing of it disturbs the apps that use the server.
+    /// Two clients look the name up, connect, subscribe to a topic that nobody else uses, publish
+    /// both ways and measure pings. Nothing of it disturbs the apps that use the server.
     ///
     /// Exit code: 0 working, 1 degraded (it works, but slowly or not quite right), 2 broken, 64
     /// wrong usage. With --health: 0 healthy, 1 unhealthy.
@@ -50,7 +50,7 @@ pub(crate) enum Command {
     Bench(Box<BenchArgs>),
     /// Check or print the settings that `serve` would use
     Config(ConfigArgs),
-    /// Make keys, sign tokens, and tell what a token allows
+    /// Make keys, sign tokens, and explain what a token allows
     Token(TokenArgs),
     /// Print a script that completes commands and flags
     Completions {

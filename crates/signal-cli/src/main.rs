@@ -79,8 +79,8 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Prints without colours where there is no terminal; a reader that has left, as `head` does, is no
-/// error.
+/// Prints without colours where there is no terminal; a reader that has left, as `head` does, is
+/// not an error.
 fn print(text: &str) {
     let mut out = anstream::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());

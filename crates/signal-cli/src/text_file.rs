@@ -18,7 +18,7 @@ pub(crate) fn read(path: &Path) -> io::Result<String> {
     decode(std::fs::read(path)?)
 }
 
-/// As [`read`], from what is no file.
+/// As [`read`], from something other than a file.
 pub(crate) fn read_from(input: &mut impl Read) -> io::Result<String> {
     let mut bytes = Vec::new();
     input.read_to_end(&mut bytes)?;

@@ -1,5 +1,5 @@
-//! `signal token`: keys and tokens, for backends that have none yet and for whoever looks for what
-//! is wrong with one.
+//! `signal token`: keys and tokens, for backends that have none yet and for anyone who looks for
+//! what is wrong with one.
 
 mod check;
 mod given;

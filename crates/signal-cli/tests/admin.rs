@@ -139,7 +139,7 @@ fn on_every_interface_only_known_names_lead_there_too() {
 }
 
 #[tokio::test]
-async fn whoever_hangs_there_harms_neither_peers_nor_other_readers() {
+async fn a_reader_that_hangs_harms_neither_peers_nor_other_readers() {
     let relay = Relay::start(&ADMIN);
     let address = admin(&relay);
     let hang = |text: &'static [u8]| {

@@ -11,7 +11,7 @@ use common::{Relay, signal};
 use serde_json::Value;
 use signal_testwire::upgrade;
 
-/// An upgrade request whose path and other parts somebody chose to harm whoever reads the log.
+/// An upgrade request whose path and other parts somebody chose to harm the reader of the log.
 fn hostile(address: &str, version: u32) -> u16 {
     let path = format!(
         "/\u{9b}2J\u{202e}room;token=TELLNOBODY/{}?token=TELLNOBODY",
@@ -76,7 +76,7 @@ fn clients_are_told_of_at_debug_without_secrets_and_on_one_line() {
 
 #[test]
 fn a_terminal_gets_no_control_characters_of_a_client() {
-    // Its first line is no JSON, so it is read as it comes.
+    // Its first line is not JSON, so it is read as it comes.
     let mut command = signal(&[
         "serve",
         "--listen",

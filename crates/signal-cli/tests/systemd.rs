@@ -112,7 +112,7 @@ fn the_watchdog_is_fed_in_half_its_time_with_the_status() {
     );
 }
 
-/// A watchdog for another process of the service is none of ours.
+/// A watchdog for another process of the service is not ours.
 #[tokio::test]
 async fn a_watchdog_for_somebody_else_is_not_fed() {
     let manager = Manager::new("other");

@@ -8,7 +8,7 @@ use core::fmt;
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[non_exhaustive]
 pub enum CloseReason {
-    /// Too many messages in a row were no JSON.
+    /// Too many messages in a row were not JSON.
     Invalid,
     /// A message was longer than [`message_bytes_max`](crate::Limits::message_bytes_max).
     TooBig,

@@ -6,7 +6,7 @@ use crate::Instant;
 
 /// What one peer may do: which topics it may subscribe and publish to, and until when.
 ///
-/// Whoever judges tokens turns one into a grant before the connection is accepted; the core knows
+/// The host turns a token into a grant before the connection is accepted; the core knows
 /// nothing else about access. What a grant does not cover is skipped without an answer, because
 /// stock clients subscribe every room they have on every server they know.
 ///

@@ -24,7 +24,7 @@ pub(crate) struct Member<'m> {
 /// Checks `text` and visits the members of its outermost object, in order.
 ///
 /// Returns where the members stand: what is between the object's braces, or `None` if the document
-/// is no object. On an error some members may have been visited already.
+/// is not an object. On an error some members may have been visited already.
 pub(crate) fn scan<'m>(
     text: &'m str,
     depth_max: u8,

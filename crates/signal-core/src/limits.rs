@@ -113,7 +113,7 @@ impl Limits {
     /// # Errors
     ///
     /// The first limit that is not, with its value and the range. The core works with any values;
-    /// this is for operators, who should learn at start that a relay would serve nobody.
+    /// this is for operators, who should learn at start that a relay would serve no one.
     pub fn check(&self) -> Result<(), LimitError> {
         Self::ALL.iter().try_for_each(|limit| limit.check(self))
     }

@@ -11,7 +11,7 @@ use crate::{CloseReason, Grant, Hub, Ignored, Instant, Limits, Outcome, PeerSnap
 
 /// One connection's half of the protocol: reads and judges what one peer sends, and carries it out.
 ///
-/// It belongs to whoever owns the socket and needs no lock. What it lets through it does on the
+/// It belongs to the owner of the socket and needs no lock. What it lets through it does on the
 /// [`Hub`] that its host lends to each call; a [`Room`](crate::Room) is peers and
 /// [`Topics`](crate::Topics) together.
 ///

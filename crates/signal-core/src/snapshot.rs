@@ -39,7 +39,7 @@ pub enum RestoreError {
     /// connect anew.
     #[error("the snapshot has version {0}, this build reads version {VERSION}")]
     Version(u8),
-    /// The bytes are no snapshot, or no longer whole.
+    /// The bytes are not a snapshot, or no longer whole.
     #[error("the snapshot is damaged")]
     Damaged,
     /// The room has a peer of this name already.
@@ -229,7 +229,7 @@ fn read_topic_set(input: &mut &[u8]) -> Option<TopicSet> {
     patterns.collect::<Option<_>>().map(TopicSet::Matching)
 }
 
-/// FNV-1a, 32 bits: finds damage, keeps out nobody.
+/// FNV-1a, 32 bits: finds damage, but is not a defence.
 fn checksum(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |sum, byte| {
         (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193)

@@ -58,7 +58,7 @@ impl Relay {
         Self::with_authorizer(config, Everyone)
     }
 
-    /// A relay that asks who may come in.
+    /// A relay that asks an authorizer who may come in.
     ///
     /// # Errors
     ///
@@ -99,9 +99,9 @@ impl Relay {
     /// Serves connections from `listener` as [`serve`](Self::serve) does, over TLS: `wss://`.
     ///
     /// The handshake must be over, and the request there, within
-    /// [`handshake_timeout`](Config::handshake_timeout). Who speaks no TLS is told so in plain
-    /// HTTP. `tls` should offer no protocol but `http/1.1`; give it a resolver to exchange
-    /// certificates while it serves.
+    /// [`handshake_timeout`](Config::handshake_timeout). A client that speaks plain HTTP is
+    /// answered in plain HTTP that this port speaks TLS. `tls` should offer no protocol but
+    /// `http/1.1`; give it a resolver to exchange certificates while it serves.
     #[cfg(feature = "tls")]
     pub async fn serve_tls(&self, listener: TcpListener, tls: Arc<rustls::ServerConfig>) {
         accept::serve(&self.shared, listener, Transport::Tls(tls.into())).await;

@@ -107,7 +107,7 @@ async fn one_publisher_ends_no_member_that_reads_at_2_mbit() {
 
 /// Frames that carry nothing, as many as fit into a second.
 #[tokio::test]
-async fn whoever_floods_with_empty_frames_is_refused() {
+async fn a_flood_of_empty_frames_is_refused() {
     const CONTINUATION: u8 = 0;
     for (name, first, rest) in [
         ("pongs", frame(PONG, b""), frame(PONG, b"")),

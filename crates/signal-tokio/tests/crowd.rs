@@ -54,7 +54,7 @@ async fn come(address: SocketAddr) -> Wire<TcpStream> {
 }
 
 #[tokio::test]
-async fn whoever_kept_the_relay_waiting_longest_makes_room_for_a_newcomer() {
+async fn the_connection_that_kept_the_relay_waiting_longest_makes_room_for_a_newcomer() {
     for (relay, address) in each_way(|config| config.handshakes_max = 2).await {
         let mut silent = connect(address).await;
         until(&relay, "one is silent", |stats| stats.handshakes == 1).await;

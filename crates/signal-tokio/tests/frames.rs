@@ -239,7 +239,7 @@ async fn the_relay_pings_and_closes_who_never_answers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_answers_pings_stays() {
+async fn a_peer_that_answers_pings_stays() {
     let relay = relay(|_| {});
     let mut peer = open(&relay).await;
     for _ in 0..10 {

@@ -450,7 +450,7 @@ async fn a_close_is_answered_and_then_the_connection_ends() {
         assert_eq!(wire.next().await, None);
         until(&relay, "it is forgotten", |stats| stats.peers == 0).await;
     }
-    // A half of a connection is none.
+    // Half a connection is not one.
     let mut wire = open_tcp(address).await;
     wire.io.shutdown().await.expect("a live socket");
     assert_eq!(wire.next().await, None);

@@ -51,7 +51,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// FNV-1a, 32 bits: finds damage, keeps nobody out.
+/// FNV-1a, 32 bits: finds damage, but is not a defence.
 pub(crate) fn checksum(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |sum, byte| {
         (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193)

@@ -9,7 +9,7 @@ pub(crate) fn now() -> Instant {
     Instant::from_millis(Date::now().as_millis())
 }
 
-/// A random number, to spread those who would come back together.
+/// A random number, to spread clients that would come back together.
 pub(crate) fn random() -> u64 {
     (js_sys::Math::random() * f64::from(u32::MAX)) as u64
 }

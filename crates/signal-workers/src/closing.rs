@@ -14,7 +14,7 @@ pub(crate) enum Answer {
     Code(u16),
     /// A close without code.
     WithoutCode,
-    /// None: nobody is there any more.
+    /// None: the peer has gone.
     Nothing,
 }
 

@@ -61,7 +61,7 @@ impl Connections {
         all.map(|(peer, connection)| (*peer, connection))
     }
 
-    /// Sends one text to many. What goes wrong with one of them is no matter to the others: it is
+    /// Sends one text to many. What goes wrong with one of them does not affect the others: it is
     /// noted. Returns those for whom more would wait than may.
     pub(crate) fn send(
         &self,

@@ -1,4 +1,4 @@
-//! Whose connections an object has, and whom it turns away.
+//! Which connections an object has, and which it turns away.
 
 use signal_access::{AddressLimits, Addresses, Judging, Refusal, Subject, Subjects, Visit};
 use signal_core::Instant;
@@ -6,7 +6,7 @@ use signal_core::Instant;
 use crate::settings::Settings;
 use crate::ticket::Holder;
 
-/// The most addresses remembered of which nobody is connected, each in some 150 bytes: an object
+/// The most addresses remembered without a connected peer, each in some 150 bytes: an object
 /// shares 128 MB with others.
 const IDLE_ADDRESSES_MAX: usize = 8_192;
 

@@ -27,7 +27,7 @@ thread_local! {
     static STARTED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Answers a request; who wants to connect and may is passed on to a Durable Object.
+/// Answers a request; an upgrade that may connect is passed on to a Durable Object.
 ///
 /// For the Worker's `fetch` event. If there is a secret `TOKEN_KEYS`, everyone needs a token that
 /// one of its keys has signed, and gets what the token says; otherwise everyone gets every topic.
@@ -169,7 +169,7 @@ pub(crate) fn refuse(refusal: &Refusal) -> Result<Response> {
     response.ok(refusal.body())
 }
 
-/// Nobody is let in by settings that cannot be read: one of them may say who may not.
+/// With settings that cannot be read nobody is let in: one of them may say who may not.
 fn misconfigured(events: &Events, error: &SettingsError) -> Result<Response> {
     events.note(&Event::failure("settings", error));
     refuse(&refusal::settings())

@@ -23,7 +23,7 @@ use crate::row::Row;
 use crate::runtime::Runtime;
 use crate::ticket::{Holder, Ticket};
 
-/// How often it is looked who has gone silent, while the object is awake.
+/// How often peers that have gone silent are looked for, while the object is awake.
 const LOOK_INTERVAL: Duration = Duration::from_secs(15);
 
 /// The object's memory. All of it can be rebuilt from what the runtime keeps, but for what peers
@@ -74,7 +74,7 @@ impl Host {
                 host.close(&socket, why.code(), why.text(), why.name());
             }
         }
-        // Of sockets that went while nobody was told: a deploy ends them all.
+        // Of sockets that went without an event: a deploy ends them all.
         for peer in rows.into_keys() {
             host.remove_row(peer);
         }
@@ -228,9 +228,9 @@ impl Host {
         Ok(pair)
     }
 
-    /// Closes those of whom nothing was heard for too long: their clients have vanished, and nobody
-    /// is told of that. It is looked for when there is something else to do, and before that is
-    /// done: nobody is harmed by a peer of a room in which nothing happens.
+    /// Closes those of whom nothing was heard for too long: their clients have vanished, and there
+    /// is no event for that. It is looked for when there is something else to do, and before that
+    /// is done: nobody is harmed by a peer of a room in which nothing happens.
     fn end_the_silent(&mut self, now: Instant) {
         let silence_max = self.runtime.settings.silence_max;
         if silence_max.is_zero() || now.saturating_since(self.looked_at) < LOOK_INTERVAL {
@@ -244,7 +244,7 @@ impl Host {
                 continue;
             }
             let pinged = self.runtime.last_ping(&connection.socket);
-            // Of a runtime that does not say, nobody is taken for gone.
+            // Where a runtime does not say, no peer is taken for gone.
             let pinged = self.runtime.note_failure("last_ping", pinged);
             let pinged = pinged.map_or(now, |at| at.unwrap_or(connection.heard_at));
             connection.heard_at = connection.heard_at.max(pinged);

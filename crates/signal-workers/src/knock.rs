@@ -30,7 +30,7 @@ impl Knock {
         let enter = |addresses: &mut Option<Addresses>| {
             let addresses = addresses.get_or_insert_with(|| {
                 let mut settings = settings.clone();
-                // Connections are none of its business: they are the objects'.
+                // Connections are not counted here, but by the objects.
                 settings.peers_per_ip_max = u32::MAX;
                 settings.peers_per_site_max = u32::MAX;
                 door::addresses(&settings)

@@ -36,7 +36,7 @@ pub(crate) enum Route {
     Limits,
     /// Allow a page to ask.
     Preflight,
-    /// `okay`, what y-webrtc's server answers to anything that is no upgrade.
+    /// `okay`, what y-webrtc's server answers to anything that is not an upgrade.
     Okay,
     /// Answer with this.
     Refuse(Refusal),
@@ -78,7 +78,7 @@ pub(crate) fn route(facts: Facts<'_>, settings: &Settings) -> Route {
     }
 }
 
-/// The client's address. None if it is no address, or a private one that is left alone.
+/// The client's address. None if it is not an address, or a private one that is left alone.
 fn limited(connecting_ip: &str, limit_private_ips: bool) -> Option<AddressKey> {
     let ip: IpAddr = connecting_ip.trim().parse().ok()?;
     let address = AddressKey::new(ip);
@@ -124,7 +124,7 @@ fn room_name(facts: Facts<'_>) -> Option<&str> {
     in_path.or_else(in_query)
 }
 
-/// FNV-1a. The same path must find the same object for ever, so no hash of the standard library.
+/// FNV-1a. The same path must find the same object forever, so no hash of the standard library.
 fn hash(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
         (sum ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)

@@ -71,7 +71,7 @@ signal_core::limits! {
         /// sleeps, and knows when it did. It is looked at when the object is awake anyway, before a
         /// message or an upgrade is handled, so a vanished peer is in no `clients` past this.
         silence_max: Duration { default: 90_000, unit: Millis, range: 30_000..=86_400_000, zero: true, scope: Peer,
-            what: "How long a peer may say nothing, pings included; zero is for ever",
+            what: "How long a peer may say nothing, pings included; zero is forever",
             past: "closed with 4408",
             why: "six pings of a stock client; in a hidden tab timers run once a minute" },
         peers_max: u32 { default: 10_000, unit: Count, range: 1..=SOCKETS_PER_OBJECT_MAX, scope: Relay,
@@ -100,7 +100,7 @@ signal_core::limits! {
             past: "as these limits",
             why: "they occur in development only" },
         offences_per_minute_per_ip: u32 { default: 12, unit: Count, range: 1..=60_000, scope: Address,
-            what: "Closes with 1007, 1009 and 4429 in a minute, of peers from one IPv4 address or IPv6 /64 where nobody behaves",
+            what: "Closes with 1007, 1009 and 4429 in a minute, of peers from one IPv4 address or IPv6 /64 where no peer behaves",
             past: "refused for refuse_after_close",
             why: "one mistake is not a flood" },
         refuse_after_close: Duration { default: 10_000, unit: Millis, range: 0..=3_600_000, scope: Address,
@@ -153,10 +153,10 @@ pub enum SettingsError {
     /// There is no variable of this name, but it looks as if it were for this relay.
     #[error("{0} is not a variable of this relay; correct its name, or take it out")]
     Unknown(String),
-    /// What is listed is no origin.
+    /// What is listed is not an origin.
     #[error("SIGNAL_ORIGINS cannot be used: {0}")]
     Origins(#[from] OriginError),
-    /// The secret with the keys of tokens is no such thing. It is not shown.
+    /// The secret with the keys of tokens cannot be read. It is not shown.
     #[error("TOKEN_KEYS cannot be used: {0}")]
     TokenKeys(#[from] KeyError),
     /// Tokens must name an audience, and there is no key to verify them.

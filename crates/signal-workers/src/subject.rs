@@ -8,7 +8,8 @@ const KEY_BYTES: usize = 16;
 /// Stands for a token that does not limit its subject.
 const ANY: &str = "any";
 
-/// The subject by the hash of its name, which is short however long the name is, and tells nothing.
+/// The subject by the hash of its name, which is short however long the name is, and reveals
+/// nothing.
 pub(crate) fn hashed(subject: &Subject) -> Subject {
     let hash = Sha256::digest(subject.name().as_bytes());
     let key = hash.iter().take(KEY_BYTES);

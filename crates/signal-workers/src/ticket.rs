@@ -1,4 +1,4 @@
-//! What the Worker tells the object about a connection it lets in.
+//! What the Worker passes to the object about a connection it lets in.
 //!
 //! The object can only be reached through the Worker, which writes these headers itself, whatever
 //! the client sent by these names.

@@ -1,4 +1,4 @@
-//! What the relay tells of its limits to whoever asks.
+//! The relay's limits, for anyone who asks.
 
 use signal_core::Scope;
 
@@ -8,8 +8,8 @@ use crate::settings::{Rooms, Settings, core_table};
 /// names what the conformance suite cannot expect here: the runtime reads the frames, a path may be
 /// a room, and not every origin may be let in.
 ///
-/// They are no secret, since anybody can find them by trying; told, `signal check` can check that
-/// they hold.
+/// They are not a secret, since anyone can find them by trying; shown, `signal check` can check
+/// that they hold.
 pub(crate) fn limits(settings: &Settings) -> String {
     let core = core_table().filter(|limit| limit.scope == Scope::Peer);
     let own = Settings::LIMITS

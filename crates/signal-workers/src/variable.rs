@@ -128,7 +128,7 @@ thread_local! {
 }
 
 /// Asks for a secret, unless it was read a moment ago. If it cannot be read, the one that was read
-/// last is used: it still keeps out whom it kept out.
+/// last is used: it still keeps out those that it kept out.
 async fn secret(name: &'static str, binding: &JsValue, get: &Function) -> Result<String, String> {
     let now = clock::now();
     let is_it = |secret: &&Secret| secret.name == name;

@@ -7,7 +7,7 @@ use signal_tokio::metrics::prometheus_client::collector::Collector;
 use signal_tokio::metrics::prometheus_client::encoding::DescriptorEncoder;
 use signal_tokio::metrics::{self, Metric, Read, Sample, Value};
 
-/// What Prometheus expects to know of any process, as far as the system tells.
+/// What Prometheus expects to know of any process, as far as the system says.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(super) struct Process {
     cpu_seconds: Option<f64>,
@@ -117,7 +117,7 @@ impl Stat {
     }
 }
 
-/// How many files are open. Linux 6.2 and newer tell it as the size of the folder; older ones must
+/// How many files are open. Linux 6.2 and newer give it as the size of the folder; older ones must
 /// be counted.
 #[cfg(target_os = "linux")]
 fn open_files() -> Option<u64> {

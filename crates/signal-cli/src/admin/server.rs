@@ -50,7 +50,7 @@ async fn accept(admin: &Arc<Admin>, listener: TcpListener) {
         };
         let admin = Arc::clone(admin);
         tokio::spawn(async move {
-            // A client that is slow, or has gone, is nobody's loss but its own.
+            // A client that is slow, or has gone, harms only itself.
             let _ = timeout(CONNECTION_TIMEOUT, answer_one(&admin, stream)).await;
             drop(place);
         });

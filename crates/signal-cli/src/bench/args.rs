@@ -13,7 +13,7 @@ const LOAD: &str = "Load";
 const REPORT: &str = "Report";
 const ACCESS: &str = "Access";
 
-/// Which load, on what, and what to tell of it.
+/// Which load, on what, and what to report of it.
 #[derive(Args, Debug)]
 pub(crate) struct BenchArgs {
     /// The server, such as ws://localhost:4444

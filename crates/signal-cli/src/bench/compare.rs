@@ -29,7 +29,8 @@ impl FromStr for Entry {
         let (url, pid) = match rest.rsplit_once(',') {
             Some((url, pid)) => {
                 let number = pid.parse();
-                let number = number.map_err(|_| format!("{pid:?} is no number of a process"))?;
+                let number =
+                    number.map_err(|_| format!("{pid:?} is not the number of a process"))?;
                 (url, Some(number))
             }
             None => (rest, None),

@@ -31,7 +31,7 @@ pub(crate) struct AccessFlags {
 }
 
 impl AccessFlags {
-    /// Whoever signs the tokens, if the server asks for some.
+    /// The issuer that signs the tokens, if the server asks for some.
     pub(crate) fn issuer(&self) -> Result<Option<Issuer>, Failure> {
         let Some(path) = &self.token_key_file else {
             return Ok(None);
@@ -57,7 +57,7 @@ impl AccessFlags {
         }
     }
 
-    /// Whether nothing is known of whom the server lets in.
+    /// Whether it is unknown which clients the server lets in.
     pub(crate) fn is_empty(&self) -> bool {
         self.token_key_file.is_none() && self.only_origin.is_none()
     }

@@ -94,7 +94,7 @@ pub(crate) struct CheckArgs {
     /// A limit of the server, such as message_bytes_max=65536, which the level `limits` then
     /// checks; may be repeated
     ///
-    /// Sizes in bytes, times in milliseconds. A relay of this project tells its limits itself.
+    /// Sizes in bytes, times in milliseconds. A relay of this project reports its limits itself.
     #[arg(long = "limit", value_name = "NAME=NUMBER", value_parser = limit, help_heading = CONFORMANCE)]
     pub(crate) limits: Vec<(String, u64)>,
 
@@ -179,7 +179,7 @@ pub(crate) fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     let name = name
         .trim()
         .parse()
-        .map_err(|_| format!("{name:?} is no header name"))?;
+        .map_err(|_| format!("{name:?} is not a header name"))?;
     let value = value
         .trim()
         .parse()
@@ -203,6 +203,6 @@ fn limit(text: &str) -> Result<(String, u64), String> {
     let value = value
         .trim()
         .parse()
-        .map_err(|_| format!("{value:?} is no whole number"))?;
+        .map_err(|_| format!("{value:?} is not a whole number"))?;
     Ok((name.trim().replace('-', "_"), value))
 }

@@ -1,4 +1,4 @@
-//! Reads the one thing of a certificate that `check` tells: until when it is valid.
+//! Reads the one thing of a certificate that `check` reports: until when it is valid.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

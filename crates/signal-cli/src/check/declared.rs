@@ -10,13 +10,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::check::connect::{self, Credentials};
 use crate::check::target::Target;
 
-/// Where a relay of this project tells its limits, as a JSON object of names and numbers, and in
+/// Where a relay of this project reports its limits, as a JSON object of names and numbers, and in
 /// `without` the capabilities that it has not.
 const PATH: &str = "/limits";
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What a server tells of itself.
+/// What a server reports about itself.
 #[derive(Debug, Default, Deserialize, Eq, PartialEq)]
 pub(crate) struct Told {
     #[serde(flatten)]
@@ -25,7 +25,7 @@ pub(crate) struct Told {
     pub(crate) without: Vec<Capability>,
 }
 
-/// What a server tells; `None` if it tells nothing, as all but ours.
+/// What a server reports; `None` if it reports nothing, as all but ours.
 pub(crate) async fn ask(target: &Target, credentials: &Credentials) -> Option<Told> {
     let answer = tokio::time::timeout(PATIENCE, get(target, credentials))
         .await

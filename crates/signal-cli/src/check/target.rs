@@ -132,7 +132,9 @@ impl FromStr for Target {
                 true
             }
             Some(other) => {
-                return Err(format!("{other}:// is no WebSocket; write ws:// or wss://"));
+                return Err(format!(
+                    "{other}:// is not a WebSocket address; write ws:// or wss://"
+                ));
             }
             None if port.is_none() && is_loopback(&host) => {
                 notes.push(format!("no scheme and port given: ws:// and {PORT} taken"));
@@ -232,7 +234,7 @@ mod tests {
             "ftp://example.org"
                 .parse::<Target>()
                 .unwrap_err()
-                .contains("ftp:// is no WebSocket")
+                .contains("ftp:// is not a WebSocket address")
         );
     }
 

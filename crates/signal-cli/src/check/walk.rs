@@ -289,7 +289,7 @@ async fn close(mut ann: Client, mut bob: Client, timeout: Duration) -> Work<()> 
     };
     let closed = tokio::time::timeout(timeout, closed).await;
     let closed = closed.unwrap_or_else(|_| Err(explain::timed_out("close", timeout)));
-    // Whoever got this far can be used; how it parts is a matter of manners.
+    // A server that got this far can be used; how it closes matters little.
     let warning = closed.err().map(|problem| {
         let fix = "browsers wait for the answer to a close; the server should send it";
         Problem::new(format!("a close was not answered: {}", problem.what), fix)

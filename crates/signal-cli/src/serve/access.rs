@@ -90,7 +90,7 @@ impl Keys {
         let access = load(&self.resolved)?;
         set(&self.relay, access.clone());
         tell_notices(&access);
-        // Not before: who reads it may rely on the new keys.
+        // Not before: a reader of this line may rely on the new keys.
         tracing::info!(who_may_come_in = %access, "the keys of tokens were read again");
         Ok(())
     }
@@ -116,7 +116,7 @@ pub(crate) fn warn_of_plain_tokens(settings: &Settings) {
     if has_plain_tokens(settings) {
         tracing::warn!(
             listen = %settings.listen,
-            "tokens come over ws:// unencrypted, and whoever reads one can use it; set tls_cert and tls_key, or listen on \
+            "tokens come over ws:// unencrypted, and anyone who reads one can use it; set tls_cert and tls_key, or listen on \
              127.0.0.1 behind a proxy that ends TLS, or name that proxy in trusted_proxies"
         );
     }

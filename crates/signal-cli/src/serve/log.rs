@@ -1,8 +1,8 @@
 //! The log, and what keeps it short whatever happens.
 //!
-//! What one client does is told at `debug` alone. At `info` and above, each place in the code has
+//! What one client does is logged at `debug` alone. At `info` and above, each place in the code has
 //! [`Suppress`] to see that it says no more than a few lines a minute, and refusals and closes are
-//! told as sums by [`Trouble`], one line a minute. So a storm of clients costs a line within ten
+//! logged as sums by [`Trouble`], one line a minute. So a storm of clients costs a line within ten
 //! seconds and then one each minute, whatever their number.
 
 mod suppress;
@@ -23,7 +23,7 @@ use crate::serve::log::suppress::Suppress;
 use crate::serve::log::trouble::Trouble;
 use crate::settings::{LogFormat, Settings};
 
-/// How often it is seen to what was not told yet.
+/// How often sums that are not reported yet are looked at.
 const TICK: Duration = Duration::from_secs(10);
 
 /// The log of this process.

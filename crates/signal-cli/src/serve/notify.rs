@@ -7,7 +7,7 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 use signal_tokio::{Lifecycle, Relay, Serving};
 
-/// How often the status is told where no watchdog wants to hear more.
+/// How often the status is sent where no watchdog wants it more often.
 const STATUS_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Connections are accepted.

@@ -1,4 +1,4 @@
-//! Where there is no systemd, nobody is told.
+//! Where there is no systemd, nothing is sent.
 
 use std::convert::Infallible;
 

@@ -25,7 +25,7 @@ pub(crate) struct Shutdown {
 }
 
 impl Shutdown {
-    /// Hears signals from now on. Before anybody is told that the relay listens, or theirs might
+    /// Hears signals from now on. Before anything says that the relay listens, or signals might
     /// come too early and end it without a drain.
     pub(crate) fn listen(reload: &Reload) -> Result<Self, Failure> {
         let listen = || {

@@ -116,7 +116,7 @@ impl Tls {
                 "the certificate is valid for {days} more days; renew it"
             ),
             Some(days) => tracing::info!(%certificate, "the certificate is valid for {days} days"),
-            None => tracing::warn!(%certificate, "cannot tell how long the certificate is valid"),
+            None => tracing::warn!(%certificate, "cannot read how long the certificate is valid"),
         }
     }
 

@@ -14,7 +14,7 @@ pub(crate) struct Mistake {
 }
 
 impl Mistake {
-    /// A value that cannot be.
+    /// A value that the setting cannot have.
     pub(crate) fn value(
         setting: &Setting,
         text: &str,
@@ -46,7 +46,7 @@ impl Mistake {
         }
     }
 
-    /// A name that is no setting.
+    /// A name that is not a setting's.
     pub(crate) fn name(name: &str, origin: &Origin, write: impl Fn(&Setting) -> String) -> Self {
         let fix = match closest(name) {
             Some(meant) => format!("did you mean {}?", write(meant)),
@@ -79,7 +79,7 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// The setting that is meant by a name that is none, as it stands in the file or in a variable.
+/// The setting that a wrong name means, as it stands in the file or in a variable.
 pub(super) fn closest(name: &str) -> Option<&'static Setting> {
     let name = name.to_ascii_lowercase();
     let name = name.strip_prefix("signal_").unwrap_or(&name);

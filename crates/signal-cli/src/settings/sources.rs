@@ -145,7 +145,7 @@ pub(crate) struct File {
 }
 
 impl File {
-    /// Reads a file, and tells all that is wrong in it.
+    /// Reads a file, and reports all that is wrong in it.
     pub(crate) fn read(path: &Path, named_by: &Origin, mistakes: &mut Vec<Mistake>) -> Self {
         let shown = path.display().to_string();
         let text = match text_file::read(path) {

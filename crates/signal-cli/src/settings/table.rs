@@ -56,7 +56,7 @@ fn own() -> Vec<Setting> {
             "admin_listen",
             "IP:PORT",
             "127.0.0.1:9444",
-            "Where to serve metrics, health and a page with live numbers, as 127.0.0.1:9444; anybody who reaches it can \
+            "Where to serve metrics, health and a page with live numbers, as 127.0.0.1:9444; anyone who reaches it can \
              read it. off serves none",
             |s| show_admin_listen(s.admin_listen),
             |s, text| parse_admin_listen(text).map(|listen| s.admin_listen = listen),

@@ -1,4 +1,4 @@
-//! The settings that are no numbers.
+//! The settings that are not numbers.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -36,7 +36,7 @@ fn parse_address(text: &str, usual_port: u16) -> Result<SocketAddr, String> {
     }
     if let Some((host, port)) = text.rsplit_once(':') {
         if port.parse::<u64>().is_ok_and(|port| port > u16::MAX.into()) {
-            return Err(format!("{port} is no port, they end at 65535"));
+            return Err(format!("{port} is not a port: ports end at 65535"));
         }
         if let Ok(port) = port.parse::<u16>() {
             return match host {
@@ -45,7 +45,7 @@ fn parse_address(text: &str, usual_port: u16) -> Result<SocketAddr, String> {
                     "no address; write 0.0.0.0:{port} for every interface"
                 )),
                 _ => Err(format!(
-                    "{host} is no IP address; names are not looked up here"
+                    "{host} is not an IP address; names are not looked up here"
                 )),
             };
         }
@@ -183,7 +183,7 @@ mod tests {
             ("0.0.0.0", "write 0.0.0.0:4444"),
             ("example.org:80", "names are not looked up"),
             ("nonsense", "not an address with a port"),
-            ("127.0.0.1:80000", "80000 is no port, they end at 65535"),
+            ("127.0.0.1:80000", "80000 is not a port: ports end at 65535"),
         ] {
             let error = parse_listen(text).expect_err(text);
             assert!(error.contains(hint), "{text}: {error}");

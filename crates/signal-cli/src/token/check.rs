@@ -36,7 +36,7 @@ pub(crate) struct TokenCheckArgs {
 }
 
 impl TokenCheckArgs {
-    /// What to tell of the token. The token itself is never shown.
+    /// What to report of the token. The token itself is never shown.
     pub(crate) fn run(&self, now: UnixTime) -> Result<(String, ExitCode), Failure> {
         let mut verifier = self.key.verifier()?;
         if let Some(audience) = &self.audience {

@@ -174,8 +174,8 @@ async fn pings_outlast_the_idle_timeout_of_nginx() {
     let mut pinged = pinged.expect("an upgrade");
     let unpinged = certificate.connect(to_silent.port, "/").await;
     let mut unpinged = unpinged.expect("an upgrade");
-    // The clock of this test is nginx's: whoever is not pinged is cut, and later than the other one
-    // would have been.
+    // The clock of this test is nginx's: a client that is not pinged is cut, and later than the
+    // other one would have been.
     let cut = tokio::select! {
         cut = unpinged.closed() => cut,
         () = pinged.answer_pings(usize::MAX) => unreachable!("so many pings"),

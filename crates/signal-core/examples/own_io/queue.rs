@@ -13,7 +13,7 @@ use crate::websocket::{Frame, close_frame};
 /// Past it the peer reads too slowly.
 const BYTES_MAX: usize = 1024 * 1024;
 
-/// A bounded queue: whoever fills it never waits, and a peer that does not empty it is ended alone.
+/// A bounded queue: filling it never waits, and a peer that does not empty it is ended alone.
 pub(crate) struct Queue {
     waiting: Mutex<Waiting>,
     changed: Condvar,

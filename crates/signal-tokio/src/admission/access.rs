@@ -15,7 +15,7 @@ use crate::admission::refused_tokens::RefusedTokens;
 /// token.
 ///
 /// A token that was refused for good is not verified again for a minute when the same address shows
-/// it again: a stock client with an expired token tries once a second, for ever. To change keys or
+/// it again: a stock client with an expired token tries once a second, forever. To change keys or
 /// origins while peers are connected, make another one and give it to
 /// [`Relay::set_authorizer`](crate::Relay::set_authorizer); it begins with an empty memory.
 ///

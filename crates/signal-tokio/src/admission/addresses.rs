@@ -11,7 +11,7 @@ use signal_core::Instant;
 use crate::config::Config;
 use crate::lock::Lock;
 
-/// The most addresses remembered of which nobody is connected, each in some 150 bytes. One that
+/// The most addresses remembered without a connected peer, each in some 150 bytes. One that
 /// was there once for a moment is remembered for half a second.
 const IDLE_ADDRESSES_MAX: usize = 65_536;
 
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_relay_refuses_whoever_comes() {
+    fn a_full_relay_refuses_everyone() {
         let gate = gate(|config| config.peers_max = 1);
         let _visit = gate.enter(NOW, None, CHEAP).expect("room");
         let refusal = gate.enter(NOW, None, CHEAP).expect_err("full");

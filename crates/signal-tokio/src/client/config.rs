@@ -15,7 +15,7 @@ pub struct ClientConfig {
     /// Headers of the upgrade request, such as `Authorization`. None by default.
     pub headers: HeaderMap,
     /// Called for each topic after each subscribe, also after a reconnect; what it returns is
-    /// published to the topic. This is where a peer tells the others that it is there, as stock
+    /// published to the topic. This is how a peer announces itself to the others, as stock
     /// clients do. None by default.
     pub announce: Option<Announce>,
     /// How long connecting may take, the upgrade included. Default 10 s.

@@ -25,7 +25,8 @@ const PING: Utf8Bytes = Utf8Bytes::from_static(client::PING);
 /// How long a closing handshake may take before the socket is just dropped.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Who waits for the next pongs, in order; `None` where it was we who asked after a silence.
+/// The callers that wait for the next pongs, in order; `None` where the ping was ours, after a
+/// silence.
 type Pings = VecDeque<Option<oneshot::Sender<()>>>;
 
 /// The text of a publish.
@@ -131,7 +132,7 @@ impl Task {
         end
     }
 
-    /// Subscribes and announces all topics, then tells that there is a connection.
+    /// Subscribes and announces all topics, then reports that there is a connection.
     async fn greet(&mut self, socket: &mut Socket) -> Result<(), End> {
         if !self.topics.is_empty() {
             feed(socket, client::subscribe(&self.topics)).await?;

@@ -96,7 +96,7 @@ pub(super) async fn open(request: Request, limits: WebSocketConfig) -> Result<So
         .map_err(refusal)
 }
 
-/// What a failed upgrade tells.
+/// What a failed upgrade says.
 fn refusal(error: tungstenite::Error) -> End {
     let tungstenite::Error::Http(response) = &error else {
         return End::lost(error);

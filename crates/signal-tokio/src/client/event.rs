@@ -63,13 +63,13 @@ impl Received {
     ///
     /// # Errors
     ///
-    /// If there is no `data`, or it is no `T`.
+    /// If there is no `data`, or it is not a `T`.
     pub fn data<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         serde_json::from_str(&self.text).map(|Data { data }| data)
     }
 }
 
-/// Reads a message of the relay. What is no message of this protocol is ignored: relays may say
+/// Reads a message of the relay. Anything that is not of this protocol is ignored: relays may say
 /// more to clients that know more.
 pub(super) fn parse(text: Utf8Bytes) -> Parsed {
     match client::read(&text) {

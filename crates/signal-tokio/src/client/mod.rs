@@ -63,8 +63,8 @@ enum Command {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// The address is none a client can connect to.
-    #[error("{url} is no WebSocket address: {cause}")]
+    /// The address is not one that a client can connect to.
+    #[error("{url} is not a WebSocket address: {cause}")]
     Address {
         /// The address.
         url: String,
@@ -87,8 +87,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// If `url` is no `ws://` address, nor, with feature `tls`, a `wss://` one. Everything that may
-    /// pass is an [`Event::Disconnected`] instead.
+    /// If `url` is not a `ws://` address, nor, with feature `tls`, a `wss://` one. Everything that
+    /// may pass is an [`Event::Disconnected`] instead.
     ///
     /// # Panics
     ///

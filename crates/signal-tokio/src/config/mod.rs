@@ -17,7 +17,7 @@ pub use self::log_ips::LogIps;
 const DESCRIPTORS_RESERVED: u64 = 64;
 /// How many each thread takes at most: a listener, and what its runtime and its reactor wait on.
 const DESCRIPTORS_PER_THREAD: u64 = 8;
-/// Taken as the limit on open files where the system does not tell.
+/// Taken as the limit on open files where the system does not say.
 const DESCRIPTORS_ASSUMED: u64 = 1_024;
 /// More of anything than a machine can serve.
 const MANY: u64 = 100_000_000;
@@ -69,7 +69,7 @@ signal_core::limits! {
         outbound_grace: Duration { default: 1_000, unit: Millis, range: 0..=60_000, scope: Peer,
             what: "How long more than that may wait",
             past: "closed with 1013",
-            why: "what many say in a moment is read in one; who needs longer reads too slowly" },
+            why: "what many say in a moment is read in one; a peer that needs longer reads too slowly" },
         /// Of connections that the relay accepts itself; a stream that somebody else has made keeps
         /// what it has. Linux counts its own bookkeeping too, and takes twice as much for both.
         send_buffer_bytes_max: usize { default: 128 * 1024, unit: Bytes, range: 4_096..=1 << 30, scope: Peer,
@@ -116,7 +116,7 @@ signal_core::limits! {
         handshakes_per_ip_max: usize { default: 64, unit: Count, range: 1..=MANY / 100, scope: Address,
             what: "Of these, connections from one IPv4 address or IPv6 /64",
             past: "closed at once, without an answer",
-            why: "a class behind one address connects within a second; more that say nothing are no class" },
+            why: "a class behind one address connects within a second; more that say nothing are not a class" },
         /// What they allow after `handshakes_max` and those of the process itself: 64, and 8 for
         /// each thread that the machine has cores for.
         peers_max: usize { default: peers_of_open_files(), default_from: "from the limit on open files",
@@ -151,7 +151,7 @@ signal_core::limits! {
         /// While a peer from there behaves, the address is not refused: it has been connected for
         /// ten to twenty seconds and has not offended, or left so within the last minute.
         offences_per_minute_per_ip: u32 { default: 12, unit: Count, range: 1..=60_000, scope: Address,
-            what: "Closes with 1002, 1007, 1009 and 4429 in a minute, of peers from one IPv4 address or IPv6 /64 where nobody behaves",
+            what: "Closes with 1002, 1007, 1009 and 4429 in a minute, of peers from one IPv4 address or IPv6 /64 where no peer behaves",
             past: "refused for refuse_after_close",
             why: "one mistake is not a flood; a client that is closed and comes back at once makes 12 in a second" },
         #[serde(with = "seconds")]
@@ -248,7 +248,9 @@ mod seconds {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
         let seconds = f64::deserialize(from)?;
         Duration::try_from_secs_f64(seconds).map_err(|error| {
-            de::Error::custom(format_args!("{seconds} is no number of seconds: {error}"))
+            de::Error::custom(format_args!(
+                "{seconds} is not a number of seconds: {error}"
+            ))
         })
     }
 }

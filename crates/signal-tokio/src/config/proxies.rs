@@ -27,7 +27,7 @@ mod tests {
             serde_json::json!(["10.0.0.0/8", "::1/128"])
         );
         let wrong = serde_json::from_str::<Config>(r#"{"trusted_proxies":["proxy.example"]}"#);
-        let error = wrong.expect_err("a name is no address").to_string();
+        let error = wrong.expect_err("a name is not an address").to_string();
         assert!(error.contains("`proxy.example` is neither"), "{error}");
     }
 }

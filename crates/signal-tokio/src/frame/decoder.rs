@@ -53,7 +53,7 @@ struct Header {
 
 /// What the beginning of a frame says.
 enum Start {
-    /// The header is not all there; it has this many bytes as far as can be told.
+    /// The header is not complete; it has at least this many bytes.
     Needs(usize),
     Header(Header),
 }

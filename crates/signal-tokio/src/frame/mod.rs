@@ -67,7 +67,7 @@ pub(crate) enum Incoming<'a> {
     Pong(&'a [u8]),
     /// The code, if there was one, and the reason.
     Close(Option<(u16, &'a str)>),
-    /// A close that is answered already: by whoever reads the frames, where we do not.
+    /// A close that is answered already, by the library that reads the frames where we do not.
     Closed,
 }
 

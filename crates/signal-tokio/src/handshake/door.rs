@@ -43,7 +43,7 @@ impl Door {
         }
     }
 
-    /// Whoever judges clients at the moment.
+    /// The authorizer that judges clients at the moment.
     pub(crate) fn authorizer(&self) -> Arc<dyn Authorizer> {
         Arc::clone(&self.authorizer.lock())
     }

@@ -42,7 +42,7 @@ const LINGER_BYTES: usize = 64 * 1024;
 ///     end of input, an error, time is up while a 101 is written ───────────────▶ Step::End
 /// ```
 ///
-/// Whoever has the socket asks for the next [`Step`], does it, and says what came of it. When
+/// The driver of a socket asks for the next [`Step`], does it, and says what came of it. When
 /// [`poll_timeout`](Self::poll_timeout) has come, it calls
 /// [`handle_timeout`](Self::handle_timeout).
 #[derive(Debug)]
@@ -315,7 +315,11 @@ impl Handshake {
         self.deadline
     }
 
-    /// What to do next. [`Step::Begin`] is said once.
+    /// What to do next. Asking changes nothing, except that [`Step::Begin`] is handed out once.
+    ///
+    /// A driver asks instead of being called, because it alone knows whether its socket is ready:
+    /// the task waits for it, the reactor comes back with the next event. Neither keeps a state of
+    /// its own, so a judge that is pending and an answer half written are here for both.
     pub(crate) fn step(&mut self) -> Step {
         match &mut self.state {
             State::Reading(_) => Step::Read,

@@ -52,7 +52,7 @@ pub(crate) fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Bytes
 /// The limits that a client can run into on its own connection, by name, as JSON: sizes in bytes,
 /// times in milliseconds.
 ///
-/// They are no secret, since anyone can find them by trying; written down, a tool can check that
+/// They are not a secret, since anyone can find them by trying; written down, a tool can check that
 /// they hold.
 fn limits(config: &Config) -> String {
     let core = Limits::ALL

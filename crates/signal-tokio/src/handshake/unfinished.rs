@@ -75,7 +75,7 @@ struct Entry {
     waited: Duration,
     /// How long it may.
     grace: Duration,
-    /// Tells whoever drives it that it has been ended.
+    /// Wakes what drives it, once it has been ended.
     waker: Option<Waker>,
 }
 
@@ -91,7 +91,7 @@ enum Stage {
 pub(crate) enum WaitsFor {
     /// Its client, to send or to take something.
     Client,
-    /// Us, or those whom we ask.
+    /// The relay, or an authorizer that it asks.
     Relay,
     /// Nothing: it is answered, and closed as soon as that cannot hurt the answer.
     End,

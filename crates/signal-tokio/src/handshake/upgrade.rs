@@ -24,7 +24,7 @@ use crate::handshake::pages;
 use crate::stats::lifecycle::Lifecycle;
 use crate::stats::log_fields;
 
-/// Where proxies say for whom they ask.
+/// Where proxies name their clients.
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const NO_HOST: &str = "the request must name its host, and only once";
 
@@ -133,7 +133,7 @@ async fn admit(
 /// the other end of the socket.
 fn client(door: &Door, remote: IpAddr, headers: &HeaderMap) -> IpAddr {
     let forwarded = headers.get_all(X_FORWARDED_FOR).iter();
-    // What is no text is no address either, so the search ends there.
+    // What is not text is not an address either, so the search ends there.
     let forwarded = forwarded.map(|value| value.to_str().unwrap_or_default());
     door.config.trusted_proxies.client(remote, forwarded)
 }
@@ -293,7 +293,7 @@ fn bad(body: &'static str) -> Answer {
     Answer::Bad(Box::new(pages::text(StatusCode::BAD_REQUEST, body)))
 }
 
-/// The answer that tells of a refusal.
+/// The answer to an upgrade that is refused.
 pub(crate) fn refused(refusal: &Refusal) -> Response<Bytes> {
     // A refusal has a status from 400 to 599.
     let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::FORBIDDEN);

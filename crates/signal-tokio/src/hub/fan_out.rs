@@ -15,6 +15,12 @@ const BATCHED_RECEIVERS_MIN: usize = 3;
 const OPEN_BATCHES_MAX: usize = 8;
 
 /// Frames a publish once and puts the same bytes into every receiver's queue.
+///
+/// In a room of `n` that all talk, each publish costs `n` pushes, and these are most of what a
+/// relay does. So from [`BATCHED_RECEIVERS_MIN`] on a topic's queues share one open [`Batch`]: the
+/// first publish pushes it to each of them, and the next ones are added to it once for all, until
+/// a queue takes it or the subscribers change. A queue that is too full for what a batch may
+/// become gets frames instead, so that its limit stays exact.
 pub(super) struct FanOut<'a> {
     topic: &'a str,
     open: &'a mut OpenBatches,

@@ -38,7 +38,7 @@ pub(crate) enum Pushed {
     Closed,
 }
 
-/// Frames on their way to one peer, filled by whoever publishes and emptied by the connection that
+/// Frames on their way to one peer, filled by those who publish and emptied by the connection that
 /// owns the socket.
 ///
 /// The lock is held for a push or a swap of two pointers, never while a socket is written.
@@ -67,8 +67,8 @@ struct State {
     /// Why others want this connection ended.
     ending: Option<CloseReason>,
     is_closed: bool,
-    /// Whether whoever empties the queue knows that there is something in it. It is woken by the
-    /// first frame of many, and not at all while its socket takes nothing.
+    /// Whether the connection that empties the queue knows that it has something. It is woken by
+    /// the first frame of many, and not at all while its socket takes nothing.
     is_announced: bool,
     /// Whether the socket took less than there was, and has not taken all since.
     is_blocked: bool,
@@ -211,7 +211,7 @@ impl Outbound {
         self.state.lock().cost() > bytes_max
     }
 
-    /// Changes the queue and then wakes whoever empties it, who may look at it at once.
+    /// Changes the queue and then wakes the connection that empties it, which may look at once.
     fn change<'q, T>(
         &'q self,
         change: impl FnOnce(&mut State, Option<&'q Home>) -> (T, Wake<'q>),

@@ -97,7 +97,7 @@ impl Session {
         matches!(self.ending, Ending::ByRelay(reason) if reason.is_peers_fault())
     }
 
-    /// Whether more waits for the peer than may. That is judged by whoever has tried its socket.
+    /// Whether more waits for the peer than may. That is judged after its socket was tried.
     pub(crate) fn is_over_limit(&self) -> bool {
         self.stage != Stage::Closing && self.queue.holds_over(self.rooms.queue_bytes_max)
     }

@@ -9,7 +9,7 @@ use crate::lock::Lock;
 /// Who has to be woken for what has come into a queue.
 #[derive(Debug)]
 pub(crate) enum Wake<'q> {
-    /// Nobody: whoever empties it knows that there is something, or is awake and will look.
+    /// Nobody: the connection knows that there is something, or is awake and will look.
     Nobody,
     /// The task of the connection, which sleeps.
     Task(Waker),

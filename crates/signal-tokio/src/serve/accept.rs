@@ -101,7 +101,7 @@ async fn room(shared: &Shared) {
 /// Accepts that have failed, one after the other.
 #[derive(Debug, Default)]
 pub(crate) struct Failures {
-    /// Those that were no reason to wait.
+    /// Those that were not a reason to wait.
     count: u64,
     /// Those that were.
     warned: u64,

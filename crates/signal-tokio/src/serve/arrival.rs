@@ -79,7 +79,7 @@ impl Arrival {
         Handshake::until(&self.shared.door, Some(self.remote), self.deadline)
     }
 
-    /// Notes what it waits for. False if it has to end, as `waker` tells from now on.
+    /// Notes what it waits for. False if it has to end; from now on `waker` is woken for that.
     pub(crate) fn pause(&self, now: Instant, waits_for: WaitsFor, waker: &Waker) -> bool {
         self.shared
             .door

@@ -39,7 +39,7 @@ pub(crate) trait Socket {
     /// Has the kernel forget what it could not send, once the socket is closed.
     fn reset(&mut self) {}
 
-    /// Whether nothing lies unread. Where that cannot be told, it is not so.
+    /// Whether nothing lies unread. False where that cannot be known.
     fn is_read_out(&self) -> bool {
         false
     }

@@ -49,7 +49,7 @@ pub(crate) fn run<S: Socket>(
 #[derive(Debug)]
 pub(crate) struct Connection<T> {
     transport: T,
-    /// Before the place: whoever sees that it is free sees no trace of the peer either.
+    /// Dropped before the place: once that is seen to be free, no trace of the peer is left.
     session: Session,
     place: Place,
     deadlines: Deadlines,
@@ -153,6 +153,10 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Has a turn as a task.
+    ///
+    /// It reads first and then, once, lets the others do so before it writes: their publishes join
+    /// what is queued here, and one system call takes all of it. It yields once, not until nobody
+    /// has more, so a peer waits for one round of the others and no longer.
     fn poll(&mut self, cx: &mut Context<'_>, has_yielded: &mut bool) -> Turn {
         self.timed(|connection, now| {
             let read = connection.read(cx, now)?;
@@ -316,7 +320,7 @@ impl<T: Transport> Connection<T> {
         Ok(true)
     }
 
-    /// Notes when the session has begun to close, and whose fault that is.
+    /// Notes when the session has begun to close, and for which side's fault.
     fn note_close(&mut self, now: Instant) {
         if self.session.stage() != Stage::Closing {
             return;

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use crate::frame::{self, Incoming, Opcode};
 use crate::serve::transport::{Gone, ReadError, Transport};
 
-/// The messages of a connection whose frames are somebody else's business, who answers pings and
+/// The messages of a connection whose frames another library handles, which answers pings and
 /// closes too.
 #[derive(Debug)]
 pub(crate) struct Messages<S> {
@@ -51,7 +51,7 @@ where
             // Never read, only written.
             Message::Frame(_) => return Poll::Ready(Ok(0)),
         };
-        // Whoever reads asks before the next one.
+        // The reader asks before the next one.
         let (ControlFlow::Continue(()) | ControlFlow::Break(())) = handle(incoming);
         Poll::Ready(Ok(message.len()))
     }

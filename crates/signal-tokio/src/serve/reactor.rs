@@ -126,7 +126,7 @@ impl Reactor {
         })
     }
 
-    /// Serves for ever.
+    /// Serves until its thread ends.
     pub(crate) async fn run(mut self) -> Infallible {
         std::future::poll_fn(|cx| self.round(cx)).await
     }

@@ -40,7 +40,7 @@ impl Serving {
         self.local_address
     }
 
-    /// Waits until each thread has had a turn. False if one has ended, and for ever if one hangs: a
+    /// Waits until each thread has had a turn. False if one has ended, and forever if one hangs: a
     /// watchdog should bite then.
     pub async fn has_turned(&self) -> bool {
         let turns: Vec<_> = self
@@ -139,7 +139,7 @@ async fn serve_here(relay: Relay, listener: TcpListener, transport: Transport) -
     if matches!(transport, Transport::Plain) {
         let shared = Arc::clone(&relay.shared);
         let reactor = tokio::spawn(Reactor::new(Arc::clone(&shared), listener)?.run());
-        // A panic has told of itself, and ends the thread.
+        // A panic has reported itself, and ends the thread.
         tokio::select! {
             _ = reactor => {}
             () = shared.drained() => {}
@@ -166,7 +166,7 @@ fn bind(address: SocketAddr, count: usize, config: &Config) -> io::Result<Vec<Tc
         listeners.push(first);
         return Ok(listeners);
     }
-    // With a shared port a second relay on it would be no error and would take half of the
+    // With a shared port a second relay on it would not be an error and would take half of the
     // connections. So first see whether the port is free, without sharing.
     let probe = listen(address, false, config)?;
     let address = probe.local_addr()?;

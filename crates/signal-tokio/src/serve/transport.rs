@@ -35,7 +35,7 @@ pub(crate) trait Transport {
     fn reset(&mut self);
 
     /// Whether nothing of the peer's lies unread, so that a connection whose close frames are
-    /// exchanged can be dropped. Where that cannot be told, it cannot.
+    /// exchanged can be dropped. False where that cannot be known.
     fn is_spent(&self) -> bool {
         false
     }

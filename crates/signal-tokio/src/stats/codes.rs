@@ -60,7 +60,7 @@ mod tests {
     fn no_cause_is_named_that_there_is_not() {
         let (before, _) = PAGE.split_once("\n# Tokens\n").expect("the section");
         let mut known: BTreeSet<_> = RefusalCause::ALL.iter().map(|cause| cause.name()).collect();
-        // Of the upgrade that was none, and of an authorizer without an answer.
+        // For a plain GET, and for an authorizer without an answer.
         known.extend(["okay", AuthResult::TimedOut.name()]);
         let unknown: Vec<_> = names(before).difference(&known).copied().collect();
         assert!(unknown.is_empty(), "{unknown:?}");

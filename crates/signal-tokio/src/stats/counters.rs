@@ -18,7 +18,7 @@ const TURNS_PER_SAMPLE: u8 = 16;
 /// Upper bounds of [`Stats::fan_out`], in subscribers. A room of a handful, a class, a conference.
 const FAN_OUT_BOUNDS: [u64; 11] = [0, 1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000];
 /// Upper bounds of [`Stats::turns`], in nanoseconds. A turn that writes is some 10 µs; the rest
-/// tells what goes wrong.
+/// says what goes wrong.
 const TURN_BOUNDS: [u64; 14] = [
     5_000,
     10_000,

@@ -15,7 +15,7 @@ pub use table::RELAY;
 /// The content type of [`Relay::open_metrics`](crate::Relay::open_metrics).
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// A family of metrics: what it is called, what it tells, and how it is read from a `S`.
+/// A family of metrics: its name, what it means, and how it is read from an `S`.
 ///
 /// Its label values come from enums, so that no client can make it grow.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 pub struct Metric<S> {
     /// The name, with unit and `_total`.
     pub name: &'static str,
-    /// What it tells, without a full stop.
+    /// What it means, without a full stop.
     pub help: &'static str,
     /// The names of its labels.
     pub labels: &'static [&'static str],
@@ -42,7 +42,7 @@ pub enum Read<S> {
     /// How often which sizes were seen; the number is what one unit of the histogram is in the unit
     /// of the metric.
     Histogram(fn(&S) -> &Histogram, f64),
-    /// Labels whose values are the news; the number is 1.
+    /// Labels whose values carry the information; the number is 1.
     Info(fn(&S) -> Vec<Sample>),
 }
 

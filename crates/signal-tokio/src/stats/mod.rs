@@ -1,4 +1,4 @@
-//! What a relay tells of itself.
+//! What a relay reports about itself.
 
 pub mod codes;
 pub(crate) mod counters;

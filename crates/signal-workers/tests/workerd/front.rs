@@ -65,7 +65,7 @@ async fn pages_of_other_origins_are_refused_with_403() {
     assert_eq!(
         upgrade(&server, "/", &[]).await.status,
         101,
-        "who is no browser names none"
+        "a program that is not a browser sends none"
     );
 }
 

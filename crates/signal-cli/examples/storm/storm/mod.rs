@@ -79,7 +79,7 @@ impl Storm<'_> {
         let signer = TokenSigner::new(&key)?;
         let arguments = [
             "--token-key-file",
-            key_file.to_str().ok_or("the folder's name is no UTF-8")?,
+            key_file.to_str().ok_or("the folder's name is not UTF-8")?,
             "--limit-private-ips",
         ];
         let relay = Process::start(self.program, &arguments, self.folder)?;

@@ -33,7 +33,7 @@ impl Process {
     pub(crate) fn start(program: &Path, arguments: &[&str], folder: &Path) -> Result<Self, Error> {
         let log = folder.join("signal.log");
         let mut command = Command::new(program);
-        // Settings of whoever measures are not part of what is measured.
+        // Settings in the environment are not part of what is measured.
         let settings = std::env::vars_os().map(|(name, _)| name);
         for setting in settings.filter(|name| name.to_string_lossy().starts_with("SIGNAL_")) {
             command.env_remove(setting);

@@ -12,7 +12,7 @@ use tracing_subscriber::layer::Context;
 const LINES_MAX: u32 = 3;
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// Lets each place in the code say its line a few times a minute, counts the rest, and tells how
+/// Lets each place in the code say its line a few times a minute, counts the rest, and reports how
 /// many they were.
 ///
 /// What is only logged when somebody asks for it, at `debug` and `trace`, is left alone.
@@ -34,7 +34,7 @@ struct Place {
     message: String,
 }
 
-/// A sum to be told.
+/// A sum to be reported.
 #[derive(Debug, Eq, PartialEq)]
 struct Sum {
     level: Level,
@@ -74,7 +74,7 @@ impl Suppress {
             });
             return true;
         };
-        // Not while there is a sum to tell: it must not be told of two windows.
+        // Not while there is a sum to report: it must not be one of two windows.
         if place.left_out == 0 && now.saturating_duration_since(place.since) >= WINDOW {
             (place.since, place.lines) = (now, 0);
         }

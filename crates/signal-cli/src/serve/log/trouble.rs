@@ -12,7 +12,7 @@ const EVERY: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Trouble {
     told: Counts,
-    /// Since when what is not told yet has been counted.
+    /// Since when what is not reported yet has been counted.
     since: Instant,
     told_at: Option<Instant>,
 }
@@ -24,7 +24,7 @@ struct Counts {
     closed: Vec<(&'static str, u64)>,
 }
 
-/// What is to be told.
+/// What is to be reported.
 #[derive(Debug, Eq, PartialEq)]
 struct Line {
     refused: u64,
@@ -42,7 +42,7 @@ impl Trouble {
         }
     }
 
-    /// Sees what has been counted, and tells it if it is time.
+    /// Reads what has been counted, and reports it if it is time.
     pub(super) fn look(&mut self, now: Instant, stats: &Stats) {
         if let Some(line) = self.line(now, Counts::of(stats)) {
             line.tell();
@@ -101,7 +101,7 @@ impl Counts {
 }
 
 /// Whether the relay ended it for what the peer did or did not do. Peers that leave, vanish or are
-/// drained are no news.
+/// drained are expected.
 fn is_trouble(ending: Ending) -> bool {
     match ending {
         Ending::ByRelay(reason) => reason != CloseReason::Draining,

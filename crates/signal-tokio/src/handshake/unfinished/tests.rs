@@ -42,7 +42,7 @@ fn wait(all: &Unfinished, config: &Config, now: Instant, last: u8) -> (u64, Arc<
 }
 
 #[test]
-fn the_longest_wait_ends_for_a_newcomer_whoever_began_first() {
+fn the_longest_wait_ends_for_a_newcomer_and_not_the_oldest() {
     let (all, config) = (Unfinished::default(), config(3));
     let (trickles, trickling) = wait(&all, &config, at(0), 1);
     let (silent, silence) = wait(&all, &config, at(50), 2);

@@ -66,7 +66,7 @@ impl Newcomer {
 }
 
 impl Reactor {
-    /// Accepts who waits for it.
+    /// Accepts the connections that wait.
     pub(super) fn accept(&mut self, cx: &Context<'_>) {
         for _ in 0..ACCEPTS {
             match self.listener.accept(&self.shared, cx.waker()) {
@@ -162,7 +162,7 @@ impl Reactor {
         self.slots[place as usize] = Slot::Connection(entry);
     }
 
-    /// Takes a place, and has what happens on this socket told to it.
+    /// Takes a place, and registers this socket's events under it.
     fn reserve(&mut self, io: &mut Stream) -> io::Result<u32> {
         let entry = self.slots.vacant_entry();
         let number = entry.key();

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::serve::bytes::Socket;
 
-/// A stream of a reactor. It remembers what the reactor was told of its socket, and when it is
+/// A stream of a reactor. It remembers which events of its socket came, and when it is
 /// pending, arranges no wake-up: the reactor gives its connection a turn when the socket is ready
 /// again.
 #[derive(Debug)]
@@ -22,14 +22,14 @@ pub(crate) struct Stream {
     io: TcpStream,
     is_readable: bool,
     is_writable: bool,
-    /// Whether the reactor is told when it takes more again.
+    /// Whether the reactor gets an event when it takes more again.
     awaits_room: bool,
     /// Whether a read that leaves room may not have emptied the socket: behind it there is the end
     /// of the peer's side, or an urgent byte, at which each read stops.
     reads_on: bool,
 }
 
-/// What the reactor is told of.
+/// What the reactor gets events of.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const READING: Interest = Interest::READABLE.add(Interest::PRIORITY);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -58,12 +58,12 @@ impl Stream {
     }
 
     /// Has the reactor told of what arrives from now on, and of what has arrived until now. That a
-    /// fresh socket takes writes is no news, and would be an event for each.
+    /// fresh socket takes writes is known, and would be an event for each.
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         registry.register(&mut self.io, token, READING)
     }
 
-    /// Has the reactor told too when the socket takes more again, if it is full.
+    /// Asks for an event, too, when the socket takes more again, if it is full.
     pub(crate) fn await_room(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         if self.is_writable || self.awaits_room {
             return Ok(());
@@ -134,7 +134,7 @@ impl AsyncRead for Stream {
             match (&self.io).read(unfilled) {
                 Ok(read) => {
                     // A read that leaves room has emptied the socket; the next arrival is an event.
-                    // But an end and what is behind an urgent byte are told of once, with it.
+                    // But an end, and what is behind an urgent byte, come in one event with it.
                     self.is_readable = read == unfilled.len() || self.reads_on;
                     buffer.advance(read);
                     return Poll::Ready(Ok(()));

@@ -8,7 +8,7 @@ use crate::stats::{Stats, Traffic};
 
 const NANOSECOND: f64 = 1e-9;
 
-/// The metrics of a relay, in the order in which they are told.
+/// The metrics of a relay, in the order in which they are written.
 pub static RELAY: &[Metric<Stats>] = &[
     Metric::new(
         "signal_build_info",
