@@ -15,6 +15,7 @@ pub(crate) const PUBLISHED: &[&str] = &[
     "signal-access",
     "signal-bench",
     "signal-cli",
+    "signal-cluster",
     "signal-conformance",
     "signal-core",
     "signal-limits",

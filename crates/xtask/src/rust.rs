@@ -15,6 +15,7 @@ const LIBRARIES: &[&str] = &[
     "signal-limits",
     "signal-core",
     "signal-access",
+    "signal-cluster",
     "signal-memory",
     "signal-conformance",
     "signal-tokio",

@@ -1,5 +1,5 @@
-//! Builds for WebAssembly: the core and the judge of tokens here, the Cloudflare Worker in
-//! `worker`.
+//! Builds for WebAssembly: the core, the judge of tokens and the cluster here, the Cloudflare
+//! Worker in `worker`.
 //!
 //! With rustup's standard library for the target where rustup can fetch it; otherwise with Debian's
 //! compiler, and a standard library built from Debian's sources of it.
@@ -26,6 +26,7 @@ pub(crate) fn build(_: &Tools) -> Result<(), Stop> {
         "--package=signal-limits",
         "--package=signal-core",
         "--package=signal-access",
+        "--package=signal-cluster",
         "--target",
     ];
     println!("with {}", toolchain.name());

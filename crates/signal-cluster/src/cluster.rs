@@ -1,0 +1,565 @@
+//! The machine: what comes in, what goes out, and the state between.
+
+mod home;
+mod membership;
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use signal_core::{Instant, Message, Publish};
+
+use crate::clock::Clock;
+use crate::directory::Directory;
+use crate::edge::{Edge, Move};
+use crate::effect::Effect;
+use crate::homes::{Homes, topic_hash};
+use crate::link::Overflow;
+use crate::members::Members;
+use crate::mix::mix;
+use crate::nudges::Nudges;
+use crate::retained::{Entry, Retained};
+use crate::windows::Windows;
+use crate::wire::{self, Batch, Frame, WireError};
+use crate::{Config, Node, NodeId, Parts, Stats};
+
+/// The way to the other nodes.
+///
+/// It may lose, delay and repeat what it carries; what it carries from one node to another should
+/// keep its order. It must not wait, and must not bring a node what that node sent itself.
+pub trait Bus {
+    /// Sends to one node.
+    fn to(&mut self, node: NodeId, message: &[u8]);
+
+    /// Sends to all nodes.
+    fn to_all(&mut self, message: &[u8]);
+}
+
+/// The peers of this node.
+pub trait Local {
+    /// Sends a publish of another node to all local subscribers of its topic. Its `clients` is
+    /// their number and `elsewhere` together.
+    fn pass(&mut self, publish: &Publish<'_>, elsewhere: u32);
+
+    /// Takes how many subscribers a topic has on other nodes. It is added to the number of local
+    /// ones in `clients` of what local peers publish, and in what that costs them.
+    fn elsewhere(&mut self, topic: &str, subscribers: u32);
+
+    /// Makes those local subscribers of a topic announce themselves again that have published since
+    /// then: others may have missed it. A stock client does so when it is closed with 1012 and
+    /// comes back, within milliseconds; what it has set up with others goes on. The closes are to
+    /// be spread over a few seconds, as a drain spreads them.
+    fn announce_again(&mut self, topic: &str, since: Instant);
+}
+
+/// One node's part of a cluster.
+///
+/// Inputs are [`local`](Self::local), [`publish`](Self::publish), [`receive`](Self::receive),
+/// [`handle_timeout`](Self::handle_timeout) and [`drain`](Self::drain); they change the state and
+/// put what is for other nodes aside, until [`flush`](Self::flush) sends it, many frames to a
+/// batch. The page of the crate has the loop.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    config: Config,
+    parts: Parts,
+    clock: Clock,
+    me: Node,
+    born: Instant,
+    is_draining: bool,
+    members: Members,
+    /// The last session that this node has named.
+    session: u32,
+    homes: Homes,
+    /// What local peers are subscribed to.
+    edge: Edge,
+    /// What nodes are subscribed to whose home is here.
+    directory: Directory,
+    /// What local peers have published lately.
+    keep: Retained,
+    /// What has been published lately of topics whose home is here.
+    recent: Retained,
+    windows: Windows,
+    nudges: Nudges,
+    /// The number of the last publish of a local peer.
+    number: u64,
+    next_beat: Instant,
+    wants_beat: bool,
+    next_report: Option<Instant>,
+    effects: VecDeque<Effect>,
+    stats: Stats,
+}
+
+impl Cluster {
+    /// A node that knows nobody yet. The host chooses its id and draws the seed, at random.
+    pub fn new(now: Instant, id: NodeId, seed: u64, config: Config) -> Self {
+        Self::with_parts(now, id, seed, config, Parts::default())
+    }
+
+    /// As [`new`](Self::new), with parts taken out.
+    #[doc(hidden)]
+    pub fn with_parts(now: Instant, id: NodeId, seed: u64, config: Config, parts: Parts) -> Self {
+        let clock = Clock::new(now, config.cluster_beat);
+        let life = mix(seed ^ mix(id.get())) as u32;
+        let me = Node { id, life };
+        Self {
+            parts,
+            me,
+            born: clock.now(),
+            is_draining: false,
+            members: Members::new(config.cluster_nodes_max),
+            session: 0,
+            homes: Homes::new(me, [].into_iter()),
+            edge: Edge::default(),
+            directory: Directory::default(),
+            keep: Retained::new(config.cluster_keep_bytes_max),
+            recent: Retained::new(config.cluster_keep_bytes_max),
+            windows: Windows::new(config.cluster_window, config.cluster_nodes_max * 2),
+            nudges: Nudges::default(),
+            number: 0,
+            next_beat: clock.now(),
+            wants_beat: false,
+            next_report: None,
+            effects: VecDeque::new(),
+            stats: Stats::default(),
+            clock,
+            config,
+        }
+    }
+
+    /// Takes how many local subscribers a topic has, whenever that has changed.
+    ///
+    /// Of two calls, this one and [`publish`](Self::publish), the order counts: it has to be the
+    /// one in which the peers did what they report.
+    pub fn local(&mut self, now: Instant, topic: &str, subscribers: u32) {
+        self.clock.advance(now);
+        if let Some((topic, home)) = self.edge.set(topic, subscribers, &self.homes) {
+            let frame = Frame::Subscribe {
+                topic,
+                subscribers,
+                moved: false,
+            };
+            self.send(home, frame);
+        }
+    }
+
+    /// Takes a publish of a local peer, whose local subscribers the host has served: a message as
+    /// [`Publish::encode`] writes it. Whatever `clients` says in it is written anew elsewhere.
+    pub fn publish(&mut self, now: Instant, topic: &str, message: &Message) {
+        let now = self.clock.advance(now);
+        if topic.len() + message.as_bytes().len() > self.config.message_bytes_max() {
+            self.stats.too_long += 1;
+            return;
+        }
+        self.number += 1;
+        let number = self.number;
+        let (topic, home) = match self.edge.get_mut(topic) {
+            Some(known) => {
+                known.published = Some(now);
+                let home = known.home;
+                let name = self.edge.get(topic).map(|(name, _)| name.clone());
+                (name.unwrap_or_else(|| topic.into()), home)
+            }
+            None => (Arc::from(topic), self.homes.of(topic_hash(topic))),
+        };
+        let entry = Entry {
+            at: now,
+            origin: self.me,
+            number,
+            message: message.clone(),
+        };
+        self.stats.keep_overflows += self.keep.push(&topic, home, entry);
+        let message = message.clone();
+        let frame = Frame::Publish {
+            topic,
+            number,
+            again: false,
+            message,
+        };
+        self.send(home, frame);
+    }
+
+    /// Takes what came from the bus, to all or to this node.
+    pub fn receive(&mut self, now: Instant, message: &[u8], local: &mut dyn Local) {
+        let now = self.clock.advance(now);
+        self.stats.bytes_received += message.len() as u64;
+        if message.len() > self.config.cluster_batch_bytes_max + wire::OVERHEAD {
+            self.stats.oversized += 1;
+            return;
+        }
+        let versions = wire::OLDEST_VERSION..=self.parts.newest_version;
+        match wire::Message::decode(message, versions) {
+            Ok(wire::Message::Beat(beat)) => self.receive_beat(now, &beat),
+            Ok(wire::Message::Batch(batch)) => self.receive_batch(now, batch),
+            Err(WireError::Malformed) => self.stats.malformed += 1,
+            Err(WireError::Version(_)) => self.stats.unknown_version += 1,
+        }
+        self.carry_out(local);
+    }
+
+    /// Does what is due. Calling it early does nothing.
+    pub fn handle_timeout(&mut self, now: Instant, local: &mut dyn Local) {
+        let now = self.clock.advance(now);
+        while let Some(node) = self.members.silent(now, self.config.cluster_dead_after) {
+            self.lose(now, node, false);
+        }
+        if now >= self.next_beat {
+            self.next_beat = now.saturating_add(self.config.cluster_beat);
+            self.wants_beat = true;
+            self.keep.expire(now, self.config.cluster_keep);
+            self.recent.expire(now, self.config.cluster_keep);
+        }
+        self.rehome(now, None);
+        if self.next_report.is_some_and(|due| due <= now) {
+            self.next_report = None;
+            for (node, topic, elsewhere) in self.directory.reports() {
+                self.send(node, Frame::Count { topic, elsewhere });
+            }
+        }
+        if let Some(since) = self.nudges.take_due(now) {
+            self.nudge(since);
+        }
+        self.carry_out(local);
+    }
+
+    /// Has this node leave: it is home of nothing any more, and the others know at once. It serves
+    /// its peers until the host has moved them elsewhere; then the host calls
+    /// [`leave`](Self::leave).
+    pub fn drain(&mut self, now: Instant) {
+        self.clock.advance(now);
+        self.is_draining = true;
+        self.next_beat = self.clock.now();
+    }
+
+    /// Sends all that waits, and the last beat. The others count this node as gone at once.
+    pub fn leave(&mut self, bus: &mut dyn Bus) {
+        self.flush(bus);
+        self.send_beat(bus, None, true);
+    }
+
+    /// Sends what waits for other nodes. To be called after each turn of inputs: the more of them a
+    /// turn has, the fewer batches there are.
+    pub fn flush(&mut self, bus: &mut dyn Bus) {
+        let mut batch = Vec::new();
+        let mut beats = Vec::new();
+        let newest = self.parts.newest_version;
+        for (node, member) in self.members.iter_mut() {
+            let version = newest.min(member.newest_version);
+            while member.link.has_batch() {
+                let ends = (self.me, node);
+                let bytes_max = self.config.cluster_batch_bytes_max;
+                let stats = &mut self.stats;
+                member
+                    .link
+                    .write_batch(ends, version, bytes_max, &mut batch, stats);
+                bus.to(node.id, &batch);
+            }
+            if core::mem::take(&mut member.link.wants_beat) {
+                beats.push(node);
+            }
+        }
+        // After the batches, whose last numbers they say.
+        if core::mem::take(&mut self.wants_beat) {
+            self.send_beat(bus, None, false);
+        } else {
+            beats
+                .into_iter()
+                .for_each(|node| self.send_beat(bus, Some(node), false));
+        }
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout).
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if !self.effects.is_empty() {
+            return Some(self.clock.to_host(self.clock.now()));
+        }
+        let silence = self.members.poll_timeout(self.config.cluster_dead_after);
+        let times = [silence, self.next_report, self.nudges.poll_timeout()];
+        let first = times
+            .into_iter()
+            .flatten()
+            .fold(self.next_beat, Instant::min);
+        Some(self.clock.to_host(first))
+    }
+
+    /// Whether [`flush`](Self::flush) would send something.
+    pub fn wants_flush(&self) -> bool {
+        let mut links = self.members.iter().map(|(_, member)| &member.link);
+        self.wants_beat || links.any(|link| link.wants_beat || link.has_batch())
+    }
+
+    /// Which node this is.
+    pub const fn node(&self) -> Node {
+        self.me
+    }
+
+    /// The other nodes that are heard.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = Node> {
+        self.members.iter().map(|(node, _)| node)
+    }
+
+    /// Whether the node has been there long enough to know the others. Until then no load balancer
+    /// should send peers to it; from then on it stays so, whatever becomes of the others.
+    pub fn is_ready(&self) -> bool {
+        self.age() >= self.config.grown_after()
+    }
+
+    /// Whether nodes do not agree who is there.
+    pub const fn do_views_differ(&self) -> bool {
+        self.nudges.do_views_differ()
+    }
+
+    /// The home of a topic.
+    pub fn home(&self, topic: &str) -> Node {
+        let known = self.edge.get(topic).map(|(_, topic)| topic.home);
+        known.unwrap_or_else(|| self.homes.of(topic_hash(topic)))
+    }
+
+    /// How many topics have their home here.
+    pub fn homed(&self) -> usize {
+        self.directory.len()
+    }
+
+    /// How long the oldest frame has waited for an acknowledgement.
+    pub fn waiting_for(&self) -> Option<Duration> {
+        let oldest = self
+            .members
+            .iter()
+            .filter_map(|(_, member)| member.link.waits_since())
+            .min();
+        oldest.map(|oldest| self.clock.now().saturating_since(oldest))
+    }
+
+    /// What has been counted.
+    pub const fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    fn age(&self) -> Duration {
+        self.clock.now().saturating_since(self.born)
+    }
+
+    /// Hands a frame to a node, which may be this one.
+    fn send(&mut self, to: Node, frame: Frame) {
+        let now = self.clock.now();
+        if to == self.me {
+            return self.handle(now, to, frame);
+        }
+        if let Some(member) = self.members.get_mut(to) {
+            member
+                .link
+                .push(now, frame, self.config.cluster_link_bytes_max);
+        }
+    }
+
+    fn receive_batch(&mut self, now: Instant, batch: Batch) {
+        if batch.to != self.me {
+            self.stats.misdirected += 1;
+            return;
+        }
+        let from = batch.from;
+        let Some(member) = self.members.get_mut(from) else {
+            self.stats.strangers += 1;
+            return;
+        };
+        let link = &mut member.link;
+        if link.session != Some(batch.session) {
+            self.stats.stale += 1;
+            return;
+        }
+        self.stats.batches_received += 1;
+        link.is_confirmed = true;
+        link.acknowledge(batch.heard);
+        let asked = if batch.asks {
+            link.resend(batch.heard)
+        } else {
+            Ok(())
+        };
+        let frames = if self.parts.nack {
+            link.receive(now, batch, &mut self.stats)
+        } else {
+            link.receive_with_gaps(batch)
+        };
+        for frame in frames {
+            self.stats.frames_received.count(&frame);
+            self.handle(now, from, frame);
+        }
+        if let Err(Overflow) = asked {
+            self.stats.overflows += 1;
+            self.begin_anew(now, from, None);
+        }
+    }
+
+    /// Takes a frame of a node, which may be this one.
+    fn handle(&mut self, now: Instant, from: Node, frame: Frame) {
+        match frame {
+            Frame::Subscribe {
+                topic,
+                subscribers,
+                moved,
+            } => self.count_in(now, from, &topic, subscribers, moved),
+            Frame::Publish {
+                topic,
+                number,
+                again,
+                message,
+            } => {
+                let entry = Entry {
+                    at: now,
+                    origin: from,
+                    number,
+                    message,
+                };
+                self.pass_on(&topic, entry, again);
+            }
+            Frame::Pass {
+                topic,
+                origin,
+                number,
+                elsewhere,
+                message,
+            } => {
+                if self.parts.dedupe && !self.windows.is_first(origin, number) {
+                    self.stats.duplicates += 1;
+                    return;
+                }
+                // A peer that has left in the meantime is normal.
+                if self.edge.get(&topic).is_some() {
+                    self.effects.push_back(Effect::Pass {
+                        topic,
+                        elsewhere,
+                        message,
+                    });
+                }
+            }
+            Frame::Count { topic, elsewhere } => self.be_told(from, topic, elsewhere),
+        }
+    }
+
+    /// A home says how many there are elsewhere; one that is not the home any more is not heard.
+    fn be_told(&mut self, from: Node, topic: Arc<str>, elsewhere: u32) {
+        let Some(known) = self.edge.get_mut(&topic) else {
+            return;
+        };
+        if known.home == from && known.elsewhere != elsewhere {
+            known.elsewhere = elsewhere;
+            self.effects.push_back(Effect::Elsewhere {
+                topic,
+                subscribers: elsewhere,
+            });
+        }
+    }
+
+    fn nudge(&mut self, since: Instant) {
+        if !self.parts.nudge || !self.config.cluster_reannounce {
+            return;
+        }
+        let published = |topic: &crate::edge::Topic| topic.published.is_some_and(|at| at >= since);
+        let topics = self.edge.iter().filter(|(_, topic)| published(topic));
+        let since = self.clock.past_to_host(since);
+        for (topic, _) in topics {
+            self.stats.announced_again += 1;
+            self.effects.push_back(Effect::AnnounceAgain {
+                topic: topic.clone(),
+                since,
+            });
+        }
+    }
+
+    fn carry_out(&mut self, local: &mut dyn Local) {
+        while let Some(effect) = self.effects.pop_front() {
+            match effect {
+                Effect::Pass {
+                    topic,
+                    elsewhere,
+                    message,
+                } => {
+                    // What another node calls a publish is judged here again.
+                    let publish = Publish::read(message.as_str());
+                    match publish.filter(|publish| publish.topic() == &*topic) {
+                        Some(publish) => {
+                            self.stats.passed += 1;
+                            local.pass(&publish, elsewhere);
+                        }
+                        None => self.stats.malformed += 1,
+                    }
+                }
+                Effect::Elsewhere { topic, subscribers } => local.elsewhere(&topic, subscribers),
+                Effect::AnnounceAgain { topic, since } => local.announce_again(&topic, since),
+            }
+        }
+    }
+}
+
+/// Moves topics to their homes.
+impl Cluster {
+    /// Compares homes with the members, and moves what has another home now. `fresh` is a node that
+    /// knows nothing of its topics.
+    fn rehome(&mut self, now: Instant, fresh: Option<Node>) {
+        let members = self.members.iter().filter(|(_, member)| member.may_be_home);
+        let own = self.may_be_home().then_some(self.me);
+        // In the order of nodes, so that equal sets are equal.
+        let mut nodes: Vec<_> = members.map(|(node, _)| node).chain(own).collect();
+        nodes.sort_unstable();
+        let homes = Homes::new(self.me, nodes.into_iter());
+        if homes == self.homes && fresh.is_none() {
+            return;
+        }
+        self.homes = homes;
+        let moves: Vec<_> = self.edge.rehome(&self.homes, fresh).collect();
+        moves.into_iter().for_each(|one| self.subscribe_anew(one));
+        self.publish_again(now, fresh);
+    }
+
+    fn may_be_home(&self) -> bool {
+        !self.is_draining && self.is_ready()
+    }
+
+    fn subscribe_anew(&mut self, one: Move) {
+        let Move {
+            topic,
+            subscribers,
+            old,
+            new,
+        } = one;
+        let subscribe = |subscribers, moved| Frame::Subscribe {
+            topic: topic.clone(),
+            subscribers,
+            moved,
+        };
+        self.send(new, subscribe(subscribers, true));
+        if old != new {
+            self.send(old, subscribe(0, false));
+        }
+    }
+
+    /// Sends to homes what their predecessors may have taken with them.
+    fn publish_again(&mut self, now: Instant, fresh: Option<Node>) {
+        if !self.parts.keep {
+            return;
+        }
+        let mut frames = Vec::new();
+        for (topic, kept) in self.keep.topics() {
+            let home = self.homes.of(topic_hash(topic));
+            let old = core::mem::replace(&mut kept.home, home);
+            if home == old && Some(home) != fresh {
+                continue;
+            }
+            let entries = kept.entries.iter();
+            let young =
+                entries.filter(|entry| now.saturating_since(entry.at) <= self.config.cluster_keep);
+            frames.extend(young.map(|entry| {
+                let frame = Frame::Publish {
+                    topic: topic.clone(),
+                    number: entry.number,
+                    again: true,
+                    message: entry.message.clone(),
+                };
+                (home, frame)
+            }));
+        }
+        frames
+            .into_iter()
+            .for_each(|(home, frame)| self.send(home, frame));
+    }
+}

@@ -1,0 +1,247 @@
+use signal_core::Instant;
+
+use super::{Bus, Cluster};
+use crate::Node;
+use crate::clock::before;
+use crate::link::Link;
+use crate::members::Member;
+use crate::mix::mix;
+use crate::wire::{self, Beat, LinkState};
+
+/// Who is there.
+///
+/// ```text
+///  unknown ──beat──▶ member ──silent for dead_after──▶ past ──beat──▶ member, and a nudge
+///                      │ bye                            (what was said in between is lost)
+///                      ▼
+///                    unknown
+/// ```
+impl Cluster {
+    pub(super) fn receive_beat(&mut self, now: Instant, beat: &Beat) {
+        self.stats.beats_received += 1;
+        let from = beat.from;
+        if from == self.me {
+            return self.be_reborn(now);
+        }
+        if beat.leaves {
+            return self.lose(now, from, true);
+        }
+        let said = beat.links.iter().find(|link| link.node == self.me).copied();
+        if self.members.get(from).is_none() {
+            if self.members.iter().len() + 1 >= self.config.cluster_nodes_max {
+                self.stats.crowded += 1;
+                return;
+            }
+            self.find(now, beat, session(said));
+        }
+        if let Some(member) = self.members.get_mut(from) {
+            member.heard = now;
+            member.may_be_home = !beat.is_draining && !beat.is_young;
+            member.view = Some(beat.view);
+            member.newest_version = beat.newest;
+        }
+        if self.agree_on_session(now, from, session(said)) {
+            self.rehome(now, None);
+        } else {
+            self.begin_anew(now, from, session(said));
+        }
+        if let Some(said) = said {
+            self.compare_link(now, from, said);
+        }
+        self.compare_views(now);
+    }
+
+    /// A node that was not there.
+    fn find(&mut self, now: Instant, beat: &Beat, theirs: Option<u32>) {
+        let from = beat.from;
+        let past = self.members.recall(from);
+        // Two that were there for some time and never heard each other were apart.
+        let apart = self.age().min(beat.uptime);
+        let were_apart = apart > self.config.cluster_beat * 2;
+        let gap = match past {
+            Some(past) => Some(past.gap),
+            None => were_apart.then(|| before(now, apart)),
+        };
+        if let Some(gap) = gap {
+            self.nudges.plan(now, gap, self.config.settled_after());
+        }
+        let highest = past.map_or(0, |past| past.session);
+        let link = self.new_link(now, from, theirs, highest);
+        let member = Member {
+            heard: now,
+            link,
+            may_be_home: false,
+            view: None,
+            newest_version: beat.newest,
+        };
+        self.members.insert(from, member);
+        self.stats.view_changes += 1;
+    }
+
+    /// The lower node of two names their session. The higher one takes what it is told unless it
+    /// was told before: then the lower one has not noticed yet that it was forgotten.
+    fn new_link(&mut self, now: Instant, node: Node, theirs: Option<u32>, highest: u32) -> Link {
+        let session = if self.me < node {
+            self.session += 1;
+            Some(self.session)
+        } else {
+            theirs.filter(|session| *session > highest)
+        };
+        Link::new(now, session, highest.max(session.unwrap_or(0)))
+    }
+
+    /// Compares the session of a link with what the other end says. False if that has forgotten
+    /// this node, which has to forget it then.
+    fn agree_on_session(&mut self, now: Instant, node: Node, theirs: Option<u32>) -> bool {
+        let Some(member) = self.members.get_mut(node) else {
+            return true;
+        };
+        let link = &mut member.link;
+        if self.me < node {
+            if theirs == link.session {
+                link.is_confirmed = true;
+            } else if link.is_confirmed {
+                return !self.parts.pairs;
+            } else if now.saturating_since(link.begun) > self.config.cluster_dead_after {
+                // Nothing was heard in it, so a new name is enough.
+                self.session += 1;
+                link.rename(now, self.session);
+            }
+            return true;
+        }
+        let Some(theirs) = theirs.filter(|theirs| *theirs > link.highest) else {
+            return true;
+        };
+        if link.session.is_some() && self.parts.pairs {
+            return false;
+        }
+        if link.session.is_some() {
+            *link = Link::new(now, None, theirs);
+        }
+        link.adopt(theirs);
+        true
+    }
+
+    /// Forgets what this node and a living one know of each other, and begins anew.
+    pub(super) fn begin_anew(&mut self, now: Instant, node: Node, theirs: Option<u32>) {
+        let Some(highest) = self.members.get(node).map(|member| member.link.highest) else {
+            return;
+        };
+        let link = self.new_link(now, node, theirs, highest);
+        if let Some(member) = self.members.get_mut(node) {
+            member.link = link;
+        }
+        self.stats.sessions += 1;
+        self.forget_counts(now, node);
+        let since = before(now, self.config.margin() + self.config.cluster_dead_after);
+        self.nudges.plan(now, since, self.config.settled_after());
+        self.rehome(now, Some(node));
+    }
+
+    /// A node is gone: for good, or for all that is known.
+    pub(super) fn lose(&mut self, now: Instant, node: Node, for_good: bool) {
+        if self.members.get(node).is_none() {
+            return;
+        }
+        let margin = self.config.margin() + self.config.cluster_dead_after;
+        let gap = before(before(now, margin), self.config.cluster_beat);
+        self.members.remove(now, node, (!for_good).then_some(gap));
+        self.stats.view_changes += 1;
+        self.forget_counts(now, node);
+        self.rehome(now, None);
+    }
+
+    fn forget_counts(&mut self, now: Instant, node: Node) {
+        self.directory.forget(node);
+        if self.directory.has_changed() && self.next_report.is_none() {
+            self.next_report = Some(now.saturating_add(self.config.cluster_gather));
+        }
+    }
+
+    /// What the other end has heard is forgotten, and what it has sent is missed.
+    fn compare_link(&mut self, now: Instant, node: Node, said: LinkState) {
+        let Some(member) = self.members.get_mut(node) else {
+            return;
+        };
+        let link = &mut member.link;
+        if link.session.is_some() && link.session == session(Some(said)) {
+            link.acknowledge(said.heard);
+            if self.parts.nack {
+                link.expect(now, said.last, &mut self.stats);
+            }
+        }
+    }
+
+    fn compare_views(&mut self, now: Instant) {
+        let mine = self.members.view(self.me, self.may_be_home());
+        let mut views = self.members.iter().filter_map(|(_, member)| member.view);
+        let differ = views.any(|view| view != mine);
+        let Some(since) = self.nudges.views_differ(now, differ) else {
+            return;
+        };
+        let settled_after = self.config.settled_after();
+        if now.saturating_since(since) > settled_after {
+            let since = before(since, self.config.margin());
+            self.nudges.plan(now, since, settled_after);
+        }
+    }
+
+    /// Another node has the identity of this one. To the others the two were one, which nothing can
+    /// be made of; so this one begins another life.
+    fn be_reborn(&mut self, now: Instant) {
+        let seed = mix(u64::from(self.me.life) ^ mix(self.clock.host().as_millis()));
+        let host = self.clock.host();
+        let id = self.me.id;
+        let mut reborn = Self::with_parts(host, id, seed, self.config.clone(), self.parts);
+        reborn.stats = self.stats;
+        reborn.stats.twins += 1;
+        reborn.is_draining = self.is_draining;
+        for (topic, known) in self.edge.iter() {
+            reborn.local(host, topic, known.subscribers);
+            if let Some(topic) = reborn.edge.get_mut(topic) {
+                topic.published = Some(reborn.clock.now());
+                topic.elsewhere = known.elsewhere;
+            }
+        }
+        reborn.effects = core::mem::take(&mut self.effects);
+        let since = before(reborn.clock.now(), self.config.margin());
+        reborn
+            .nudges
+            .plan(reborn.clock.now(), since, self.config.settled_after());
+        let _ = now;
+        *self = reborn;
+    }
+
+    /// Sends a beat to one node or to all, in the newest version that all of them speak.
+    pub(super) fn send_beat(&mut self, bus: &mut dyn Bus, to: Option<Node>, leaves: bool) {
+        let newest = self.parts.newest_version;
+        let spoken = self.members.iter().map(|(_, member)| member.newest_version);
+        let version = spoken.fold(newest, u8::min).max(wire::OLDEST_VERSION);
+        let links = self
+            .members
+            .iter()
+            .map(|(node, member)| member.link.state(node));
+        let beat = Beat {
+            from: self.me,
+            newest,
+            is_draining: self.is_draining,
+            is_young: !self.is_ready(),
+            leaves,
+            view: self.members.view(self.me, self.may_be_home()),
+            uptime: self.age(),
+            links: links.collect(),
+        };
+        let beat = wire::Message::Beat(beat).encode(version);
+        self.stats.beats_sent += 1;
+        self.stats.bytes_sent += beat.len() as u64;
+        match to {
+            Some(node) => bus.to(node.id, &beat),
+            None => bus.to_all(&beat),
+        }
+    }
+}
+
+fn session(said: Option<LinkState>) -> Option<u32> {
+    said.map(|link| link.session)
+        .filter(|session| *session != 0)
+}

@@ -1,0 +1,125 @@
+use alloc::collections::BTreeMap;
+use core::time::Duration;
+
+use signal_core::Instant;
+
+use crate::link::Link;
+use crate::mix::mix;
+use crate::node::Node;
+
+/// The other nodes that are heard, and what is remembered of those that were.
+#[derive(Clone, Debug)]
+pub(crate) struct Members {
+    present: BTreeMap<Node, Member>,
+    past: BTreeMap<Node, Past>,
+    past_max: usize,
+}
+
+/// Another node.
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    pub(crate) heard: Instant,
+    pub(crate) link: Link,
+    /// Whether topics may have their home there.
+    pub(crate) may_be_home: bool,
+    /// The hash of its view, once it has said so.
+    pub(crate) view: Option<u64>,
+    /// The newest version of the wire that it speaks.
+    pub(crate) newest_version: u8,
+}
+
+/// What is remembered of a node that fell silent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Past {
+    /// The highest session that there was.
+    pub(crate) session: u32,
+    /// Since when the two may have missed what the other said.
+    pub(crate) gap: Instant,
+    at: Instant,
+}
+
+impl Members {
+    pub(crate) const fn new(nodes_max: usize) -> Self {
+        Self {
+            present: BTreeMap::new(),
+            past: BTreeMap::new(),
+            past_max: nodes_max.saturating_mul(4),
+        }
+    }
+
+    pub(crate) fn get(&self, node: Node) -> Option<&Member> {
+        self.present.get(&node)
+    }
+
+    pub(crate) fn get_mut(&mut self, node: Node) -> Option<&mut Member> {
+        self.present.get_mut(&node)
+    }
+
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (Node, &Member)> {
+        self.present.iter().map(|(node, member)| (*node, member))
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (Node, &mut Member)> {
+        self.present
+            .iter_mut()
+            .map(|(node, member)| (*node, member))
+    }
+
+    pub(crate) fn insert(&mut self, node: Node, member: Member) {
+        self.present.insert(node, member);
+    }
+
+    /// What is remembered of a node that comes back.
+    pub(crate) fn recall(&mut self, node: Node) -> Option<Past> {
+        self.past.remove(&node)
+    }
+
+    /// Removes a node, and remembers it unless it has gone for good. One that is not remembered any
+    /// more counts as one that was never heard, which is safe.
+    pub(crate) fn remove(&mut self, now: Instant, node: Node, gap: Option<Instant>) {
+        let (Some(member), Some(gap)) = (self.present.remove(&node), gap) else {
+            return;
+        };
+        if self.past.len() >= self.past_max {
+            let oldest = self.past.iter().min_by_key(|(_, past)| past.at);
+            if let Some(oldest) = oldest.map(|(node, _)| *node) {
+                self.past.remove(&oldest);
+            }
+        }
+        let session = member.link.highest;
+        self.past.insert(
+            node,
+            Past {
+                session,
+                gap,
+                at: now,
+            },
+        );
+    }
+
+    /// A node that has been silent for so long, if there is one.
+    pub(crate) fn silent(&self, now: Instant, dead_after: Duration) -> Option<Node> {
+        let mut members = self.iter();
+        let silent = members.find(|(_, member)| now >= member.heard.saturating_add(dead_after));
+        silent.map(|(node, _)| node)
+    }
+
+    /// When the next one has been silent for so long.
+    pub(crate) fn poll_timeout(&self, dead_after: Duration) -> Option<Instant> {
+        let heard = self.iter().map(|(_, member)| member.heard).min()?;
+        Some(heard.saturating_add(dead_after))
+    }
+
+    /// A hash of the view: who is heard, this node included, and who may be a home.
+    pub(crate) fn view(&self, me: Node, may_be_home: bool) -> u64 {
+        let own = word(me, may_be_home);
+        // A sum, so that the order does not matter.
+        self.iter().fold(own, |sum, (node, member)| {
+            sum.wrapping_add(word(node, member.may_be_home))
+        })
+    }
+}
+
+fn word(node: Node, may_be_home: bool) -> u64 {
+    mix(node.salt() ^ u64::from(may_be_home))
+}

@@ -1,0 +1,154 @@
+//! Nodes around a bus that loses nothing, unless a test does.
+
+use signal_cluster::{Bus, Cluster, Config, Local, NodeId, Stats};
+use signal_core::{Instant, Publish};
+
+/// What nodes have sent: to whom, or to all.
+#[derive(Default)]
+pub struct Wire(pub Vec<(Option<NodeId>, Vec<u8>)>);
+
+impl Bus for Wire {
+    fn to(&mut self, node: NodeId, message: &[u8]) {
+        self.0.push((Some(node), message.to_vec()));
+    }
+
+    fn to_all(&mut self, message: &[u8]) {
+        self.0.push((None, message.to_vec()));
+    }
+}
+
+/// A node without peers.
+pub struct Nobody;
+
+impl Local for Nobody {
+    fn pass(&mut self, _: &Publish<'_>, _: u32) {}
+    fn elsewhere(&mut self, _: &str, _: u32) {}
+    fn announce_again(&mut self, _: &str, _: Instant) {}
+}
+
+/// What a node's peers got.
+#[derive(Default)]
+pub struct Peers {
+    pub passed: Vec<String>,
+    pub elsewhere: Vec<(String, u32)>,
+    pub nudged: Vec<(String, Instant)>,
+}
+
+impl Local for Peers {
+    fn pass(&mut self, publish: &Publish<'_>, elsewhere: u32) {
+        let text = publish.encode(elsewhere as usize);
+        self.passed.push(text.as_str().to_owned());
+    }
+
+    fn elsewhere(&mut self, topic: &str, subscribers: u32) {
+        self.elsewhere.push((topic.to_owned(), subscribers));
+    }
+
+    fn announce_again(&mut self, topic: &str, since: Instant) {
+        self.nudged.push((topic.to_owned(), since));
+    }
+}
+
+pub struct Host {
+    pub cluster: Cluster,
+    pub peers: Peers,
+}
+
+/// Nodes 1, 2 and so on, that have known each other for some time.
+pub struct Nodes {
+    pub now: Instant,
+    pub hosts: Vec<Host>,
+    /// Who sent what to whom; what a test leaves in it is lost.
+    pub sent: Vec<(usize, Option<NodeId>, Vec<u8>)>,
+    /// Whether a message is lost.
+    pub loses: fn(usize, usize, &[u8]) -> bool,
+}
+
+impl Nodes {
+    pub fn new(count: u64) -> Self {
+        Self::with(count, Config::default())
+    }
+
+    pub fn with(count: u64, config: Config) -> Self {
+        let now = Instant::ZERO;
+        let host = |id| Host {
+            cluster: Cluster::new(now, NodeId::new(id), 0, config.clone()),
+            peers: Peers::default(),
+        };
+        let mut nodes = Self {
+            now,
+            hosts: (1..=count).map(host).collect(),
+            sent: Vec::new(),
+            loses: |_, _, _| false,
+        };
+        nodes.advance(5_000);
+        nodes
+    }
+
+    /// Lets time pass, in steps of 10 ms.
+    pub fn advance(&mut self, millis: u64) {
+        for _ in 0..millis.div_ceil(10) {
+            self.settle();
+            self.now = Instant::from_millis(self.now.as_millis() + 10);
+        }
+        self.settle();
+    }
+
+    /// All that is due happens, and all that was sent arrives.
+    pub fn settle(&mut self) {
+        for host in &mut self.hosts {
+            host.cluster.handle_timeout(self.now, &mut host.peers);
+        }
+        while self.flush() {
+            for (from, to, message) in std::mem::take(&mut self.sent) {
+                self.carry(from, to, &message);
+            }
+        }
+    }
+
+    /// Puts what nodes have to send into `sent`. False if there is nothing.
+    pub fn flush(&mut self) -> bool {
+        for (number, host) in self.hosts.iter_mut().enumerate() {
+            let mut wire = Wire::default();
+            host.cluster.flush(&mut wire);
+            let sent = wire
+                .0
+                .into_iter()
+                .map(|(to, message)| (number, to, message));
+            self.sent.extend(sent);
+        }
+        !self.sent.is_empty()
+    }
+
+    pub fn carry(&mut self, from: usize, to: Option<NodeId>, message: &[u8]) {
+        for (number, host) in self.hosts.iter_mut().enumerate() {
+            let is_meant = to.is_none_or(|to| to == host.cluster.node().id);
+            if number != from && is_meant && !(self.loses)(from, number, message) {
+                host.cluster.receive(self.now, message, &mut host.peers);
+            }
+        }
+    }
+
+    pub fn local(&mut self, host: usize, topic: &str, subscribers: u32) {
+        self.hosts[host].cluster.local(self.now, topic, subscribers);
+    }
+
+    pub fn publish(&mut self, host: usize, topic: &str, data: u64) {
+        let text = format!(r#"{{"type":"publish","topic":"{topic}","data":{data}}}"#);
+        let message = Publish::read(&text).expect("a publish").encode(1);
+        self.hosts[host].cluster.publish(self.now, topic, &message);
+    }
+
+    pub fn stats(&self, host: usize) -> Stats {
+        *self.hosts[host].cluster.stats()
+    }
+
+    /// A topic that has its home on this host.
+    pub fn topic_at(&self, host: usize) -> String {
+        let node = self.hosts[host].cluster.node();
+        let mut topics = (0..).map(|number| format!("topic-{number}"));
+        topics
+            .find(|topic| self.hosts[host].cluster.home(topic) == node)
+            .expect("there is one")
+    }
+}
