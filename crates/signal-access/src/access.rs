@@ -5,7 +5,7 @@ use core::time::Duration;
 use signal_core::{Grant, Instant};
 use thiserror::Error;
 
-use crate::carrier::{self, Carrier};
+use crate::carrier::{self, Carrier, Carriers};
 use crate::claims::Claims;
 use crate::door::permit::Permit;
 use crate::door::subject::Subject;
@@ -45,7 +45,7 @@ impl Access {
                 offers_marker,
             });
         };
-        let (carrier, token) = carrier::find(request)?;
+        let (carrier, token) = carrier::find(request, verifier.carriers())?;
         let claims = verifier.verify(&token, now)?;
         Ok(Admitted {
             claims: Some(claims),
@@ -68,6 +68,9 @@ impl fmt::Display for Access {
                 match verifier.audience() {
                     Some(audience) => write!(f, "audience {audience:?}")?,
                     None => f.write_str("without an audience")?,
+                }
+                if verifier.carriers() != Carriers::default() {
+                    write!(f, ", in {} only", verifier.carriers())?;
                 }
             }
         }

@@ -1,4 +1,8 @@
 use alloc::borrow::Cow;
+use core::fmt;
+use core::str::FromStr;
+
+use thiserror::Error;
 
 use crate::error::{MalformedCause, TokenError};
 use crate::percent;
@@ -32,17 +36,106 @@ impl Carrier {
     }
 }
 
+/// The places in which a relay looks for tokens; by default all. What stands in another place is
+/// not looked at, so that it can be somebody else's: a proxy that proves who the user is may send
+/// an `Authorization` of its own.
+///
+/// ```
+/// use signal_access::{Carrier, Carriers};
+///
+/// let carriers: Carriers = "query, protocol".parse()?;
+/// assert!(carriers.has(Carrier::Query) && !carriers.has(Carrier::Authorization));
+/// assert_eq!(carriers.to_string(), "query,protocol");
+/// assert_eq!(Carriers::default().to_string(), "any");
+/// # Ok::<(), signal_access::CarriersError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Carriers([bool; Carrier::ALL.len()]);
+
+impl Carriers {
+    /// Whether this is one of the places.
+    pub fn has(self, carrier: Carrier) -> bool {
+        let mut all = Carrier::ALL.into_iter().zip(self.0);
+        all.any(|(one, is_looked_at)| one == carrier && is_looked_at)
+    }
+}
+
+impl Default for Carriers {
+    fn default() -> Self {
+        Self([true; Carrier::ALL.len()])
+    }
+}
+
+/// Reads `any`, or `query`, `header` and `protocol` with commas between them.
+impl FromStr for Carriers {
+    type Err = CarriersError;
+
+    fn from_str(text: &str) -> Result<Self, CarriersError> {
+        let mut carriers = Self([false; Carrier::ALL.len()]);
+        for name in text.split(',').map(str::trim) {
+            let is_named = |carrier: Carrier| match carrier {
+                Carrier::Authorization => ["header", carrier.name()].contains(&name),
+                Carrier::Query | Carrier::Protocol => carrier.name() == name,
+            };
+            let named = Carrier::ALL.map(|carrier| name == "any" || is_named(carrier));
+            if named == [false; Carrier::ALL.len()] {
+                return Err(CarriersError);
+            }
+            carriers = Self(core::array::from_fn(|at| {
+                let is_set = |set: &[bool]| set.get(at).copied().unwrap_or_default();
+                is_set(&carriers.0) || is_set(&named)
+            }));
+        }
+        Ok(carriers)
+    }
+}
+
+/// Writes what [`FromStr`] reads.
+impl fmt::Display for Carriers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::default() {
+            return f.write_str("any");
+        }
+        let places = Carrier::ALL.into_iter().filter(|one| self.has(*one));
+        for (position, carrier) in places.enumerate() {
+            let name = match carrier {
+                Carrier::Authorization => "header",
+                Carrier::Query | Carrier::Protocol => carrier.name(),
+            };
+            write!(f, "{}{name}", if position == 0 { "" } else { "," })?;
+        }
+        Ok(())
+    }
+}
+
+/// A place that there is not.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[error(
+    "not a place for tokens; write any, or query, header and protocol with commas between them"
+)]
+pub struct CarriersError;
+
 /// Finds the one token of a request.
-pub(crate) fn find<'a>(request: &UpgradeParts<'a>) -> Result<(Carrier, Cow<'a, str>), TokenError> {
-    if request.authorization.is_some_and(names_several) {
+pub(crate) fn find<'a>(
+    request: &UpgradeParts<'a>,
+    carriers: Carriers,
+) -> Result<(Carrier, Cow<'a, str>), TokenError> {
+    let authorization = request
+        .authorization
+        .filter(|_| carriers.has(Carrier::Authorization));
+    let query = request.query.filter(|_| carriers.has(Carrier::Query));
+    let protocols = request
+        .protocols
+        .filter(|_| carriers.has(Carrier::Protocol));
+    if authorization.is_some_and(names_several) {
         return Err(TokenError::Ambiguous);
     }
-    let bearer = request.authorization.and_then(bearer);
+    let bearer = authorization.and_then(bearer);
     let mut found = bearer
         .map(|token| (Carrier::Authorization, token))
         .into_iter()
-        .chain(queried(request.query).map(|token| (Carrier::Query, token)))
-        .chain(offered(request.protocols).map(|token| (Carrier::Protocol, token)));
+        .chain(queried(query).map(|token| (Carrier::Query, token)))
+        .chain(offered(protocols).map(|token| (Carrier::Protocol, token)));
     let (carrier, sent) = found.next().ok_or(TokenError::Missing)?;
     if found.next().is_some() {
         return Err(TokenError::Ambiguous);

@@ -56,7 +56,7 @@ pub use address::AddressKey;
 #[cfg(feature = "tokens")]
 pub use algorithm::Algorithm;
 #[cfg(feature = "tokens")]
-pub use carrier::Carrier;
+pub use carrier::{Carrier, Carriers, CarriersError};
 #[cfg(feature = "tokens")]
 pub use claim_error::ClaimError;
 #[cfg(feature = "tokens")]

@@ -8,6 +8,7 @@ use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
 use crate::algorithm::Algorithm;
+use crate::carrier::Carriers;
 use crate::claims::Claims;
 use crate::error::TokenError;
 use crate::key::{Jwk, KeyError, KeyNotice, Keys, Material};
@@ -44,6 +45,7 @@ pub struct TokenVerifier {
     notices: Vec<KeyNotice>,
     audience: Option<String>,
     leeway: Duration,
+    carriers: Carriers,
 }
 
 impl TokenVerifier {
@@ -76,6 +78,7 @@ impl TokenVerifier {
             notices,
             audience: None,
             leeway: LEEWAY,
+            carriers: Carriers::default(),
         })
     }
 
@@ -98,6 +101,14 @@ impl TokenVerifier {
         self
     }
 
+    /// The same verifier for requests that have their token in one of these places. Others are not
+    /// looked at.
+    #[must_use]
+    pub fn with_carriers(mut self, carriers: Carriers) -> Self {
+        self.carriers = carriers;
+        self
+    }
+
     /// How many keys there are.
     pub fn key_count(&self) -> usize {
         self.keys.len()
@@ -112,6 +123,11 @@ impl TokenVerifier {
     /// The audience that tokens must name.
     pub fn audience(&self) -> Option<&str> {
         self.audience.as_deref()
+    }
+
+    /// Where in a request tokens are looked for.
+    pub fn carriers(&self) -> Carriers {
+        self.carriers
     }
 
     /// Verifies a token and returns what it claims.
@@ -182,6 +198,7 @@ impl fmt::Debug for TokenVerifier {
             .field("keys", &self.keys)
             .field("audience", &self.audience)
             .field("leeway", &self.leeway)
+            .field("carriers", &self.carriers)
             .finish()
     }
 }

@@ -36,6 +36,7 @@ pub(crate) struct Policy {
     keys: Option<Value>,
     pub(crate) audience: Option<String>,
     pub(crate) origins: Vec<String>,
+    pub(crate) token_in: Option<String>,
 }
 
 /// A request, and what must come of it.
@@ -93,6 +94,8 @@ impl Policy {
             origins: Origins::new(origins).expect("origins"),
             tokens: self.keys().map(|keys| {
                 let verifier = TokenVerifier::new(&keys).expect("keys");
+                let token_in = self.token_in.as_deref().unwrap_or("any");
+                let verifier = verifier.with_carriers(token_in.parse().expect("places"));
                 match &self.audience {
                     Some(audience) => verifier.with_audience(audience),
                     None => verifier,

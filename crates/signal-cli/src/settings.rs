@@ -15,7 +15,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use signal_access::Origins;
+use signal_access::{Carriers, Origins};
 
 pub(crate) use given::Given;
 pub(crate) use mistake::Mistake;
@@ -46,6 +46,7 @@ pub(crate) struct Settings {
     /// The keys of tokens; without, nobody is asked for one.
     pub(crate) token_key_file: Option<PathBuf>,
     pub(crate) token_audience: Option<String>,
+    pub(crate) token_in: Carriers,
     pub(crate) origins: Origins,
     pub(crate) log: String,
     pub(crate) log_format: LogFormat,
@@ -72,6 +73,7 @@ impl Default for Settings {
             tls_key: None,
             token_key_file: None,
             token_audience: None,
+            token_in: Carriers::default(),
             origins: Origins::default(),
             log: "info".to_owned(),
             log_format: LogFormat::Auto,

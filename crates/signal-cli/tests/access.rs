@@ -145,6 +145,7 @@ fn start(folder: &Folder, name: &str, policy: &Policy) -> Relay {
             policy.keys().map(|keys| folder.write(name, &keys)),
         ),
         ("--token-audience", policy.audience.clone()),
+        ("--token-in", policy.token_in.clone()),
         ("--origins", origins),
     ];
     let given = settings

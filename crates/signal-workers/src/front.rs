@@ -31,7 +31,8 @@ thread_local! {
 ///
 /// For the Worker's `fetch` event. If there is a secret `TOKEN_KEYS`, everyone needs a token that
 /// one of its keys has signed, and gets what the token says; otherwise everyone gets every topic.
-/// The variable `TOKEN_AUDIENCE` is the audience that tokens must name.
+/// The variable `TOKEN_AUDIENCE` is the audience that tokens must name, `TOKEN_IN` where in a
+/// request they may be.
 ///
 /// # Errors
 ///

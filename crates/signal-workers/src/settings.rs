@@ -15,7 +15,7 @@ pub(crate) const ROOM_NAME_BYTES_MAX: usize = 256;
 const SOCKETS_PER_OBJECT_MAX: u64 = 32_768;
 /// Names that one may think of, with the right ones. Passed over, they would let in everyone whom
 /// they are to keep out.
-const MISNAMED: [(&str, &str); 8] = [
+const MISNAMED: [(&str, &str); 9] = [
     ("SIGNAL_ALLOWED_ORIGINS", ORIGINS),
     ("ALLOWED_ORIGINS", ORIGINS),
     ("ORIGINS", ORIGINS),
@@ -24,6 +24,7 @@ const MISNAMED: [(&str, &str); 8] = [
     ("TOKEN_KEY", "TOKEN_KEYS"),
     ("TOKEN_KEY_FILE", "TOKEN_KEYS"),
     ("SIGNAL_TOKEN_AUDIENCE", "TOKEN_AUDIENCE"),
+    ("SIGNAL_TOKEN_IN", "TOKEN_IN"),
 ];
 
 /// Which Durable Object serves a connection. Topics of different objects never meet.

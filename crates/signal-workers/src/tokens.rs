@@ -1,8 +1,8 @@
 //! Tokens: the relay's keys, and the judging of a request by them.
 
 use signal_access::{
-    Access, Origins, PROTOCOL_MARKER, Permit, Refusal, TokenVerifier, UnixTime, UpgradeParts,
-    redact,
+    Access, Carriers, Origins, PROTOCOL_MARKER, Permit, Refusal, TokenVerifier, UnixTime,
+    UpgradeParts, redact,
 };
 use worker::wasm_bindgen::JsCast;
 use worker::{Env, Request, web_sys};
@@ -17,16 +17,22 @@ const KEYS: &str = "TOKEN_KEYS";
 /// The variable with the audience that tokens must name.
 const AUDIENCE: &str = "TOKEN_AUDIENCE";
 
+/// The variable with the places where a token may be.
+const IN: &str = "TOKEN_IN";
+
 /// Who may come in: if there are keys, only who has a token. Origins are judged before, by the
 /// route.
 pub(crate) async fn access(env: &Env) -> Result<Access, SettingsError> {
-    let (keys, audience) = (
+    let (keys, audience, places) = (
         variable::read(env, KEYS).await?,
         variable::read(env, AUDIENCE).await?,
+        variable::read(env, IN).await?,
     );
+    let carriers = places.map(read_carriers).transpose()?.unwrap_or_default();
+    let tokens = verifier(keys, audience)?;
     Ok(Access {
         origins: Origins::default(),
-        tokens: verifier(keys, audience)?,
+        tokens: tokens.map(|verifier| verifier.with_carriers(carriers)),
     })
 }
 
@@ -76,6 +82,20 @@ fn read_audience(audience: Variable) -> Result<String, SettingsError> {
         found,
         wanted: "a name",
         without: "accept tokens without an aud",
+    })
+}
+
+fn read_carriers(places: Variable) -> Result<Carriers, SettingsError> {
+    let text = match places {
+        Variable::Text(text) => text,
+        Variable::List(names) => names.join(","),
+        Variable::Object(_) => "an object".to_owned(),
+        Variable::Other(what) => what.to_owned(),
+    };
+    text.parse().map_err(|_| SettingsError::Unreadable {
+        variable: IN.to_owned(),
+        value: format!("{text:?}"),
+        wanted: "any, or query, header and protocol with commas between them".to_owned(),
     })
 }
 
@@ -189,6 +209,18 @@ mod tests {
         }
         let error = read(None, Some("me")).unwrap_err();
         assert!(error.contains("TOKEN_KEYS is not set"), "{error}");
+    }
+
+    #[test]
+    fn the_places_of_tokens_are_a_text_or_a_list() {
+        let read = |variable| read_carriers(variable).map(|carriers| carriers.to_string());
+        assert_eq!(read("query".into()), Ok("query".to_owned()));
+        let list = Variable::List(vec!["query".to_owned(), "protocol".to_owned()]);
+        assert_eq!(read(list), Ok("query,protocol".to_owned()));
+        for wrong in ["".into(), "cookie".into(), Variable::Other("null")] {
+            let error = read(wrong).unwrap_err().to_string();
+            assert!(error.starts_with("TOKEN_IN is "), "{error}");
+        }
     }
 
     #[test]

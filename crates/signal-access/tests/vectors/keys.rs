@@ -21,8 +21,7 @@ pub(crate) const FAR: u64 = 4_102_444_800;
 pub(crate) fn relays() -> BTreeMap<String, Relay> {
     let relay = |keys| Relay {
         keys,
-        audience: None,
-        origins: Vec::new(),
+        ..Relay::default()
     };
     let hs256 = || Some(oct(SECRET, None));
     let rotation = json!({ "keys": [oct(OLD_SECRET, Some("2026")), oct(SECRET, Some("2027"))] });
@@ -39,6 +38,20 @@ pub(crate) fn relays() -> BTreeMap<String, Relay> {
             "audience",
             Relay {
                 audience: Some("relay.example.org".to_owned()),
+                ..relay(hs256())
+            },
+        ),
+        (
+            "in_query",
+            Relay {
+                token_in: Some("query".to_owned()),
+                ..relay(hs256())
+            },
+        ),
+        (
+            "in_query_or_protocol",
+            Relay {
+                token_in: Some("query,protocol".to_owned()),
                 ..relay(hs256())
             },
         ),

@@ -71,6 +71,8 @@ fn every_row_is_judged_as_written() {
             origins: Origins::new(relay.origins.iter().map(String::as_str)).expect("origins"),
             tokens: relay.keys.as_ref().map(|keys| {
                 let verifier = TokenVerifier::new(&keys.to_string()).expect("keys");
+                let token_in = relay.token_in.as_deref().unwrap_or("any");
+                let verifier = verifier.with_carriers(token_in.parse().expect("places"));
                 match &relay.audience {
                     Some(audience) => verifier.with_audience(audience),
                     None => verifier,

@@ -7,6 +7,7 @@ pub(crate) fn rows() -> Vec<Row> {
     let mut rows = carried();
     rows.extend(missing());
     rows.extend(ambiguous());
+    rows.extend(elsewhere());
     rows.extend(origins());
     rows.extend(open());
     for row in &mut rows {
@@ -72,6 +73,51 @@ fn carried() -> Vec<Row> {
             .token(&good)
             .with(marker, "chat, v2")
             .upgraded("query"),
+    ]
+}
+
+/// At relays that look for tokens in some places only.
+fn elsewhere() -> Vec<Row> {
+    let good = good();
+    let marker = "Sec-WebSocket-Protocol";
+    let row = |name| Row::new(name, "in_query");
+    let both = |name| Row::new(name, "in_query_or_protocol");
+    vec![
+        row("in the query, which is looked at alone")
+            .token(&good)
+            .upgraded("query"),
+        row("in the query, beside a proxy's own bearer token")
+            .token(&good)
+            .bearer("eyJhbGciOiJSUzI1NiJ9.e30.AA")
+            .upgraded("query"),
+        row("in the query, beside two headers of others")
+            .token(&good)
+            .with("Authorization", "Basic YW5uOnNlY3JldA==")
+            .with("Authorization", "Bearer of a proxy")
+            .upgraded("query"),
+        row("in the query and as a subprotocol that is not looked at")
+            .token(&good)
+            .with(marker, format!("signal-token, {good}"))
+            .upgraded("query")
+            .echoes_marker(),
+        row("in a header that is not looked at")
+            .bearer(&good)
+            .refused("missing"),
+        row("as a subprotocol that is not looked at")
+            .with(marker, format!("signal-token, {good}"))
+            .refused("missing"),
+        row("twice in the query, which is looked at alone")
+            .query(format!("token={good}&token={good}"))
+            .refused("ambiguous"),
+        both("as a subprotocol, beside a proxy's own bearer token")
+            .with(marker, format!("signal-token, {good}"))
+            .bearer("eyJhbGciOiJSUzI1NiJ9.e30.AA")
+            .upgraded("protocol")
+            .echoes_marker(),
+        both("in both places that are looked at")
+            .token(&good)
+            .with(marker, format!("signal-token, {good}"))
+            .refused("ambiguous"),
     ]
 }
 

@@ -9,7 +9,8 @@ use signal_access::Denied;
 /// The first lines of the file, for whoever holds another relay to it.
 pub(crate) const ABOUT: &[&str] = &[
     "How a relay judges an upgrade request. Start each of `relays` with its keys (null: no tokens are asked for), its audience",
-    "and its origins; send `GET /` with the query and the headers of a row; compare with what is expected.",
+    "and its origins; send `GET /` with the query and the headers of a row; compare with what is expected. `token_in` is where it",
+    "looks for tokens, if not in all three places: `query`, `header`, `protocol`.",
     "`now` is the relay's time in seconds since 1970; a row without it holds at any time from 2027 to 2100.",
     "expected.status 101 is an upgrade; anything else comes before it. expected.error is the cause by name, for whoever can see",
     "it; expected.challenge the WWW-Authenticate header; expected.protocol the Sec-WebSocket-Protocol header of the answer.",
@@ -25,12 +26,15 @@ pub(crate) struct Rows {
     pub(crate) rows: Vec<Row>,
 }
 
-#[derive(Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Relay {
     pub(crate) keys: Option<Value>,
     pub(crate) audience: Option<String>,
     pub(crate) origins: Vec<String>,
+    /// Where tokens are looked for, as `any`, or `query`, `header` and `protocol` with commas.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) token_in: Option<String>,
 }
 
 #[derive(Debug, Deserialize, PartialEq, Serialize)]

@@ -50,6 +50,7 @@ fn read(
         let problem = format!("cannot be used: {error}");
         resolved.mistake(KEY_FILE, problem, key_file::fix(&error))
     })?;
+    let verifier = verifier.with_carriers(resolved.settings.token_in);
     Ok(match audience {
         Some(audience) => verifier.with_audience(audience),
         None => verifier,

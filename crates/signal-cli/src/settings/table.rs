@@ -6,9 +6,9 @@ use signal_tokio::Config;
 use crate::settings::Settings;
 use crate::settings::setting::{Field, Place, Setting, Text};
 use crate::settings::text::{
-    name_of, parse_admin_listen, parse_filter, parse_hosts, parse_listen, parse_log_format,
-    parse_log_ips, parse_origins, parse_proxies, show_admin_listen, show_origins, show_path,
-    show_proxies,
+    name_of, parse_admin_listen, parse_carriers, parse_filter, parse_hosts, parse_listen,
+    parse_log_format, parse_log_ips, parse_origins, parse_proxies, show_admin_listen, show_origins,
+    show_path, show_proxies,
 };
 
 /// All settings, in the order of help and README: our own, then the limits as the libraries declare
@@ -124,6 +124,16 @@ fn own() -> Vec<Setting> {
             },
         )
         .guards("none", "accept tokens without an aud"),
+        text(
+            "token_in",
+            "PLACE,PLACE",
+            "query",
+            "Where in a request its token is: any, or of query (?token=…), header (Authorization) and protocol \
+             (signal-token, …) those that count, with commas between them. Behind a proxy with an Authorization of its \
+             own, such as oauth2-proxy, write query",
+            |s| s.token_in.to_string(),
+            |s, text| parse_carriers(text).map(|carriers| s.token_in = carriers),
+        ),
         text(
             "origins",
             "ORIGIN,ORIGIN",

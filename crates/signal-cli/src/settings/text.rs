@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use clap::ValueEnum;
-use signal_access::Origins;
+use signal_access::{Carriers, CarriersError, Origins};
 use signal_tokio::{LogIps, TrustedProxies};
 
 use crate::settings::{ADMIN_PORT, LogFormat, PORT};
@@ -115,6 +115,11 @@ pub(super) fn parse_origins(text: &str) -> Result<Origins, String> {
 pub(super) fn show_origins(origins: &Origins) -> String {
     let origins: Vec<String> = origins.patterns().map(|one| one.to_string()).collect();
     origins.join(",")
+}
+
+pub(super) fn parse_carriers(text: &str) -> Result<Carriers, String> {
+    text.parse()
+        .map_err(|error: CarriersError| error.to_string())
 }
 
 pub(super) fn parse_log_ips(text: &str) -> Result<LogIps, String> {

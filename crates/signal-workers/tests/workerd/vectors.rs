@@ -36,6 +36,7 @@ fn variables(policy: &Policy) -> Vec<(&'static str, String)> {
     let all = [
         ("TOKEN_KEYS", policy.keys()),
         ("TOKEN_AUDIENCE", policy.audience.clone()),
+        ("TOKEN_IN", policy.token_in.clone()),
         ("SIGNAL_ORIGINS", (!origins.is_empty()).then_some(origins)),
         // Rows whose token ends in an hour have clients that say nothing until then.
         ("SIGNAL_SILENCE_MAX", Some("0".to_owned())),
