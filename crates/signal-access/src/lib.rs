@@ -61,8 +61,9 @@ pub use carrier::{Carrier, Carriers, CarriersError};
 pub use claim_error::ClaimError;
 #[cfg(feature = "tokens")]
 pub use claims::{Claims, PATTERNS_MAX, SUBJECT_BYTES_MAX};
-pub use door::addresses::{AddressLimits, Addresses, Judging, Visit};
+pub use door::addresses::{AddressLimits, Addresses, Visit};
 pub use door::auth_result::AuthResult;
+pub use door::judging::Judging;
 pub use door::permit::Permit;
 pub use door::refusal::{Refusal, Refused};
 pub use door::refusal_cause::RefusalCause;

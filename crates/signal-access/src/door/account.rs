@@ -2,9 +2,9 @@ use core::time::Duration;
 
 use signal_core::Instant;
 
-use crate::door::addresses::Judging;
 use crate::door::budget::{Budget, MINUTE};
 use crate::door::crowd::{Crowd, Period};
+use crate::door::judging::Judging;
 use crate::door::refusal::Refused;
 use crate::door::refusal_cause::RefusalCause;
 

@@ -5,6 +5,7 @@ use signal_core::Instant;
 use crate::address::AddressKey;
 use crate::door::account::{Account, Caps};
 use crate::door::crowd::Period;
+use crate::door::judging::Judging;
 use crate::door::refusal::Refused;
 use crate::door::refusal_cause::RefusalCause;
 use crate::door::table::{Scope, Table};
@@ -71,15 +72,6 @@ pub struct AddressLimits {
 pub struct Addresses {
     limits: AddressLimits,
     accounts: Table,
-}
-
-/// What it costs to find that a token is not good.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Judging {
-    /// No more than to read the request did: a signature, a look into a table.
-    Cheap,
-    /// A question to somebody else, who is not to be flooded with them.
-    Costly,
 }
 
 /// One connection, or one that may become it, as [`Addresses`] counts it. It has to be handed back

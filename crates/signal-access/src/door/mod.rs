@@ -1,9 +1,9 @@
 //! The door: whom an adapter turns away, with which words, and what it counts for that.
 //!
 //! ```text
-//!   refusal_cause ─▶ refusal ◀─ subject ◀─ permit        what is answered, and what is given
-//!                      ▲
-//!   budget, crowd ─▶ account ─▶ table ─▶ addresses      who has come from where
+//!             refusal_cause ─▶ refusal ◀─ subject ◀─ permit     what is answered, and what is given
+//!                                ▲
+//!   budget, crowd, judging ─▶ account ─▶ table ─▶ addresses   who has come from where
 //! ```
 
 mod account;
@@ -11,6 +11,7 @@ pub(crate) mod addresses;
 pub(crate) mod auth_result;
 mod budget;
 mod crowd;
+pub(crate) mod judging;
 pub(crate) mod permit;
 pub(crate) mod refusal;
 pub(crate) mod refusal_cause;
