@@ -12,5 +12,6 @@
 extern crate alloc;
 
 mod limit;
+mod parse;
 
 pub use limit::{Limit, LimitError, LimitValue, Scope, Unit};

@@ -4,7 +4,6 @@ use signal_core::{Limit, Limits, Unit};
 use signal_tokio::Config;
 
 use crate::settings::Settings;
-use crate::settings::value::parse_number;
 
 /// One setting: its name, what it means, and where it lives.
 #[derive(Debug)]
@@ -160,7 +159,7 @@ impl Setting {
             Field::Text(_) if is_blank(text) => Err("is empty".to_owned()),
             Field::Text(field) => (field.write)(settings, text),
             Field::Number(number) => {
-                let value = parse_number(number.unit, text)?;
+                let value = number.unit.parse(text)?;
                 number.judge(value)?;
                 number.write(settings, value);
                 Ok(())
