@@ -11,6 +11,7 @@ mod image;
 mod install;
 mod installable;
 mod instructions;
+mod module;
 mod packages;
 mod publish;
 mod purity;
@@ -104,6 +105,11 @@ const STEPS: &[Step] = &[
         name: "worker",
         about: "the Cloudflare Worker builds, and is small",
         run: worker::check_size,
+    },
+    Step {
+        name: "module",
+        about: "the relay as a WebAssembly module builds, and is small",
+        run: module::check_size,
     },
     Step {
         name: "tests",

@@ -14,6 +14,7 @@ use crate::{install, packages, workspace};
 #[derive(Default)]
 pub(crate) struct Tools {
     pub(crate) worker: OnceCell<Result<PathBuf, Stop>>,
+    pub(crate) module: OnceCell<Result<PathBuf, Stop>>,
     yrs_warp: OnceCell<Result<PathBuf, Stop>>,
 }
 

@@ -283,7 +283,7 @@ fn equip(command: &mut Command, tools: &Tools) -> Result<(), Stop> {
     Ok(())
 }
 
-fn gzip_bytes(path: &Path) -> Result<u64, Stop> {
+pub(crate) fn gzip_bytes(path: &Path) -> Result<u64, Stop> {
     let packed = command("gzip", ["-9", "--stdout"]).arg(path).output();
     match packed {
         Ok(packed) if packed.status.success() => Ok(packed.stdout.len() as u64),

@@ -1,0 +1,35 @@
+//! Texts on their way in: each as its length in four bytes, least first, and its bytes.
+
+/// Stands for a text that is not there.
+const NONE: u32 = u32::MAX;
+
+/// The texts in these bytes; one that is cut short or not UTF-8 is not there.
+pub(crate) fn read(bytes: &[u8]) -> impl Iterator<Item = Option<&str>> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        let (length, after) = rest.split_first_chunk()?;
+        let length = u32::from_le_bytes(*length);
+        let size = if length == NONE { 0 } else { length as usize };
+        let text = after.get(..size).filter(|_| length != NONE);
+        rest = after.get(size..).unwrap_or_default();
+        Some(text.and_then(|text| std::str::from_utf8(text).ok()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_read_one_after_the_other() {
+        let bytes = b"\x02\0\0\0ab\xff\xff\xff\xff\0\0\0\0\x01\0\0\0\xff";
+        let texts: Vec<_> = read(bytes).collect();
+        assert_eq!(texts, [Some("ab"), None, Some(""), None]);
+    }
+
+    #[test]
+    fn what_is_cut_short_is_not_there() {
+        assert_eq!(read(b"\x09\0\0\0ab").collect::<Vec<_>>(), [None]);
+        assert_eq!(read(b"\x09\0").count(), 0);
+    }
+}

@@ -1,0 +1,144 @@
+//! What a host is to do, as bytes that it reads with a `DataView`.
+//!
+//! Records follow each other, each beginning at a multiple of four bytes. All numbers have four
+//! bytes, least first.
+//!
+//! | Record | Numbers, then bytes |
+//! |---|---|
+//! | send | 1, receivers, bytes of the text, each receiver; the text |
+//! | ping | 2, peer |
+//! | close | 3, peer, code, whether to drop what is queued, bytes of the reason; the reason |
+//! | hold | 4, peer: read no more of it |
+//! | upgrade | 5, peer, bytes of the subprotocol, 0 for none; the subprotocol |
+//! | page | 6, status, bytes of each; the body, then names and values of headers by turns, each ended by a line feed |
+//! | text | 7, bytes; a text |
+
+use signal_core::{CloseReason, Message, PeerId, Sink};
+
+use crate::request::Page;
+
+const SEND: u32 = 1;
+const PING: u32 = 2;
+const CLOSE: u32 = 3;
+const HOLD: u32 = 4;
+const UPGRADE: u32 = 5;
+const PAGE: u32 = 6;
+const TEXT: u32 = 7;
+
+/// Beyond this the memory of one large output is given back.
+const KEPT_BYTES_MAX: usize = 256 * 1024;
+
+/// The flat output of one call.
+#[derive(Debug, Default)]
+pub struct Output {
+    bytes: Vec<u8>,
+}
+
+impl Output {
+    /// What is written.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Forgets what is written.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.bytes.shrink_to(KEPT_BYTES_MAX);
+    }
+
+    pub(crate) fn hold(&mut self, peer: PeerId) {
+        self.numbers([HOLD, number(peer)]);
+    }
+
+    pub(crate) fn upgrade(&mut self, peer: PeerId, protocol: &str) {
+        self.numbers([UPGRADE, number(peer), length(protocol)]);
+        self.text(protocol);
+    }
+
+    pub(crate) fn page(&mut self, page: &Page) {
+        let headers: String = page
+            .headers
+            .iter()
+            .flat_map(|(name, value)| [name, "\n", value.as_ref(), "\n"])
+            .collect();
+        let status = page.status.into();
+        self.numbers([PAGE, status, length(&page.body), length(&headers)]);
+        self.text(&page.body);
+        self.text(&headers);
+    }
+
+    /// Writes a text for the host itself.
+    pub fn tell(&mut self, text: &str) {
+        self.numbers([TEXT, length(text)]);
+        self.text(text);
+    }
+
+    fn numbers<const N: usize>(&mut self, numbers: [u32; N]) {
+        for number in numbers {
+            self.bytes.extend(number.to_le_bytes());
+        }
+    }
+
+    fn text(&mut self, text: &str) {
+        self.bytes.extend(text.as_bytes());
+        let whole = self.bytes.len().next_multiple_of(4);
+        self.bytes.resize(whole, 0);
+    }
+}
+
+impl Sink for Output {
+    fn send(&mut self, to: &[PeerId], message: &Message) {
+        let text = message.as_str();
+        self.numbers([SEND, to.len() as u32, length(text)]);
+        for peer in to {
+            self.numbers([number(*peer)]);
+        }
+        self.text(text);
+    }
+
+    fn ping(&mut self, to: PeerId) {
+        self.numbers([PING, number(to)]);
+    }
+
+    fn close(&mut self, peer: PeerId, reason: CloseReason) {
+        let (code, text) = (reason.code().into(), reason.text());
+        let drops = reason.drops_queue().into();
+        self.numbers([CLOSE, number(peer), code, drops, length(text)]);
+        self.text(text);
+    }
+}
+
+/// A host's name of a peer has 32 bits.
+fn number(peer: PeerId) -> u32 {
+    peer.as_u64() as u32
+}
+
+fn length(text: &str) -> u32 {
+    text.len() as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_goes_to_many_is_written_once_and_padded() {
+        let mut output = Output::default();
+        output.send(
+            &[PeerId::new(7), PeerId::new(9)],
+            &Message::from("hello".to_owned()),
+        );
+        output.ping(PeerId::new(7));
+        let expected = [1, 2, 5, 7, 9, u32::from_le_bytes(*b"hell"), 0x6f, 2, 7];
+        let expected: Vec<u8> = expected.iter().flat_map(|n| n.to_le_bytes()).collect();
+        assert_eq!(output.bytes(), expected);
+    }
+
+    #[test]
+    fn the_memory_of_a_large_output_is_given_back() {
+        let mut output = Output::default();
+        output.tell(&"x".repeat(4 * KEPT_BYTES_MAX));
+        output.clear();
+        assert!(output.bytes().is_empty() && output.bytes.capacity() <= KEPT_BYTES_MAX);
+    }
+}

@@ -1,0 +1,326 @@
+//! The relay by what a host hands in and reads out.
+
+use signal_access::{Algorithm, Claims, NewKey, TokenSigner, UnixTime};
+use signal_core::{Instant, PeerId};
+use signal_wasm::output::Output;
+use signal_wasm::{Answer, Page, Relay, Request, Settings};
+
+const UNIX_NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
+
+fn at(millis: u64) -> Instant {
+    Instant::from_millis(millis)
+}
+
+fn relay(settings: &[(&str, &str)]) -> Relay {
+    let settings = Settings::read(settings.iter().copied());
+    Relay::new(settings.expect("settings"), false)
+}
+
+fn get(target: &str) -> Request<'_> {
+    Request {
+        method: "GET",
+        target,
+        ..Request::default()
+    }
+}
+
+fn upgrade() -> Request<'static> {
+    Request {
+        remote: Some("203.0.113.7"),
+        upgrade: Some("WebSocket"),
+        version: Some("13"),
+        key: Some("dGhlIHNhbXBsZSBub25jZQ=="),
+        ..get("/")
+    }
+}
+
+fn ask(relay: &mut Relay, now: u64, request: &Request<'_>) -> Answer {
+    relay.request(at(now), UNIX_NOW, 7, request)
+}
+
+fn refused(relay: &mut Relay, now: u64, request: &Request<'_>) -> Page {
+    match ask(relay, now, request) {
+        Answer::Page(page) => page,
+        Answer::Upgrade { .. } => panic!("it was let in"),
+    }
+}
+
+fn admit(relay: &mut Relay, now: u64, request: &Request<'_>) -> PeerId {
+    match ask(relay, now, request) {
+        Answer::Upgrade { peer, .. } => peer,
+        Answer::Page(page) => panic!("{page:?}"),
+    }
+}
+
+fn connect(relay: &mut Relay, now: u64) -> PeerId {
+    let peer = admit(relay, now, &upgrade());
+    relay.connect(at(now), peer);
+    peer
+}
+
+/// A record of the output: its numbers, and its text if it has one.
+#[derive(Debug, PartialEq)]
+enum Record {
+    Send(Vec<u64>, String),
+    Ping(u64),
+    Close(u64, u16, bool),
+    Hold(u64),
+}
+
+fn records(output: &Output) -> Vec<Record> {
+    let (mut rest, mut records) = (output.bytes(), Vec::new());
+    let number = |rest: &mut &[u8]| {
+        let (number, after) = rest.split_first_chunk().expect("four bytes");
+        *rest = after;
+        u32::from_le_bytes(*number)
+    };
+    let text = |rest: &mut &[u8], len: u32| {
+        let (text, after) = rest.split_at((len as usize).next_multiple_of(4));
+        *rest = after;
+        String::from_utf8(text[..len as usize].to_vec()).expect("UTF-8")
+    };
+    while !rest.is_empty() {
+        records.push(match number(&mut rest) {
+            1 => {
+                let (count, len) = (number(&mut rest), number(&mut rest));
+                let to = (0..count).map(|_| number(&mut rest).into()).collect();
+                Record::Send(to, text(&mut rest, len))
+            }
+            2 => Record::Ping(number(&mut rest).into()),
+            3 => {
+                let (peer, code) = (number(&mut rest), number(&mut rest));
+                let (drops, len) = (number(&mut rest), number(&mut rest));
+                text(&mut rest, len);
+                Record::Close(peer.into(), code as u16, drops != 0)
+            }
+            4 => Record::Hold(number(&mut rest).into()),
+            other => panic!("record {other}"),
+        });
+    }
+    records
+}
+
+fn receive(relay: &mut Relay, now: u64, peer: PeerId, text: &str) -> Vec<Record> {
+    let mut output = Output::default();
+    relay.receive(at(now), peer, text.as_bytes(), &mut output);
+    records(&output)
+}
+
+fn tick(relay: &mut Relay, now: u64) -> Vec<Record> {
+    let mut output = Output::default();
+    relay.tick(at(now), &mut output);
+    records(&output)
+}
+
+#[test]
+fn a_publish_goes_to_all_who_are_subscribed_as_one_text() {
+    let mut relay = relay(&[]);
+    let peers = [(); 3].map(|()| connect(&mut relay, 0));
+    for peer in peers {
+        receive(
+            &mut relay,
+            1,
+            peer,
+            r#"{"type":"subscribe","topics":["garden"]}"#,
+        );
+    }
+    let sent = receive(
+        &mut relay,
+        2,
+        peers[0],
+        r#"{"type":"publish","topic":"garden","data":"hi"}"#,
+    );
+    let text = r#"{"type":"publish","topic":"garden","data":"hi","clients":3}"#;
+    let to = peers.map(PeerId::as_u64).to_vec();
+    assert_eq!(sent, [Record::Send(to, text.to_owned())]);
+}
+
+#[test]
+fn a_peer_that_is_silent_is_pinged_and_then_closed() {
+    let mut relay = relay(&[("ping_interval", "1s")]);
+    let peer = connect(&mut relay, 0);
+    assert_eq!(relay.poll_timeout(), Some(at(1_000)));
+    assert_eq!(tick(&mut relay, 1_000), [Record::Ping(peer.as_u64())]);
+    let mut output = Output::default();
+    relay.receive_frame(at(1_500), peer, 0, &mut output);
+    assert_eq!(tick(&mut relay, 2_000), [Record::Ping(peer.as_u64())]);
+    let closed = [Record::Close(peer.as_u64(), 4408, false)];
+    assert_eq!(tick(&mut relay, 3_000), closed);
+}
+
+#[test]
+fn where_the_runtime_pings_the_relay_does_not() {
+    let settings = Settings::read([("ping_interval", "1s")]).expect("settings");
+    let mut relay = Relay::new(settings, true);
+    connect(&mut relay, 0);
+    assert_eq!(relay.poll_timeout(), None);
+    assert!(relay.limits().contains(r#""ping_interval":1000"#));
+}
+
+#[test]
+fn a_message_that_is_too_long_is_held_and_then_closed_and_its_address_is_remembered() {
+    let mut relay = relay(&[
+        ("message_bytes_max", "15"),
+        ("close_hold", "2s"),
+        ("offences_per_minute_per_ip", "1"),
+    ]);
+    for now in [0, 10_000] {
+        let peer = connect(&mut relay, now);
+        let held = receive(&mut relay, now, peer, &"x".repeat(16));
+        assert_eq!(held, [Record::Hold(peer.as_u64())]);
+        let closed = [Record::Close(peer.as_u64(), 1009, false)];
+        assert_eq!(tick(&mut relay, now + 2_000), closed);
+        relay.leave(at(now + 2_000), peer);
+    }
+    let page = refused(&mut relay, 13_000, &upgrade());
+    assert_eq!(page.status, 429);
+    assert!(page.body.contains("closed for breaking limits"), "{page:?}");
+    assert!(page.headers.contains(&("retry-after", "9".into())));
+}
+
+#[test]
+fn a_connection_counts_until_it_has_ended_not_until_it_is_closed() {
+    let mut relay = relay(&[("peers_per_ip_max", "1")]);
+    let peer = connect(&mut relay, 0);
+    assert_eq!(refused(&mut relay, 0, &upgrade()).status, 429);
+    let mut output = Output::default();
+    relay.overflow(peer, &mut output);
+    assert_eq!(records(&output), [Record::Close(peer.as_u64(), 1013, true)]);
+    assert_eq!(refused(&mut relay, 1, &upgrade()).status, 429);
+    relay.leave(at(2), peer);
+    connect(&mut relay, 2);
+}
+
+#[test]
+fn an_upgrade_that_fails_gives_its_place_back() {
+    let mut relay = relay(&[("peers_max", "1")]);
+    let peer = admit(&mut relay, 0, &upgrade());
+    assert_eq!(refused(&mut relay, 0, &upgrade()).status, 503);
+    relay.leave(at(0), peer);
+    relay.connect(at(0), peer);
+    assert!(relay.stats().contains(r#""peers":0"#), "{}", relay.stats());
+    connect(&mut relay, 0);
+}
+
+#[test]
+fn behind_a_proxy_that_is_trusted_the_client_is_who_it_says() {
+    let mut relay = relay(&[("peers_per_ip_max", "1"), ("trusted_proxies", "10.0.0.0/8")]);
+    let from = |remote, forwarded| {
+        let mut request = upgrade();
+        request.remote = Some(remote);
+        request.forwarded_for = Some(forwarded);
+        request
+    };
+    admit(&mut relay, 0, &from("10.0.0.1", "198.51.100.1"));
+    admit(&mut relay, 0, &from("10.0.0.1", "198.51.100.2"));
+    let page = refused(&mut relay, 0, &from("10.0.0.1", "6.6.6.6, 198.51.100.2"));
+    assert_eq!(page.status, 429);
+    admit(&mut relay, 0, &from("203.0.113.9", "198.51.100.3"));
+    let forged = from("203.0.113.9", "198.51.100.4");
+    assert_eq!(refused(&mut relay, 0, &forged).status, 429);
+}
+
+#[test]
+fn an_upgrade_that_is_not_right_is_refused_in_the_words_of_every_relay() {
+    let mut relay = relay(&[]);
+    let mut status = |change: fn(&mut Request<'static>)| {
+        let mut request = upgrade();
+        change(&mut request);
+        refused(&mut relay, 0, &request).status
+    };
+    assert_eq!(status(|request| request.method = "POST"), 405);
+    assert_eq!(status(|request| request.version = Some("8")), 426);
+    assert_eq!(status(|request| request.version = None), 426);
+    assert_eq!(status(|request| request.key = Some("short")), 400);
+    assert_eq!(status(|request| request.key = None), 400);
+    assert_eq!(status(|request| request.content_length = Some("5")), 400);
+    assert_eq!(
+        status(|request| request.transfer_encoding = Some("chunked")),
+        400
+    );
+    assert_eq!(status(|request| request.upgrade = Some("h2c")), 200);
+}
+
+#[test]
+fn pages_say_how_the_relay_is() {
+    let mut relay = relay(&[("drain_seconds", "0"), ("origins", "https://app.example")]);
+    let mut page = |target: &'static str| {
+        let page = refused(&mut relay, 0, &get(target));
+        (page.status, page.body)
+    };
+    assert_eq!(page("/"), (200, "okay".to_owned()));
+    assert_eq!(
+        page("/healthz?x"),
+        (200, r#"{"status":"ok","peers":0}"#.to_owned())
+    );
+    assert_eq!(page("/readyz"), (200, r#"{"ready":true}"#.to_owned()));
+    let (_, limits) = page("/limits");
+    let limits: serde_json::Value = serde_json::from_str(&limits).expect("JSON");
+    assert_eq!(limits["message_bytes_max"], 65_536);
+    assert_eq!(limits["peers_max"], serde_json::Value::Null);
+    assert_eq!(
+        limits["without"],
+        serde_json::json!(["strict_frames", "any_origin"])
+    );
+    relay.drain(at(0), &mut Output::default());
+    assert_eq!(refused(&mut relay, 0, &get("/readyz")).status, 503);
+    assert_eq!(refused(&mut relay, 0, &upgrade()).status, 503);
+}
+
+#[test]
+fn a_drain_closes_one_after_the_other() {
+    let mut relay = relay(&[("drain_seconds", "10"), ("ping_interval", "0")]);
+    let peers = [(); 2].map(|()| connect(&mut relay, 0));
+    let mut output = Output::default();
+    relay.drain(at(100), &mut output);
+    let close = |peer: PeerId| Record::Close(peer.as_u64(), 1012, false);
+    assert_eq!(records(&output), [close(peers[0])]);
+    assert_eq!(relay.poll_timeout(), Some(at(5_100)));
+    assert_eq!(tick(&mut relay, 5_100), [close(peers[1])]);
+    assert_eq!(relay.poll_timeout(), None);
+}
+
+#[test]
+fn tokens_give_grants_and_those_who_have_none_are_told_why() {
+    let key = NewKey::from_seed(Algorithm::Hs256, Some("test"), [7; 32]).private_jwk();
+    let mut relay = relay(&[("token_keys", &key)]);
+    let page = refused(&mut relay, 0, &upgrade());
+    assert_eq!(page.status, 401);
+    assert!(
+        page.headers
+            .contains(&("www-authenticate", "Bearer".into()))
+    );
+
+    let expires = UNIX_NOW.saturating_add(std::time::Duration::from_secs(60));
+    let mut claims = Claims::until(expires);
+    claims.subscribe = signal_core::TopicSet::none().exact("garden");
+    let token = TokenSigner::new(&key).map(|signer| signer.sign(&claims));
+    let token = token.expect("a key").expect("claims");
+    let query = format!("/?token={token}");
+    let mut request = upgrade();
+    request.target = &query;
+    let peer = admit(&mut relay, 0, &request);
+    relay.connect(at(0), peer);
+    receive(
+        &mut relay,
+        0,
+        peer,
+        r#"{"type":"subscribe","topics":["garden","house"]}"#,
+    );
+    assert!(relay.stats().contains(r#""topics":1"#), "{}", relay.stats());
+    assert!(!relay.stats().contains(&token));
+}
+
+#[test]
+fn what_comes_for_a_peer_that_is_gone_does_nothing() {
+    let mut relay = relay(&[]);
+    let peer = connect(&mut relay, 0);
+    relay.broke_protocol(at(1), peer);
+    assert_eq!(receive(&mut relay, 1, peer, r#"{"type":"ping"}"#), []);
+    relay.leave(at(1), peer);
+    relay.leave(at(1), peer);
+    let mut output = Output::default();
+    relay.overflow(peer, &mut output);
+    relay.receive_frame(at(1), peer, 0, &mut output);
+    assert_eq!(records(&output), []);
+}
