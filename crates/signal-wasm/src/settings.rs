@@ -375,7 +375,7 @@ mod tests {
         assert_eq!(settings.drain_seconds, 60);
         assert_eq!(
             settings.access.to_string(),
-            r#"tokens of 1 key, audience "me"; origins https://app.example, https://*.example.org"#
+            r#"tokens of 1 key, audience "me", in query,protocol only; origins https://app.example, https://*.example.org"#
         );
     }
 
