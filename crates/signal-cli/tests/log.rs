@@ -9,7 +9,9 @@ use std::process::{Child, Stdio};
 
 use common::{Relay, signal};
 use serde_json::Value;
-use signal_testwire::upgrade;
+use signal_core::client;
+use signal_testwire::{Wire, upgrade};
+use tokio::net::TcpStream;
 
 /// An upgrade request whose path and other parts somebody chose to harm the reader of the log.
 fn hostile(address: &str, version: u32) -> u16 {
@@ -135,4 +137,29 @@ fn a_storm_of_refused_clients_costs_a_few_lines() {
     let sum: Value = serde_json::from_str(sum.expect("a sum")).expect("JSON");
     assert_eq!(sum["refused"], CLIENTS);
     assert!(!log.contains("127.0.0.1"), "{log}");
+}
+
+/// Whoever writes an app sees an empty room and nothing else, so the log says which setting it was.
+#[tokio::test]
+async fn a_topic_that_is_skipped_is_said_once_with_its_setting() {
+    let relay = Relay::start(&["--drain-seconds", "0", "--topics-per-peer-max", "3"]);
+    for _ in 0..3 {
+        let stream = TcpStream::connect(relay.address()).await;
+        let mut wire = Wire::open(stream.expect("the relay listens")).await;
+        for topic in ["x".repeat(5_000), "y".repeat(5_000)] {
+            wire.send(&client::subscribe([topic])).await;
+        }
+        wire.send(&client::subscribe(["a", "b", "c", "d"])).await;
+        wire.send(client::PING).await;
+        assert_eq!(wire.next_text().await, r#"{"type":"pong"}"#);
+    }
+    relay.terminate();
+    let (_, log) = relay.wait();
+    for setting in ["topic_bytes_max", "topics_per_peer_max"] {
+        let setting = format!(r#""setting":"{setting}""#);
+        let said: Vec<&str> = log.lines().filter(|line| line.contains(&setting)).collect();
+        assert_eq!(said.len(), 1, "{log}");
+        assert!(said[0].contains(r#""level":"WARN""#), "{said:?}");
+    }
+    assert!(!log.contains("xxx"), "{log}");
 }

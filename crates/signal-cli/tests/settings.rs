@@ -95,7 +95,7 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file() {
     );
     assert_eq!(
         print("topic_bytes_max"),
-        ("256".to_owned(), "default".to_owned())
+        ("\"4KiB\"".to_owned(), "default".to_owned())
     );
 }
 

@@ -44,13 +44,9 @@ pub fn unsubscribe<T: AsRef<str>>(topics: impl IntoIterator<Item = T>) -> String
 /// Publishes `data` to a topic. It is JSON text and goes out as it is, unchecked: of a message that
 /// is not JSON a relay only counts how often it comes.
 pub fn publish(topic: &str, data: &str) -> String {
-    let mut text = String::with_capacity(topic.len() + data.len() + 40);
-    text.push_str(r#"{"type":"publish","topic":"#);
+    let mut text = String::from(r#"{"type":"publish","topic":"#);
     push_string(&mut text, topic);
-    text.push_str(r#","data":"#);
-    text.push_str(data);
-    text.push('}');
-    text
+    text + r#","data":"# + data + "}"
 }
 
 /// What a relay sends.

@@ -18,9 +18,17 @@ pub struct Delivery<'p> {
 
 impl<'p> Delivery<'p> {
     pub(crate) fn new(body: &'p Body<'p>, clients: usize) -> Self {
-        let mut len = 0;
-        for_each_slice(body, clients, |slice| len += slice.len());
-        Self { body, clients, len }
+        let (mut delivery, mut len) = (
+            Self {
+                body,
+                clients,
+                len: 0,
+            },
+            0,
+        );
+        delivery.for_each_slice(|slice| len += slice.len());
+        delivery.len = len;
+        delivery
     }
 
     /// How many bytes it takes.
@@ -30,20 +38,16 @@ impl<'p> Delivery<'p> {
     }
 
     /// Hands out the text from its beginning to its end, slice by slice.
-    pub fn for_each_slice(&self, each: impl FnMut(&str)) {
-        for_each_slice(self.body, self.clients, each);
+    pub fn for_each_slice(&self, mut each: impl FnMut(&str)) {
+        each("{");
+        for members in self.body.kept() {
+            each(members);
+            each(",");
+        }
+        each("\"clients\":");
+        each(decimal(self.clients, &mut [0; DIGITS_MAX]));
+        each("}");
     }
-}
-
-fn for_each_slice(body: &Body<'_>, clients: usize, mut each: impl FnMut(&str)) {
-    each("{");
-    for members in body.kept() {
-        each(members);
-        each(",");
-    }
-    each("\"clients\":");
-    each(decimal(clients, &mut [0; DIGITS_MAX]));
-    each("}");
 }
 
 /// Writes a number as JSON does.

@@ -1,6 +1,5 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::fmt;
 
 use crate::Instant;
 
@@ -18,7 +17,7 @@ use crate::Instant;
 /// assert!(grant.may_subscribe("team-7/notes"));
 /// assert!(!grant.may_publish("lobby"));
 /// ```
-#[derive(Clone, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Grant {
     /// `None` is every topic for both: what most have takes no room.
     scope: Option<Box<Scope>>,
@@ -26,7 +25,7 @@ pub struct Grant {
 }
 
 /// The topics of a grant that does not cover all.
-#[derive(Clone, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 struct Scope {
     subscribe: TopicSet,
     publish: TopicSet,
@@ -93,16 +92,6 @@ impl Grant {
 impl Default for Grant {
     fn default() -> Self {
         Self::open()
-    }
-}
-
-impl fmt::Debug for Grant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Grant")
-            .field("subscribe", self.subscribe())
-            .field("publish", self.publish())
-            .field("expires", &self.expires)
-            .finish()
     }
 }
 

@@ -32,14 +32,18 @@ crate::limits! {
             what: "Deepest nesting of a message",
             past: "ignored, and counted as invalid",
             why: "no session description comes near it; the reference closes every receiver at some 4,000 levels" },
-        topics_per_peer_max: u32 { default: 128, unit: Count, range: 1..=1_000_000, scope: Peer,
+        topics_per_peer_max: u32 { default: 1_000, unit: Count, range: 1..=1_000_000, scope: Peer,
             what: "Topics a peer may be subscribed to at once",
-            past: "further topics are skipped",
-            why: "a stock client has one topic for each open document" },
-        topic_bytes_max: u32 { default: 256, unit: Bytes, range: 1..=65_536, scope: Peer,
-            what: "Longest topic",
-            past: "the topic is skipped",
-            why: "room names are words or hashes" },
+            past: "further topics are skipped, and the log names the setting",
+            why: "a stock client has one topic for each open document, and a workspace has hundreds" },
+        topic_bytes_max: u32 { default: 4_096, unit: Bytes, range: 1..=65_536, scope: Peer,
+            what: "Longest topic, in UTF-8",
+            past: "the topic is skipped, and the log names the setting",
+            why: "twice a URL of 2,000 characters, as apps name rooms by the address of their page" },
+        topic_bytes_per_peer_max: u32 { default: 64 * 1024, unit: Bytes, range: 1..=1 << 30, scope: Peer,
+            what: "Bytes of all topics a peer is subscribed to at once",
+            past: "topics that do not fit are skipped, and the log names the setting",
+            why: "what a stock client can name in one message; it bounds what the names take, however many and long they are" },
         messages_per_second: u32 { default: 100, unit: Count, range: 1..=1_000_000, scope: Peer,
             what: "Messages a peer may send each second, pings apart",
             past: "dropped, and a strike",
@@ -116,5 +120,14 @@ impl Limits {
     /// this is for operators, who should learn at start that a relay would serve no one.
     pub fn check(&self) -> Result<(), LimitError> {
         Self::ALL.iter().try_for_each(|limit| limit.check(self))
+    }
+
+    /// The setting that keeps a peer out of a topic whose name has `len` bytes, if one does: it has
+    /// other topics of so many `bytes` together.
+    pub(crate) fn met_by_topic(&self, len: usize, bytes: usize) -> Option<&'static str> {
+        let is_too_long = len > self.topic_bytes_max as usize;
+        let is_past = bytes.saturating_add(len) > self.topic_bytes_per_peer_max as usize;
+        let too_many = is_past.then_some("topic_bytes_per_peer_max");
+        is_too_long.then_some("topic_bytes_max").or(too_many)
     }
 }

@@ -13,6 +13,9 @@ pub enum Outcome {
         /// Entries that were skipped: no grant, too long, or, once the peer is in as many topics as
         /// it may, all that follow.
         skipped: usize,
+        /// The first limit that one was skipped for, by the name of its setting; none if they had
+        /// no grant. The peer gets no answer, so a host logs it: whoever wrote the app looks there.
+        limit: Option<&'static str>,
     },
     /// The peer was removed from this many topics.
     Unsubscribed {

@@ -273,21 +273,16 @@ impl Peer {
     }
 
     fn judge_publish(&mut self, publish: &Publish<'_>) -> Result<(), Verdict> {
-        let Self { limits, state } = self;
-        if !state.grant.may_publish(publish.topic()) {
-            return Err(Verdict::Ignored(Ignored::NotGranted));
+        let (limits, budgets) = (&self.limits, &self.state.budgets);
+        if !self.state.grant.may_publish(publish.topic()) {
+            Err(Verdict::Ignored(Ignored::NotGranted))
+        } else if budgets.fan_out.is_spent(limits.fan_out_burst.into()) {
+            Err(self.strike(Ignored::FanOutRate))
+        } else if budgets.fan_out_bytes.is_spent(limits.fan_out_bytes_burst) {
+            Err(self.strike(Ignored::FanOutByteRate))
+        } else {
+            Ok(())
         }
-        if state.budgets.fan_out.is_spent(limits.fan_out_burst.into()) {
-            return Err(self.strike(Ignored::FanOutRate));
-        }
-        if state
-            .budgets
-            .fan_out_bytes
-            .is_spent(limits.fan_out_bytes_burst)
-        {
-            return Err(self.strike(Ignored::FanOutByteRate));
-        }
-        Ok(())
     }
 
     fn note_invalid(&mut self, is_past: bool) -> Verdict {
@@ -343,29 +338,39 @@ impl Peer {
 
     fn subscribe(&mut self, names: &str, hub: &mut impl Hub) -> Outcome {
         let Self { limits, state } = self;
-        let (topics_max, bytes_max) = (limits.topics_per_peer_max, limits.topic_bytes_max);
-        let (mut topics, mut skipped) = (0, 0);
+        let mut bytes: usize = state.topics.iter().map(|topic| topic.len()).sum();
+        let (mut topics, mut skipped, mut limit) = (0, 0, None);
         let mut names = json::strings(names);
         for name in &mut names {
             // What is past the limit is not worked on: a message has room for thousands.
-            if state.topics.len() >= topics_max as usize {
+            if state.topics.len() >= limits.topics_per_peer_max as usize {
                 skipped += 1 + names.count();
+                limit = limit.or(Some("topics_per_peer_max"));
                 break;
             }
-            let accepted = json::decode(name).filter(|topic| {
-                topic.len() <= bytes_max as usize && state.grant.may_subscribe(topic)
-            });
-            let Some(topic) = accepted else {
+            let topic = json::decode(name).filter(|topic| state.grant.may_subscribe(topic));
+            let Some(topic) = topic else {
                 skipped += 1;
                 continue;
             };
-            if let Err(place) = state.place_of(&topic) {
-                state.topics.insert(place, Box::from(&*topic));
-                hub.subscribe(&topic);
-                topics += 1;
+            let Err(place) = state.place_of(&topic) else {
+                continue;
+            };
+            if let Some(met) = limits.met_by_topic(topic.len(), bytes) {
+                skipped += 1;
+                limit = limit.or(Some(met));
+                continue;
             }
+            bytes += topic.len();
+            state.topics.insert(place, Box::from(&*topic));
+            hub.subscribe(&topic);
+            topics += 1;
         }
-        Outcome::Subscribed { topics, skipped }
+        Outcome::Subscribed {
+            topics,
+            skipped,
+            limit,
+        }
     }
 
     fn unsubscribe(&mut self, names: &str, hub: &mut impl Hub) -> Outcome {

@@ -25,23 +25,18 @@ pub(crate) fn parse(text: &str, depth_max: u8) -> Result<Request<'_>, NotJson> {
         return Ok(Request::Meaningless);
     };
     let is = |name| json::decodes_to(kind, name);
-    Ok(if is("publish") {
-        fields
-            .publish(text, inside)
-            .map_or(Request::Meaningless, Request::Publish)
+    let request = if is("publish") {
+        fields.publish(text, inside).map(Request::Publish)
     } else if is("ping") {
-        Request::Ping
+        Some(Request::Ping)
     } else if is("subscribe") {
-        fields
-            .names()
-            .map_or(Request::Meaningless, Request::Subscribe)
+        fields.names().map(Request::Subscribe)
     } else if is("unsubscribe") {
-        fields
-            .names()
-            .map_or(Request::Meaningless, Request::Unsubscribe)
+        fields.names().map(Request::Unsubscribe)
     } else {
-        Request::Meaningless
-    })
+        None
+    };
+    Ok(request.unwrap_or(Request::Meaningless))
 }
 
 impl<'m> Publish<'m> {

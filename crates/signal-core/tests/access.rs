@@ -46,7 +46,8 @@ fn what_is_not_granted_is_skipped_and_the_rest_is_served() {
         outcome,
         Outcome::Subscribed {
             topics: 3,
-            skipped: 4
+            skipped: 4,
+            limit: None,
         }
     );
     assert_eq!(listening(&room), ["a", "team/", "team/1"]);

@@ -351,7 +351,8 @@ fn a_topic_past_the_number_is_skipped_and_a_left_one_makes_room() {
         outcome,
         Outcome::Subscribed {
             topics: 2,
-            skipped: 2
+            skipped: 2,
+            limit: Some("topics_per_peer_max")
         }
     );
     still.send(CAT, r#"{"type":"unsubscribe","topics":["a"]}"#);
@@ -363,14 +364,15 @@ fn a_topic_past_the_number_is_skipped_and_a_left_one_makes_room() {
 #[test]
 fn a_topic_that_is_too_long_is_skipped() {
     let mut still = Still::new();
-    let (longest, longer) = ("\u{e9}".repeat(128), "x".repeat(257));
+    let (longest, longer) = ("\u{e9}".repeat(2_048), "x".repeat(4_097));
     let text = json!({"type": "subscribe", "topics": [longer, longest]}).to_string();
     let (_, outcome) = still.send_at(0, CAT, &text);
     assert_eq!(
         outcome,
         Outcome::Subscribed {
             topics: 1,
-            skipped: 1
+            skipped: 1,
+            limit: Some("topic_bytes_max")
         }
     );
     assert_eq!(still.receivers(&longest), [CAT]);
@@ -394,4 +396,65 @@ fn a_limit_out_of_range_is_named_with_its_value() {
     );
     limits.ping_interval = Duration::ZERO;
     assert_eq!(limits.check(), Ok(()));
+}
+
+#[test]
+fn a_page_s_address_is_a_topic_and_so_are_cyrillic_letters() {
+    let mut still = Still::new();
+    for topic in [
+        format!("https://example.org/{}", "x".repeat(2_000)),
+        "\u{436}".repeat(2_000),
+    ] {
+        still.send(CAT, &signal_core::client::subscribe([&topic]));
+        assert_eq!(still.receivers(&topic), [CAT]);
+    }
+}
+
+#[test]
+fn topics_past_their_bytes_together_are_skipped_and_shorter_ones_still_fit() {
+    let mut still = limits(|limits| limits.topic_bytes_per_peer_max = 7);
+    let text = r#"{"type":"subscribe","topics":["abc","wxyz","12345","abc",""]}"#;
+    let (_, outcome) = still.send_at(0, CAT, text);
+    assert_eq!(
+        outcome,
+        Outcome::Subscribed {
+            topics: 3,
+            skipped: 1,
+            limit: Some("topic_bytes_per_peer_max")
+        }
+    );
+    still.send(CAT, r#"{"type":"unsubscribe","topics":["wxyz"]}"#);
+    still.send(CAT, r#"{"type":"subscribe","topics":["1234"]}"#);
+    assert_eq!(still.receivers("1234"), [CAT]);
+}
+
+#[test]
+fn the_limit_that_a_skipped_topic_met_is_named_as_its_setting_is() {
+    let mut still = limits(|limits| {
+        limits.topics_per_peer_max = 3;
+        limits.topic_bytes_max = 4;
+        limits.topic_bytes_per_peer_max = 6;
+    });
+    let mut met = |topics: &str| {
+        let (_, outcome) = still.send_at(0, CAT, topics);
+        let Outcome::Subscribed { limit, .. } = outcome else {
+            panic!("{outcome:?}");
+        };
+        limit
+    };
+    assert_eq!(met(r#"{"type":"subscribe","topics":["abcd"]}"#), None);
+    let named = [
+        met(r#"{"type":"subscribe","topics":["abcd","abcde"]}"#),
+        met(r#"{"type":"subscribe","topics":["xyz"]}"#),
+        met(r#"{"type":"subscribe","topics":["a","b","c"]}"#),
+    ];
+    let expected = [
+        "topic_bytes_max",
+        "topic_bytes_per_peer_max",
+        "topics_per_peer_max",
+    ];
+    assert_eq!(named, expected.map(Some));
+    for name in expected {
+        assert!(Limits::ALL.iter().any(|limit| limit.name == name), "{name}");
+    }
 }

@@ -321,7 +321,8 @@ fn surrogate_pairs_are_decoded_from_the_first_to_the_last() {
             outcome,
             Outcome::Subscribed {
                 topics: 0,
-                skipped: 1
+                skipped: 1,
+                limit: None,
             },
             "{lone}"
         );
@@ -410,7 +411,8 @@ fn entries_that_are_no_strings_are_skipped() {
         outcome,
         Outcome::Subscribed {
             topics: 2,
-            skipped: 1
+            skipped: 1,
+            limit: None,
         }
     );
     assert_eq!(still.receivers("t2"), [CAT]);

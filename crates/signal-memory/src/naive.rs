@@ -237,28 +237,41 @@ impl NaiveRoom {
     }
 
     fn subscribe(&mut self, peer: PeerId, names: &[&'static str]) -> Outcome {
-        let (mut topics, mut skipped) = (0, 0);
+        let (mut topics, mut skipped, mut limit) = (0, 0, None);
+        let mut skip = |count: usize, met: Option<&'static str>| {
+            skipped += count;
+            limit = limit.or(met);
+        };
         for (place, topic) in names.iter().enumerate() {
-            let mine = self
-                .pairs
-                .iter()
-                .filter(|(_, other)| *other == peer)
-                .count();
-            if mine >= self.limits.topics_per_peer_max as usize {
-                skipped += names.len() - place;
+            let mine = self.pairs.iter().filter(|(_, other)| *other == peer);
+            let lengths: Vec<usize> = mine.map(|(topic, _)| topic.len()).collect();
+            if lengths.len() >= self.limits.topics_per_peer_max as usize {
+                skip(names.len() - place, Some("topics_per_peer_max"));
                 break;
             }
+            let bytes = lengths.iter().sum::<usize>() + topic.len();
             let is_granted = self
                 .peers
                 .get(&peer)
                 .is_some_and(|naive| naive.rights.may_subscribe(topic));
-            if !is_granted || topic.len() > self.limits.topic_bytes_max as usize {
-                skipped += 1;
-            } else if self.pairs.insert((topic, peer)) {
+            if !is_granted {
+                skip(1, None);
+            } else if self.pairs.contains(&(*topic, peer)) {
+                // Nothing changes.
+            } else if topic.len() > self.limits.topic_bytes_max as usize {
+                skip(1, Some("topic_bytes_max"));
+            } else if bytes > self.limits.topic_bytes_per_peer_max as usize {
+                skip(1, Some("topic_bytes_per_peer_max"));
+            } else {
+                self.pairs.insert((topic, peer));
                 topics += 1;
             }
         }
-        Outcome::Subscribed { topics, skipped }
+        Outcome::Subscribed {
+            topics,
+            skipped,
+            limit,
+        }
     }
 
     fn publish(

@@ -150,6 +150,11 @@ impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(Outcome::Subscribed {
+                skipped,
+                limit: Some(limit),
+                ..
+            }) => write!(f, "   ({skipped} skipped: {limit})"),
+            Some(Outcome::Subscribed {
                 skipped: skipped @ 1..,
                 ..
             }) => write!(f, "   ({skipped} skipped)"),

@@ -80,7 +80,7 @@ async fn serve(verifier: TokenVerifier, issuer: Issuer) -> UrlBackend {
         .declare(|declared| {
             declared
                 .limit("close_hold", u64::try_from(hold).expect("a short hold"))
-                .limit("topics_per_peer_max", 128)
+                .limit("topics_per_peer_max", 1_000)
         })
 }
 

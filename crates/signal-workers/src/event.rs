@@ -23,6 +23,8 @@ pub(crate) enum Event {
     Disconnect { code: usize, peers: usize },
     /// A peer broke a limit and is held until its close.
     Hold { reason: &'static str },
+    /// Topics of a subscribe were skipped for a limit, which is the name of its setting.
+    Skip { limit: &'static str },
     /// A peer was closed.
     Close { reason: &'static str, code: u16 },
     /// An upgrade was refused; `token` is what is wrong with its token, if that is why.
@@ -43,6 +45,7 @@ impl Event {
             Self::Connect { .. } => "connect",
             Self::Disconnect { .. } => "disconnect",
             Self::Hold { .. } => "hold",
+            Self::Skip { .. } => "skip",
             Self::Close { .. } => "close",
             Self::Refuse { .. } => "refuse",
             Self::Failure { .. } => "failure",
@@ -65,6 +68,7 @@ impl Event {
                 format!(r#"{{"event":"{name}","code":{code},"peers":{peers}}}"#)
             }
             Self::Hold { reason } => format!(r#"{{"event":"{name}","reason":"{reason}"}}"#),
+            Self::Skip { limit } => format!(r#"{{"event":"{name}","limit":"{limit}"}}"#),
             Self::Close { reason, code } => {
                 format!(r#"{{"event":"{name}","reason":"{reason}","code":{code}}}"#)
             }
@@ -92,7 +96,7 @@ impl Event {
             Self::Wake { peers, .. } | Self::Connect { peers } | Self::Disconnect { peers, .. } => {
                 ("", u32::try_from(*peers).unwrap_or(u32::MAX).into())
             }
-            Self::Hold { reason } => (reason, 1.0),
+            Self::Hold { reason: detail } | Self::Skip { limit: detail } => (detail, 1.0),
             Self::Close { reason, code } => (reason, (*code).into()),
             Self::Refuse {
                 cause,

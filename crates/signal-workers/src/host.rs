@@ -26,6 +26,9 @@ use crate::ticket::{Holder, Ticket};
 /// How often peers that have gone silent are looked for, while the object is awake.
 const LOOK_INTERVAL: Duration = Duration::from_secs(15);
 
+/// How often it is noted that topics were skipped for a limit.
+const SKIP_NOTE_INTERVAL: Duration = Duration::from_secs(60);
+
 /// The object's memory. All of it can be rebuilt from what the runtime keeps, but for what peers
 /// did that have gone.
 #[derive(Debug)]
@@ -36,6 +39,8 @@ pub(crate) struct Host {
     door: Door,
     overflow: Overflow,
     looked_at: Instant,
+    /// When it was last noted that topics were skipped for a limit.
+    skip_noted_at: Option<Instant>,
     next_peer: u64,
 }
 
@@ -64,6 +69,7 @@ impl Host {
             door: Door::new(&runtime.settings),
             overflow,
             looked_at: Instant::ZERO,
+            skip_noted_at: None,
             next_peer: 1,
             runtime,
         };
@@ -136,10 +142,14 @@ impl Host {
                 self.room.receive_binary(now, peer, bytes, &mut effects)
             }
         };
-        if let Some(Outcome::Held(reason)) = outcome {
-            self.runtime.events.note(&Event::Hold {
+        match outcome {
+            Some(Outcome::Held(reason)) => self.runtime.events.note(&Event::Hold {
                 reason: reason.name(),
-            });
+            }),
+            Some(Outcome::Subscribed {
+                limit: Some(limit), ..
+            }) => self.note_skip(now, limit),
+            _ => {}
         }
         self.keep(peer);
         self.carry_out(now, effects);
@@ -183,6 +193,16 @@ impl Host {
     /// When there is something to do next, without any message.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         self.room.poll_timeout()
+    }
+
+    /// Peers get no answer for topics that are skipped, so the log has the name of the setting, at
+    /// most once a minute.
+    fn note_skip(&mut self, now: Instant, limit: &'static str) {
+        let is_early = |at| now.saturating_since(at) < SKIP_NOTE_INTERVAL;
+        if !self.skip_noted_at.is_some_and(is_early) {
+            self.skip_noted_at = Some(now);
+            self.runtime.events.note(&Event::Skip { limit });
+        }
     }
 
     fn restore(

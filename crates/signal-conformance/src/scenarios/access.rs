@@ -1,6 +1,7 @@
 //! Section 10: access.
 
 use super::build::{publish, published, scenario};
+use super::limits::many_topics;
 use crate::{Capability, Grant, Level, Scenario};
 
 pub(super) fn scenarios() -> Vec<Scenario> {
@@ -120,7 +121,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             "topics without a grant do not count as the peer's topics",
         )
         .connect_granted("a", "${t}", "${t}")
-        .repeat("topics_per_peer_max", |s| s.subscribe("a", "${t}-${n}"))
+        .then(many_topics)
         .subscribe("a", "${t}")
         .publish("a", r#""data":1"#)
         .expect_publish("a", r#""data":1"#, 1),

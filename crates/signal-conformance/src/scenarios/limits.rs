@@ -69,6 +69,8 @@ fn size_and_depth() -> Vec<Scenario> {
 fn topics() -> Vec<Scenario> {
     let topic = |length: &str| format!("${{repeat:x:{length}}}");
     let (longest, too_long) = (topic("topic_bytes_max"), topic("topic_bytes_max+1"));
+    let last_that_fits = topic("topic_bytes_max+1-topic_bytes_per_peer_max/topic_bytes_max");
+    let first_that_does_not = topic("topic_bytes_max-1-topic_bytes_per_peer_max/topic_bytes_max");
     vec![
         limits(
             "limits.topic_at_limit",
@@ -97,8 +99,9 @@ fn topics() -> Vec<Scenario> {
             "L5 S7",
             "topics_per_peer_max topics work; the next is skipped until one is left",
         )
+        .when("60*topics_per_peer_max<topic_bytes_per_peer_max")
         .connect("a")
-        .repeat("topics_per_peer_max", |s| s.subscribe("a", "${t}-${n}"))
+        .then(many_topics)
         .subscribe("a", "${t}-0 ${t}-next ${t}-1")
         .send(
             "a",
@@ -113,7 +116,38 @@ fn topics() -> Vec<Scenario> {
         .subscribe("a", "${t}-next")
         .send("a", &publish("${t}-next", r#""data":"now""#))
         .expect("a", &published("${t}-next", r#""data":"now""#, 1)),
+        // Two more than surely fit, each a byte shorter than the one before; so the last does not.
+        limits(
+            "limits.topic_bytes_at_limit",
+            "L5 S7",
+            "long topics work up to topic_bytes_per_peer_max together; the next is skipped until one is left",
+        )
+        .needs([Private])
+        .when("300<topic_bytes_max")
+        .when("topic_bytes_per_peer_max<20*topic_bytes_max")
+        .when("topic_bytes_per_peer_max/topic_bytes_max+2<topics_per_peer_max")
+        .connect("a")
+        .repeat("topic_bytes_per_peer_max/topic_bytes_max+2", |s| {
+            s.subscribe("a", &topic("topic_bytes_max-n"))
+        })
+        .send("a", &publish(&last_that_fits, r#""data":"fits""#))
+        .expect("a", &published(&last_that_fits, r#""data":"fits""#, 1))
+        .send("a", &publish(&first_that_does_not, r#""data":"none""#))
+        .unsubscribe("a", &longest)
+        .subscribe("a", &first_that_does_not)
+        .send("a", &publish(&first_that_does_not, r#""data":"now""#))
+        .expect("a", &published(&first_that_does_not, r#""data":"now""#, 1)),
     ]
+}
+
+/// Subscribes `a` to topics_per_peer_max topics and a few more, eight with each message.
+pub(super) fn many_topics(scenario: Scenario) -> Scenario {
+    let topics: Vec<String> = (0..8)
+        .map(|place| format!("${{t}}-${{8*n+{place}}}"))
+        .collect();
+    scenario.repeat("topics_per_peer_max/8+1", |s| {
+        s.subscribe("a", &topics.join(" "))
+    })
 }
 
 /// A flood is more than its budget and a second's refill. Of that refill as much is allowed for as

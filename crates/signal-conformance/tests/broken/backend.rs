@@ -131,6 +131,10 @@ pub(crate) fn with_limits(declared: Declared, limits: Limits) -> Declared {
             crate::limits::TOPICS_PER_PEER_MAX as u64,
         )
         .limit("topic_bytes_max", crate::limits::TOPIC_BYTES_MAX as u64)
+        .limit(
+            "topic_bytes_per_peer_max",
+            crate::limits::TOPIC_BYTES_PER_PEER_MAX as u64,
+        )
         .limit("messages_burst", crate::limits::MESSAGES_BURST)
         .limit("messages_per_second", crate::limits::MESSAGES_PER_SECOND)
         .limit("fan_out_burst", limits.fan_out_burst)

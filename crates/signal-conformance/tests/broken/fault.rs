@@ -108,6 +108,7 @@ faults! {
     MessageLimitMissing => "limits.message_over_limit",
     TooLongTopicSpoilsTheRest => "limits.topic_over_limit",
     TopicsUnlimited => "limits.topics_at_limit",
+    TopicBytesUnlimited => "limits.topic_bytes_at_limit",
     MessagesUnlimited => "limits.messages",
     MessagesNeverRefilled => "limits.messages_refill",
     MessagesBudgetShared => "limits.messages_of_others",

@@ -5,7 +5,7 @@ use signal_conformance::Event;
 
 use crate::fault::Fault;
 use crate::grants::{may_publish, may_subscribe};
-use crate::limits::{FRAME_COST, TOPIC_BYTES_MAX, TOPICS_PER_PEER_MAX};
+use crate::limits::{FRAME_COST, TOPIC_BYTES_MAX, TOPIC_BYTES_PER_PEER_MAX, TOPICS_PER_PEER_MAX};
 use crate::message::{Members, text, topic};
 use crate::relay::{PeerId, Relay};
 
@@ -139,6 +139,10 @@ impl Relay {
                 peer.topics.contains(&topic) && !faults.has(Fault::SubscribedTwiceCountsTwice);
             let full = peer.topics.len() + peer.ungranted >= TOPICS_PER_PEER_MAX;
             if known || full && !faults.has(Fault::TopicsUnlimited) {
+                continue;
+            }
+            let bytes = peer.topics.iter().map(String::len).sum::<usize>() + topic.len();
+            if bytes > TOPIC_BYTES_PER_PEER_MAX && !faults.has(Fault::TopicBytesUnlimited) {
                 continue;
             }
             if faults.has(Fault::SubscribeLate) {

@@ -48,6 +48,7 @@ fn limits(rng: &mut Rng) -> Limits {
     limits.message_bytes_max = 200;
     limits.topic_bytes_max = TOPIC_BYTES_MAX;
     limits.topics_per_peer_max = number(1, 5);
+    limits.topic_bytes_per_peer_max = number(4, 20);
     limits.messages_per_second = number(1, 20);
     limits.messages_burst = number(4, 40);
     limits.bytes_per_second = number(100, 2_000);

@@ -130,13 +130,13 @@ impl Session {
             Incoming::Text(text) => {
                 let mut hub = PeerHub::new(&self.rooms, self.id, &self.queue);
                 let outcome = self.peer.receive(now, text, &mut hub);
-                let what = self.note(outcome);
+                let what = self.note(now, outcome);
                 self.count_received(what, text.len());
             }
             Incoming::Binary(payload) => {
                 let mut hub = PeerHub::new(&self.rooms, self.id, &self.queue);
                 let outcome = self.peer.receive_binary(now, payload, &mut hub);
-                let what = self.note(outcome);
+                let what = self.note(now, outcome);
                 self.count_received(what, payload.len());
             }
             Incoming::Fragment => {
@@ -239,18 +239,22 @@ impl Session {
         }
         let mut hub = PeerHub::new(&self.rooms, self.id, &self.queue);
         let outcome = self.peer.receive_frame(now, bytes, &mut hub);
-        outcome.map(|outcome| self.note(outcome)).is_none()
+        outcome.map(|outcome| self.note(now, outcome)).is_none()
     }
 
     /// Counts what became of a message or a frame, and acts on a refusal.
-    fn note(&mut self, outcome: Outcome) -> ReceivedType {
+    fn note(&mut self, now: Instant, outcome: Outcome) -> ReceivedType {
         let counters = &self.rooms.counters;
         match outcome {
             Outcome::Published { .. } => ReceivedType::Publish,
-            Outcome::Subscribed { skipped, .. } => {
+            Outcome::Subscribed { skipped, limit, .. } => {
                 counters
                     .topics_skipped
                     .fetch_add(skipped as u64, Ordering::Relaxed);
+                if let Some(limit) = limit {
+                    tracing::debug!(peer = %self.id, limit, skipped, "skipped topics");
+                    counters.notices.topic_skipped(now, limit);
+                }
                 ReceivedType::Subscribe
             }
             Outcome::Unsubscribed { .. } => ReceivedType::Unsubscribe,

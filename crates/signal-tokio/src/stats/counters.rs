@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use signal_access::{AuthResult, RefusalCause};
 use signal_core::{CloseReason, Ignored};
 
+use crate::stats::notices::Notices;
 use crate::stats::{Ending, Histogram, ReceivedType, SentType, Stats, Traffic};
 
 /// Copies of the counters that every message touches, so that the threads of a relay do not fight
@@ -50,6 +51,7 @@ pub(crate) struct Counters {
     pub(crate) connections: AtomicU64,
     pub(crate) upgrades: AtomicU64,
     pub(crate) topics_skipped: AtomicU64,
+    pub(crate) notices: Notices,
     ignored: [AtomicU64; Ignored::ALL.len()],
     endings: [AtomicU64; 3 + CloseReason::ALL.len()],
     refusals: [AtomicU64; RefusalCause::ALL.len()],

@@ -6,6 +6,7 @@ pub(crate) mod lifecycle;
 pub(crate) mod log_fields;
 #[cfg(feature = "metrics")]
 pub mod metrics;
+pub(crate) mod notices;
 
 use std::ops::AddAssign;
 
@@ -228,7 +229,7 @@ pub struct Stats {
     /// Turns of connections, of which one in sixteen is timed: to read what has arrived, carry it
     /// out and write what waits. In nanoseconds.
     pub turns: Histogram,
-    /// Topics skipped in subscribes: no grant, too long or too many.
+    /// Topics skipped in subscribes: no grant, or past a limit, which the log names.
     pub topics_skipped: u64,
     /// Messages without effect, by cause.
     pub ignored: Vec<(Ignored, u64)>,

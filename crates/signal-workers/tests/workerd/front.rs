@@ -20,7 +20,7 @@ async fn plain_requests_are_answered_without_an_object() {
         (200, r#"{"status":"ok"}"#)
     );
     let limits = get(server.relay_port, "/limits", &[]).await.unwrap();
-    let topics_max = r#""topics_per_peer_max":128"#;
+    let topics_max = r#""topics_per_peer_max":1000"#;
     assert!(limits.body.contains(topics_max), "{limits:?}");
     for method in ["GET", "POST", "DELETE"] {
         let okay = request(server.relay_port, method, "/any?x=1", &[])

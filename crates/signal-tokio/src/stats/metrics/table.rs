@@ -181,7 +181,7 @@ pub static RELAY: &[Metric<Stats>] = &[
         "signal_topics_skipped_total",
         &[],
         Read::Counter(|stats| Sample::only(stats.topics_skipped)),
-        "Topics of subscribes that were skipped: no grant, too long or too many",
+        "Topics of subscribes that were skipped: no grant, or past a limit, which the log names",
     ),
 ];
 
