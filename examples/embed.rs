@@ -4,8 +4,7 @@
 
 use std::time::Duration;
 
-use signal_tokio::{Config, Relay, SentType};
-use tokio::net::TcpListener;
+use signal_tokio::{Config, Listen, Relay, SentType};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -31,14 +30,18 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     });
 
-    let listener = TcpListener::bind("127.0.0.1:4444").await?;
-    println!("ws://{}  (Ctrl-C drains)", listener.local_addr()?);
-    let ctrl_c = async {
+    let end = async {
         if let Err(error) = tokio::signal::ctrl_c().await {
             eprintln!("Ctrl-C will not be noticed: {error}");
             std::future::pending::<()>().await;
         }
+        relay.drain().await;
     };
-    relay.serve_with_shutdown(listener, ctrl_c).await;
+    println!("ws://localhost:4444  (Ctrl-C drains)");
+    tokio::select! {
+        // 127.0.0.1 and ::1: clients differ in which of them localhost is.
+        served = relay.listen(Listen::Localhost(4444)) => served?,
+        () = end => {}
+    }
     Ok(())
 }

@@ -66,14 +66,27 @@ impl TrustedProxies {
         remote: IpAddr,
         x_forwarded_for: impl DoubleEndedIterator<Item = &'a str>,
     ) -> IpAddr {
-        let mut client = remote.to_canonical();
+        let remote = remote.to_canonical();
+        if !self.contains(remote) {
+            return remote;
+        }
+        self.client_of_proxy(x_forwarded_for).unwrap_or(remote)
+    }
+
+    /// The client behind a connection from one of the proxies, which has no address to show it: one
+    /// at a Unix socket. `None` if the proxy does not say.
+    pub fn client_of_proxy<'a>(
+        &self,
+        x_forwarded_for: impl DoubleEndedIterator<Item = &'a str>,
+    ) -> Option<IpAddr> {
         let hops = x_forwarded_for.rev().flat_map(|value| value.rsplit(','));
+        let mut client = None;
         for hop in hops {
-            if !self.contains(client) {
+            if client.is_some_and(|client| !self.contains(client)) {
                 break;
             }
             let Some(ip) = address(hop.trim()) else { break };
-            client = ip;
+            client = Some(ip);
         }
         client
     }

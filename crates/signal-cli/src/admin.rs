@@ -19,7 +19,7 @@ mod server;
 mod status;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -51,23 +51,19 @@ struct ShownLimit {
     past: &'static str,
 }
 
-/// Serves the admin address, if one is set, until the process ends. Returns the address with its
-/// real port.
+/// Serves these listeners, which do not block, until the process ends. Returns their addresses.
 ///
 /// # Errors
 ///
-/// If it cannot be listened on.
+/// If there is no thread for them.
 pub(crate) fn start(
     resolved: &Resolved,
     relay: &Relay,
     certificate: Option<Arc<Shown>>,
-) -> io::Result<Option<SocketAddr>> {
-    let Some(address) = resolved.settings.admin_listen else {
-        return Ok(None);
-    };
-    let listener = std::net::TcpListener::bind(address)?;
-    listener.set_nonblocking(true)?;
-    let address = listener.local_addr()?;
+    listeners: Vec<TcpListener>,
+) -> io::Result<Vec<SocketAddr>> {
+    let addresses = listeners.iter().map(TcpListener::local_addr);
+    let addresses = addresses.collect::<io::Result<_>>()?;
     let admin = Arc::new(Admin {
         relay: relay.clone(),
         certificate,
@@ -81,17 +77,18 @@ pub(crate) fn start(
         .build()?;
     std::thread::Builder::new()
         .name("signal-admin".to_owned())
-        .spawn(move || runtime.block_on(server::serve(admin, listener)))?;
-    Ok(Some(address))
+        .spawn(move || runtime.block_on(server::serve(admin, listeners)))?;
+    Ok(addresses)
 }
 
 /// Warns of an admin address that the world may reach.
-pub(crate) fn warn_if_open(address: SocketAddr) {
-    if !address.ip().is_loopback() {
+pub(crate) fn warn_if_open(addresses: &[SocketAddr]) {
+    let open = |address: &&SocketAddr| !address.ip().is_loopback();
+    if let Some(address) = addresses.iter().find(open) {
         tracing::warn!(
             %address,
             "the admin address can be reached from other machines and asks for no password: let a firewall guard it, or use \
-             127.0.0.1"
+             localhost"
         );
     }
 }

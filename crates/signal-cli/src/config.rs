@@ -138,7 +138,11 @@ fn assignment(setting: &Setting, value: &str, env: bool) -> String {
 
 /// Numbers and switches stand as they are, everything else in quotes.
 fn toml_value(value: &str) -> String {
-    let is_bare = value.parse::<u64>().is_ok() || value.parse::<bool>().is_ok();
+    // `060` is not a number there.
+    let is_number = value
+        .parse()
+        .is_ok_and(|number: u64| number.to_string() == value);
+    let is_bare = is_number || value.parse::<bool>().is_ok();
     if is_bare {
         value.to_owned()
     } else {

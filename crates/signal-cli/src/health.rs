@@ -10,7 +10,7 @@ mod process;
 
 use std::fmt::Write as _;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use signal_tokio::Listen;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -64,7 +65,7 @@ pub(crate) fn run(timeout: Duration) -> Result<Outcome, Failure> {
         let asked = tokio::time::timeout(timeout, ask(settings)).await;
         asked.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     });
-    let (address, took) = (settings.listen, start.elapsed());
+    let (address, took) = (&settings.listen, start.elapsed());
     Ok(match asked {
         Ok(status) if status.contains(" 200 ") => outcome(
             format!("healthy: {address} answered in {took:.1?}\n"),
@@ -98,23 +99,41 @@ fn relays_own() -> Option<(Given, Environment)> {
 
 /// The first line of the answer.
 async fn ask(settings: &Settings) -> io::Result<String> {
-    let stream = TcpStream::connect(reachable(settings.listen)).await?;
+    let both = [
+        IpAddr::from(Ipv4Addr::LOCALHOST),
+        Ipv6Addr::LOCALHOST.into(),
+    ];
+    match &settings.listen {
+        #[cfg(unix)]
+        Listen::Unix { path, .. } => {
+            ask_by(settings, tokio::net::UnixStream::connect(path).await?).await
+        }
+        // By IPv4 too, where it is for both.
+        Listen::Localhost(port) | Listen::Everywhere(port) => {
+            let addresses = both.map(|ip| (ip, *port).into());
+            ask_by(settings, TcpStream::connect(&addresses[..]).await?).await
+        }
+        Listen::Address(address) => {
+            let ip = match address.ip() {
+                IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+                IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+                ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
+            };
+            ask_by(settings, TcpStream::connect((ip, address.port())).await?).await
+        }
+    }
+}
+
+async fn ask_by(
+    settings: &Settings,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+) -> io::Result<String> {
     if settings.tls_cert.is_none() {
         return exchange(stream).await;
     }
     let name = ServerName::from(IpAddr::from(Ipv4Addr::LOCALHOST));
     let connector = TlsConnector::from(Arc::new(client_config()?));
     exchange(connector.connect(name, stream).await?).await
-}
-
-/// An address of this machine at which a listener is reached.
-fn reachable(listen: SocketAddr) -> SocketAddr {
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
-    };
-    SocketAddr::new(ip, listen.port())
 }
 
 async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<String> {

@@ -3,6 +3,7 @@
 pub(crate) mod access;
 pub(crate) mod descriptors;
 mod greeting;
+mod inherited;
 mod log;
 #[cfg_attr(not(unix), path = "serve/notify_none.rs")]
 mod notify;
@@ -13,7 +14,7 @@ mod shutdown;
 pub(crate) mod tls;
 mod watch;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ use crate::admin;
 use crate::failure::Failure;
 use crate::serve::access::Keys;
 use crate::serve::descriptors::Descriptors;
+use crate::serve::inherited::Inherited;
 use crate::serve::reload::{Reload, Watch};
 use crate::serve::shutdown::{Ending, Shutdown};
 use crate::serve::tls::Tls;
@@ -34,7 +36,10 @@ use crate::settings::{Environment, Given, Resolved, resolve};
 ///
 /// The settings are wrong, or the address cannot be listened on.
 pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
-    // First, because the default of `peers_max` follows from it.
+    // Before there are threads: it changes the environment.
+    let inherited = Inherited::take()?;
+    let is_activated = inherited.relay.is_some();
+    // Before the settings, because the default of `peers_max` follows from it.
     let descriptors = Descriptors::raise();
     let resolved = Arc::new(resolve(given, &Environment::read()).map_err(Failure::Settings)?);
     let settings = &resolved.settings;
@@ -49,23 +54,26 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
     let keys = Keys::new(&resolved, &relay);
     let reload = Reload { tls, keys };
     let shutdown = Shutdown::listen(&reload)?;
-    let (listen, threads) = (settings.listen, settings.threads);
+    let (place, threads) = (settings.place(), settings.threads);
+    let listeners = inherited.relay.unwrap_or_else(|| place.clone().into());
     let serving = match &reload.tls {
-        Some(tls) => relay.serve_tls_per_core(listen, threads, tls.server_config()?),
-        None => relay.serve_per_core(listen, threads),
+        Some(tls) => relay.serve_tls_per_core(listeners, threads, tls.server_config()?),
+        None => relay.serve_per_core(listeners, threads),
     };
-    let serving = serving
-        .map_err(|error| port::explain("listen", listen, resolved.origin("listen"), &error))?;
+    let serving = serving.map_err(|error| port::explain(&resolved, "listen", &place, &error))?;
     log.watch(&relay);
-    let admin = start_admin(&resolved, &relay, reload.tls.as_ref())?;
+    let admin = start_admin(&resolved, &relay, reload.tls.as_ref(), inherited.admin)?;
     greeting::greet(
         &resolved,
         &access,
-        serving.local_address(),
-        admin,
+        serving.local_addresses(),
+        &admin,
         &descriptors,
     );
-    admin.into_iter().for_each(admin::warn_if_open);
+    admin::warn_if_open(&admin);
+    if is_activated && !resolved.origin("listen").is_default() {
+        tracing::warn!("listen has no effect, because systemd has opened the sockets");
+    }
     warn_of_strangers(&resolved);
     warn_of_few_descriptors(&resolved, &descriptors);
     access::tell_notices(&access);
@@ -88,14 +96,18 @@ fn start_admin(
     resolved: &Resolved,
     relay: &Relay,
     tls: Option<&Tls>,
-) -> Result<Option<SocketAddr>, Failure> {
+    inherited: Vec<TcpListener>,
+) -> Result<Vec<SocketAddr>, Failure> {
     const NAME: &str = "admin_listen";
-    admin::start(resolved, relay, tls.map(Tls::shown)).map_err(|error| {
-        match resolved.settings.admin_listen {
-            Some(address) => port::explain(NAME, address, resolved.origin(NAME), &error),
-            None => Failure::other(error, "this should not happen, please report it"),
-        }
-    })
+    let listeners = match &resolved.settings.admin_listen {
+        _ if !inherited.is_empty() => inherited,
+        Some(listen) => listen
+            .open_tcp()
+            .map_err(|error| port::explain(resolved, NAME, listen, &error))?,
+        None => return Ok(Vec::new()),
+    };
+    admin::start(resolved, relay, tls.map(Tls::shown), listeners)
+        .map_err(|error| Failure::other(error, "this should not happen, please report it"))
 }
 
 /// What was meant for this relay has no effect; what was not is harmless.

@@ -2,6 +2,7 @@
 //! help and README follow.
 
 mod given;
+mod listen;
 mod mistake;
 mod origin;
 mod resolve;
@@ -11,11 +12,11 @@ mod table;
 mod text;
 mod value;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::ValueEnum;
 use signal_access::{Carriers, Origins};
+use signal_tokio::Listen;
 
 pub(crate) use given::Given;
 pub(crate) use mistake::Mistake;
@@ -34,9 +35,11 @@ pub(crate) const ADMIN_PORT: u16 = 9444;
 /// Everything `serve` needs to know.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    pub(crate) listen: SocketAddr,
+    pub(crate) listen: Listen,
+    /// Who may use the Unix socket, if it is one.
+    pub(crate) socket_mode: u32,
     /// Where metrics and the page for people are served, if anywhere.
-    pub(crate) admin_listen: Option<SocketAddr>,
+    pub(crate) admin_listen: Option<Listen>,
     /// The names by which they may be called, beside addresses and `localhost`.
     pub(crate) admin_hosts: Vec<String>,
     pub(crate) threads: usize,
@@ -53,6 +56,18 @@ pub(crate) struct Settings {
     pub(crate) relay: signal_tokio::Config,
 }
 
+impl Settings {
+    /// Where to listen, with all that is said of it.
+    pub(crate) fn place(&self) -> Listen {
+        let mut place = self.listen.clone();
+        #[cfg(unix)]
+        if let Listen::Unix { mode, .. } = &mut place {
+            *mode = self.socket_mode;
+        }
+        place
+    }
+}
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum LogFormat {
@@ -65,7 +80,8 @@ pub(crate) enum LogFormat {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            listen: (IpAddr::V4(Ipv4Addr::LOCALHOST), PORT).into(),
+            listen: Listen::Localhost(PORT),
+            socket_mode: listen::SOCKET_MODE,
             admin_listen: None,
             admin_hosts: Vec::new(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),

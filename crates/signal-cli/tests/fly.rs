@@ -81,7 +81,7 @@ fn every_variable_is_a_setting_with_a_value_that_can_be() {
     assert_eq!(checked.code(), Some(0), "{checked:?}");
     let printed = config(&["print"]);
     printed.says(&format!(
-        "listen = \"0.0.0.0:{}\"",
+        "listen = \"*:{}\"",
         integer("http_service.internal_port")
     ));
     let peers_max = &environment()["SIGNAL_PEERS_MAX"];

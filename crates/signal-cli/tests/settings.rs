@@ -199,13 +199,13 @@ fn port_is_honoured_as_platforms_set_it() {
     let from_port = "environment variable PORT".to_owned();
     assert_eq!(
         print(&[("PORT", "8080")], &[]),
-        ("\"0.0.0.0:8080\"".to_owned(), from_port)
+        ("\"*:8080\"".to_owned(), from_port)
     );
     assert_eq!(
-        print(&[("PORT", "8080")], &["--listen", "9"]).0,
-        "\"127.0.0.1:9\""
+        print(&[("PORT", "8080")], &["--listen", "localhost:9"]).0,
+        "\"localhost:9\""
     );
-    assert_eq!(print(&[("PORT", "")], &[]).0, "\"127.0.0.1:4444\"");
+    assert_eq!(print(&[("PORT", "")], &[]).0, "\"localhost:4444\"");
 }
 
 #[test]

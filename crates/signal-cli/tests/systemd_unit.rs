@@ -17,6 +17,7 @@ use serde_json::json;
 use signal_testwire::{installed, skipped};
 
 const UNIT: &str = include_str!("../../../examples/systemd/signal.service");
+const SOCKET: &str = include_str!("../../../examples/systemd/signal.socket");
 
 /// What the unit says of a key, in order.
 fn values(key: &str) -> Vec<&'static str> {
@@ -76,11 +77,28 @@ fn systemd_finds_nothing_wrong_and_little_exposed() {
     let offers: String = uncommented.collect();
     assert!(offers.contains("\nSocketBindAllow=tcp:443\n"), "{offers}");
     let path = folder.0.join("signal.service");
-    for unit in [offers, unit] {
-        fs::write(&path, unit).expect("a file can be written");
-        let verified = run_command(Command::new(&analyze).arg("verify").arg(&path));
+    let verify = |path: &Path| {
+        let verified = run_command(Command::new(&analyze).arg("verify").arg(path));
         assert_eq!(verified.code(), Some(0), "{verified:?}");
         assert_eq!(verified.stderr, "", "no warning either");
+    };
+    for unit in [offers, unit] {
+        fs::write(&path, unit).expect("a file can be written");
+        verify(&path);
+    }
+    let uncommented = SOCKET.lines().map(|line| match line.strip_prefix('#') {
+        Some(setting) if is_setting(setting) => format!("{setting}\n"),
+        _ => format!("{line}\n"),
+    });
+    let offers: String = uncommented.collect();
+    assert!(
+        offers.contains("\nListenStream=/run/signal.sock\n"),
+        "{offers}"
+    );
+    let socket = folder.0.join("signal.socket");
+    for unit in [offers, SOCKET.to_owned()] {
+        fs::write(&socket, unit).expect("a file can be written");
+        verify(&socket);
     }
 
     // In tenths: 10 is nothing allowed, 100 is everything.
@@ -103,7 +121,7 @@ fn its_times_and_codes_are_those_of_the_relay() {
     assert_eq!(wrong.code(), Some(code), "wrong settings end with it");
 
     let print = run(&["config", "print"]);
-    print.says(&values("SocketBindAllow")[0].replace("tcp", "127.0.0.1"));
+    print.says(&values("SocketBindAllow")[0].replace("tcp", "localhost"));
     assert!(
         !UNIT.contains("\n#LoadCredential=") && !UNIT.contains("\nLoadCredential="),
         "a copy that systemd made does not change when the file does"

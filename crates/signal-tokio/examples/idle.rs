@@ -7,6 +7,7 @@
 
 use std::error::Error;
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -43,8 +44,8 @@ fn main() -> Result<()> {
 fn serve() -> Result<()> {
     let mut config = Config::default();
     config.peers_max = 100_000;
-    let serving = Relay::new(config)?.serve_per_core(([127, 0, 0, 1], 0).into(), 1)?;
-    println!("{}", serving.local_address());
+    let serving = Relay::new(config)?.serve_per_core(SocketAddr::from(([127, 0, 0, 1], 0)), 1)?;
+    println!("{}", serving.local_addresses()[0]);
     serving.join();
     Ok(())
 }

@@ -23,6 +23,7 @@ pub use handshake::upgrade::Upgrade;
 pub use relay::Relay;
 #[cfg(feature = "metrics")]
 pub use relay::RelayCollector;
+pub use serve::listen::{Listen, ListenError, Listeners, LocalAddress};
 pub use serve::threads::Serving;
 pub use signal_access::{
     AuthResult, Judging, Permit, ProxyError, Refusal, RefusalCause, Subject, TrustedProxies,

@@ -26,6 +26,7 @@ use crate::serve::arrival::{self, Upgraded};
 use crate::serve::bytes::Foreign;
 use crate::serve::connection::{self, Connection};
 use crate::serve::drain;
+use crate::serve::listen::{ListenError, Listeners};
 use crate::serve::messages::Messages;
 use crate::shared::Shared;
 use crate::stats::Stats;
@@ -36,8 +37,8 @@ pub use metrics::RelayCollector;
 ///
 /// It is fed with connections in whatever way suits the program it is part of:
 ///
-/// - [`serve`](Self::serve) takes a listener and does everything;
-/// - `serve_tls` does so over TLS (feature `tls`);
+/// - [`listen`](Self::listen) takes a port and does everything;
+/// - [`serve`](Self::serve) takes a listener, `serve_tls` serves it over TLS (feature `tls`);
 /// - [`serve_stream`](Self::serve_stream) takes one fresh connection, for a Unix socket or a test
 ///   pipe;
 /// - [`upgrade`](Self::upgrade) and [`accept`](Self::accept) leave HTTP to another server;
@@ -88,11 +89,22 @@ impl Relay {
         })
     }
 
+    /// Listens, and serves until the relay has [drained](Self::drain), as [`serve`](Self::serve)
+    /// does: at an address, or where else [`Listen`](crate::Listen) and [`Listeners`] say.
+    ///
+    /// # Errors
+    ///
+    /// If one of the addresses cannot be bound.
+    pub async fn listen(&self, listeners: impl Into<Listeners>) -> Result<(), ListenError> {
+        accept::listen(&self.shared, listeners.into(), Transport::Plain).await
+    }
+
     /// Serves connections from `listener` until the relay has [drained](Self::drain).
     ///
     /// Connections are tasks of the current runtime. Dropping this future stops accepting and
     /// leaves them running.
     pub async fn serve(&self, listener: TcpListener) {
+        let listener = accept::Listener::Tcp(listener);
         accept::serve(&self.shared, listener, Transport::Plain).await;
     }
 
@@ -104,6 +116,7 @@ impl Relay {
     /// `http/1.1`; give it a resolver to exchange certificates while it serves.
     #[cfg(feature = "tls")]
     pub async fn serve_tls(&self, listener: TcpListener, tls: Arc<rustls::ServerConfig>) {
+        let listener = accept::Listener::Tcp(listener);
         accept::serve(&self.shared, listener, Transport::Tls(tls.into())).await;
     }
 
@@ -126,7 +139,7 @@ impl Relay {
     where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let handshake = Handshake::new(&self.shared.door, remote);
+        let handshake = Handshake::new(&self.shared.door, remote.into());
         if let Some(upgraded) = Box::pin(arrival::run(io, handshake, None)).await {
             let Upgraded {
                 io,
@@ -142,7 +155,7 @@ impl Relay {
     ///
     /// Every request has an answer: upgrades, `/healthz`, `/readyz`, and `okay` to the rest.
     pub async fn upgrade(&self, request: &Parts, remote: Option<SocketAddr>) -> Upgrade {
-        upgrade::answer(&self.shared.door, request, remote).await
+        upgrade::answer(&self.shared.door, request, remote.into()).await
     }
 
     /// Takes a place for a connection that was authorized elsewhere. `client` is the client's own

@@ -27,9 +27,11 @@ fn autobahn_cases_pass_as_recorded_where_each_connection_is_a_task() {
 #[test]
 fn autobahn_cases_pass_as_recorded_in_a_reactor() {
     check_cases(|| {
-        let any = "127.0.0.1:0".parse().expect("an address");
+        let any = "127.0.0.1:0"
+            .parse::<std::net::SocketAddr>()
+            .expect("an address");
         let serving = echo().serve_per_core(any, 1).expect("a free port");
-        serving.local_address()
+        serving.local_address().expect("TCP")
     });
 }
 

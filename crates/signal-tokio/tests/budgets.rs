@@ -52,9 +52,11 @@ async fn serve(relay: &Relay, in_reactor: bool) -> SocketAddr {
     if !in_reactor {
         return common::listen(relay).await;
     }
-    let any = "127.0.0.1:0".parse().expect("an address");
+    let any = "127.0.0.1:0"
+        .parse::<std::net::SocketAddr>()
+        .expect("an address");
     let serving = relay.serve_per_core(any, 1).expect("a free port");
-    serving.local_address()
+    serving.local_address().expect("TCP")
 }
 
 fn count_of(relay: &Relay, why: Ignored) -> u64 {

@@ -23,10 +23,15 @@ async fn each_way(change: impl Fn(&mut Config)) -> Vec<(Relay, SocketAddr)> {
         })
     };
     let (in_tasks, in_reactor) = (make(), make());
-    let any = "127.0.0.1:0".parse().expect("an address");
+    let any = "127.0.0.1:0"
+        .parse::<std::net::SocketAddr>()
+        .expect("an address");
     let serving = in_reactor.serve_per_core(any, 1).expect("a free port");
     let address = listen(&in_tasks).await;
-    vec![(in_tasks, address), (in_reactor, serving.local_address())]
+    vec![
+        (in_tasks, address),
+        (in_reactor, serving.local_address().expect("TCP")),
+    ]
 }
 
 /// A connection on which nothing has been said, from an address of this machine.

@@ -137,13 +137,18 @@ async fn a_second_drain_waits_for_the_first() {
 #[tokio::test]
 async fn every_core_serves_the_same_relay() {
     let relay = relay(|config| config.drain_seconds = 0);
-    let any = "127.0.0.1:0".parse().expect("an address");
+    let any = "127.0.0.1:0"
+        .parse::<std::net::SocketAddr>()
+        .expect("an address");
     let serving = relay.serve_per_core(any, 3).expect("a free port");
-    let address = serving.local_address();
+    let address = serving.local_address().expect("TCP");
     let taken = relay
         .serve_per_core(address, 2)
         .expect_err("the port is taken");
-    assert_eq!(taken.kind(), std::io::ErrorKind::AddrInUse);
+    let signal_tokio::ListenError::Bind { source, .. } = taken else {
+        panic!("{taken:?}")
+    };
+    assert_eq!(source.kind(), std::io::ErrorKind::AddrInUse);
 
     let mut peers = Vec::new();
     for _ in 0..20 {

@@ -31,9 +31,11 @@ const PUBLISH: &[u8] = br#"{"type":"publish","topic":"t","data":1}"#;
 
 /// Serves on one thread: what comes in, comes in there.
 fn serve(relay: &Relay) -> SocketAddr {
-    let any = "127.0.0.1:0".parse().expect("an address");
+    let any = "127.0.0.1:0"
+        .parse::<std::net::SocketAddr>()
+        .expect("an address");
     let serving = relay.serve_per_core(any, 1).expect("a free port");
-    serving.local_address()
+    serving.local_address().expect("TCP")
 }
 
 /// A connection on which nothing has been said.

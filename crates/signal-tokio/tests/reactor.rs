@@ -26,9 +26,11 @@ async fn open_narrow(address: SocketAddr) -> Wire<TcpStream> {
 }
 
 fn serve(relay: &Relay, threads: usize) -> SocketAddr {
-    let any = "127.0.0.1:0".parse().expect("an address");
+    let any = "127.0.0.1:0"
+        .parse::<std::net::SocketAddr>()
+        .expect("an address");
     let serving = relay.serve_per_core(any, threads).expect("a free port");
-    serving.local_address()
+    serving.local_address().expect("TCP")
 }
 
 #[tokio::test]

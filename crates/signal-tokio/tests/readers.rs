@@ -66,12 +66,15 @@ impl Held {
             change(config);
         });
         let relay = Relay::with_authorizer(config, judge).expect("valid settings");
-        let any = "127.0.0.1:0".parse().expect("an address");
+        let any = "127.0.0.1:0"
+            .parse::<std::net::SocketAddr>()
+            .expect("an address");
         let address = match way {
             Way::Reactors(threads) => relay
                 .serve_per_core(any, threads)
                 .expect("a free port")
-                .local_address(),
+                .local_address()
+                .expect("TCP"),
             Way::Tasks => serve_tasks(&relay),
         };
         Self {

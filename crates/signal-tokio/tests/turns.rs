@@ -25,11 +25,13 @@ async fn a_thread_that_hangs_keeps_the_watchdog_waiting() {
     };
     let relay = Relay::with_authorizer(config(|config| config.drain_seconds = 0), judge);
     let relay = relay.expect("valid settings");
-    let address = "127.0.0.1:0".parse().expect("an address");
+    let address = "127.0.0.1:0"
+        .parse::<std::net::SocketAddr>()
+        .expect("an address");
     let serving = relay.serve_per_core(address, 2).expect("a free port");
     assert!(serving.has_turned().await, "both threads are idle");
 
-    let client = TcpStream::connect(serving.local_address()).await;
+    let client = TcpStream::connect(serving.local_address().expect("TCP")).await;
     let mut client = client.expect("it listens");
     client
         .write_all(UPGRADE.as_bytes())
@@ -56,7 +58,9 @@ async fn a_thread_that_hangs_keeps_the_watchdog_waiting() {
 #[tokio::test]
 async fn threads_that_have_ended_do_not_turn() {
     let relay = common::relay(|config| config.drain_seconds = 0);
-    let address = "127.0.0.1:0".parse().expect("an address");
+    let address = "127.0.0.1:0"
+        .parse::<std::net::SocketAddr>()
+        .expect("an address");
     let serving = relay.serve_per_core(address, 2).expect("a free port");
     relay.drain().await;
     let start = std::time::Instant::now();

@@ -25,22 +25,21 @@ const HEADERS_MAX: usize = 64;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until the process ends: while the relay drains, somebody may want to watch.
-pub(super) async fn serve(admin: Arc<Admin>, listener: std::net::TcpListener) {
-    let listener = match TcpListener::from_std(listener) {
-        Ok(listener) => listener,
-        Err(error) => {
-            tracing::error!(%error, "cannot use the admin listener");
-            return;
+pub(super) async fn serve(admin: Arc<Admin>, listeners: Vec<std::net::TcpListener>) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let all = listeners.into_iter().map(|listener| async {
+        match TcpListener::from_std(listener) {
+            Ok(listener) => accept(&admin, &places, listener).await,
+            Err(error) => tracing::error!(%error, "cannot use the admin listener"),
         }
-    };
-    tokio::join!(accept(&admin, listener), watch(&admin));
+    });
+    tokio::join!(futures_util::future::join_all(all), watch(&admin));
 }
 
-async fn accept(admin: &Arc<Admin>, listener: TcpListener) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+async fn accept(admin: &Arc<Admin>, places: &Arc<Semaphore>, listener: TcpListener) {
     loop {
         // Never closed, so this waits and does not fail.
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+        let Ok(place) = Arc::clone(places).acquire_owned().await else {
             return;
         };
         let Ok((stream, _)) = listener.accept().await else {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use signal_access::{Access, TokenVerifier};
-use signal_tokio::{AccessAuthorizer, Relay};
+use signal_tokio::{AccessAuthorizer, Listen, Relay};
 
 use crate::settings::{Mistake, Resolved, Settings};
 use crate::text_file;
@@ -124,10 +124,21 @@ pub(crate) fn warn_of_plain_tokens(settings: &Settings) {
 }
 
 fn has_plain_tokens(settings: &Settings) -> bool {
-    let is_public = !settings.listen.ip().is_loopback();
+    let is_public = is_public(&settings.listen);
     // A proxy that was named is there to end TLS.
     let has_tls = settings.tls_cert.is_some() || !settings.relay.trusted_proxies.is_empty();
     settings.token_key_file.is_some() && is_public && !has_tls
+}
+
+/// Whether others than this machine can reach it.
+pub(crate) fn is_public(listen: &Listen) -> bool {
+    match listen {
+        Listen::Address(address) => !address.ip().is_loopback(),
+        Listen::Localhost(_) => false,
+        Listen::Everywhere(_) => true,
+        #[cfg(unix)]
+        Listen::Unix { .. } => false,
+    }
 }
 
 #[cfg(test)]
@@ -140,13 +151,13 @@ mod tests {
     fn tokens_that_others_can_read_are_warned_of() {
         let settings = Settings {
             token_key_file: Some("key.jwk".into()),
-            listen: ([0, 0, 0, 0], 4444).into(),
+            listen: Listen::Everywhere(4444),
             ..Settings::default()
         };
         assert!(has_plain_tokens(&settings));
         let mut others = [(); 4].map(|()| settings.clone());
         others[0].token_key_file = None;
-        others[1].listen = ([127, 0, 0, 1], 4444).into();
+        others[1].listen = Listen::Localhost(4444);
         others[2].tls_cert = Some("cert.pem".into());
         others[3].relay.trusted_proxies = TrustedProxies::new(["10.0.0.1"]).expect("an address");
         assert!(!others.iter().any(has_plain_tokens));

@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 
 use anstyle::Style;
 use signal_access::Access;
+use signal_tokio::LocalAddress;
 
 use crate::serve::descriptors::Descriptors;
 use crate::serve::log;
@@ -15,11 +16,11 @@ const DIM: Style = Style::new().dimmed();
 pub(crate) fn greet(
     resolved: &Resolved,
     access: &Access,
-    address: SocketAddr,
-    admin: Option<SocketAddr>,
+    addresses: &[LocalAddress],
+    admin: &[SocketAddr],
     descriptors: &Descriptors,
 ) {
-    let url = url(resolved, address);
+    let url = url(resolved, addresses);
     // Only what stands in the address reaches the relay from a stock client.
     let (token, check) = match resolved.settings.token_key_file {
         Some(_) => ("/?token=…", " --token-file FILE"),
@@ -33,10 +34,15 @@ pub(crate) fn greet(
         }
         _ => format!("{peers_max} at once"),
     };
-    let reach = reach(resolved, address);
+    let reach = reach(resolved, addresses);
+    let [address, others @ ..] = addresses else {
+        return;
+    };
+    let admin = admin.first();
     if !log::is_terminal() || resolved.settings.log_format == LogFormat::Json {
         tracing::info!(
             %address,
+            others = (!others.is_empty()).then(|| all(others)),
             url,
             app,
             who_may_come_in = %access,
@@ -64,12 +70,15 @@ pub(crate) fn greet(
     );
 }
 
-/// The address for an app on this machine.
-fn url(resolved: &Resolved, address: SocketAddr) -> String {
+/// The address for an app on this machine. What has only a Unix socket is reached by the proxy's.
+fn url(resolved: &Resolved, addresses: &[LocalAddress]) -> String {
     let scheme = if resolved.settings.tls_cert.is_some() {
         "wss"
     } else {
         "ws"
+    };
+    let Some(address) = addresses.iter().find_map(LocalAddress::tcp) else {
+        return "wss://YOUR-PROXY".to_owned();
     };
     let ip = address.ip();
     if ip.is_loopback() || ip.is_unspecified() {
@@ -80,21 +89,29 @@ fn url(resolved: &Resolved, address: SocketAddr) -> String {
 }
 
 /// Who can reach it, and why, where that may surprise.
-fn reach(resolved: &Resolved, address: SocketAddr) -> String {
-    let ip = address.ip();
-    let from_port = *resolved.origin("listen") == Origin::Variable("PORT".to_owned());
-    if ip.is_loopback() {
-        return format!("on {address}, for this machine only");
+fn reach(resolved: &Resolved, addresses: &[LocalAddress]) -> String {
+    let on = format!("on {}", all(addresses));
+    let ips = || addresses.iter().filter_map(LocalAddress::tcp);
+    if ips().next().is_none() {
+        return format!("{on}, for a proxy on this machine");
     }
-    if ip.is_unspecified() && from_port {
+    if ips().all(|address| address.ip().is_loopback()) {
+        return format!("{on}, for this machine only");
+    }
+    let Some(everywhere) = ips().find(|address| address.ip().is_unspecified()) else {
+        return on;
+    };
+    let from_port = *resolved.origin("listen") == Origin::Variable("PORT".to_owned());
+    if from_port {
         return format!(
-            "on {address}, for every network of this machine, because PORT is set; \
-             --listen 127.0.0.1:{} keeps it local",
-            address.port()
+            "{on}, for every network of this machine, because PORT is set; --listen localhost:{} keeps it local",
+            everywhere.port()
         );
     }
-    if ip.is_unspecified() {
-        return format!("on {address}, for every network of this machine");
-    }
-    format!("on {address}")
+    format!("{on}, for every network of this machine")
+}
+
+fn all(addresses: &[LocalAddress]) -> String {
+    let addresses: Vec<_> = addresses.iter().map(LocalAddress::to_string).collect();
+    addresses.join(" and ")
 }

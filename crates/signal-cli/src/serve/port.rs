@@ -1,29 +1,72 @@
 //! Why an address cannot be listened on, and what to do.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+
+use signal_tokio::{Listen, ListenError, LocalAddress};
 
 use crate::failure::Failure;
-use crate::settings::Origin;
+use crate::settings::Resolved;
+
+/// What to say of a relay that does not serve. `wanted` is the value of this setting.
+pub(crate) fn explain(
+    resolved: &Resolved,
+    setting: &str,
+    wanted: &Listen,
+    error: &ListenError,
+) -> Failure {
+    let flag = format!("--{}", setting.replace('_', "-"));
+    let (what, fix) = match error {
+        ListenError::Bind { address, source } => match address {
+            LocalAddress::Tcp(address) => of_tcp(&flag, wanted, *address, source),
+            LocalAddress::Unix(path) => of_socket(&flag, path, source),
+        },
+        ListenError::Runtime(source) => (
+            format!("{error}: {source}"),
+            "free memory, or serve with fewer threads".to_owned(),
+        ),
+        ListenError::Nowhere | _ => (
+            error.to_string(),
+            "this should not happen, please report it".to_owned(),
+        ),
+    };
+    let origin = resolved.origin(setting);
+    Failure::other(format!("{what} ({setting}: {origin})"), fix)
+}
 
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "there are forty kinds, few of which concern us"
 )]
-pub(crate) fn explain(
-    setting: &str,
-    address: SocketAddr,
-    origin: &Origin,
-    error: &io::Error,
-) -> Failure {
-    let flag = setting.replace('_', "-");
-    let (what, fix) = match error.kind() {
+fn of_tcp(flag: &str, wanted: &Listen, address: SocketAddr, error: &io::Error) -> (String, String) {
+    match error.kind() {
         io::ErrorKind::AddrInUse => {
             let owner = owner(address.port()).map(|owner| format!(" by {owner}"));
-            let free = SocketAddr::new(address.ip(), 0);
+            let fix = match (wanted, address.ip()) {
+                (Listen::Localhost(port), ip) => {
+                    let other = match ip {
+                        IpAddr::V4(_) => SocketAddr::new(Ipv6Addr::LOCALHOST.into(), *port),
+                        IpAddr::V6(_) => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), *port),
+                    };
+                    format!(
+                        "end that program, or listen elsewhere: {flag} localhost:0 takes a free port, {flag} {other} \
+                         the other address of this machine, which some clients do not try"
+                    )
+                }
+                (Listen::Everywhere(_), _) => {
+                    format!("end that program, or listen elsewhere: {flag} 0 takes a free port")
+                }
+                (_, ip) => {
+                    let free = SocketAddr::new(ip, 0);
+                    format!(
+                        "end that program, or listen elsewhere: {flag} {free} takes a free port"
+                    )
+                }
+            };
             (
                 format!("{address} is taken{}", owner.unwrap_or_default()),
-                format!("end that program, or listen elsewhere: --{flag} {free} takes a free port"),
+                fix,
             )
         }
         io::ErrorKind::PermissionDenied => (
@@ -37,14 +80,47 @@ pub(crate) fn explain(
                 "no network interface of this machine has the address {}",
                 address.ip()
             ),
-            format!("use one that it has, or 0.0.0.0:{} for all", address.port()),
+            format!(
+                "use one that it has, or the port alone, {flag} {}, for all",
+                address.port()
+            ),
         ),
         _ => (
             format!("cannot listen on {address}: {error}"),
-            format!("try another --{flag}"),
+            format!("try another {flag}"),
         ),
-    };
-    Failure::other(format!("{what} ({setting}: {origin})"), fix)
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "there are forty kinds, few of which concern us"
+)]
+fn of_socket(flag: &str, path: &Path, error: &io::Error) -> (String, String) {
+    let path = path.display();
+    match error.kind() {
+        io::ErrorKind::AddrInUse => (
+            format!("another program listens at {path}"),
+            format!("end that program, or listen elsewhere with {flag}"),
+        ),
+        io::ErrorKind::AlreadyExists => (
+            format!("{path} is a file that is not a socket, and stays"),
+            "remove it, or listen elsewhere".to_owned(),
+        ),
+        io::ErrorKind::NotFound => (
+            format!("there is no folder for {path}"),
+            "make it; a systemd unit does with RuntimeDirectory=signal".to_owned(),
+        ),
+        io::ErrorKind::PermissionDenied => (
+            format!("this user may not make the socket {path}"),
+            "use a folder in which it may; a systemd unit makes one with RuntimeDirectory=signal"
+                .to_owned(),
+        ),
+        _ => (
+            format!("cannot listen at {path}: {error}"),
+            "the path of a socket has about a hundred bytes at most".to_owned(),
+        ),
+    }
 }
 
 /// The program that listens on a port, as far as this user may know.

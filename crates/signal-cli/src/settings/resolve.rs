@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use signal_core::LimitError;
-use signal_tokio::{Config, ConfigError};
+use signal_tokio::{Config, ConfigError, Listen};
 
 use crate::settings::origin::Origin;
 use crate::settings::setting::Setting;
@@ -161,13 +161,19 @@ fn use_port(
         ));
         return;
     };
-    let is_named = matches!(origins[place], Origin::File { .. });
-    let ip = if is_named {
-        settings.listen.ip()
-    } else {
-        IpAddr::V4(Ipv4Addr::UNSPECIFIED)
+    if !matches!(origins[place], Origin::File { .. }) {
+        settings.listen = Listen::Everywhere(port);
+        origins[place] = origin;
+        return;
+    }
+    settings.listen = match &settings.listen {
+        Listen::Address(address) => SocketAddr::new(address.ip(), port).into(),
+        Listen::Localhost(_) => Listen::Localhost(port),
+        Listen::Everywhere(_) => Listen::Everywhere(port),
+        // It has no port.
+        #[cfg(unix)]
+        Listen::Unix { .. } => return,
     };
-    settings.listen = SocketAddr::new(ip, port);
     origins[place] = origin;
 }
 
@@ -321,19 +327,16 @@ mod tests {
             )
         };
         let from_port = Origin::Variable("PORT".to_owned());
-        assert_eq!(
-            listen(&flags(&[]), &port),
-            ("0.0.0.0:8080".to_owned(), from_port)
-        );
+        assert_eq!(listen(&flags(&[]), &port), ("*:8080".to_owned(), from_port));
         assert_eq!(
             listen(&flags(&[("listen", "127.0.0.1:1")]), &port).0,
             "127.0.0.1:1"
         );
         assert_eq!(
             listen(&flags(&[]), &[("PORT", "8080"), ("SIGNAL_LISTEN", "9")]).0,
-            "127.0.0.1:9"
+            "*:9"
         );
-        assert_eq!(listen(&flags(&[]), &[]).0, "127.0.0.1:4444");
+        assert_eq!(listen(&flags(&[]), &[]).0, "localhost:4444");
         let mistakes =
             resolve(&flags(&[]), &environment(&[("PORT", "http")])).expect_err("no port");
         assert!(

@@ -4,11 +4,13 @@ use signal_core::{Limit, LimitValue, Limits, Scope, Unit};
 use signal_tokio::Config;
 
 use crate::settings::Settings;
+use crate::settings::listen::{
+    parse_admin_listen, parse_listen, parse_mode, show_admin_listen, show_mode,
+};
 use crate::settings::setting::{Field, Place, Setting, Text};
 use crate::settings::text::{
-    name_of, parse_admin_listen, parse_carriers, parse_filter, parse_hosts, parse_listen,
-    parse_log_format, parse_log_ips, parse_origins, parse_proxies, show_admin_listen, show_origins,
-    show_path, show_proxies,
+    name_of, parse_carriers, parse_filter, parse_hosts, parse_log_format, parse_log_ips,
+    parse_origins, parse_proxies, show_origins, show_path, show_proxies,
 };
 
 /// All settings, in the order of help and README: our own, then the limits as the libraries declare
@@ -46,19 +48,29 @@ fn own() -> Vec<Setting> {
         text(
             "listen",
             "IP:PORT",
-            "127.0.0.1:4444",
-            "Where to listen: an address and a port, or a port on this machine alone. 0.0.0.0:4444 is every \
-             interface, 127.0.0.1:0 a port that is free",
+            "localhost:4444",
+            "Where to listen: localhost:4444 is this machine alone, by IPv4 and IPv6; a port alone is every \
+             interface, by both; 127.0.0.1:4444 is one address, and port 0 a port that is free. \
+             unix:/run/signal/signal.sock is a Unix socket, for a proxy on this machine",
             |s| s.listen.to_string(),
             |s, text| parse_listen(text).map(|listen| s.listen = listen),
         ),
         text(
+            "socket_mode",
+            "OCTAL",
+            "660",
+            "Who may connect to the Unix socket of listen, as chmod takes it: 660 is its owner and group, 666 everybody on \
+             this machine. Whoever may is believed what it says of its clients, as trusted_proxies are",
+            |s| show_mode(s.socket_mode),
+            |s, text| parse_mode(text).map(|mode| s.socket_mode = mode),
+        ),
+        text(
             "admin_listen",
             "IP:PORT",
-            "127.0.0.1:9444",
-            "Where to serve metrics, health and a page with live numbers, as 127.0.0.1:9444; anyone who reaches it can \
-             read it. off serves none",
-            |s| show_admin_listen(s.admin_listen),
+            "localhost:9444",
+            "Where to serve metrics, health and a page with live numbers, as localhost:9444; anyone who reaches it can \
+             read it. A port alone is for this machine, off serves none",
+            |s| show_admin_listen(s.admin_listen.as_ref()),
             |s, text| parse_admin_listen(text).map(|listen| s.admin_listen = listen),
         ),
         text(

@@ -1,61 +1,12 @@
 //! The settings that are not numbers.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use clap::ValueEnum;
 use signal_access::{Carriers, CarriersError, Origins};
 use signal_tokio::{LogIps, TrustedProxies};
 
-use crate::settings::{ADMIN_PORT, LogFormat, PORT};
-
-const OFF: &str = "off";
-
-pub(super) fn parse_listen(text: &str) -> Result<SocketAddr, String> {
-    parse_address(text, PORT)
-}
-
-pub(super) fn parse_admin_listen(text: &str) -> Result<Option<SocketAddr>, String> {
-    if text.trim().eq_ignore_ascii_case(OFF) {
-        return Ok(None);
-    }
-    parse_address(text, ADMIN_PORT).map(Some)
-}
-
-pub(super) fn show_admin_listen(address: Option<SocketAddr>) -> String {
-    address.map_or(OFF.to_owned(), |address| address.to_string())
-}
-
-fn parse_address(text: &str, usual_port: u16) -> Result<SocketAddr, String> {
-    let text = text.trim();
-    if let Ok(address) = text.parse() {
-        return Ok(address);
-    }
-    if let Ok(port) = text.parse() {
-        return Ok((Ipv4Addr::LOCALHOST, port).into());
-    }
-    if let Some((host, port)) = text.rsplit_once(':') {
-        if port.parse::<u64>().is_ok_and(|port| port > u16::MAX.into()) {
-            return Err(format!("{port} is not a port: ports end at 65535"));
-        }
-        if let Ok(port) = port.parse::<u16>() {
-            return match host {
-                "localhost" => Ok((Ipv4Addr::LOCALHOST, port).into()),
-                "" | "*" => Err(format!(
-                    "no address; write 0.0.0.0:{port} for every interface"
-                )),
-                _ => Err(format!(
-                    "{host} is not an IP address; names are not looked up here"
-                )),
-            };
-        }
-    }
-    if let Ok(ip) = text.parse::<IpAddr>() {
-        let address = SocketAddr::new(ip, usual_port);
-        return Err(format!("the port is missing; write {address}"));
-    }
-    Err("not an address with a port".to_owned())
-}
+use crate::settings::LogFormat;
 
 /// Reads names of hosts with commas between them.
 pub(super) fn parse_hosts(text: &str) -> Result<Vec<String>, String> {
@@ -167,31 +118,5 @@ mod tests {
         assert_eq!(show_proxies(&proxies), "10.0.0.0/8,192.0.2.1/32");
         let error = parse_proxies("10.0.0.0/8,proxy.example").expect_err("a name");
         assert!(error.contains("`proxy.example` is neither"), "{error}");
-    }
-
-    #[test]
-    fn a_place_to_listen_is_read_in_the_usual_forms() {
-        for (text, address) in [
-            ("127.0.0.1:0", "127.0.0.1:0"),
-            ("8080", "127.0.0.1:8080"),
-            ("localhost:8080", "127.0.0.1:8080"),
-            ("[::]:4444", "[::]:4444"),
-        ] {
-            assert_eq!(
-                parse_listen(text),
-                Ok(address.parse().expect("an address")),
-                "{text}"
-            );
-        }
-        for (text, hint) in [
-            (":8080", "write 0.0.0.0:8080 for every interface"),
-            ("0.0.0.0", "write 0.0.0.0:4444"),
-            ("example.org:80", "names are not looked up"),
-            ("nonsense", "not an address with a port"),
-            ("127.0.0.1:80000", "80000 is not a port: ports end at 65535"),
-        ] {
-            let error = parse_listen(text).expect_err(text);
-            assert!(error.contains(hint), "{text}: {error}");
-        }
     }
 }

@@ -3,13 +3,13 @@
 pub(crate) mod door;
 pub(crate) mod head;
 pub(crate) mod pages;
+pub(crate) mod remote;
 pub(crate) mod unfinished;
 pub(crate) mod upgrade;
 
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -25,6 +25,7 @@ use self::unfinished::WaitsFor;
 use self::upgrade::Upgrade;
 use crate::admission::Admission;
 use crate::handshake::door::Door;
+use crate::handshake::remote::Remote;
 
 /// How long and how much is read after an answer, so that it is not lost in a reset.
 const LINGER: Duration = Duration::from_secs(1);
@@ -48,7 +49,7 @@ const LINGER_BYTES: usize = 64 * 1024;
 #[derive(Debug)]
 pub(crate) struct Handshake {
     door: Arc<Door>,
-    remote: Option<SocketAddr>,
+    remote: Remote,
     state: State,
     /// By when the state must be left: at first by when the request must be there and answered.
     deadline: Instant,
@@ -99,12 +100,12 @@ type Judging = Pin<Box<dyn Future<Output = Upgrade> + Send>>;
 
 impl Handshake {
     /// The handshake of a client that has connected just now.
-    pub(crate) fn new(door: &Arc<Door>, remote: Option<SocketAddr>) -> Self {
+    pub(crate) fn new(door: &Arc<Door>, remote: Remote) -> Self {
         Self::until(door, remote, door.deadline())
     }
 
     /// The handshake of a client that has until `deadline` for it.
-    pub(crate) fn until(door: &Arc<Door>, remote: Option<SocketAddr>, deadline: Instant) -> Self {
+    pub(crate) fn until(door: &Arc<Door>, remote: Remote, deadline: Instant) -> Self {
         Self {
             door: Arc::clone(door),
             remote,
@@ -115,11 +116,7 @@ impl Handshake {
 
     /// What is left of a handshake whose answer is known before the request.
     #[cfg(feature = "tls")]
-    pub(crate) fn answered(
-        door: &Arc<Door>,
-        remote: Option<SocketAddr>,
-        response: &Response<Bytes>,
-    ) -> Self {
+    pub(crate) fn answered(door: &Arc<Door>, remote: Remote, response: &Response<Bytes>) -> Self {
         let now = door.clock.now();
         let mut handshake = Self::until(door, remote, now);
         handshake.refuse(now, response);
@@ -279,8 +276,7 @@ impl Handshake {
     /// Ends it, because another needs its place. Returns what can still be said to the client, in
     /// as much as the socket takes it at once.
     pub(crate) fn evict(&mut self) -> Vec<u8> {
-        let client = self.remote.map(|remote| remote.ip());
-        let client = self.door.config.log_ips.show(client);
+        let client = self.door.config.log_ips.show(self.remote.ip());
         tracing::debug!(client, "ended to make room for another handshake");
         let answer = match &self.state {
             State::Reading(reader) if !reader.is_empty() => {
@@ -374,8 +370,7 @@ impl Handshake {
 
     /// Counts a request that did not come to its end.
     fn note(&self, why: &dyn fmt::Display) {
-        let client = self.remote.map(|remote| remote.ip());
-        let client = self.door.config.log_ips.show(client);
+        let client = self.door.config.log_ips.show(self.remote.ip());
         tracing::debug!(client, %why, "no request");
         self.door.counters.count_refusal(RefusalCause::BadHead);
     }

@@ -143,8 +143,8 @@ impl Unfinished {
 
     /// Begins a handshake, and ends another if there is no place. `None` if the client's network
     /// has as many as it may have.
-    pub(crate) fn enter(&self, ip: IpAddr, config: &Config) -> Option<Entered> {
-        let networks = networks(ip, config);
+    pub(crate) fn enter(&self, ip: Option<IpAddr>, config: &Config) -> Option<Entered> {
+        let networks = ip.map_or([None, None], |ip| networks(ip, config));
         let mut table = self.table.lock();
         let is_over = |network: &Network| {
             let count = table.by_network.get(network).copied().unwrap_or(0);

@@ -1,7 +1,7 @@
 //! What one HTTP request is answered.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -21,6 +21,7 @@ use crate::admission::authorizer::UpgradeRequest;
 use crate::admission::places::Place;
 use crate::handshake::door::Door;
 use crate::handshake::pages;
+use crate::handshake::remote::Remote;
 use crate::stats::lifecycle::Lifecycle;
 use crate::stats::log_fields;
 
@@ -41,15 +42,11 @@ pub struct Upgrade {
 
 /// Answers any request: upgrades, health checks, limits, and `okay` to the rest, as y-webrtc's
 /// server does.
-pub(crate) async fn answer(
-    door: &Arc<Door>,
-    request: &Parts,
-    remote: Option<SocketAddr>,
-) -> Upgrade {
+pub(crate) async fn answer(door: &Arc<Door>, request: &Parts, remote: Remote) -> Upgrade {
     if !asks_for_upgrade(&request.headers) {
         return answer_plain(door, request);
     }
-    let client = remote.map(|remote| client(door, remote.ip(), &request.headers));
+    let client = client(door, remote, &request.headers);
     let shown = || door.config.log_ips.show(client);
     let result = async {
         let key = check_upgrade(request)?;
@@ -103,7 +100,7 @@ enum Answer {
 async fn admit(
     door: &Arc<Door>,
     request: &Parts,
-    remote: Option<SocketAddr>,
+    remote: Remote,
     client: Option<IpAddr>,
 ) -> Result<(Admission, Option<Cow<'static, str>>), Refusal> {
     let authorizer = door.authorizer();
@@ -112,7 +109,7 @@ async fn admit(
         method: &request.method,
         uri: &request.uri,
         headers: &request.headers,
-        remote,
+        remote: remote.address(),
         client,
         now: door.clock.now(),
     };
@@ -131,11 +128,11 @@ async fn admit(
 
 /// The address of the client: behind the operator's own proxies what the last of them says, else
 /// the other end of the socket.
-fn client(door: &Door, remote: IpAddr, headers: &HeaderMap) -> IpAddr {
+fn client(door: &Door, remote: Remote, headers: &HeaderMap) -> Option<IpAddr> {
     let forwarded = headers.get_all(X_FORWARDED_FOR).iter();
     // What is not text is not an address either, so the search ends there.
     let forwarded = forwarded.map(|value| value.to_str().unwrap_or_default());
-    door.config.trusted_proxies.client(remote, forwarded)
+    remote.client(&door.config.trusted_proxies, forwarded)
 }
 
 pub(crate) fn take_place(

@@ -6,10 +6,15 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use socket2::SockRef;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+#[cfg(unix)]
+use tokio::net::{UnixListener, UnixStream};
 
 use crate::config::Config;
+use crate::handshake::remote::Remote;
 use crate::serve::arrival::Arrival;
+use crate::serve::bytes::Fresh;
+use crate::serve::listen::{self, ListenError, Listeners, bound_buffers};
 use crate::shared::Shared;
 
 /// How long to wait after an accept that failed for want of descriptors or memory, instead of
@@ -28,10 +33,54 @@ pub(crate) enum Transport {
     Tls(tokio_rustls::TlsAcceptor),
 }
 
+/// A listener whose connections are tasks.
+#[derive(Debug)]
+pub(crate) enum Listener {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix(UnixListener),
+}
+
+impl TryFrom<listen::Listener> for Listener {
+    type Error = io::Error;
+
+    /// The same in the current runtime.
+    fn try_from(listener: listen::Listener) -> io::Result<Self> {
+        Ok(match listener {
+            listen::Listener::Tcp(listener) => Self::Tcp(TcpListener::from_std(listener)?),
+            #[cfg(unix)]
+            listen::Listener::Unix(listener) => Self::Unix(UnixListener::from_std(listener)?),
+        })
+    }
+}
+
+/// Listens, and accepts in this runtime until the relay has drained.
+pub(crate) async fn listen(
+    shared: &Arc<Shared>,
+    listeners: Listeners,
+    transport: Transport,
+) -> Result<(), ListenError> {
+    // The files of sockets stay for as long as this.
+    let mut bound = listeners.bind(1, &shared.config)?;
+    let sockets = bound.per_thread.drain(..).flatten();
+    let sockets = sockets
+        .map(Listener::try_from)
+        .collect::<io::Result<Vec<_>>>();
+    let sockets = sockets.map_err(ListenError::Runtime)?;
+    let all = sockets
+        .into_iter()
+        .map(|socket| serve(shared, socket, transport.clone()));
+    futures_util::future::join_all(all).await;
+    drop(bound);
+    Ok(())
+}
+
 /// Accepts until the relay has drained.
-pub(crate) async fn serve(shared: &Arc<Shared>, listener: TcpListener, transport: Transport) {
-    if let Err(error) = bound_buffers(SockRef::from(&listener), &shared.config) {
-        tracing::warn!(%error, "cannot bound the buffers of a listener's connections");
+pub(crate) async fn serve(shared: &Arc<Shared>, listener: Listener, transport: Transport) {
+    if let Listener::Tcp(listener) = &listener {
+        if let Err(error) = bound_buffers(SockRef::from(listener), &shared.config) {
+            tracing::warn!(%error, "cannot bound the buffers of a listener's connections");
+        }
     }
     tokio::select! {
         () = accept_all(shared, listener, &transport) => {}
@@ -39,17 +88,11 @@ pub(crate) async fn serve(shared: &Arc<Shared>, listener: TcpListener, transport
     }
 }
 
-/// Bounds what the system holds for each connection of a listener, which inherit it.
-pub(crate) fn bound_buffers(listener: SockRef<'_>, config: &Config) -> io::Result<()> {
-    listener.set_send_buffer_size(config.send_buffer_bytes_max)?;
-    listener.set_recv_buffer_size(config.receive_buffer_bytes_max)
-}
-
-async fn accept_all(shared: &Arc<Shared>, listener: TcpListener, transport: &Transport) {
+async fn accept_all(shared: &Arc<Shared>, listener: Listener, transport: &Transport) {
     let mut failures = Failures::default();
     loop {
         room(shared).await;
-        let (stream, remote) = match listener.accept().await {
+        let accepted = match listener.accept(&shared.config).await {
             Ok(accepted) => accepted,
             Err(error) => {
                 if let Some(pause) = failures.note(&error) {
@@ -59,20 +102,54 @@ async fn accept_all(shared: &Arc<Shared>, listener: TcpListener, transport: &Tra
             }
         };
         failures = Failures::default();
-        let Some(arrival) = Arrival::new(shared, remote) else {
-            continue;
-        };
-        // Messages are small and each is written whole; waiting for more would only delay them.
-        let _ = stream.set_nodelay(true);
-        match transport {
-            Transport::Plain => drop(tokio::spawn(arrival.serve(stream))),
-            #[cfg(feature = "tls")]
-            Transport::Tls(acceptor) => {
-                drop(tokio::spawn(crate::serve::tls::serve(
-                    acceptor.clone(),
-                    stream,
-                    arrival,
-                )));
+        match accepted {
+            Accepted::Tcp(stream, remote) => greet(shared, stream, remote, transport),
+            #[cfg(unix)]
+            Accepted::Unix(stream) => greet(shared, stream, Remote::Local, transport),
+        }
+    }
+}
+
+/// Begins to serve a connection, in a task.
+fn greet(shared: &Arc<Shared>, stream: impl Fresh, remote: Remote, transport: &Transport) {
+    let Some(arrival) = Arrival::new(shared, remote) else {
+        return;
+    };
+    match transport {
+        Transport::Plain => drop(tokio::spawn(arrival.serve(stream))),
+        #[cfg(feature = "tls")]
+        Transport::Tls(acceptor) => {
+            let acceptor = acceptor.clone();
+            drop(tokio::spawn(crate::serve::tls::serve(
+                acceptor, stream, arrival,
+            )));
+        }
+    }
+}
+
+/// A connection that was accepted.
+enum Accepted {
+    Tcp(TcpStream, Remote),
+    #[cfg(unix)]
+    Unix(UnixStream),
+}
+
+impl Listener {
+    async fn accept(&self, config: &Config) -> io::Result<Accepted> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, address) = listener.accept().await?;
+                // Messages are small and each is written whole; waiting for more would only delay
+                // them.
+                let _ = stream.set_nodelay(true);
+                Ok(Accepted::Tcp(stream, Remote::at(address)))
+            }
+            #[cfg(unix)]
+            Self::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                // Not inherited here.
+                bound_buffers(SockRef::from(&stream), config)?;
+                Ok(Accepted::Unix(stream))
             }
         }
     }

@@ -3,7 +3,6 @@
 #[cfg(feature = "tls")]
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::admission::Admission;
 use crate::clock::first_timer;
+use crate::handshake::remote::Remote;
 use crate::handshake::unfinished::WaitsFor;
 use crate::handshake::{Handshake, Step};
 use crate::serve::bytes::{Input, Socket};
@@ -36,7 +36,7 @@ pub(crate) struct Upgraded<Io> {
 #[derive(Debug)]
 pub(crate) struct Arrival {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) remote: SocketAddr,
+    pub(crate) remote: Remote,
     /// By when it must have sent its request.
     pub(crate) deadline: Instant,
     id: u64,
@@ -54,10 +54,10 @@ struct Bell {
 
 impl Arrival {
     /// A connection that was accepted just now. `None` if its address has too many of them.
-    pub(crate) fn new(shared: &Arc<Shared>, remote: SocketAddr) -> Option<Self> {
+    pub(crate) fn new(shared: &Arc<Shared>, remote: Remote) -> Option<Self> {
         shared.counters.connections.fetch_add(1, Ordering::Relaxed);
         let Some(entered) = shared.door.unfinished.enter(remote.ip(), &shared.config) else {
-            let client = shared.config.log_ips.show(Some(remote.ip()));
+            let client = shared.config.log_ips.show(remote.ip());
             tracing::debug!(client, "too many unfinished handshakes of one address");
             shared.counters.count_refusal(RefusalCause::HandshakesPerIp);
             return None;
@@ -76,7 +76,7 @@ impl Arrival {
 
     /// Its handshake.
     pub(crate) fn handshake(&self) -> Handshake {
-        Handshake::until(&self.shared.door, Some(self.remote), self.deadline)
+        Handshake::until(&self.shared.door, self.remote, self.deadline)
     }
 
     /// Notes what it waits for. False if it has to end; from now on `waker` is woken for that.

@@ -2,14 +2,20 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
+#[cfg(feature = "tls")]
+use std::future::Future;
 use std::io::{self, IoSlice};
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+#[cfg(all(unix, feature = "tls"))]
+use tokio::io::Interest;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 
 use crate::frame::{Decoder, FrameError, Incoming};
 use crate::serve::transport::{Gone, ReadError, Transport};
@@ -58,8 +64,17 @@ impl Socket for TcpStream {
     }
 }
 
+#[cfg(unix)]
+impl Socket for UnixStream {
+    type Io = Self;
+
+    fn io(&mut self) -> Pin<&mut Self> {
+        Pin::new(self)
+    }
+}
+
 #[cfg(feature = "tls")]
-impl Socket for tokio_rustls::server::TlsStream<TcpStream> {
+impl<S: Socket + AsyncRead + AsyncWrite + Unpin> Socket for tokio_rustls::server::TlsStream<S> {
     type Io = Self;
 
     fn io(&mut self) -> Pin<&mut Self> {
@@ -68,6 +83,34 @@ impl Socket for tokio_rustls::server::TlsStream<TcpStream> {
 
     fn reset(&mut self) {
         self.get_mut().0.reset();
+    }
+}
+
+/// A connection that a listener has accepted.
+pub(crate) trait Fresh: Socket + AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// Its first byte, which stays to be read; `None` if the client has ended its side without one.
+    #[cfg(feature = "tls")]
+    fn first_byte(&self) -> impl Future<Output = io::Result<Option<u8>>> + Send;
+}
+
+impl Fresh for TcpStream {
+    #[cfg(feature = "tls")]
+    async fn first_byte(&self) -> io::Result<Option<u8>> {
+        let mut first = [0];
+        let length = self.peek(&mut first).await?;
+        Ok((length > 0).then_some(first[0]))
+    }
+}
+
+#[cfg(unix)]
+impl Fresh for UnixStream {
+    #[cfg(feature = "tls")]
+    async fn first_byte(&self) -> io::Result<Option<u8>> {
+        use rustix::net::{RecvFlags, recv};
+        let mut first = [0];
+        let mut peek = || Ok(recv(self, &mut first, RecvFlags::PEEK)?);
+        let (length, _) = self.async_io(Interest::READABLE, &mut peek).await?;
+        Ok((length > 0).then_some(first[0]))
     }
 }
 

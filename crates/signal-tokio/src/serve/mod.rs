@@ -8,6 +8,7 @@ pub(crate) mod bytes;
 pub(crate) mod connection;
 pub(crate) mod deadlines;
 pub(crate) mod drain;
+pub(crate) mod listen;
 pub(crate) mod messages;
 #[cfg(unix)]
 pub(crate) mod reactor;

@@ -49,7 +49,7 @@ use crate::shared::Shared;
 /// Events of one look at the sockets.
 const EVENTS: usize = 1_024;
 
-/// The listener's place among the connections.
+/// The first listener's place among the connections; the others have those before it.
 const LISTENER: u32 = u32::MAX;
 
 /// Drives the connections of a thread.
@@ -57,7 +57,7 @@ pub(crate) struct Reactor {
     shared: Arc<Shared>,
     poll: AsyncFd<mio::Poll>,
     events: Events,
-    listener: Listener,
+    listeners: Vec<Listener>,
     slots: Slab<Slot>,
     mailbox: Arc<Mailbox>,
     /// Empty between two rounds; kept for its memory.
@@ -98,22 +98,27 @@ struct Entry {
 }
 
 impl Reactor {
-    /// A reactor of the current runtime, for the connections of this listener.
-    pub(crate) fn new(shared: Arc<Shared>, listener: TcpListener) -> io::Result<Self> {
+    /// A reactor of the current runtime, for the connections of these listeners.
+    pub(crate) fn new(shared: Arc<Shared>, listeners: Vec<TcpListener>) -> io::Result<Self> {
         #[expect(
             deprecated,
             reason = "what replaces it is unsafe, for objects that may exchange their descriptor; a `Poll` keeps its own"
         )]
         let poll = AsyncFd::with_interest(mio::Poll::new()?, Interest::READABLE)?;
-        let token = Token(LISTENER as usize);
-        let listener = Listener::register(listener, poll.get_ref().registry(), token)?;
+        let registry = poll.get_ref().registry();
+        let places = (0..=LISTENER).rev();
+        let listeners = listeners
+            .into_iter()
+            .zip(places)
+            .map(|(listener, place)| Listener::register(listener, registry, Token(place as usize)));
+        let listeners = listeners.collect::<io::Result<_>>()?;
         let turns_max = shared.config.outbound_bytes_max / 2 / READ_BYTES;
         let timer = Box::pin(tokio::time::sleep_until(first_timer()));
         Ok(Self {
             shared,
             poll,
             events: Events::with_capacity(EVENTS),
-            listener,
+            listeners,
             slots: Slab::new(),
             mailbox: Arc::default(),
             notes: Notes::default(),
@@ -155,7 +160,7 @@ impl Reactor {
             shared,
             poll,
             events,
-            listener,
+            listeners,
             slots,
             due,
             writable,
@@ -193,8 +198,12 @@ impl Reactor {
                     due.extend(u32::try_from(place));
                 }
                 Some(Slot::Taken) => {}
-                None if place == LISTENER as usize => listener.wake(),
-                None => {}
+                None => {
+                    let place = u32::try_from(place).unwrap_or_default();
+                    if let Some(listener) = listeners.get_mut(listener_in(place)) {
+                        listener.wake();
+                    }
+                }
             }
         }
         *has_more_events = count == EVENTS;
@@ -229,8 +238,11 @@ impl Reactor {
                     self.due.push(place);
                 }
                 Some(Slot::Taken) => {}
-                None if place == LISTENER => self.listener.wake(),
-                None => {}
+                None => {
+                    if let Some(listener) = self.listeners.get_mut(listener_in(place)) {
+                        listener.wake();
+                    }
+                }
             }
         }
     }
@@ -323,7 +335,9 @@ impl Reactor {
     }
 
     fn has_work(&self) -> bool {
-        self.has_more_events || self.listener.is_ready() || !self.due.is_empty()
+        self.has_more_events
+            || self.listeners.iter().any(Listener::is_ready)
+            || !self.due.is_empty()
     }
 
     /// Arranges to be woken; false if there is something to do already.
@@ -371,6 +385,11 @@ impl Drop for Reactor {
     fn drop(&mut self) {
         self.mailbox.close();
     }
+}
+
+/// Which of the listeners has this place, if one has.
+fn listener_in(place: u32) -> usize {
+    (LISTENER - place) as usize
 }
 
 /// Has a place get a turn at this time, unless it has one before.

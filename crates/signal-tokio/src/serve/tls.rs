@@ -6,27 +6,27 @@ use std::sync::Arc;
 use http::StatusCode;
 use rustls::server::Acceptor;
 use signal_access::RefusalCause;
-use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 
 use crate::handshake::{Handshake, pages};
 use crate::serve::arrival::{self, Arrival};
+use crate::serve::bytes::Fresh;
 use crate::stats::log_fields;
 
 /// The answer to a client that speaks HTTP where TLS is spoken.
 const PLAIN: &str = "this port speaks TLS: connect with wss:// or https://";
 
 /// Does the handshake and serves the connection.
-pub(crate) async fn serve(acceptor: TlsAcceptor, stream: TcpStream, mut arrival: Arrival) {
+pub(crate) async fn serve(acceptor: TlsAcceptor, stream: impl Fresh, mut arrival: Arrival) {
     let shared = Arc::clone(&arrival.shared);
     let deadline = shared.clock.runtime_instant(arrival.deadline);
-    let first = tokio::time::timeout_at(deadline, first_byte(&stream));
+    let first = tokio::time::timeout_at(deadline, stream.first_byte());
     let problem = match arrival.wait(first).await {
         // TLS begins with a byte that is not a letter, a request with the name of a method.
         Some(Ok(Ok(Some(byte)))) if byte.is_ascii_uppercase() => {
             let answer = pages::text(StatusCode::BAD_REQUEST, PLAIN);
-            let handshake = Handshake::answered(&shared.door, Some(arrival.remote), &answer);
+            let handshake = Handshake::answered(&shared.door, arrival.remote, &answer);
             arrival::run(stream, handshake, Some(&mut arrival)).await;
             "plain HTTP on a port that speaks TLS".to_owned()
         }
@@ -45,7 +45,7 @@ pub(crate) async fn serve(acceptor: TlsAcceptor, stream: TcpStream, mut arrival:
         Some(Ok(Ok(None) | Err(_)) | Err(_)) | None => return,
     };
     tracing::debug!(
-        client = shared.config.log_ips.show(Some(arrival.remote.ip())),
+        client = shared.config.log_ips.show(arrival.remote.ip()),
         problem = log_fields::text(&problem),
         "no TLS connection"
     );
@@ -54,11 +54,11 @@ pub(crate) async fn serve(acceptor: TlsAcceptor, stream: TcpStream, mut arrival:
 
 /// Does the TLS handshake in its two steps: the client's greeting, which is sent at once, and what
 /// it says to our answer. `None` if another needs its place.
-async fn accept(
+async fn accept<S: Fresh>(
     acceptor: &TlsAcceptor,
-    stream: TcpStream,
+    stream: S,
     arrival: &mut Arrival,
-) -> Option<io::Result<TlsStream<TcpStream>>> {
+) -> Option<io::Result<TlsStream<S>>> {
     let greeting = LazyConfigAcceptor::new(Acceptor::default(), stream);
     let greeted = match arrival.wait(greeting).await? {
         Ok(greeted) => greeted,
@@ -69,11 +69,4 @@ async fn accept(
     let accepted = arrival.wait(greeted.into_stream(config)).await?;
     arrival.advance();
     Some(accepted)
-}
-
-/// The first byte, which stays to be read; `None` if the client has ended its side without one.
-async fn first_byte(stream: &TcpStream) -> io::Result<Option<u8>> {
-    let mut first = [0];
-    let length = stream.peek(&mut first).await?;
-    Ok((length > 0).then_some(first[0]))
 }

@@ -34,7 +34,9 @@ fn config(handshakes_max: usize) -> Config {
 
 /// Begins a handshake of an address of its own that waits for its client.
 fn wait(all: &Unfinished, config: &Config, now: Instant, last: u8) -> (u64, Arc<Bell>) {
-    let entered = all.enter([203, 0, 113, last].into(), config).expect("few");
+    let entered = all
+        .enter(Some([203, 0, 113, last].into()), config)
+        .expect("few");
     let bell = Arc::new(Bell::default());
     let waker = Waker::from(Arc::clone(&bell));
     assert!(all.pause(entered.id, now, WaitsFor::Client, &waker));
@@ -53,11 +55,15 @@ fn the_longest_wait_ends_for_a_newcomer_and_not_the_oldest() {
         assert!(all.pause(trickles, at(heard + 300), WaitsFor::Client, Waker::noop()));
     }
     assert_eq!(all.poll_room(at(1_000), &config, Waker::noop()), Ok(()));
-    let entered = all.enter([203, 0, 113, 9].into(), &config).expect("few");
+    let entered = all
+        .enter(Some([203, 0, 113, 9].into()), &config)
+        .expect("few");
     assert!(entered.has_evicted);
     assert_eq!([silence.count(), freshness.count()], [1, 0]);
     assert!(!all.pause(silent, at(1_001), WaitsFor::Client, Waker::noop()));
-    let entered = all.enter([203, 0, 113, 10].into(), &config).expect("few");
+    let entered = all
+        .enter(Some([203, 0, 113, 10].into()), &config)
+        .expect("few");
     assert!(entered.has_evicted);
     assert!(!all.pause(trickles, at(1_001), WaitsFor::Client, Waker::noop()));
     assert_eq!(trickling.count(), 0, "it had another waker by then");
@@ -70,7 +76,10 @@ fn a_round_trip_is_granted_and_what_waits_for_us_is_not_ended() {
     let (all, config) = (Unfinished::default(), config(2));
     let listener = Arc::new(Bell::default());
     let waker = Waker::from(Arc::clone(&listener));
-    let judged = all.enter([203, 0, 113, 1].into(), &config).expect("few").id;
+    let judged = all
+        .enter(Some([203, 0, 113, 1].into()), &config)
+        .expect("few")
+        .id;
     assert!(all.pause(judged, at(0), WaitsFor::Relay, Waker::noop()));
     let (fresh, _) = wait(&all, &config, at(10), 2);
     assert_eq!(all.poll_room(at(34), &config, &waker), Err(at(35)));
@@ -96,7 +105,7 @@ fn a_client_that_owes_an_answer_in_tls_has_a_round_trip_for_it() {
     let (silent, _) = wait(&all, &config, at(100), 2);
     assert_eq!(all.poll_room(at(124), &config, Waker::noop()), Err(at(125)));
     // Who says nothing goes first, though it came later.
-    assert!(all.enter([203, 0, 113, 9].into(), &config).is_some());
+    assert!(all.enter(Some([203, 0, 113, 9].into()), &config).is_some());
     assert!(!all.pause(silent, at(126), WaitsFor::Client, Waker::noop()));
     assert!(all.pause(answers, at(126), WaitsFor::Client, Waker::noop()));
     assert_eq!(all.poll_room(at(289), &config, Waker::noop()), Err(at(290)));
@@ -128,12 +137,12 @@ fn a_crowd_of_a_thousand_a_second_never_makes_a_newcomer_wait() {
 fn one_that_lingers_holds_no_place() {
     let (all, config) = (Unfinished::default(), config(1));
     let ip = [203, 0, 113, 1].into();
-    let first = all.enter(ip, &config).expect("few").id;
+    let first = all.enter(Some(ip), &config).expect("few").id;
     assert!(all.poll_room(at(0), &config, Waker::noop()).is_err());
     assert!(all.pause(first, at(0), WaitsFor::End, Waker::noop()));
     assert_eq!(all.count(), 0);
     assert_eq!(all.poll_room(at(0), &config, Waker::noop()), Ok(()));
-    let second = all.enter(ip, &config).expect("few");
+    let second = all.enter(Some(ip), &config).expect("few");
     assert!(!second.has_evicted, "nobody was ended before its time");
     assert!(!all.pause(first, at(1), WaitsFor::End, Waker::noop()));
     assert_eq!(all.count(), 1);
@@ -145,7 +154,7 @@ fn a_network_has_so_many_and_no_more() {
     let mut config = config(1_000);
     let enter = |ip: &str, config: &Config| {
         let ip = ip.parse().expect("an address");
-        all.enter(ip, config).map(|entered| entered.id)
+        all.enter(Some(ip), config).map(|entered| entered.id)
     };
     let first = enter("203.0.113.7", &config).expect("few");
     assert!(enter("::ffff:203.0.113.7", &config).is_some());
@@ -185,7 +194,7 @@ fn nothing_is_left_of_those_that_have_gone() {
     for step in 0..5_000 {
         let ip = [203, 0, 113, random.u8(..6)].into();
         match (random.u8(..6), ids.get(random.usize(..8)).copied()) {
-            (0..=1, _) => ids.extend(all.enter(ip, &config).map(|entered| entered.id)),
+            (0..=1, _) => ids.extend(all.enter(Some(ip), &config).map(|entered| entered.id)),
             (2, Some(id)) => _ = all.pause(id, at(step), WaitsFor::Client, Waker::noop()),
             (3, Some(id)) => all.resume(id, at(step)),
             (4, Some(id)) => _ = all.pause(id, at(step), WaitsFor::End, Waker::noop()),

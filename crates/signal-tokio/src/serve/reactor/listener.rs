@@ -1,4 +1,4 @@
-//! The listener of a reactor.
+//! A listener of a reactor.
 
 use std::io;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use signal_core::Instant;
 
+use crate::handshake::remote::Remote;
 use crate::serve::accept::Failures;
 use crate::serve::arrival::Arrival;
 use crate::shared::Shared;
@@ -77,7 +78,7 @@ impl Listener {
         match self.io.accept() {
             Ok((io, remote)) => {
                 self.failures = Failures::default();
-                match Arrival::new(shared, remote) {
+                match Arrival::new(shared, Remote::at(remote)) {
                     Some(arrival) => Accepted::One(io, arrival),
                     None => Accepted::Refused,
                 }

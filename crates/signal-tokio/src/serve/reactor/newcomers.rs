@@ -68,14 +68,16 @@ impl Newcomer {
 impl Reactor {
     /// Accepts the connections that wait.
     pub(super) fn accept(&mut self, cx: &Context<'_>) {
-        for _ in 0..ACCEPTS {
-            match self.listener.accept(&self.shared, cx.waker()) {
-                Accepted::One(io, arrival) => self.accepted(io, arrival),
-                Accepted::Refused => {}
-                Accepted::Nobody => return,
-                Accepted::NotBefore(again) => {
-                    self.deadlines.insert((again, LISTENER));
-                    return;
+        for (number, place) in (0..self.listeners.len()).zip((0..=LISTENER).rev()) {
+            for _ in 0..ACCEPTS {
+                match self.listeners[number].accept(&self.shared, cx.waker()) {
+                    Accepted::One(io, arrival) => self.accepted(io, arrival),
+                    Accepted::Refused => {}
+                    Accepted::Nobody => break,
+                    Accepted::NotBefore(again) => {
+                        self.deadlines.insert((again, place));
+                        break;
+                    }
                 }
             }
         }

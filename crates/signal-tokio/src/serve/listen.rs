@@ -1,0 +1,504 @@
+//! Where a relay listens.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+#[cfg(unix)]
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use thiserror::Error;
+
+use crate::config::Config;
+#[cfg(unix)]
+pub(crate) use crate::serve::listen::socket_file::SocketFile;
+
+#[cfg(unix)]
+mod socket_file;
+
+/// Connections that may wait in the kernel to be accepted: as many as Linux allows by default, so
+/// that a crowd that comes at once waits there instead of trying again after a second.
+const BACKLOG: i32 = 4_096;
+/// Whether the system spreads connections over several listeners on one port.
+const CAN_SHARE_PORT: bool = cfg!(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd"
+));
+/// How often a port is chosen that turns out to be taken on the other loopback.
+const FREE_PORT_TRIES: usize = 32;
+
+/// A place to listen at, for [`Relay::listen`](crate::Relay::listen) and
+/// [`Relay::serve_per_core`](crate::Relay::serve_per_core).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Listen {
+    /// This address. `[::]` is every interface, by IPv6 and by IPv4, on every system; any other
+    /// IPv6 address is for IPv6 alone.
+    Address(SocketAddr),
+    /// This port, from this machine alone: 127.0.0.1 and ::1, since clients differ in which of them
+    /// `localhost` is. If the machine has only one of the two, that one.
+    Localhost(u16),
+    /// This port on every interface, by IPv6 and IPv4; if the machine has no IPv6, by IPv4.
+    Everywhere(u16),
+    /// A Unix socket.
+    ///
+    /// Whoever connects there is taken for a proxy on this machine, since only those can connect
+    /// whom `mode` lets: it is believed what it says of its clients, as one of
+    /// [`trusted_proxies`](Config::trusted_proxies) is, and a client of which it says nothing is
+    /// counted as 127.0.0.1.
+    ///
+    /// A socket that nobody listens at is replaced, any other file is not. The file is removed when
+    /// the [`Serving`](crate::Serving) is dropped or joined.
+    #[cfg(unix)]
+    Unix {
+        /// The file.
+        path: PathBuf,
+        /// Who may connect: `0o660` is its owner and group.
+        mode: u32,
+    },
+}
+
+/// Where a relay is to listen: in one place or several, at sockets that somebody else has opened,
+/// or both.
+///
+/// ```
+/// use signal_tokio::{Listen, Listeners};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let opened = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// let listeners = Listeners::from(Listen::Localhost(0)).and(opened);
+/// # drop(listeners);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Default)]
+pub struct Listeners {
+    places: Vec<Listen>,
+    opened: Vec<Listener>,
+}
+
+/// Where a relay can be reached.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum LocalAddress {
+    /// By TCP.
+    Tcp(SocketAddr),
+    /// At a Unix socket.
+    Unix(PathBuf),
+}
+
+/// Why a relay does not serve.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ListenError {
+    /// This address cannot be listened on, for instance because somebody else does.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// Which.
+        address: LocalAddress,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is nothing to listen on.
+    #[error("no address to listen on")]
+    Nowhere,
+    /// A thread or its runtime cannot be started, or does not take a socket.
+    #[error("cannot start to serve")]
+    Runtime(#[source] io::Error),
+}
+
+/// A socket that listens.
+#[derive(Debug)]
+pub(crate) enum Listener {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix(UnixListener),
+}
+
+/// All that a relay listens at.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    pub(crate) addresses: Vec<LocalAddress>,
+    /// The sockets of each thread.
+    pub(crate) per_thread: Vec<Vec<Listener>>,
+    #[cfg(unix)]
+    pub(crate) files: Vec<SocketFile>,
+}
+
+impl Listen {
+    /// Opens the TCP listeners of this place, for those who serve them otherwise: with
+    /// [`Relay::serve`](crate::Relay::serve), or another server beside a relay. They do not block,
+    /// as tokio wants them.
+    ///
+    /// # Errors
+    ///
+    /// If one of the addresses cannot be bound, or it is a Unix socket.
+    pub fn open_tcp(&self) -> Result<Vec<TcpListener>, ListenError> {
+        let config = Config::default();
+        let opened = self.open(&config)?;
+        Ok(opened.into_iter().map(|(_, listener)| listener).collect())
+    }
+
+    fn open(&self, config: &Config) -> Result<Vec<(Tcp, TcpListener)>, ListenError> {
+        match *self {
+            Self::Address(address) => Ok(vec![Tcp::at(address).open(config)?]),
+            Self::Localhost(port) => localhost(port, config),
+            Self::Everywhere(port) => everywhere(port, config),
+            #[cfg(unix)]
+            Self::Unix { .. } => Err(ListenError::Nowhere),
+        }
+    }
+}
+
+impl Listeners {
+    /// These and those.
+    pub fn and(mut self, more: impl Into<Self>) -> Self {
+        let more = more.into();
+        self.places.extend(more.places);
+        self.opened.extend(more.opened);
+        self
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty() && self.opened.is_empty()
+    }
+
+    /// Listens, with as many sockets in each place as there are threads.
+    pub(crate) fn bind(self, threads: usize, config: &Config) -> Result<Bound, ListenError> {
+        if self.is_empty() {
+            return Err(ListenError::Nowhere);
+        }
+        let mut bound = Bound {
+            addresses: Vec::new(),
+            per_thread: (0..threads).map(|_| Vec::new()).collect(),
+            #[cfg(unix)]
+            files: Vec::new(),
+        };
+        for listener in self.opened {
+            let address = listener.local_address();
+            let adopted = listener
+                .adopt(config)
+                .and_then(|()| bound.share(address.clone(), listener));
+            adopted.map_err(|source| ListenError::Bind { address, source })?;
+        }
+        for place in self.places {
+            #[cfg(unix)]
+            if let Listen::Unix { path, mode } = place {
+                bound.unix(path, mode)?;
+                continue;
+            }
+            for (tcp, listener) in place.open(config)? {
+                let address = LocalAddress::Tcp(tcp.address);
+                bound
+                    .tcp(tcp, listener, config)
+                    .map_err(|source| ListenError::Bind { address, source })?;
+            }
+        }
+        Ok(bound)
+    }
+}
+
+impl Bound {
+    /// Gives each thread a socket of its own on this address, where the system can share a port.
+    fn tcp(&mut self, tcp: Tcp, first: TcpListener, config: &Config) -> io::Result<()> {
+        let address = LocalAddress::Tcp(tcp.address);
+        if self.per_thread.len() == 1 || !CAN_SHARE_PORT {
+            return self.share(address, Listener::Tcp(first));
+        }
+        // With a shared port a second relay on it would not be an error and would take half of the
+        // connections. So the port was taken without sharing first, to see whether it is free.
+        drop(first);
+        for sockets in &mut self.per_thread {
+            sockets.push(Listener::Tcp(tcp.listen(true, config)?));
+        }
+        self.addresses.push(address);
+        Ok(())
+    }
+
+    /// Gives each thread the same socket.
+    fn share(&mut self, address: LocalAddress, listener: Listener) -> io::Result<()> {
+        let (last, others) = self.per_thread.split_last_mut().expect("a thread");
+        for sockets in others {
+            sockets.push(listener.try_clone()?);
+        }
+        last.push(listener);
+        self.addresses.push(address);
+        Ok(())
+    }
+
+    #[cfg(unix)]
+    fn unix(&mut self, path: PathBuf, mode: u32) -> Result<(), ListenError> {
+        let address = LocalAddress::Unix(path.clone());
+        let bound = SocketFile::bind(path, mode, BACKLOG).and_then(|(listener, file)| {
+            self.files.push(file);
+            self.share(address.clone(), Listener::Unix(listener))
+        });
+        bound.map_err(|source| ListenError::Bind { address, source })
+    }
+}
+
+impl Listener {
+    fn local_address(&self) -> LocalAddress {
+        match self {
+            Self::Tcp(listener) => {
+                let none = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
+                LocalAddress::Tcp(listener.local_addr().unwrap_or(none))
+            }
+            #[cfg(unix)]
+            Self::Unix(listener) => {
+                let address = listener.local_addr().ok();
+                let path = address.and_then(|address| address.as_pathname().map(PathBuf::from));
+                LocalAddress::Unix(path.unwrap_or_default())
+            }
+        }
+    }
+
+    /// Makes one that somebody else has opened what ours are.
+    fn adopt(&self, config: &Config) -> io::Result<()> {
+        match self {
+            Self::Tcp(listener) => {
+                must_listen(SockRef::from(listener))?;
+                listener.set_nonblocking(true)?;
+                SockRef::from(listener).set_tcp_nodelay(true)?;
+                bound_buffers(SockRef::from(listener), config)
+            }
+            #[cfg(unix)]
+            Self::Unix(listener) => {
+                must_listen(SockRef::from(listener))?;
+                listener.set_nonblocking(true)
+            }
+        }
+    }
+
+    fn try_clone(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Tcp(listener) => Self::Tcp(listener.try_clone()?),
+            #[cfg(unix)]
+            Self::Unix(listener) => Self::Unix(listener.try_clone()?),
+        })
+    }
+}
+
+impl LocalAddress {
+    /// The address, if it is reached by TCP.
+    pub fn tcp(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(address) => Some(*address),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for LocalAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Localhost(port) => write!(f, "localhost:{port}"),
+            Self::Everywhere(port) => write!(f, "*:{port}"),
+            #[cfg(unix)]
+            Self::Unix { path, .. } => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl From<SocketAddr> for Listen {
+    fn from(address: SocketAddr) -> Self {
+        Self::Address(address)
+    }
+}
+
+impl From<Listen> for Listeners {
+    fn from(place: Listen) -> Self {
+        Self {
+            places: vec![place],
+            opened: Vec::new(),
+        }
+    }
+}
+
+impl From<SocketAddr> for Listeners {
+    fn from(address: SocketAddr) -> Self {
+        Listen::Address(address).into()
+    }
+}
+
+impl From<TcpListener> for Listeners {
+    fn from(opened: TcpListener) -> Self {
+        Self {
+            places: Vec::new(),
+            opened: vec![Listener::Tcp(opened)],
+        }
+    }
+}
+
+#[cfg(unix)]
+impl From<UnixListener> for Listeners {
+    fn from(opened: UnixListener) -> Self {
+        Self {
+            places: Vec::new(),
+            opened: vec![Listener::Unix(opened)],
+        }
+    }
+}
+
+/// An address to listen on, and what it means.
+#[derive(Clone, Copy, Debug)]
+struct Tcp {
+    address: SocketAddr,
+    /// Whether IPv4 does not come here too. Systems differ in what they take for granted.
+    is_only_v6: bool,
+}
+
+impl Tcp {
+    fn at(address: SocketAddr) -> Self {
+        let is_only_v6 = !address.ip().is_unspecified();
+        Self {
+            address,
+            is_only_v6,
+        }
+    }
+
+    fn open(self, config: &Config) -> Result<(Self, TcpListener), ListenError> {
+        let opened = self.listen(false, config).and_then(|listener| {
+            // With the port that the system has chosen, if it was to.
+            let address = listener.local_addr()?;
+            Ok((Self { address, ..self }, listener))
+        });
+        opened.map_err(|source| ListenError::Bind {
+            address: LocalAddress::Tcp(self.address),
+            source,
+        })
+    }
+
+    fn listen(self, is_shared: bool, config: &Config) -> io::Result<TcpListener> {
+        let domain = Domain::for_address(self.address);
+        let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+        if self.address.is_ipv6() {
+            socket.set_only_v6(self.is_only_v6)?;
+        }
+        #[cfg(not(windows))]
+        socket.set_reuse_address(true)?;
+        #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+        socket.set_reuse_port(is_shared)?;
+        #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+        let _ = is_shared;
+        socket.set_nonblocking(true)?;
+        // Its connections inherit it on Linux, which saves a system call for each; elsewhere they
+        // are told themselves. Messages are small and each is written whole; waiting for more would
+        // only delay them.
+        socket.set_tcp_nodelay(true)?;
+        bound_buffers(SockRef::from(&socket), config)?;
+        socket.bind(&self.address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(socket.into())
+    }
+}
+
+/// Both loopbacks, or the one that there is.
+fn localhost(port: u16, config: &Config) -> Result<Vec<(Tcp, TcpListener)>, ListenError> {
+    let open = |ip: IpAddr, port| Tcp::at(SocketAddr::new(ip, port)).open(config);
+    let mut tries = FREE_PORT_TRIES;
+    loop {
+        let v4 = match open(Ipv4Addr::LOCALHOST.into(), port) {
+            Ok(v4) => v4,
+            Err(error) if is_absent(&error) => {
+                // The first error is the better one if there is neither.
+                let v6 = open(Ipv6Addr::LOCALHOST.into(), port);
+                return v6.map(|v6| vec![v6]).map_err(|_| error);
+            }
+            Err(error) => return Err(error),
+        };
+        match open(Ipv6Addr::LOCALHOST.into(), v4.0.address.port()) {
+            Ok(v6) => return Ok(vec![v4, v6]),
+            Err(error) if is_absent(&error) => return Ok(vec![v4]),
+            // It is free on the one by the system's word, and taken on the other.
+            Err(error) if port == 0 && is_taken(&error) && tries > 0 => tries -= 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Every interface.
+fn everywhere(port: u16, config: &Config) -> Result<Vec<(Tcp, TcpListener)>, ListenError> {
+    let v4 = Tcp::at(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port));
+    let v6 = Tcp::at(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port));
+    if can_be_both() {
+        match v6.open(config) {
+            Err(error) if is_absent(&error) => {}
+            opened => return Ok(vec![opened?]),
+        }
+    }
+    let v4 = v4.open(config)?;
+    // For systems whose sockets are for one of the two.
+    let v6 = Tcp {
+        address: SocketAddr::new(v6.address.ip(), v4.0.address.port()),
+        is_only_v6: true,
+    };
+    match v6.open(config) {
+        Ok(v6) => Ok(vec![v4, v6]),
+        Err(error) if is_absent(&error) => Ok(vec![v4]),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a socket can be for IPv6 and IPv4 at once, which OpenBSD does not allow.
+fn can_be_both() -> bool {
+    let socket = Socket::new(Domain::IPV6, Type::STREAM, Some(Protocol::TCP));
+    socket.is_ok_and(|socket| socket.set_only_v6(false).is_ok())
+}
+
+/// Bounds what the system holds for each connection of a listener, which inherit it.
+pub(crate) fn bound_buffers(listener: SockRef<'_>, config: &Config) -> io::Result<()> {
+    listener.set_send_buffer_size(config.send_buffer_bytes_max)?;
+    listener.set_recv_buffer_size(config.receive_buffer_bytes_max)
+}
+
+/// Refuses a connection in place of a listener, as far as the system can tell them apart.
+fn must_listen(socket: SockRef<'_>) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+    if !socket.is_listener()? {
+        let kind = io::ErrorKind::InvalidInput;
+        return Err(io::Error::new(kind, "the socket does not listen"));
+    }
+    let _ = socket;
+    Ok(())
+}
+
+fn is_taken(error: &ListenError) -> bool {
+    kind(error) == Some(io::ErrorKind::AddrInUse)
+}
+
+/// Whether the machine has no such address, or not even its family: IPv6 is switched off in many
+/// containers.
+fn is_absent(error: &ListenError) -> bool {
+    let ListenError::Bind { source, .. } = error else {
+        return false;
+    };
+    #[cfg(unix)]
+    let is_unknown = {
+        use rustix::io::Errno;
+        let errno = Errno::from_io_error(source);
+        errno.is_some_and(|errno| [Errno::AFNOSUPPORT, Errno::PROTONOSUPPORT].contains(&errno))
+    };
+    // WSAEAFNOSUPPORT and WSAEPROTONOSUPPORT.
+    #[cfg(not(unix))]
+    let is_unknown = matches!(source.raw_os_error(), Some(10_047 | 10_043));
+    is_unknown || source.kind() == io::ErrorKind::AddrNotAvailable
+}
+
+fn kind(error: &ListenError) -> Option<io::ErrorKind> {
+    match error {
+        ListenError::Bind { source, .. } | ListenError::Runtime(source) => Some(source.kind()),
+        ListenError::Nowhere => None,
+    }
+}
