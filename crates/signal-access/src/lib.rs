@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // What is judged here comes from strangers; under `panic = "abort"`, as on Workers, one panic would
 // reset every room.
 #![deny(

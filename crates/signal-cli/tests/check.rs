@@ -309,6 +309,16 @@ fn a_relay_without_echoes_is_degraded_and_not_waited_for_twice() {
 }
 
 #[test]
+fn a_relay_without_tcp_nodelay_is_degraded_and_told_to_set_it() {
+    let ran = run(&["check", &url(naive::serve_with(true, false))]);
+    assert_eq!(ran.code(), Some(1), "{ran:?}");
+    ran.says("the server keeps messages back");
+    ran.says("set TCP_NODELAY on the connections it accepts");
+    let ran = run(&["check", &url(naive::serve_with(true, true))]);
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+}
+
+#[test]
 fn a_full_relay_that_takes_one_client_is_told() {
     let relay = Relay::start(&["--peers-max", "1"]);
     let ran = run(&["check", &relay.url()]);

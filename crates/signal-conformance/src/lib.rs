@@ -3,6 +3,7 @@
     not(feature = "url"),
     doc = "The conformance suite for y-webrtc signaling servers, without the backend for addresses."
 )]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod backend;
 mod client;
@@ -22,6 +23,8 @@ mod token;
 #[cfg(feature = "url")]
 mod url;
 
+/// For implementing [`Backend`] and [`Connection`] without a dependency of your own.
+pub use async_trait::async_trait;
 pub use backend::{
     Backend, BackendError, ConnectError, ConnectOptions, Connection, Declared, Event, HttpRequest,
     HttpResponse,

@@ -12,7 +12,8 @@ use crate::Instant;
 /// ```
 /// use signal_core::{Grant, Instant, TopicSet};
 ///
-/// let grant = Grant::new(TopicSet::none().exact("lobby").prefix("team-7/"), TopicSet::none().prefix("team-7/"))
+/// let team = TopicSet::none().prefix("team-7/");
+/// let grant = Grant::new(team.clone().exact("lobby"), team)
 ///     .expires_at(Instant::from_millis(60_000));
 /// assert!(grant.may_subscribe("team-7/notes"));
 /// assert!(!grant.may_publish("lobby"));
@@ -107,6 +108,11 @@ pub enum TopicSet {
 }
 
 impl TopicSet {
+    /// Every topic.
+    pub const fn all() -> Self {
+        Self::All
+    }
+
     /// The empty set.
     pub const fn none() -> Self {
         Self::Matching(Vec::new())

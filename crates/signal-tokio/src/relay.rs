@@ -39,6 +39,8 @@ pub use metrics::RelayCollector;
 ///
 /// - [`listen`](Self::listen) takes a port and does everything;
 /// - [`serve`](Self::serve) takes a listener, `serve_tls` serves it over TLS (feature `tls`);
+/// - [`serve_per_core`](Self::serve_per_core) takes a port and has a thread and a listener for each
+///   core, as `signal serve` does; `serve_tls_per_core` over TLS;
 /// - [`serve_stream`](Self::serve_stream) takes one fresh connection, for a Unix socket or a test
 ///   pipe;
 /// - [`upgrade`](Self::upgrade) and [`accept`](Self::accept) leave HTTP to another server;
@@ -50,7 +52,7 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// A relay for everybody.
+    /// A relay that lets everyone in.
     ///
     /// # Errors
     ///
@@ -135,6 +137,9 @@ impl Relay {
 
     /// Serves one fresh connection, from its HTTP request to its end: a TLS stream, a Unix socket,
     /// a test pipe.
+    ///
+    /// Set TCP_NODELAY on a TCP socket before: without it a message may wait some 40 ms for the
+    /// client to acknowledge the one before it. The relay sees a stream of bytes and cannot.
     pub async fn serve_stream<Io>(&self, io: Io, remote: Option<SocketAddr>)
     where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -153,7 +158,8 @@ impl Relay {
 
     /// Answers a request that another HTTP/1.1 server has read.
     ///
-    /// Every request has an answer: upgrades, `/healthz`, `/readyz`, and `okay` to the rest.
+    /// Every request has an answer: upgrades, `/healthz`, `/readyz` and `/limits`, and `okay` to
+    /// the rest.
     pub async fn upgrade(&self, request: &Parts, remote: Option<SocketAddr>) -> Upgrade {
         upgrade::answer(&self.shared.door, request, remote.into()).await
     }
@@ -186,7 +192,8 @@ impl Relay {
     /// server had read beyond the request.
     ///
     /// Dropping the future ends the connection and removes its peer at once. The admission is one
-    /// of this relay; another's would be counted there and talk here.
+    /// of this relay; another's would be counted there and talk here. Set TCP_NODELAY on the
+    /// socket, as for [`serve_stream`](Self::serve_stream).
     pub async fn accept<Io>(&self, io: Io, read_ahead: Bytes, admission: Admission)
     where
         Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,

@@ -122,6 +122,7 @@ mod axum {
     use super::*;
     use ::axum::Router;
     use ::axum::routing::get;
+    use ::axum::serve::ListenerExt;
     use std::net::SocketAddr;
 
     /// An application with a route of its own and the relay under `/signal`.
@@ -136,6 +137,28 @@ mod axum {
         let app = app.into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { ::axum::serve(listener, app).await });
         address
+    }
+
+    #[tokio::test]
+    async fn messages_of_an_upgraded_connection_do_not_wait_for_acknowledgements() {
+        let relay = relay(|_| {});
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a free port");
+        let address = listener.local_addr().expect("a bound socket");
+        // A second handle to each socket, since axum and the relay own the first.
+        let (handles, mut accepted) = tokio::sync::mpsc::unbounded_channel();
+        let listener = listener.tap_io(move |socket| {
+            let handle = socket2::SockRef::from(&*socket).try_clone();
+            let _ = handles.send(handle.expect("another handle"));
+        });
+        tokio::spawn(async move { ::axum::serve(listener, relay.router()).await });
+
+        let (mut peer, head) = request(address, common::UPGRADE).await;
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        peer.settle().await;
+        let socket = accepted.recv().await.expect("it was accepted");
+        assert!(socket.tcp_nodelay().expect("a live socket"));
     }
 
     async fn request(

@@ -234,6 +234,19 @@ pub(crate) fn timed_out(step: &str, timeout: Duration) -> Problem {
     }
 }
 
+/// Publishes wait for the client's acknowledgement of what was sent before.
+pub(crate) fn stalled(publishes: Duration, ping: Duration) -> Problem {
+    Problem::new(
+        format!(
+            "two publishes take {}, and a ping {}: the server keeps messages back",
+            show::time(publishes),
+            show::time(ping)
+        ),
+        "set TCP_NODELAY on the connections it accepts; in axum: \
+         listener.tap_io(|tcp| { let _ = tcp.set_nodelay(true); })",
+    )
+}
+
 pub(crate) fn slow(step: &str, limit: Duration) -> Problem {
     let limit = show::time(limit);
     let fix = match step {

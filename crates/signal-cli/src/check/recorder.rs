@@ -25,6 +25,10 @@ impl<T> Done<T> {
         self.value
     }
 
+    pub(crate) fn value(&self) -> &T {
+        &self.value
+    }
+
     pub(crate) fn warn_if(mut self, warning: Option<Problem>) -> Self {
         self.warning = self.warning.or(warning);
         self

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -33,6 +33,13 @@ pub(crate) const STEPS: [&str; 12] = [
 /// relay known allows.
 const PINGS_AT_ONCE: usize = 3;
 const PING_PAUSE: Duration = Duration::from_secs(1);
+
+/// From when on publishes may have been kept back: systems delay an acknowledgement by 40 ms or
+/// more when they expect to send something with it.
+const STALL_MIN: Duration = Duration::from_millis(35);
+/// How many times longer than a ping that is, at least.
+const STALL_PINGS: u32 = 4;
+const STALL_ROUNDS: usize = 3;
 
 /// How to check.
 #[derive(Clone, Debug)]
@@ -66,15 +73,13 @@ async fn walk(target: &Target, options: &Options, recorder: &mut Recorder) -> Re
     let topic = format!("{}{unique:016x}", options.topic_prefix);
     let mut ann = Client::new(socket);
 
-    recorder
+    let one_ping = recorder
         .step("subscribe", subscribe(&mut ann, &topic))
         .await?;
     let joined = join(target, options, address, &topic);
     let mut bob = recorder.step("second client", joined).await?;
-    if let Ok(counts) = recorder
-        .step("publish", publish(&mut ann, &mut bob, &topic))
-        .await
-    {
+    let published = publish_promptly(&mut ann, &mut bob, &topic, one_ping);
+    if let Ok(counts) = recorder.step("publish", published).await {
         // Its own message and the other's; an echo that is missing is not waited for again.
         let has_echo = counts.len() > 1;
         let _ = recorder.step("count", async { count(&counts) }).await;
@@ -91,12 +96,12 @@ async fn walk(target: &Target, options: &Options, recorder: &mut Recorder) -> Re
     pings
 }
 
-async fn subscribe(ann: &mut Client, topic: &str) -> Work<()> {
+async fn subscribe(ann: &mut Client, topic: &str) -> Work<Duration> {
     ann.subscribe(topic).await?;
-    // Nothing answers a subscribe; the pong tells that it was read.
+    // Nothing answers a subscribe; the pong says that it was read.
     let time = ann.ping().await?;
     Ok(Done::new(
-        (),
+        time,
         format!("a ping after it was answered in {}", show::time(time)),
     ))
 }
@@ -127,6 +132,47 @@ fn payload(from: &str) -> Value {
         "numbers": [0, -1, 0.1, 1.5, 1e21, 1e-7, 9_007_199_254_740_991_u64],
         "nested": {"": [[], {}, null, true, false], "__proto__": 1, "10": 2, "2": 3},
     })
+}
+
+/// [`publish`], and whether the server keeps back what it has to send: then the first publishes
+/// take long, compared with a ping, and so do all that follow.
+async fn publish_promptly(
+    ann: &mut Client,
+    bob: &mut Client,
+    topic: &str,
+    ping: Duration,
+) -> Work<Vec<Value>> {
+    let is_stalled = |time: Duration| time >= STALL_MIN && time > ping * STALL_PINGS;
+    let started = Instant::now();
+    let done = publish(ann, bob, topic).await?;
+    if !is_stalled(started.elapsed()) {
+        return Ok(done);
+    }
+    let has_echo = done.value().len() > 1;
+    let mut least = Duration::MAX;
+    for _ in 0..STALL_ROUNDS {
+        least = least.min(exchange(ann, bob, topic, has_echo).await?);
+    }
+    Ok(done.warn_if(is_stalled(least).then(|| explain::stalled(least, ping))))
+}
+
+/// How long it takes until a publish of each of two clients has reached the other. The second is
+/// sent when the first has arrived, so the server has written to the first client just before.
+async fn exchange(
+    ann: &mut Client,
+    bob: &mut Client,
+    topic: &str,
+    has_echo: bool,
+) -> Result<Duration, Problem> {
+    let started = Instant::now();
+    ann.publish(topic, &json!("from ann")).await?;
+    while bob.published().await?["data"] != "from ann" {}
+    bob.publish(topic, &json!("from bob")).await?;
+    while ann.published().await?["data"] != "from bob" {}
+    let time = started.elapsed();
+    // So that it does not turn up later.
+    while has_echo && bob.published().await?["data"] != "from bob" {}
+    Ok(time)
 }
 
 /// Sends a message each way. Returns the two as the first client got them, its own echo first if

@@ -14,6 +14,11 @@ type Peers = BTreeMap<u64, (UnboundedSender<String>, BTreeSet<String>)>;
 
 /// Serves on a port of its own for as long as the test runs.
 pub fn serve(has_echo: bool) -> SocketAddr {
+    serve_with(has_echo, true)
+}
+
+/// Serves with TCP_NODELAY or without.
+pub fn serve_with(has_echo: bool, has_nodelay: bool) -> SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("bound");
     listener.set_nonblocking(true).expect("a socket for tokio");
@@ -26,6 +31,7 @@ pub fn serve(has_echo: bool) -> SocketAddr {
             let peers = Arc::new(Mutex::new(Peers::new()));
             for id in 0.. {
                 let (stream, _) = listener.accept().await.expect("a connection");
+                let _ = stream.set_nodelay(has_nodelay);
                 tokio::spawn(serve_one(stream, id, peers.clone(), has_echo));
             }
         });
@@ -39,7 +45,6 @@ async fn serve_one(
     peers: Arc<Mutex<Peers>>,
     has_echo: bool,
 ) {
-    let _ = stream.set_nodelay(true);
     let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else {
         return;
     };

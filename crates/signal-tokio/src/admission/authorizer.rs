@@ -61,11 +61,36 @@ pub type Authorization<'a> = Pin<Box<dyn Future<Output = Result<Permit, Refusal>
 /// let relay = Relay::with_authorizer(Config::default(), judge)?;
 /// # Ok::<(), signal_tokio::ConfigError>(())
 /// ```
+///
+/// # Cookies
+///
+/// Browsers send a page's cookies with every WebSocket to their site, whichever page opens it, and
+/// the same-origin policy does not apply to WebSockets. So an authorizer that judges by a cookie
+/// alone lets any page on the internet in as the user who is logged in (cross-site WebSocket
+/// hijacking). Compare `Origin` with a list of your own first, and refuse with 403 what is not on
+/// it:
+///
+/// ```
+/// use signal_tokio::{Grant, Refusal, UpgradeRequest};
+/// # fn is_logged_in(_cookie: &str) -> bool { true }
+///
+/// let judge = |request: &UpgradeRequest<'_>| {
+///     let header = |name| request.headers.get(name).and_then(|value| value.to_str().ok());
+///     if header("origin") != Some("https://app.example.org") {
+///         return Err(Refusal::new(403, "pages of this origin may not connect"));
+///     }
+///     match header("cookie") {
+///         Some(cookie) if is_logged_in(cookie) => Ok(Grant::open()),
+///         _ => Err(Refusal::new(401, "please log in")),
+///     }
+/// };
+/// # let _: &dyn Fn(&UpgradeRequest<'_>) -> Result<Grant, Refusal> = &judge;
+/// ```
 pub trait Authorizer: Send + Sync + 'static {
     /// Decides what the client may do, or why it may not come in.
     ///
     /// The expiry of the grant counts in the relay's time, which [`UpgradeRequest::now`] and
-    /// [`Relay::now`](crate::Relay::now) tell.
+    /// [`Relay::now`](crate::Relay::now) give.
     fn authorize<'a>(&'a self, request: &'a UpgradeRequest<'a>) -> Authorization<'a>;
 
     /// What an answer costs. As long as somebody behind an address behaves, a [`Judging::Cheap`]

@@ -6,9 +6,12 @@ use axum::Router;
 use axum::extract::{ConnectInfo, Request};
 use axum::response::Response;
 use bytes::Bytes;
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto::upgrade::downcast;
+use tokio::net::TcpStream;
 
-use crate::Relay;
+use crate::{Admission, Relay};
 
 impl Relay {
     /// A router that answers every path as the relay does: merge it or nest it beside your own
@@ -20,6 +23,10 @@ impl Relay {
     /// are those of your server, not
     /// [`Config::handshake_timeout`](crate::Config::handshake_timeout) and its neighbours. After
     /// the upgrade the connection is the relay's own, without axum's WebSocket code in between.
+    ///
+    /// On a `TcpListener` the relay sets TCP_NODELAY on what is upgraded. Behind TLS or a listener
+    /// of your own it cannot reach the socket: set it there when you accept, or each message may
+    /// wait some 40 ms for the client to acknowledge the one before.
     pub fn router<S>(&self) -> Router<S>
     where
         S: Clone + Send + Sync + 'static,
@@ -39,14 +46,27 @@ impl Relay {
         if let Some(admission) = upgrade.admission {
             tokio::spawn(async move {
                 match on_upgrade.await {
-                    Ok(upgraded) => {
-                        self.accept(TokioIo::new(upgraded), Bytes::new(), admission)
-                            .await
-                    }
+                    Ok(upgraded) => self.accept_upgraded(upgraded, admission).await,
                     Err(error) => tracing::debug!(%error, "the client left before its upgrade"),
                 }
             });
         }
         upgrade.response.map(axum::body::Body::from)
+    }
+
+    async fn accept_upgraded(&self, upgraded: Upgraded, admission: Admission) {
+        match downcast::<TokioIo<TcpStream>>(upgraded) {
+            Ok(parts) => {
+                let socket = parts.io.into_inner();
+                // axum leaves it to the application, and messages are small: without it each waits
+                // for the acknowledgement of the one before.
+                let _ = socket.set_nodelay(true);
+                self.accept(socket, parts.read_buf, admission).await;
+            }
+            Err(upgraded) => {
+                let io = TokioIo::new(upgraded);
+                self.accept(io, Bytes::new(), admission).await;
+            }
+        }
     }
 }
