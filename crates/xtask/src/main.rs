@@ -11,6 +11,7 @@ mod image;
 mod install;
 mod installable;
 mod instructions;
+mod javascript;
 mod module;
 mod packages;
 mod publish;
@@ -172,6 +173,21 @@ const STEPS: &[Step] = &[
         run: worker::wrangler,
     },
     Step {
+        name: "javascript",
+        about: "the npm package builds, passes its tests and can be packed",
+        run: javascript::check,
+    },
+    Step {
+        name: "javascript-suite",
+        about: "on Node, Deno and Bun it passes the whole suite",
+        run: javascript::conformance,
+    },
+    Step {
+        name: "javascript-y-webrtc",
+        about: "unchanged y-webrtc clients share a document through it, from its tarball",
+        run: javascript::y_webrtc,
+    },
+    Step {
         name: "trystero",
         about: "Trystero clients find each other",
         run: clients::trystero,
@@ -205,7 +221,7 @@ fn main() -> ExitCode {
         "steps" if rest.is_empty() => {
             STEPS
                 .iter()
-                .for_each(|step| println!("{:<16} {}", step.name, step.about));
+                .for_each(|step| println!("{:<20} {}", step.name, step.about));
             ExitCode::SUCCESS
         }
         "compare" => exit_code(compare::main(rest)),

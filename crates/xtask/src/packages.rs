@@ -104,6 +104,7 @@ table! {
     ACCEPTANCE = [npm("crates/xtask/acceptance")];
     BENCH_PEERS = [npm("benches/peers")];
     BROWSER_EXAMPLE = [npm("examples/browser")];
+    SIGNAL_RELAY = [npm("packages/signal-relay")];
     WORKER_TOOLS = [npm("crates/xtask/worker")];
 }
 

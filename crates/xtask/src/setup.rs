@@ -1,5 +1,5 @@
 use crate::step::Step;
-use crate::{clients, image, instructions, rust, wasm};
+use crate::{clients, image, install, instructions, packages, rust, wasm};
 
 /// What `cargo xtask setup` does.
 pub(crate) const SETUP: &[Step] = &[
@@ -7,6 +7,11 @@ pub(crate) const SETUP: &[Step] = &[
         name: "node",
         about: "the clients' and servers' npm packages",
         run: |tools| tools.node_modules().map(drop),
+    },
+    Step {
+        name: "javascript",
+        about: "Deno, Bun and TypeScript",
+        run: |_| install::node_modules(packages::SIGNAL_RELAY).map(drop),
     },
     Step {
         name: "page",

@@ -77,10 +77,10 @@ impl Verdict {
 }
 
 fn print_table(results: &[(&str, Duration, Verdict)], total: Duration) {
-    println!("\n{:<17}{:<9}{:>9}", "step", "result", "time");
+    println!("\n{:<20}{:<9}{:>9}", "step", "result", "time");
     for (name, time, verdict) in results {
         let line = format!(
-            "{name:<17}{:<9}{:>9}  {}",
+            "{name:<20}{:<9}{:>9}  {}",
             verdict.word(),
             seconds(*time),
             verdict.reason()

@@ -1,0 +1,194 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { Server as SecureServer } from 'node:https'
+import type { Duplex } from 'node:stream'
+import { type WebSocket, WebSocketServer } from 'ws'
+
+import { type Answer, type Facts, type Message, Relay, type Settings, type Socket } from './index.js'
+
+export * from './index.js'
+
+/** Which upgrades of a server are the relay's. */
+export interface AttachOptions {
+  /** Only those to these paths; others are left to other listeners. Default: all. */
+  readonly path?: string | readonly string[]
+}
+
+/** Where to listen. */
+export interface ListenOptions {
+  /** Default 127.0.0.1; `0.0.0.0` is every interface. */
+  readonly host?: string
+  /** Default 4444; 0 is a port that is free. */
+  readonly port?: number
+  /** Whether SIGTERM and SIGINT drain and end the process. Default: true. */
+  readonly signals?: boolean
+}
+
+/** So much longer than is allowed may a message be and still be refused in good order. */
+const MESSAGE_SLACK = 64 * 1024
+
+/**
+ * A relay on the upgrades of a server of yours, beside Express, Fastify and others.
+ *
+ * @throws {SettingsError} A setting cannot be used.
+ */
+export function attach(server: Server | SecureServer, settings: Settings = {}, options: AttachOptions = {}): NodeRelay {
+  const relay = new NodeRelay(settings)
+  const paths = options.path === undefined ? undefined : [options.path].flat()
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const path = request.url?.split('?')[0] ?? '/'
+    if (paths === undefined || paths.includes(path)) relay.upgrade(request, socket, head)
+  })
+  return relay
+}
+
+/**
+ * A relay on a server of its own. Resolves when it listens.
+ *
+ * @throws {SettingsError} A setting cannot be used.
+ */
+export async function serve(settings: Settings = {}, options: ListenOptions = {}): Promise<NodeServer> {
+  const server = createServer()
+  const relay = attach(server, settings)
+  server.on('request', relay.page)
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(options.port ?? 4444, options.host ?? '127.0.0.1', resolve)
+  })
+  const stop = async (): Promise<void> => {
+    // Until all are gone it answers: those who come are told when to come again.
+    await relay.drain()
+    server.close()
+    server.closeAllConnections()
+  }
+  if (options.signals !== false) stopOnSignals(stop)
+  return { server, relay, stop }
+}
+
+/** What `serve` returns. */
+export interface NodeServer {
+  readonly server: Server
+  readonly relay: NodeRelay
+  /** Drains, and ends the server. */
+  stop(): Promise<void>
+}
+
+/** A relay for Node, over `ws`. */
+export class NodeRelay extends Relay {
+  readonly #sockets: WebSocketServer
+  readonly #protocols = new WeakMap<IncomingMessage, string>()
+
+  /** @throws {SettingsError} A setting cannot be used. */
+  constructor(settings: Settings = {}) {
+    super(settings)
+    this.#sockets = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      // Past it `ws` closes by itself, at once; up to it the relay refuses.
+      maxPayload: (this.limits.message_bytes_max ?? 0) * 2 + MESSAGE_SLACK,
+      handleProtocols: (_, request) => this.#protocols.get(request) ?? false,
+    })
+  }
+
+  /** Answers an upgrade: the listener of a server's event `upgrade`. */
+  readonly upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    // The client may end it at any time, which the close says, too.
+    socket.on('error', () => {})
+    const answer = this.request(factsOf(request))
+    if (answer.peer === undefined) {
+      refuse(socket, answer)
+      return
+    }
+    const { peer, protocol } = answer
+    if (protocol !== undefined) this.#protocols.set(request, protocol)
+    const leave = (): void => this.leave(peer)
+    socket.once('close', leave)
+    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.#begin(peer, webSocket))
+  }
+
+  /** Answers `/healthz`, `/readyz` and `/limits`, and `okay` elsewhere: a request listener. */
+  readonly page = (request: IncomingMessage, response: ServerResponse): void => {
+    const answer = this.request(factsOf(request))
+    if (answer.peer !== undefined) {
+      // Only an upgrade that Node does not take for one comes here.
+      this.leave(answer.peer)
+      response.writeHead(400).end()
+      return
+    }
+    response.writeHead(answer.status, Object.fromEntries(answer.headers)).end(answer.body)
+  }
+
+  #begin(peer: number, socket: WebSocket): void {
+    this.connect(peer, new NodeSocket(socket))
+    socket.on('message', (data) => this.receive(peer, data as Buffer))
+    socket.on('ping', (data) => this.frame(peer, data.length))
+    socket.on('pong', (data) => this.frame(peer, data.length))
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      // Those of `ws` itself are about what the client sent.
+      if (error.code?.startsWith('WS_ERR_')) this.brokeProtocol(peer)
+    })
+  }
+}
+
+class NodeSocket implements Socket {
+  readonly #socket: WebSocket
+
+  constructor(socket: WebSocket) {
+    this.#socket = socket
+  }
+
+  send(message: Message): void {
+    if (this.#socket.readyState === 1) this.#socket.send(message.bytes, TEXT)
+  }
+
+  buffered(): number {
+    return this.#socket.bufferedAmount
+  }
+
+  ping(): void {
+    if (this.#socket.readyState === 1) this.#socket.ping()
+  }
+
+  close(code: number, reason: string): void {
+    this.#socket.resume()
+    this.#socket.close(code, reason)
+  }
+
+  hold(): void {
+    this.#socket.pause()
+  }
+
+  abort(): void {
+    this.#socket.terminate()
+  }
+}
+
+const TEXT = { binary: false, compress: false, fin: true }
+
+function factsOf(request: IncomingMessage): Facts {
+  return {
+    method: request.method ?? 'GET',
+    target: request.url ?? '/',
+    remote: request.socket.remoteAddress,
+    header: (name) => request.headersDistinct[name]?.join(', '),
+  }
+}
+
+function refuse(socket: Duplex, page: Exclude<Answer, { peer: number }>): void {
+  const body = Buffer.from(page.body)
+  const headers = [...page.headers, ['content-length', String(body.length)], ['connection', 'close']]
+  const head = headers.map(([name, value]) => `${name}: ${value}\r\n`).join('')
+  socket.once('finish', () => socket.destroy())
+  socket.end(Buffer.concat([Buffer.from(`HTTP/1.1 ${page.status} ${STATUS_CODES[page.status] ?? ''}\r\n${head}\r\n`), body]))
+}
+
+function stopOnSignals(stop: () => Promise<void>): void {
+  let isStopping = false
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (isStopping) process.exit(130)
+      isStopping = true
+      void stop().then(() => process.exit(0))
+    })
+  }
+}

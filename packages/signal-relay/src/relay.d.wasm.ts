@@ -1,0 +1,3 @@
+/** The module, as bundlers and wrangler import it. */
+declare const module: WebAssembly.Module
+export default module

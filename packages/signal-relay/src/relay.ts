@@ -1,0 +1,293 @@
+import { Instance, Message, Records } from './module.js'
+import { type Settings, SettingsError, texts } from './settings.js'
+
+export { Message } from './module.js'
+export { type Setting, type Settings, SettingsError } from './settings.js'
+
+/** One connection, as a host has it. None of the methods may wait. */
+export interface Socket {
+  /** Sends a text message. */
+  send(message: Message): void
+  /** How many bytes wait, because the client does not read. */
+  buffered(): number
+  /** Sends a ping frame, where the runtime lets one. */
+  ping(): void
+  /** Begins a close. */
+  close(code: number, reason: string): void
+  /** Reads no more, where the runtime lets one: the peer is refused, and its close follows. */
+  hold?(): void
+  /** Ends the connection without its client, where the runtime lets one. */
+  abort?(): void
+}
+
+/** What of a request the relay looks at; see `facts`. */
+export interface Facts {
+  readonly method: string
+  /** Path and query, as they were sent. */
+  readonly target: string
+  /** The IP address at the other end of the connection. */
+  readonly remote: string | undefined
+  /** The value of a header; those of one that came more than once are joined with `, `. */
+  header(name: string): string | undefined
+}
+
+/** What a request is answered: a page, or an upgrade to the connection of `peer`. */
+export type Answer =
+  | { readonly peer?: never; readonly status: number; readonly headers: [string, string][]; readonly body: string }
+  | { readonly peer: number; readonly protocol: string | undefined }
+
+/** What there is and what has happened. The names are those of the metrics of `signal serve`. */
+export interface Stats {
+  readonly peers: number
+  readonly topics: number
+  readonly draining: boolean
+  readonly connects: number
+  readonly received: Readonly<Record<string, number>>
+  readonly deliveries: number
+  readonly holds: Readonly<Record<string, number>>
+  readonly closes: Readonly<Record<string, number>>
+  readonly refusals: Readonly<Record<string, number>>
+  readonly auth: Readonly<Record<string, number>>
+}
+
+/** A setting, as help and tables show it. */
+export interface SettingDescription {
+  readonly name: string
+  readonly unit: 'text' | 'count' | 'bytes' | 'time' | 'switch'
+  readonly what: string
+  readonly form?: string
+  readonly default?: string
+  readonly past?: string
+  readonly why?: string
+}
+
+/** How a host differs from others. */
+export interface HostOptions {
+  /** Whether the runtime pings its sockets itself, each `limits.ping_interval` milliseconds. */
+  readonly runtimePings?: boolean
+}
+
+const HEADERS = [
+  'upgrade',
+  'sec-websocket-version',
+  'sec-websocket-key',
+  'sec-websocket-protocol',
+  'host',
+  'origin',
+  'authorization',
+  'x-forwarded-for',
+  'access-control-request-method',
+  'content-length',
+  'transfer-encoding',
+]
+
+/** So many milliseconds are the longest that a timer takes. */
+const TIMER_MAX = 0x7fffffff
+
+interface Connection {
+  readonly socket: Socket
+  closing: ReturnType<typeof setTimeout> | undefined
+}
+
+/**
+ * A relay over one instance of the module, and the sockets of its peers. It decides nothing: what
+ * the module says it does, and what the sockets say it hands in.
+ */
+export class RelayOf {
+  /** All limits by name: sizes in bytes, times in milliseconds. */
+  readonly limits: Readonly<Record<string, number>>
+  /** Who may come in, in words. */
+  readonly access: string
+
+  readonly #module: Instance
+  readonly #connections = new Map<number, Connection>()
+  readonly #outboundMax: number
+  readonly #inboundMax: number
+  #due = Infinity
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #emptied: (() => void)[] = []
+
+  /**
+   * @param module The module of the relay, compiled.
+   * @throws {SettingsError} A setting cannot be used.
+   */
+  constructor(module: WebAssembly.Module, settings: Settings = {}, options: HostOptions = {}) {
+    this.#module = new Instance(module)
+    const length = this.#module.writeTexts(texts(settings))
+    const isOpen = this.#module.exports.signal_open(length, options.runtimePings === true ? 1 : 0)
+    const told = this.#told()
+    if (isOpen === 0) throw new SettingsError(told[0])
+    this.limits = JSON.parse(told[0] ?? '{}') as Record<string, number>
+    this.access = told[1] ?? ''
+    this.#outboundMax = this.limits.outbound_bytes_max ?? 0
+    // Enough of a message to see that it is too long, whatever its last character is.
+    this.#inboundMax = (this.limits.message_bytes_max ?? 0) + 4
+  }
+
+  /** All settings there are. */
+  static describe(module: WebAssembly.Module): SettingDescription[] {
+    const instance = new Instance(module)
+    instance.exports.signal_settings()
+    const records = new Records(instance.read())
+    records.number()
+    return JSON.parse(records.text(records.number())) as SettingDescription[]
+  }
+
+  /** How many connections there are, those included whose close is not complete. */
+  get size(): number {
+    return this.#connections.size
+  }
+
+  /** What there is and what has happened. */
+  stats(): Stats {
+    this.#module.exports.signal_stats()
+    return JSON.parse(this.#told()[0] ?? '{}') as Stats
+  }
+
+  /** Judges a request. Upgrade, then `connect` or `leave` the peer; or answer with the page. */
+  request(facts: Facts): Answer {
+    const headers = HEADERS.map((name) => facts.header(name))
+    const length = this.#module.writeTexts([facts.method, facts.target, facts.remote, ...headers])
+    const random = Math.floor(Math.random() * 0x100000000)
+    this.#module.exports.signal_request(length, performance.now(), Date.now(), random)
+    const records = new Records(this.#module.read())
+    if (records.number() === RECORD.upgrade) {
+      const peer = records.number()
+      return { peer, protocol: records.text(records.number()) || undefined }
+    }
+    const [status, bodyLength, headersLength] = [records.number(), records.number(), records.number()]
+    const body = records.text(bodyLength)
+    const lines = records.text(headersLength).split('\n')
+    const pairs = lines.slice(0, -1).flatMap((line, at) => (at % 2 === 0 ? [[line, lines[at + 1] ?? '']] : []))
+    return { status, headers: pairs as [string, string][], body }
+  }
+
+  /** Begins the connection of a peer that `request` has named. */
+  connect(peer: number, socket: Socket): void {
+    this.#connections.set(peer, { socket, closing: undefined })
+    this.#carryOut(this.#module.exports.signal_connect(peer, performance.now()))
+  }
+
+  /** Handles a message, text or binary. */
+  receive(peer: number, message: string | Uint8Array): void {
+    const length = this.#module.writeMessage(message, this.#inboundMax)
+    this.#carryOut(this.#module.exports.signal_receive(peer, length, performance.now()))
+  }
+
+  /** Handles a ping or pong frame with so many bytes in it. */
+  frame(peer: number, bytes: number): void {
+    this.#carryOut(this.#module.exports.signal_frame(peer, bytes, performance.now()))
+  }
+
+  /** Notes that the runtime ends a connection for what came on it. */
+  brokeProtocol(peer: number): void {
+    this.#carryOut(this.#module.exports.signal_broke_protocol(peer, performance.now()))
+  }
+
+  /** Forgets a connection that has ended, or an upgrade that has failed. */
+  leave(peer: number): void {
+    clearTimeout(this.#connections.get(peer)?.closing)
+    this.#connections.delete(peer)
+    this.#carryOut(this.#module.exports.signal_leave(peer, performance.now()))
+    if (this.#connections.size === 0) this.#emptied.splice(0).forEach((resolve) => resolve())
+  }
+
+  /**
+   * Ends all connections over `drain_seconds`, each with 1012, and lets nobody in any more. Resolves
+   * when all are gone, or when the time for it has passed.
+   */
+  async drain(): Promise<void> {
+    this.#carryOut(this.#module.exports.signal_drain(performance.now()))
+    if (this.#connections.size === 0) return
+    const { drain_seconds: seconds = 0, close_timeout: timeout = 0 } = this.limits
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, seconds * 1_000 + timeout + 500)
+      this.#emptied.push(() => {
+        clearTimeout(timer)
+        resolve()
+      })
+    })
+  }
+
+  /** Does what stands in the output, and sets the timer to the next deadline. */
+  #carryOut(due: number): void {
+    const output = this.#module.read()
+    if (due !== this.#due) this.#setTimer(due)
+    if (output.length === 0) return
+    const slow: number[] = []
+    for (const records = new Records(output); !records.isAtEnd; ) {
+      switch (records.number()) {
+        case RECORD.send:
+          this.#send(records, slow)
+          break
+        case RECORD.ping:
+          this.#connections.get(records.number())?.socket.ping()
+          break
+        case RECORD.close:
+          this.#close(records)
+          break
+        case RECORD.hold:
+          this.#connections.get(records.number())?.socket.hold?.()
+          break
+      }
+    }
+    for (const peer of slow) this.#carryOut(this.#module.exports.signal_overflow(peer))
+  }
+
+  #send(records: Records, slow: number[]): void {
+    const [count, length] = [records.number(), records.number()]
+    const sockets: Socket[] = []
+    const peers: number[] = []
+    for (let at = 0; at < count; at += 1) {
+      const peer = records.number()
+      const connection = this.#connections.get(peer)
+      if (connection === undefined) continue
+      sockets.push(connection.socket)
+      peers.push(peer)
+    }
+    const message = new Message(records.bytes(length))
+    sockets.forEach((socket, at) => {
+      const waiting = socket.buffered()
+      if (waiting > 0 && waiting + length > this.#outboundMax) slow.push(peers[at] as number)
+      else socket.send(message)
+    })
+  }
+
+  #close(records: Records): void {
+    const [peer, code] = [records.number(), records.number()]
+    // Whether to drop what is queued: no runtime lets one, so `abort` ends it in time.
+    records.number()
+    const reason = records.text(records.number())
+    const connection = this.#connections.get(peer)
+    if (connection === undefined) return
+    const { socket } = connection
+    if (socket.abort !== undefined) {
+      connection.closing = setTimeout(() => socket.abort?.(), this.limits.close_timeout)
+    }
+    socket.close(code, reason)
+  }
+
+  #setTimer(due: number): void {
+    this.#due = due
+    clearTimeout(this.#timer)
+    if (due === Infinity) return
+    const wait = Math.min(Math.max(due - performance.now(), 0) + 1, TIMER_MAX)
+    this.#timer = setTimeout(() => {
+      this.#due = Infinity
+      this.#carryOut(this.#module.exports.signal_tick(performance.now()))
+    }, wait)
+    // A relay alone does not keep a process running; its sockets do.
+    if (typeof this.#timer === 'object') (this.#timer as { unref?: () => void }).unref?.()
+  }
+
+  #told(): string[] {
+    const told: string[] = []
+    for (const records = new Records(this.#module.read()); !records.isAtEnd; ) {
+      if (records.number() === RECORD.text) told.push(records.text(records.number()))
+    }
+    return told
+  }
+}
+
+/** The records of an output; see `crates/signal-wasm/src/output.rs`. */
+const RECORD = { send: 1, ping: 2, close: 3, hold: 4, upgrade: 5, page: 6, text: 7 } as const

@@ -1,0 +1,13 @@
+import module from './relay.wasm'
+import { type HostOptions, RelayOf, type Settings } from './relay.js'
+
+export * from './relay.js'
+export { module }
+
+/** A relay over the module that the bundler imports, which a Worker may not compile itself. */
+export class Relay extends RelayOf {
+  /** @throws {SettingsError} A setting cannot be used. */
+  constructor(settings: Settings = {}, options: HostOptions = {}) {
+    super(module, settings, options)
+  }
+}

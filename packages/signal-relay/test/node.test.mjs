@@ -1,0 +1,208 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { connect as connectTcp } from 'node:net'
+import { test } from 'node:test'
+
+import express from 'express'
+import fastify from 'fastify'
+import WebSocket from 'ws'
+
+import { attach, serve } from '../dist/node.js'
+
+const subscribe = JSON.stringify({ type: 'subscribe', topics: ['garden'] })
+const publish = (data) => JSON.stringify({ type: 'publish', topic: 'garden', data })
+
+async function client(url, protocols = []) {
+  const socket = new WebSocket(url, protocols)
+  const inbox = []
+  const waiting = []
+  socket.on('message', (text) => {
+    const message = JSON.parse(text)
+    const wanted = waiting.shift()
+    if (wanted) wanted(message)
+    else inbox.push(message)
+  })
+  await once(socket, 'open')
+  return {
+    socket,
+    send: (text) => socket.send(text),
+    next: () => (inbox.length > 0 ? Promise.resolve(inbox.shift()) : new Promise((resolve) => waiting.push(resolve))),
+  }
+}
+
+async function subscriber(url) {
+  const one = await client(url)
+  one.send(subscribe)
+  one.send('{"type":"ping"}')
+  assert.equal((await one.next()).type, 'pong')
+  return one
+}
+
+/** Serves on a free port while `act` runs. */
+async function serving(settings, act) {
+  const { server, relay, stop } = await serve({ drain_seconds: 0, close_timeout: '100ms', ...settings }, { port: 0, signals: false })
+  try {
+    await act(`ws://127.0.0.1:${server.address().port}`, relay)
+  } finally {
+    await stop()
+  }
+}
+
+async function listening(server) {
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return server.address().port
+}
+
+async function pairTalks(url) {
+  const [ann, bob] = [await subscriber(url), await subscriber(url)]
+  ann.send(publish('hello'))
+  const expected = { type: 'publish', topic: 'garden', data: 'hello', clients: 2 }
+  assert.deepEqual([await ann.next(), await bob.next()], [expected, expected])
+  ann.socket.terminate()
+  bob.socket.terminate()
+}
+
+test('beside Express: its pages are its own, upgrades are the relay’s', async () => {
+  const app = express()
+  app.get('/', (_, response) => response.send('my app'))
+  const server = createServer(app)
+  const relay = attach(server)
+  app.get(['/healthz', '/limits'], relay.page)
+  const port = await listening(server)
+  assert.equal(await (await fetch(`http://127.0.0.1:${port}/`)).text(), 'my app')
+  assert.equal((await (await fetch(`http://127.0.0.1:${port}/limits`)).json()).message_bytes_max, 65_536)
+  await pairTalks(`ws://127.0.0.1:${port}/`)
+  server.close()
+  server.closeAllConnections()
+})
+
+test('beside Fastify, at a path of its own, others are left to others', async () => {
+  const app = fastify()
+  app.get('/', () => 'my app')
+  attach(app.server, {}, { path: '/signal' })
+  app.server.on('upgrade', (request, socket) => {
+    if (request.url !== '/signal?a') socket.end('HTTP/1.1 418 Elsewhere\r\nConnection: close\r\n\r\n')
+  })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const { port } = app.server.address()
+  assert.equal(await (await fetch(`http://127.0.0.1:${port}/`)).text(), 'my app')
+  await pairTalks(`ws://127.0.0.1:${port}/signal?a`)
+  const elsewhere = new WebSocket(`ws://127.0.0.1:${port}/other`)
+  const [, response] = await once(elsewhere, 'unexpected-response')
+  assert.equal(response.statusCode, 418)
+  elsewhere.on('error', () => {})
+  elsewhere.terminate()
+  await app.close()
+})
+
+test('who is refused gets a status, words and when to come again', async () => {
+  await serving({ peers_per_ip_max: 1, limit_private_ips: true }, async (url) => {
+    const first = await client(url)
+    const second = new WebSocket(url)
+    const [, response] = await once(second, 'unexpected-response')
+    second.on('error', () => {})
+    assert.equal(response.statusCode, 429)
+    assert.equal(response.headers['retry-after'], '30')
+    let body = ''
+    for await (const part of response) body += part
+    assert.equal(body, 'too many connections are open from your address')
+    first.socket.close()
+    await once(first.socket, 'close')
+    await client(url)
+  })
+})
+
+test('the subprotocol that was offered first is answered, and never a token', async () => {
+  await serving({}, async (url) => {
+    assert.equal((await client(url, ['chat', 'v2'])).socket.protocol, 'chat')
+    assert.equal((await client(url, ['signal-token', 'a.b.c'])).socket.protocol, 'signal-token')
+    assert.equal((await client(url)).socket.protocol, '')
+  })
+})
+
+test('an upgrade that ends in the middle gives its place back', async () => {
+  await serving({ peers_max: 1 }, async (url, relay) => {
+    const { port, hostname } = new URL(url)
+    for (let round = 0; round < 20; round += 1) {
+      const socket = connectTcp(port, hostname)
+      const key = Buffer.alloc(16).toString('base64')
+      socket.end(`GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`)
+      socket.resume()
+      await once(socket, 'close')
+    }
+    await pairOfOne(url)
+    assert.equal(relay.stats().peers, 1)
+  })
+})
+
+async function pairOfOne(url) {
+  const only = await subscriber(url)
+  only.send(publish(1))
+  assert.equal((await only.next()).clients, 1)
+}
+
+test('who does not read is closed, what waits for it is bounded, and a pair beside it is not disturbed', async () => {
+  const settings = { outbound_bytes_max: '256KiB', bytes_per_second: '1GiB', bytes_burst: '1GiB', messages_per_second: 100_000, messages_burst: 100_000 }
+  await serving(settings, async (url, relay) => {
+    const [ann, bob, deaf] = [await subscriber(url), await subscriber(url), await subscriber(url)]
+    deaf.socket._socket.pause()
+    const filler = 'x'.repeat(60_000)
+    let rounds = 0
+    while (relay.stats().closes.slow_consumer !== 1) {
+      assert(rounds < 1_000, 'the deaf one is still there')
+      ann.send(publish(filler))
+      await Promise.all([ann.next(), bob.next()])
+      rounds += 1
+    }
+    assert(rounds * 60_000 > 256 * 1024)
+    ann.send(publish('last'))
+    assert.equal((await bob.next()).clients, 2)
+    // It does not answer the close, so it is ended without.
+    while (relay.size > 2) await new Promise((resolve) => setTimeout(resolve, 20))
+  })
+})
+
+test('a flood is refused, and who breaks the protocol is gone, while a pair goes on', async () => {
+  await serving({ close_hold: '100ms', strikes_burst: 20, messages_burst: 100 }, async (url, relay) => {
+    const [flood, broken] = [await client(url), await client(url)]
+    for (let count = 0; count < 2_000; count += 1) flood.send(publish(count))
+    broken.socket._socket.write(Buffer.from([0xff, 0xff, 0xff]))
+    const [[code], [brokenCode]] = await Promise.all([once(flood.socket, 'close'), once(broken.socket, 'close')])
+    assert.equal(code, 4429)
+    assert.equal(brokenCode, 1002)
+    await pairTalks(url)
+    assert.equal(relay.stats().closes.protocol, 1)
+    assert.equal(relay.stats().closes.rate_limited, 1)
+  })
+})
+
+test('a drain closes all with 1012, and those who come are told to come again', async () => {
+  await serving({ drain_seconds: 1 }, async (url, relay) => {
+    const one = await client(url)
+    const drained = relay.drain()
+    const late = new WebSocket(url)
+    const [, response] = await once(late, 'unexpected-response')
+    late.on('error', () => {})
+    late.terminate()
+    assert.equal(response.statusCode, 503)
+    if (one.socket.readyState !== WebSocket.CLOSED) await once(one.socket, 'close')
+    await drained
+    assert.equal(one.socket._closeCode, 1012)
+    assert.equal(relay.size, 0)
+  })
+})
+
+test('ten thousand publishes arrive, each with the right number of clients', async () => {
+  const settings = { messages_per_second: 100_000, messages_burst: 100_000, bytes_per_second: '1GiB', bytes_burst: '1GiB', fan_out_per_second: 1_000_000, fan_out_burst: 1_000_000 }
+  await serving(settings, async (url) => {
+    const all = [await subscriber(url), await subscriber(url), await subscriber(url)]
+    for (let count = 0; count < 10_000; count += 1) all[0].send(publish(count))
+    for (const one of all) {
+      for (let count = 0; count < 10_000; count += 1) {
+        const { data, clients } = await one.next()
+        assert.deepEqual([data, clients], [count, 3])
+      }
+    }
+  })
+})
