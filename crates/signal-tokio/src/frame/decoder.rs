@@ -78,18 +78,22 @@ impl Decoder {
                     self.unfinished = None;
                 }
                 input = rest;
-                self.frame(header, &mut frame[header.header_bytes..], handle)?
+                let payload = &mut frame[header.header_bytes..];
+                self.frame(header, payload, message_bytes_max, handle)?
             } else {
                 let header = match start(input, self.message(), message_bytes_max)? {
                     Start::Header(header) if header.frame_bytes() <= input.len() => header,
                     Start::Header(_) | Start::Needs(_) => {
-                        self.unfinished.get_or_insert_default().frame = input.to_vec();
+                        let unfinished = self.unfinished.get_or_insert_default();
+                        // Exactly what the rest needs, once the header is here.
+                        unfinished.complete(input, message_bytes_max)?;
                         return Ok(());
                     }
                 };
                 let (frame, rest) = input.split_at_mut(header.frame_bytes());
                 input = rest;
-                self.frame(header, &mut frame[header.header_bytes..], handle)?
+                let payload = &mut frame[header.header_bytes..];
+                self.frame(header, payload, message_bytes_max, handle)?
             };
             if flow.is_break() {
                 return Ok(());
@@ -98,10 +102,15 @@ impl Decoder {
         Ok(())
     }
 
-    /// Whether it holds nothing.
-    #[cfg(test)]
-    pub(super) fn is_at_rest(&self) -> bool {
-        self.unfinished.is_none()
+    /// How many bytes it keeps of a frame or message whose end is missing. Nothing at rest.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let Some(unfinished) = self.unfinished.as_deref() else {
+            return 0;
+        };
+        let message = unfinished.message.as_ref();
+        size_of::<Unfinished>()
+            + unfinished.frame.capacity()
+            + message.map_or(0, |message| message.bytes.capacity())
     }
 
     /// The message of which some fragments have come.
@@ -114,6 +123,7 @@ impl Decoder {
         &mut self,
         header: Header,
         payload: &mut [u8],
+        message_bytes_max: usize,
         handle: &mut impl FnMut(Incoming<'_>) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, FrameError> {
         unmask(payload, header.mask);
@@ -135,14 +145,14 @@ impl Decoder {
                     bytes: Vec::new(),
                     valid_bytes: 0,
                 };
-                message.push(payload)?;
+                message.push(payload, message_bytes_max)?;
                 self.unfinished.get_or_insert_default().message = Some(message);
                 Ok(handle(Incoming::Fragment))
             }
             Opcode::Continuation => {
                 let mut unfinished = self.unfinished.take().ok_or(FrameError::Protocol)?;
                 let message = unfinished.message.as_mut().ok_or(FrameError::Protocol)?;
-                message.push(payload)?;
+                message.push(payload, message_bytes_max)?;
                 if !header.is_final {
                     self.unfinished = Some(unfinished);
                     return Ok(handle(Incoming::Fragment));
@@ -178,7 +188,10 @@ impl Unfinished {
             if input.is_empty() {
                 return Ok(None);
             }
-            let taken = (wanted - self.frame.len()).min(input.len());
+            let missing = wanted - self.frame.len();
+            // As much as the header announces, which is no more than may come, and not a byte more.
+            self.frame.reserve_exact(missing);
+            let taken = missing.min(input.len());
             let (head, rest) = input.split_at_mut(taken);
             self.frame.extend_from_slice(head);
             input = rest;
@@ -254,7 +267,15 @@ impl Header {
 impl Fragments {
     /// Adds a fragment. Text is judged at once, so that a bad one ends before the rest of the
     /// message is sent.
-    fn push(&mut self, payload: &[u8]) -> Result<(), FrameError> {
+    fn push(&mut self, payload: &[u8], message_bytes_max: usize) -> Result<(), FrameError> {
+        let length = self.bytes.len() + payload.len();
+        if length > self.bytes.capacity() {
+            // A quarter more each time, for there may be many; but never more than a message may have.
+            let more = self.bytes.capacity() / 4 + 64;
+            let wanted = (self.bytes.capacity() + more).min(message_bytes_max);
+            self.bytes
+                .reserve_exact(wanted.max(length) - self.bytes.len());
+        }
         self.bytes.extend_from_slice(payload);
         if !self.is_text {
             return Ok(());

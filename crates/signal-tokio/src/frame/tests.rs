@@ -4,6 +4,12 @@ use signal_testwire::frame as client_frame;
 
 use super::*;
 
+/// Takes what comes before the end of a message.
+fn unfinished(incoming: Incoming<'_>) -> ControlFlow<()> {
+    assert_eq!(incoming, Incoming::Fragment);
+    ControlFlow::Continue(())
+}
+
 /// Feeds `bytes` in pieces of `step` and lists what came out.
 fn decode_in_steps(bytes: &[u8], step: usize, max: usize) -> (Vec<String>, Option<FrameError>) {
     let mut decoder = Decoder::default();
@@ -73,7 +79,52 @@ fn a_decoder_holds_nothing_between_two_messages() {
             });
         }
         let is_begun = number == 1;
-        assert_eq!(decoder.is_at_rest(), !is_begun, "after frame {number}");
+        assert_eq!(decoder.held_bytes() == 0, !is_begun, "after frame {number}");
+    }
+}
+
+#[test]
+fn an_unfinished_frame_takes_what_its_header_announces_and_no_more() {
+    const MAX: usize = 65_536;
+    let overhead = 14 + 128;
+    for first_piece in [1, 7, 16_384] {
+        let frame = client_frame(0x81, &vec![b'x'; MAX]);
+        let mut decoder = Decoder::default();
+        let all_but_one = &frame[..frame.len() - 1];
+        let (head, rest) = all_but_one.split_at(first_piece);
+        for piece in [head].into_iter().chain(rest.chunks(16_384)) {
+            let decoded = decoder.decode(&mut piece.to_vec(), MAX, &mut unfinished);
+            assert_eq!(decoded, Ok(()));
+            let held = decoder.held_bytes();
+            assert!(held <= MAX + overhead, "{held} after {first_piece}");
+        }
+    }
+}
+
+#[test]
+fn an_unfinished_message_takes_no_more_than_a_message_may() {
+    const MAX: usize = 65_536;
+    for length in [1, 100, 3_000, 40_000] {
+        let mut decoder = Decoder::default();
+        let mut received = 0;
+        while received + length < MAX {
+            let first = if received == 0 { 0x01 } else { 0x00 };
+            let mut frame = client_frame(first, &vec![b'x'; length]);
+            let decoded = decoder.decode(&mut frame, MAX, &mut unfinished);
+            assert_eq!(decoded, Ok(()));
+            received += length;
+            assert!(decoder.held_bytes() <= MAX + 128, "fragments of {length}");
+        }
+        // And the last one, of which the end is missing, has only what is left to it.
+        let rest = client_frame(0x00, &vec![b'x'; MAX - received]);
+        let mut rest = rest[..rest.len() - 1].to_vec();
+        let decoded = decoder.decode(&mut rest, MAX, &mut unfinished);
+        assert_eq!(decoded, Ok(()));
+        let held = decoder.held_bytes();
+        assert!(
+            held <= MAX + MAX / 4 + 256,
+            "{held} with fragments of {length}"
+        );
     }
 }
 
