@@ -67,12 +67,12 @@ fn every_metric_is_on_the_dashboard_and_in_the_table() {
 }
 
 #[test]
-fn there_are_seven_alerts_and_each_is_tested_both_ways() {
+fn there_are_eight_alerts_and_each_is_tested_both_ways() {
     let alerts: Vec<&str> = after(ALERTS, "- alert: ")
         .into_iter()
         .map(str::trim)
         .collect();
-    assert_eq!(alerts.len(), 7, "{alerts:?}");
+    assert_eq!(alerts.len(), 8, "{alerts:?}");
     for alert in alerts {
         let silent = ALERTS_TEST.lines().any(|line| {
             line.contains(&format!("alertname: {alert},")) && line.contains("exp_alerts: []")

@@ -20,6 +20,8 @@ pub enum CloseReason {
     TimedOut,
     /// The peer reads too slowly. Decided by the host, which owns the queue.
     SlowConsumer,
+    /// The peer makes the server hold most of a memory that is short. Decided by the host.
+    MemoryMax,
     /// The server is about to stop. Decided by the host.
     Draining,
     /// A frame broke RFC 6455. Decided by the host, which owns the frames.
@@ -28,13 +30,14 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// All reasons, for hosts that count them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Invalid,
         Self::TooBig,
         Self::RateLimited,
         Self::GrantExpired,
         Self::TimedOut,
         Self::SlowConsumer,
+        Self::MemoryMax,
         Self::Draining,
         Self::Protocol,
     ];
@@ -46,7 +49,7 @@ impl CloseReason {
             Self::Invalid => 1007,
             Self::TooBig => 1009,
             Self::Draining => 1012,
-            Self::SlowConsumer => 1013,
+            Self::SlowConsumer | Self::MemoryMax => 1013,
             Self::GrantExpired => 4401,
             Self::TimedOut => 4408,
             Self::RateLimited => 4429,
@@ -71,6 +74,10 @@ impl CloseReason {
             Self::TooBig => ("too_big", "a message is longer than this relay accepts"),
             Self::Draining => ("draining", "this relay restarts, please reconnect"),
             Self::SlowConsumer => ("slow_consumer", "messages are read too slowly"),
+            Self::MemoryMax => (
+                "memory_max",
+                "this relay is short of memory, please try again later",
+            ),
             Self::GrantExpired => ("grant_expired", "the access token has expired"),
             Self::TimedOut => ("timed_out", "no sign of life between two pings"),
             Self::RateLimited => ("rate_limited", "too many messages, please slow down"),
@@ -83,14 +90,18 @@ impl CloseReason {
     pub const fn is_peers_fault(self) -> bool {
         match self {
             Self::Invalid | Self::TooBig | Self::RateLimited | Self::Protocol => true,
-            Self::GrantExpired | Self::TimedOut | Self::SlowConsumer | Self::Draining => false,
+            Self::GrantExpired
+            | Self::TimedOut
+            | Self::SlowConsumer
+            | Self::MemoryMax
+            | Self::Draining => false,
         }
     }
 
     /// Whether the host drops what is still queued for the peer instead of sending it before the
     /// close: a peer that reads too slowly would not get to the close frame.
     pub const fn drops_queue(self) -> bool {
-        matches!(self, Self::SlowConsumer)
+        matches!(self, Self::SlowConsumer | Self::MemoryMax)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod limits;
 mod log_ips;
+mod memory;
 mod proxies;
 
 use std::time::Duration;
@@ -19,6 +20,8 @@ const DESCRIPTORS_RESERVED: u64 = 64;
 const DESCRIPTORS_PER_THREAD: u64 = 8;
 /// Taken as the limit on open files where the system does not say.
 const DESCRIPTORS_ASSUMED: u64 = 1_024;
+/// What an idle peer takes of the memory, most of it in the system, doubled.
+const PEER_BYTES: u64 = 8 * 1024;
 /// More of anything than a machine can serve.
 const MANY: u64 = 100_000_000;
 
@@ -91,6 +94,15 @@ signal_core::limits! {
             what: "How long a close may take",
             past: "TCP reset",
             why: "one round trip of the slowest network, and some" },
+        /// Counted is what peers decide about: messages that wait for them, messages whose end is
+        /// missing, and topics. Half of the memory leaves room for all else that takes some: idle
+        /// connections, the system's buffers, TLS, and what a library keeps that frames in its own
+        /// way, as with [`Relay::accept_messages`](crate::Relay::accept_messages).
+        memory_max: usize { default: memory::bytes() / 2, default_from: "half of the memory of the machine or its control group",
+            unit: Bytes, range: 1 << 20..=1 << 50, scope: Relay,
+            what: "What all peers together may make the relay hold",
+            past: "those that hold most are closed with 1013",
+            why: "each is bounded by the limits above, their number only by open files; a process that is killed serves nobody" },
         // What is judged before the upgrade.
         /// The authorizer and our answer are included.
         #[serde(with = "seconds")]
@@ -118,8 +130,8 @@ signal_core::limits! {
             past: "closed at once, without an answer",
             why: "a class behind one address connects within a second; more that say nothing are not a class" },
         /// What they allow after `handshakes_max` and those of the process itself: 64, and 8 for
-        /// each thread that the machine has cores for.
-        peers_max: usize { default: peers_of_open_files(), default_from: "from the limit on open files",
+        /// each thread that the machine has cores for. At most one for each 8 KiB of `memory_max`.
+        peers_max: usize { default: peers_of_open_files(), default_from: "from the limits on open files and memory",
             unit: Count, range: 1..=MANY, scope: Relay,
             what: "Peers at once",
             past: "HTTP 503 with Retry-After",
@@ -177,6 +189,26 @@ impl Config {
         }
     }
 
+    /// How many bytes of memory one peer may take at most, for longer than
+    /// [`outbound_grace`](Self::outbound_grace): a connection, a message whose end is missing, its
+    /// topics, what waits for it, and what the system holds both ways. Whatever all of them take
+    /// together of the middle three is bounded by [`memory_max`](Self::memory_max).
+    pub fn peer_bytes_max(&self) -> u64 {
+        const IDLE: u64 = 1_024;
+        // Its place with the peer and among the topics.
+        const TOPIC: u64 = 160;
+        let core = &self.core;
+        // Fragments grow by a quarter each time.
+        let message = u64::from(core.message_bytes_max) * 5 / 4;
+        let names = u64::from(core.topic_bytes_per_peer_max);
+        let topics = names + u64::from(core.topics_per_peer_max) * TOPIC;
+        let queue = self.outbound_bytes_max as u64;
+        // Linux takes twice as much, for its own bookkeeping.
+        let system = 2 * (self.send_buffer_bytes_max as u64 + self.receive_buffer_bytes_max as u64);
+        let all = [IDLE, message, topics, queue, system];
+        all.into_iter().fold(0, u64::saturating_add)
+    }
+
     /// Checks that each limit is in its range.
     ///
     /// # Errors
@@ -220,7 +252,8 @@ fn peers_of_open_files() -> u64 {
 fn peers_beside(threads: usize) -> u64 {
     let own = DESCRIPTORS_RESERVED + DESCRIPTORS_PER_THREAD * threads as u64;
     let taken = handshakes_of_open_files() + own;
-    descriptors_max().saturating_sub(taken).max(16)
+    let open_files = descriptors_max().saturating_sub(taken);
+    open_files.min(memory::bytes() / 2 / PEER_BYTES).max(16)
 }
 
 /// How many files this process may have open.

@@ -270,7 +270,8 @@ impl Fragments {
     fn push(&mut self, payload: &[u8], message_bytes_max: usize) -> Result<(), FrameError> {
         let length = self.bytes.len() + payload.len();
         if length > self.bytes.capacity() {
-            // A quarter more each time, for there may be many; but never more than a message may have.
+            // A quarter more each time, for there may be many; but never more than a message may
+            // have.
             let more = self.bytes.capacity() / 4 + 64;
             let wanted = (self.bytes.capacity() + more).min(message_bytes_max);
             self.bytes

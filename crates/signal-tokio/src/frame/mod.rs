@@ -83,10 +83,10 @@ pub(crate) enum FrameError {
 }
 
 /// Encodes one unfragmented, unmasked server frame.
-pub(crate) fn encode(opcode: Opcode, payload: &[u8]) -> Bytes {
+pub(crate) fn encode(opcode: Opcode, payload: &[u8]) -> BytesMut {
     let mut frame = BytesMut::with_capacity(encoded_len(payload.len()));
     put(&mut frame, opcode, payload);
-    frame.freeze()
+    frame
 }
 
 /// Encodes one behind others.
@@ -136,11 +136,11 @@ pub(crate) const fn encoded_len(payload_bytes: usize) -> usize {
 /// Encodes a close frame.
 pub(crate) fn encode_close(close: Option<(u16, &str)>) -> Bytes {
     let Some((code, reason)) = close else {
-        return encode(Opcode::Close, &[]);
+        return encode(Opcode::Close, &[]).freeze();
     };
     let mut payload = code.to_be_bytes().to_vec();
     payload.extend_from_slice(reason.as_bytes());
-    encode(Opcode::Close, &payload)
+    encode(Opcode::Close, &payload).freeze()
 }
 
 /// Takes an encoded server frame apart again, for transports that frame themselves.

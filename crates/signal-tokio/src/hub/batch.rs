@@ -1,9 +1,10 @@
 //! What all members of a room get in one write.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use signal_core::Delivery;
 
 use crate::frame;
+use crate::hub::memory::{Account, Kept};
 use crate::lock::Lock;
 
 /// A batch is sealed at this many bytes at the latest; one that long gains nothing by growing.
@@ -21,50 +22,50 @@ pub(crate) struct Batch {
 }
 
 #[derive(Debug)]
-enum State {
-    Open(BytesMut),
-    Sealed(Bytes),
+struct State {
+    /// What can be added to, until it is sealed.
+    open: Option<Kept>,
+    sealed: Bytes,
 }
 
 impl Batch {
     /// A batch of one message.
-    pub(crate) fn new(publish: &Delivery<'_>) -> Self {
-        let bytes = frame::encode_publish(publish);
-        Self {
-            state: Lock::new(State::Open(bytes)),
-        }
+    pub(crate) fn new(publish: &Delivery<'_>, account: &Account) -> Self {
+        let state = Lock::new(State {
+            open: Some(Kept::new(frame::encode_publish(publish), account)),
+            sealed: Bytes::new(),
+        });
+        Self { state }
     }
 
     /// Adds a message. False if nothing can be added any more, or not this many bytes.
     pub(crate) fn add(&self, publish: &Delivery<'_>, bytes_max: usize) -> bool {
-        let State::Open(bytes) = &mut *self.state.lock() else {
+        let mut state = self.state.lock();
+        let Some(kept) = &mut state.open else {
             return false;
         };
         let more = frame::encoded_len(publish.len());
-        if bytes.len() + more > bytes_max.min(BYTES_MAX) {
+        if kept.as_ref().len() + more > bytes_max.min(BYTES_MAX) {
             return false;
         }
-        frame::put_publish(bytes, publish);
+        kept.change(|bytes| frame::put_publish(bytes, publish));
         true
     }
 
     /// The bytes to write. From now on nothing is added.
     pub(crate) fn seal(&self) -> Bytes {
         let mut state = self.state.lock();
-        let bytes = match &mut *state {
-            State::Open(bytes) => std::mem::take(bytes).freeze(),
-            State::Sealed(bytes) => return bytes.clone(),
-        };
-        *state = State::Sealed(bytes.clone());
-        bytes
+        if let Some(kept) = state.open.take() {
+            state.sealed = Bytes::from_owner(kept);
+        }
+        state.sealed.clone()
     }
 
     /// How many bytes it has until now.
     pub(crate) fn len(&self) -> usize {
-        match &*self.state.lock() {
-            State::Open(bytes) => bytes.len(),
-            State::Sealed(bytes) => bytes.len(),
-        }
+        let state = self.state.lock();
+        let open = state.open.as_ref().map_or(0, |kept| kept.as_ref().len());
+        open + state.sealed.len()
     }
 }
 
@@ -92,7 +93,7 @@ pub(crate) mod tests {
         .map(|text| frame::encode(Opcode::Text, text.as_bytes()))
         .concat();
 
-        let batch = Batch::new(&one.delivery(2));
+        let batch = Batch::new(&one.delivery(2), &Account::default());
         assert!(batch.add(&two.delivery(103), 200));
         assert_eq!(batch.seal(), expected);
         assert!(!batch.add(&one.delivery(2), 200));
@@ -105,7 +106,7 @@ pub(crate) mod tests {
         let one = one.delivery(2);
         let frame_bytes = frame::encoded_len(one.len());
 
-        let batch = Batch::new(&one);
+        let batch = Batch::new(&one, &Account::default());
         assert!(!batch.add(&one, 2 * frame_bytes - 1));
         assert!(batch.add(&one, 2 * frame_bytes));
         assert_eq!(batch.len(), 2 * frame_bytes);

@@ -2,6 +2,7 @@
 
 pub(crate) mod batch;
 mod fan_out;
+pub(crate) mod memory;
 pub(crate) mod queue;
 pub(crate) mod registry;
 pub(crate) mod rooms;

@@ -9,12 +9,18 @@ use bytes::{Buf, Bytes};
 use signal_core::CloseReason;
 
 use crate::hub::batch::Batch;
+use crate::hub::memory::Account;
 use crate::hub::wake::{Home, Wake};
 use crate::lock::Lock;
 
 /// What a frame costs beside its bytes: its place in the queue and its allocation. Without it,
 /// small frames would take several times the memory that their bytes are counted for.
 const FRAME_COST: usize = 128;
+/// Of which so much is for its place, twice the size of a handle.
+const PLACE_COST: usize = 64;
+/// What a topic costs beside its name: its places in the maps of topics and of the peer.
+const TOPIC_COST: usize = 160;
+
 /// How many times its limit a queue may hold at once. What it holds past the limit is for the
 /// connection to judge, once it has tried its socket; this is only there to be an end. It has room
 /// for what a thousand peers can say to one before their thread has its turn to write.
@@ -51,6 +57,8 @@ pub(crate) enum Pushed {
 pub(crate) struct Outbound {
     /// Where the connection lives, if it is not a task.
     home: Option<Home>,
+    /// Where what the peer holds is counted.
+    account: Account,
     state: Lock<State>,
 }
 
@@ -64,6 +72,15 @@ struct State {
     frame_count: usize,
     /// Whether a part of the first frame is written, so that the rest must follow whatever happens.
     is_begun: bool,
+    /// What the peer holds of messages whose end is missing.
+    input_bytes: usize,
+    /// What its topics cost.
+    topic_bytes: usize,
+    /// What is counted of these two and of the places of frames.
+    counted: usize,
+    /// Whether the peer is being ended because it holds much. What it holds still is as good as
+    /// given back, and is counted no more.
+    is_evicted: bool,
     /// Why others want this connection ended.
     ending: Option<CloseReason>,
     is_closed: bool,
@@ -77,10 +94,11 @@ struct State {
 }
 
 impl Outbound {
-    pub(crate) fn new(home: Option<Home>) -> Self {
+    pub(crate) fn new(home: Option<Home>, account: &Account) -> Self {
         Self {
             home,
-            state: Lock::default(),
+            account: account.clone(),
+            ..Self::default()
         }
     }
 
@@ -137,6 +155,56 @@ impl Outbound {
         let dropped = state.frames.split_off(begun);
         state.bytes -= dropped.iter().map(Bytes::len).sum::<usize>();
         state.frame_count -= dropped.len();
+        state.count(&self.account);
+        drop(state);
+        // Outside of the lock: there may be many.
+        drop(dropped);
+    }
+
+    /// Ends the peer because it holds much, and forgets at once what waits for it. One that is
+    /// being closed already loses its close frame with it.
+    pub(crate) fn evict(&self) {
+        self.state.lock().is_evicted = true;
+        self.discard();
+        self.end(CloseReason::MemoryMax);
+    }
+
+    /// Notes how much the peer holds of messages whose end is missing.
+    pub(crate) fn hold_input(&self, bytes: usize) {
+        let mut state = self.state.lock();
+        state.input_bytes = bytes;
+        state.count(&self.account);
+    }
+
+    /// Notes that the peer has a topic.
+    pub(crate) fn hold_topic(&self, topic: &str) {
+        let mut state = self.state.lock();
+        state.topic_bytes += topic.len() + TOPIC_COST;
+        state.count(&self.account);
+    }
+
+    /// Notes that it has it no more.
+    pub(crate) fn drop_topic(&self, topic: &str) {
+        let mut state = self.state.lock();
+        state.topic_bytes -= topic.len() + TOPIC_COST;
+        state.count(&self.account);
+    }
+
+    /// What the peer makes the relay hold: what its socket has refused, messages whose end is
+    /// missing, and topics. What waits for its thread to try the socket is not the peer's doing.
+    pub(crate) fn holds(&self) -> usize {
+        let state = self.state.lock();
+        if state.is_evicted {
+            return 0;
+        }
+        let refused = if state.is_blocked { state.cost() } else { 0 };
+        refused + state.input_bytes + state.topic_bytes
+    }
+
+    /// Notes that the peer has gone, and gives back what it held.
+    pub(crate) fn release(&self) {
+        self.hold_input(0);
+        self.discard();
     }
 
     /// Asks the connection to end.
@@ -174,10 +242,12 @@ impl Outbound {
             }
             state.put_back(frames);
             state.is_blocked = true;
+            state.count(&self.account);
             return written.map_ok(|_| ());
         }
         state.is_blocked = false;
         state.is_announced = false;
+        state.count(&self.account);
         Poll::Ready(Ok(()))
     }
 
@@ -216,7 +286,12 @@ impl Outbound {
         &'q self,
         change: impl FnOnce(&mut State, Option<&'q Home>) -> (T, Wake<'q>),
     ) -> T {
-        let (outcome, wake) = change(&mut self.state.lock(), self.home.as_ref());
+        let (outcome, wake) = {
+            let mut state = self.state.lock();
+            let changed = change(&mut state, self.home.as_ref());
+            state.count(&self.account);
+            changed
+        };
         wake.wake();
         outcome
     }
@@ -252,6 +327,21 @@ impl State {
 
     fn has_room_for(&self, cost: usize, bytes_max: usize) -> bool {
         self.cost() + cost <= bytes_max.saturating_mul(BURST_FACTOR)
+    }
+
+    /// Counts what the peer holds. Of frames these are the places of those that stay: those that
+    /// are written in a moment, as nearly all are, are not worth it.
+    fn count(&mut self, account: &Account) {
+        let places = if self.is_blocked { self.frame_count } else { 0 };
+        let bytes = if self.is_evicted {
+            0
+        } else {
+            places * PLACE_COST + self.input_bytes + self.topic_bytes
+        };
+        if bytes != self.counted {
+            account.change(self.counted, bytes);
+            self.counted = bytes;
+        }
     }
 
     /// Whether there is room for a batch, however it grows.

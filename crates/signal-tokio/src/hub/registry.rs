@@ -38,6 +38,20 @@ impl Registry {
         queues
     }
 
+    /// The queues of all connections with what each peer makes the relay hold, in no order.
+    pub(crate) fn holders(&self) -> Vec<(usize, Arc<Outbound>)> {
+        let mut holders = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.lock();
+            holders.extend(
+                shard
+                    .values()
+                    .map(|queue| (queue.holds(), Arc::clone(queue))),
+            );
+        }
+        holders
+    }
+
     /// Adds up what waits in the queues, so that nobody has to count while they fill and empty.
     pub(crate) fn fill(&self, stats: &mut Stats) {
         for shard in &self.shards {

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use signal_core::{
     Alarm, CloseReason, Grant, Hub, Instant, Message, Outcome, Peer, PeerId, Publish,
 };
@@ -51,7 +51,9 @@ pub(crate) struct Session {
     /// Reading waits until more has been written.
     is_paused: bool,
     pongs_this_turn: u32,
-    late_pong: Option<Box<Bytes>>,
+    late_pong: Option<Box<BytesMut>>,
+    /// What is noted of messages whose end is missing.
+    input_bytes: u32,
 }
 
 impl Session {
@@ -59,7 +61,7 @@ impl Session {
     pub(crate) fn new(now: Instant, rooms: Arc<Rooms>, grant: Grant, home: Option<Home>) -> Self {
         let id = rooms.next_peer();
         let peer = Peer::new(Arc::clone(&rooms.limits), grant, now);
-        let queue = Arc::new(Outbound::new(home));
+        let queue = Arc::new(Outbound::new(home, rooms.memory.account()));
         rooms.registry.insert(id, Arc::clone(&queue));
         rooms.counters.upgrades.fetch_add(1, Ordering::Relaxed);
         Self {
@@ -72,6 +74,7 @@ impl Session {
             is_paused: false,
             pongs_this_turn: 0,
             late_pong: None,
+            input_bytes: 0,
         }
     }
 
@@ -121,11 +124,11 @@ impl Session {
         match incoming {
             Incoming::Text(text) if self.rooms.is_echo => {
                 let echo = frame::encode(Opcode::Text, text.as_bytes());
-                self.push(SentType::Publish, &echo);
+                self.push(SentType::Publish, echo);
             }
             Incoming::Binary(payload) if self.rooms.is_echo => {
                 let echo = frame::encode(Opcode::Binary, payload);
-                self.push(SentType::Publish, &echo);
+                self.push(SentType::Publish, echo);
             }
             Incoming::Text(text) => {
                 let mut hub = PeerHub::new(&self.rooms, self.id, &self.queue);
@@ -187,11 +190,27 @@ impl Session {
         }
     }
 
+    /// Notes how much is kept of messages whose end is missing, and has those ended who hold most
+    /// if all together hold too much.
+    pub(crate) fn hold_input(&mut self, bytes: usize) {
+        let noted = u32::try_from(bytes).unwrap_or(u32::MAX);
+        if noted != self.input_bytes {
+            self.input_bytes = noted;
+            self.queue.hold_input(bytes);
+        }
+        self.rooms.make_room();
+    }
+
+    /// Whether the peer is ended because it held much.
+    pub(crate) fn is_evicted(&self) -> bool {
+        self.ending == Ending::ByRelay(CloseReason::MemoryMax)
+    }
+
     /// Does what is due: between two turns of reading, and when a deadline has passed.
     pub(crate) fn turn(&mut self, now: Instant) {
         self.pongs_this_turn = 0;
         if let Some(pong) = self.late_pong.take() {
-            self.push(SentType::PongFrame, &pong);
+            self.push(SentType::PongFrame, *pong);
         }
         if let Some(reason) = self.queue.take_ending() {
             self.close(reason);
@@ -201,7 +220,7 @@ impl Session {
             let mut hub = PeerHub::new(&self.rooms, self.id, &self.queue);
             match self.peer.handle_timeout(now, &mut hub) {
                 Some(Alarm::Ping) => {
-                    self.push(SentType::PingFrame, &Bytes::from_static(&[0x89, 0]));
+                    self.push(SentType::PingFrame, frame::encode(Opcode::Ping, &[]));
                 }
                 Some(Alarm::Hold(_)) => self.hold(),
                 Some(Alarm::Close(reason)) => self.close(reason),
@@ -274,13 +293,13 @@ impl Session {
         let pong = frame::encode(Opcode::Pong, payload);
         self.pongs_this_turn += 1;
         if self.pongs_this_turn <= PONGS_PER_TURN {
-            self.push(SentType::PongFrame, &pong);
+            self.push(SentType::PongFrame, pong);
         } else {
             self.late_pong = Some(Box::new(pong));
         }
     }
 
-    fn push(&self, what: SentType, frame: &Bytes) {
+    fn push(&self, what: SentType, frame: BytesMut) {
         PeerHub::new(&self.rooms, self.id, &self.queue).push(what, frame);
     }
 
@@ -339,8 +358,9 @@ impl<'a> PeerHub<'a> {
         Self { rooms, id, queue }
     }
 
-    fn push(&self, what: SentType, frame: &Bytes) {
-        match self.queue.push(frame, self.rooms.queue_bytes_max) {
+    fn push(&self, what: SentType, frame: BytesMut) {
+        let frame = self.rooms.memory.account().keep(frame);
+        match self.queue.push(&frame, self.rooms.queue_bytes_max) {
             Pushed::Queued => self.rooms.counters.count_sent(what, frame.len()),
             // The next turn hears so from the queue itself.
             Pushed::Overflowed | Pushed::Closed => {}
@@ -350,22 +370,25 @@ impl<'a> PeerHub<'a> {
 
 impl Hub for PeerHub<'_> {
     fn subscribe(&mut self, topic: &str) {
+        self.queue.hold_topic(topic);
         self.rooms.shards.subscribe(self.id, self.queue, topic);
     }
 
     fn unsubscribe(&mut self, topic: &str) {
         self.rooms.shards.unsubscribe(self.id, topic);
+        self.queue.drop_topic(topic);
     }
 
     fn publish(&mut self, publish: &Publish<'_>) -> usize {
-        let receivers = self.rooms.shards.publish(publish);
+        let account = self.rooms.memory.account();
+        let receivers = self.rooms.shards.publish(publish, account);
         self.rooms.counters.count_fan_out(receivers);
         receivers
     }
 
     fn pong(&mut self) {
         let pong = frame::encode(Opcode::Text, Message::PONG.as_bytes());
-        self.push(SentType::Pong, &pong);
+        self.push(SentType::Pong, pong);
     }
 }
 
@@ -373,6 +396,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.leave();
         self.rooms.registry.remove(self.id);
+        self.queue.release();
         self.rooms.counters.count_ending(self.ending);
     }
 }

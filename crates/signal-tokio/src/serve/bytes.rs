@@ -194,6 +194,14 @@ impl<S: Socket> Transport for Framed<S> {
         Poll::Ready(decoded.map(|()| bytes).map_err(ReadError::Frame))
     }
 
+    fn held_bytes(&self) -> usize {
+        self.decoder.held_bytes()
+    }
+
+    fn forget_input(&mut self) {
+        self.decoder = Decoder::default();
+    }
+
     fn write(
         &mut self,
         cx: &mut Context<'_>,

@@ -240,6 +240,10 @@ impl<T: Transport> Connection<T> {
             }
         }
         self.session.turn(now);
+        if self.session.stage() != Stage::Open {
+            self.transport.forget_input();
+        }
+        self.session.hold_input(self.transport.held_bytes());
         self.note_close(now);
         Ok(read)
     }
@@ -261,6 +265,11 @@ impl<T: Transport> Connection<T> {
             return Ok(true);
         }
         match written {
+            // Nothing gets through to it, and a close would hold some of what is to be free.
+            Poll::Pending if self.session.is_evicted() => {
+                self.transport.reset();
+                return Err(Gone);
+            }
             Poll::Pending => {
                 self.deadlines.stalled(now, config);
                 // What it was paused for may be written.

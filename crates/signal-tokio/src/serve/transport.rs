@@ -17,6 +17,14 @@ pub(crate) trait Transport {
         handle: &mut impl FnMut(Incoming<'_>) -> ControlFlow<()>,
     ) -> Poll<Result<usize, ReadError>>;
 
+    /// How much it keeps of messages whose end is missing.
+    fn held_bytes(&self) -> usize {
+        0
+    }
+
+    /// Drops that, because nothing more will be read.
+    fn forget_input(&mut self) {}
+
     /// Writes what it takes of these frames: so many of their bytes, at least one.
     fn write(
         &mut self,

@@ -12,7 +12,7 @@ use crate::stats::{Ending, Histogram, ReceivedType, SentType, Stats, Traffic};
 
 /// Copies of the counters that every message touches, so that the threads of a relay do not fight
 /// over a cache line. More threads than that share them, which is right and only a little slower.
-const STRIPES: usize = 16;
+pub(crate) const STRIPES: usize = 16;
 /// One turn in so many is timed, at random, so that no rhythm of the traffic hides from it.
 const TURNS_PER_SAMPLE: u8 = 16;
 
@@ -42,6 +42,11 @@ static THREADS: AtomicUsize = AtomicUsize::new(0);
 thread_local! {
     /// Which stripe this thread counts in.
     static STRIPE: Cell<usize> = Cell::new(THREADS.fetch_add(1, Ordering::Relaxed) % STRIPES);
+}
+
+/// Which stripe this thread counts in, here and wherever else threads should not meet.
+pub(crate) fn stripe() -> usize {
+    STRIPE.get()
 }
 
 /// Counters that many threads add to.
@@ -153,7 +158,7 @@ impl Counters {
     }
 
     fn stripe(&self) -> &Stripe {
-        &self.stripes[STRIPE.get()]
+        &self.stripes[stripe()]
     }
 
     fn sum(&self, of: impl Fn(&Stripe) -> &AtomicTraffic) -> Traffic {

@@ -2,9 +2,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Wake;
 
+use bytes::BytesMut;
+
 use super::*;
 use crate::frame;
 use crate::hub::batch::tests::publish;
+use crate::hub::memory::Memory;
 use crate::hub::wake::{Mailbox, Notes};
 
 /// What a queue may hold, of which ten frames without bytes take all.
@@ -176,7 +179,7 @@ fn a_write_that_panics_leaves_nothing_for_the_next_queue_of_its_thread() {
 }
 
 fn queue_in_reactor() -> Outbound {
-    Outbound::new(Some(Home::new(Arc::default(), 0)))
+    Outbound::new(Some(Home::new(Arc::default(), 0)), &Account::default())
 }
 
 #[test]
@@ -184,7 +187,7 @@ fn a_batch_keeps_its_place_among_frames() {
     let publish = publish(r#"{"type":"publish","topic":"t"}"#);
     let publish = publish.delivery(2);
     let text = frame::encode_publish(&publish).freeze();
-    let batches = [(); 2].map(|()| Arc::new(Batch::new(&publish)));
+    let batches = [(); 2].map(|()| Arc::new(Batch::new(&publish, &Account::default())));
     let adds = |number: usize| batches[number].add(&publish, 1_000);
 
     let queue = queue_in_reactor();
@@ -215,7 +218,7 @@ fn a_batch_keeps_its_place_among_frames() {
 #[test]
 fn a_batch_is_queued_where_it_has_room_to_grow() {
     let publish = publish(r#"{"type":"publish","topic":"t"}"#);
-    let batch = Arc::new(Batch::new(&publish.delivery(2)));
+    let batch = Arc::new(Batch::new(&publish.delivery(2), &Account::default()));
     let takes_batch_behind = |queue: Outbound, frames: usize| {
         push_some(&queue, frames);
         queue.push_batch(&batch, BYTES_MAX)
@@ -234,7 +237,8 @@ fn a_batch_is_queued_where_it_has_room_to_grow() {
 #[test]
 fn a_reactor_is_told_to_hurry_before_a_queue_is_full() {
     let mailbox = Arc::<Mailbox>::default();
-    let queue = Outbound::new(Some(Home::new(Arc::clone(&mailbox), 0)));
+    let home = Home::new(Arc::clone(&mailbox), 0);
+    let queue = Outbound::new(Some(home), &Account::default());
     push_some(&queue, 5);
     assert!(!mailbox.is_urgent());
     queue.push(&frame(0), BYTES_MAX);
@@ -243,4 +247,73 @@ fn a_reactor_is_told_to_hurry_before_a_queue_is_full() {
     write_some(&queue, 0);
     queue.push(&frame(0), BYTES_MAX);
     assert!(!mailbox.is_urgent(), "the socket takes no more");
+}
+
+#[test]
+fn what_a_peer_holds_is_counted_until_it_is_gone() {
+    let memory = Memory::new(1 << 20);
+    let queue = Outbound::new(None, memory.account());
+    queue.hold_input(1 << 20);
+    queue.hold_topic(&"t".repeat(65_536));
+    assert!(queue.holds() >= (1 << 20) + 65_536);
+    assert_eq!(memory.held(), queue.holds());
+    queue.hold_input(7);
+    queue.drop_topic(&"t".repeat(65_536));
+    queue.release();
+    assert_eq!((queue.holds(), memory.held()), (0, 0));
+}
+
+#[test]
+fn the_places_of_frames_count_while_a_socket_takes_none() {
+    let memory = Memory::new(1 << 30);
+    let queue = Outbound::new(None, memory.account());
+    for _ in 0..10_000 {
+        queue.push(&frame(0), 1 << 20);
+    }
+    assert_eq!(memory.held(), 0);
+    write_some(&queue, 0);
+    assert_eq!(memory.held(), 10_000 * PLACE_COST);
+    for _ in 0..10_000 {
+        queue.push(&frame(0), 1 << 20);
+    }
+    assert_eq!(memory.held(), 20_000 * PLACE_COST);
+    assert_eq!(queue.write_all(take_all), Poll::Ready(Ok(())));
+    assert_eq!(memory.held(), 0);
+}
+
+#[test]
+fn whoever_is_evicted_counts_for_nothing_from_then_on() {
+    let memory = Memory::new(1 << 20);
+    let queue = Outbound::new(None, memory.account());
+    queue.hold_input(2 << 20);
+    queue.hold_topic("t");
+    let waits = memory.account().keep(BytesMut::zeroed(2 << 20));
+    queue.push(&waits, 4 << 20);
+    drop(waits);
+    assert!(memory.excess() >= 3 << 20);
+    queue.evict();
+    assert_eq!((queue.bytes(), queue.holds(), memory.held()), (0, 0, 0));
+    assert_eq!(queue.take_ending(), Some(CloseReason::MemoryMax));
+    queue.drop_topic("t");
+    queue.release();
+    assert_eq!(memory.held(), 0);
+}
+
+#[test]
+fn what_waits_behind_a_close_is_forgotten_too() {
+    let memory = Memory::new(1 << 20);
+    let queue = Outbound::new(None, memory.account());
+    queue.push(&memory.account().keep(BytesMut::zeroed(2 << 20)), 4 << 20);
+    queue.finish(frame(0));
+    queue.evict();
+    assert_eq!((queue.bytes(), memory.held()), (0, 0));
+}
+
+#[test]
+fn only_what_its_socket_has_refused_is_held_by_a_peer() {
+    let queue = Outbound::new(None, &Account::default());
+    push_some(&queue, 5);
+    assert_eq!(queue.holds(), 0, "its thread has not tried");
+    write_some(&queue, 0);
+    assert!(queue.holds() > 0);
 }

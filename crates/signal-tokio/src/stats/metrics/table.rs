@@ -75,6 +75,18 @@ pub static RELAY: &[Metric<Stats>] = &[
         "The limit on what waits for one peer",
     ),
     Metric::new(
+        "signal_memory_bytes",
+        &[],
+        Read::Gauge(|stats| Sample::only(stats.memory_bytes)),
+        "What peers make the relay hold now: messages that wait, unfinished messages, topics",
+    ),
+    Metric::new(
+        "signal_memory_limit_bytes",
+        &[],
+        Read::Gauge(|stats| Sample::only(stats.memory_bytes_max)),
+        "The limit on what peers make the relay hold",
+    ),
+    Metric::new(
         "signal_connections_total",
         &[],
         Read::Counter(|stats| Sample::only(stats.connections)),
