@@ -1,3 +1,5 @@
+use alloc::sync::Arc;
+
 use crate::Publish;
 
 /// What a [`Peer`](crate::Peer)'s requests are carried out on: who listens to what, and the way to
@@ -10,8 +12,9 @@ use crate::Publish;
 /// A peer asks only for what changes something: it subscribes to no topic twice and unsubscribes
 /// from none that it is not in. None of the methods may wait.
 pub trait Hub {
-    /// Adds the peer to `topic`.
-    fn subscribe(&mut self, topic: &str);
+    /// Adds the peer to `topic`. The peer keeps the name; a hub that keeps it too clones this one,
+    /// so that it is there once.
+    fn subscribe(&mut self, topic: &Arc<str>);
 
     /// Removes the peer from `topic`.
     fn unsubscribe(&mut self, topic: &str);

@@ -209,7 +209,7 @@ struct RoomHub<'a> {
 }
 
 impl Hub for RoomHub<'_> {
-    fn subscribe(&mut self, topic: &str) {
+    fn subscribe(&mut self, topic: &Arc<str>) {
         self.topics.subscribe(self.peer, topic);
     }
 

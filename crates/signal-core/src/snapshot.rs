@@ -1,4 +1,4 @@
-use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::bucket::Budgets;
@@ -81,7 +81,7 @@ impl PeerSnapshot {
     }
 
     /// The topics that the peer subscribes to, in their order.
-    pub fn topics(&self) -> &[Box<str>] {
+    pub fn topics(&self) -> &[Arc<str>] {
         &self.state.topics
     }
 
@@ -92,7 +92,7 @@ impl PeerSnapshot {
     /// # Errors
     ///
     /// [`RestoreError::Damaged`] if they are not.
-    pub fn with_topics(mut self, topics: Vec<Box<str>>) -> Result<Self, RestoreError> {
+    pub fn with_topics(mut self, topics: Vec<Arc<str>>) -> Result<Self, RestoreError> {
         self.state.topics = SortedSet::from_sorted(topics).ok_or(RestoreError::Damaged)?;
         Ok(self)
     }
@@ -145,7 +145,7 @@ fn read_state(input: &mut &[u8]) -> Option<State> {
         // Memory grows with what is really there, not with what is announced.
         topics: SortedSet::from_sorted(
             (0..read_number(input)?)
-                .map(|_| read_text(input))
+                .map(|_| read_text(input).map(Arc::from))
                 .collect::<Option<_>>()?,
         )?,
     })
@@ -194,11 +194,11 @@ fn write_text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
-fn read_text(input: &mut &[u8]) -> Option<Box<str>> {
+fn read_text<'a>(input: &mut &'a [u8]) -> Option<&'a str> {
     let length = usize::try_from(read_number(input)?).ok()?;
     let (bytes, rest) = input.split_at_checked(length)?;
     *input = rest;
-    Some(core::str::from_utf8(bytes).ok()?.into())
+    core::str::from_utf8(bytes).ok()
 }
 
 /// All topics is zero, and a list one more than it is long.
@@ -222,8 +222,8 @@ fn read_topic_set(input: &mut &[u8]) -> Option<TopicSet> {
         return Some(TopicSet::All);
     };
     let patterns = (0..count).map(|_| match read_number(input)? {
-        0 => read_text(input).map(TopicPattern::Exact),
-        1 => read_text(input).map(TopicPattern::Prefix),
+        0 => read_text(input).map(|name| TopicPattern::Exact(name.into())),
+        1 => read_text(input).map(|start| TopicPattern::Prefix(start.into())),
         _ => None,
     });
     patterns.collect::<Option<_>>().map(TopicSet::Matching)

@@ -1,5 +1,5 @@
-use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
 
 use crate::sorted_set::SortedSet;
 use crate::{Message, PeerId, Publish, Sink};
@@ -12,7 +12,7 @@ use crate::{Message, PeerId, Publish, Sink};
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Topics<S = PeerId> {
     /// No topic is without subscribers.
-    subscribers: BTreeMap<Box<str>, SortedSet<S>>,
+    subscribers: BTreeMap<Arc<str>, SortedSet<S>>,
 }
 
 /// What [`Topics`] keep of a peer in a topic.
@@ -34,7 +34,7 @@ pub struct Topics<S = PeerId> {
 ///
 /// let (queue, messages) = channel();
 /// let mut topics = Topics::new();
-/// topics.subscribe(Member(PeerId::new(1), queue), "garden");
+/// topics.subscribe(Member(PeerId::new(1), queue), &"garden".into());
 ///
 /// let publish = Publish::read(r#"{"type":"publish","topic":"garden","data":1}"#).ok_or("a publish")?;
 /// let members = topics.subscribers(publish.topic());
@@ -65,10 +65,10 @@ impl<S: Subscriber> Topics<S> {
     }
 
     /// Adds a subscriber to `topic`. False if its peer was there already.
-    pub fn subscribe(&mut self, subscriber: S, topic: &str) -> bool {
+    pub fn subscribe(&mut self, subscriber: S, topic: &Arc<str>) -> bool {
         let Some(subscribers) = self.subscribers.get_mut(topic) else {
-            self.subscribers
-                .insert(topic.into(), SortedSet::One(subscriber));
+            let subscribers = SortedSet::One(subscriber);
+            self.subscribers.insert(Arc::clone(topic), subscribers);
             return true;
         };
         let Err(place) = subscribers.binary_search_by_key(&subscriber.peer(), S::peer) else {

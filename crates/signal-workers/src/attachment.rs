@@ -329,7 +329,7 @@ mod tests {
         assert_eq!(writes, 1);
         // And the worst: always another topic goes.
         for round in 0..500_usize {
-            let gone: Vec<Box<str>> = ann(&room).snapshot.topics().to_vec();
+            let gone: Vec<std::sync::Arc<str>> = ann(&room).snapshot.topics().to_vec();
             unsubscribe(&mut room, &gone[round % gone.len()]);
             subscribe(&mut room, &format!("{round:y>256}"));
             let kept = keep(&ann(&room), row.as_ref());

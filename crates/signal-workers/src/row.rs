@@ -1,5 +1,7 @@
 //! The part of a long state that lies in the object's storage, and what has changed since.
 
+use std::sync::Arc;
+
 use signal_core::RestoreError;
 
 use crate::bytes::{self, Reader};
@@ -8,7 +10,7 @@ use crate::bytes::{self, Reader};
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Row {
     rest: Vec<u8>,
-    topics: Vec<Box<str>>,
+    topics: Vec<Arc<str>>,
     sum: u32,
 }
 
@@ -16,7 +18,7 @@ pub(crate) struct Row {
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct State {
     pub(crate) rest: Vec<u8>,
-    pub(crate) topics: Vec<Box<str>>,
+    pub(crate) topics: Vec<Arc<str>>,
 }
 
 /// How a state differs from a row. Without a row it is the state itself.
@@ -35,7 +37,7 @@ pub(crate) struct Change<'a> {
 }
 
 impl Row {
-    pub(crate) fn new(rest: Vec<u8>, topics: Vec<Box<str>>) -> Self {
+    pub(crate) fn new(rest: Vec<u8>, topics: Vec<Arc<str>>) -> Self {
         let mut row = Self {
             rest,
             topics,
@@ -59,19 +61,19 @@ impl Row {
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader(bytes);
         let rest = reader.bytes()?.to_vec();
-        let topics = reader.list(|reader| reader.text().map(Box::from))?;
+        let topics = reader.list(|reader| reader.text().map(Arc::from))?;
         reader.0.is_empty().then(|| Self::new(rest, topics))
     }
 }
 
 impl<'a> Change<'a> {
     /// What has changed since the row was written.
-    pub(crate) fn between(row: Option<&Row>, rest: &'a [u8], topics: &'a [Box<str>]) -> Self {
+    pub(crate) fn between(row: Option<&Row>, rest: &'a [u8], topics: &'a [Arc<str>]) -> Self {
         let before = row.map(|row| row.topics.as_slice()).unwrap_or_default();
         let known = row.map(|row| row.rest.as_slice()).unwrap_or_default();
         let pairs = known.iter().zip(rest);
         let same = pairs.take_while(|(before, now)| before == now).count();
-        let is_in = |topics: &[Box<str>], topic: &str| {
+        let is_in = |topics: &[Arc<str>], topic: &str| {
             let place = topics.binary_search_by(|known| (**known).cmp(topic));
             place.is_ok()
         };
@@ -150,7 +152,7 @@ impl<'a> Change<'a> {
 }
 
 /// Two lists that are in order as one that is.
-fn merge<'a>(a: impl Iterator<Item = &'a str>, b: impl Iterator<Item = &'a str>) -> Vec<Box<str>> {
+fn merge<'a>(a: impl Iterator<Item = &'a str>, b: impl Iterator<Item = &'a str>) -> Vec<Arc<str>> {
     let (mut a, mut b) = (a.peekable(), b.peekable());
     let next = || {
         let from_a = match (a.peek(), b.peek()) {
@@ -159,7 +161,7 @@ fn merge<'a>(a: impl Iterator<Item = &'a str>, b: impl Iterator<Item = &'a str>)
             (None, _) => false,
         };
         let next = if from_a { a.next() } else { b.next() };
-        next.map(Box::from)
+        next.map(Arc::from)
     };
     std::iter::from_fn(next).collect()
 }
@@ -168,8 +170,8 @@ fn merge<'a>(a: impl Iterator<Item = &'a str>, b: impl Iterator<Item = &'a str>)
 mod tests {
     use super::*;
 
-    fn topics(names: &[&str]) -> Vec<Box<str>> {
-        names.iter().copied().map(Box::from).collect()
+    fn topics(names: &[&str]) -> Vec<Arc<str>> {
+        names.iter().copied().map(Arc::from).collect()
     }
 
     fn row(rest: &[u8], names: &[&str]) -> Row {

@@ -203,7 +203,7 @@ struct Local<'a> {
 }
 
 impl Hub for Local<'_> {
-    fn subscribe(&mut self, topic: &str) {
+    fn subscribe(&mut self, topic: &Arc<str>) {
         let member = Member(self.peer, Arc::clone(self.queue));
         lock(&self.relay.topics).subscribe(member, topic);
     }

@@ -1,6 +1,8 @@
 //! The fuzz targets, as functions: libFuzzer calls them with new inputs, `cargo test` with the
 //! corpus.
 
+use std::sync::Arc;
+
 use serde_json::value::RawValue;
 use signal_core::{Hub, Ignored, Limits, Outcome, Output, Publish};
 
@@ -154,7 +156,7 @@ pub fn is_same_either_way(text: &str) -> bool {
 struct Calls(Vec<String>);
 
 impl Hub for Calls {
-    fn subscribe(&mut self, topic: &str) {
+    fn subscribe(&mut self, topic: &Arc<str>) {
         self.0.push(format!("subscribe {topic}"));
     }
 

@@ -369,7 +369,7 @@ impl<'a> PeerHub<'a> {
 }
 
 impl Hub for PeerHub<'_> {
-    fn subscribe(&mut self, topic: &str) {
+    fn subscribe(&mut self, topic: &Arc<str>) {
         self.queue.hold_topic(topic);
         self.rooms.shards.subscribe(self.id, self.queue, topic);
     }

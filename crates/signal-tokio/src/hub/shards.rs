@@ -48,7 +48,7 @@ impl Shards {
         }
     }
 
-    pub(crate) fn subscribe(&self, peer: PeerId, queue: &Arc<Outbound>, topic: &str) {
+    pub(crate) fn subscribe(&self, peer: PeerId, queue: &Arc<Outbound>, topic: &Arc<str>) {
         let mut shard = self.shard(topic);
         shard.open.close(topic);
         let queue = Arc::clone(queue);
@@ -112,7 +112,7 @@ mod tests {
                 fastrand::u8(..).to_string(),
             );
             if fastrand::bool() {
-                shards.subscribe(peer, &queue, &topic);
+                shards.subscribe(peer, &queue, &topic.into());
             } else {
                 shards.unsubscribe(peer, &topic);
             }
