@@ -14,6 +14,7 @@ use tokio::net::TcpSocket;
 use tokio_rustls::TlsConnector;
 
 use super::Error;
+use super::waits::Waits;
 
 /// Newcomers each second.
 const PER_SECOND: u32 = 25;
@@ -39,26 +40,6 @@ impl Tls {
             .with_root_certificates(roots)
             .with_no_client_auth();
         Ok(Self(Arc::new(config).into()))
-    }
-}
-
-/// How long newcomers have waited.
-#[derive(Default)]
-pub(super) struct Waits {
-    sorted: Vec<Duration>,
-    pub(super) failures: usize,
-}
-
-impl Waits {
-    pub(super) fn count(&self) -> usize {
-        self.sorted.len() + self.failures
-    }
-
-    /// The wait that this part of those with a 101 did not exceed.
-    pub(super) fn quantile(&self, part: f64) -> Duration {
-        let place = (self.sorted.len() as f64 * part).ceil() as usize;
-        let wait = self.sorted.get(place.saturating_sub(1));
-        wait.copied().unwrap_or_default()
     }
 }
 
@@ -100,15 +81,10 @@ async fn come(address: SocketAddr, tls: Option<Tls>, is_over: &AtomicBool) -> Wa
             }
         });
     }
-    let mut waits = Waits::default();
-    for wait in all.join_all().await {
-        match wait {
-            Some(wait) => waits.sorted.push(wait),
-            None => waits.failures += 1,
-        }
-    }
-    waits.sorted.sort();
-    waits
+    let ended = all.join_all().await;
+    let waits: Vec<Duration> = ended.iter().copied().flatten().collect();
+    let failures = ended.len() - waits.len();
+    Waits::new(waits, failures)
 }
 
 /// One newcomer, from an address that nobody else has.
