@@ -65,6 +65,10 @@ pub struct Cluster {
     parts: Parts,
     clock: Clock,
     me: Node,
+    /// Who this node was before, if it had to begin another life.
+    former: VecDeque<Node>,
+    /// A life of which nobody knows yet that it is over.
+    farewell: Option<Node>,
     born: Instant,
     is_draining: bool,
     members: Members,
@@ -105,6 +109,8 @@ impl Cluster {
         Self {
             parts,
             me,
+            former: VecDeque::new(),
+            farewell: None,
             born: clock.now(),
             is_draining: false,
             members: Members::new(config.cluster_nodes_max),
@@ -209,7 +215,7 @@ impl Cluster {
             self.keep.expire(now, self.config.cluster_keep);
             self.recent.expire(now, self.config.cluster_keep);
         }
-        self.rehome(now, None);
+        self.rehome(now, None, None);
         if self.next_report.is_some_and(|due| due <= now) {
             self.next_report = None;
             for (node, topic, elsewhere) in self.directory.reports() {
@@ -240,6 +246,9 @@ impl Cluster {
     /// Sends what waits for other nodes. To be called after each turn of inputs: the more of them a
     /// turn has, the fewer batches there are.
     pub fn flush(&mut self, bus: &mut dyn Bus) {
+        if let Some(former) = self.farewell.take() {
+            self.send_farewell(bus, former);
+        }
         let mut batch = Vec::new();
         let mut beats = Vec::new();
         let newest = self.parts.newest_version;
@@ -247,11 +256,10 @@ impl Cluster {
             let version = newest.min(member.newest_version);
             while member.link.has_batch() {
                 let ends = (self.me, node);
-                let bytes_max = self.config.cluster_batch_bytes_max;
                 let stats = &mut self.stats;
                 member
                     .link
-                    .write_batch(ends, version, bytes_max, &mut batch, stats);
+                    .write_batch(ends, version, &self.config, &mut batch, stats);
                 bus.to(node.id, &batch);
             }
             if core::mem::take(&mut member.link.wants_beat) {
@@ -285,7 +293,8 @@ impl Cluster {
     /// Whether [`flush`](Self::flush) would send something.
     pub fn wants_flush(&self) -> bool {
         let mut links = self.members.iter().map(|(_, member)| &member.link);
-        self.wants_beat || links.any(|link| link.wants_beat || link.has_batch())
+        let has_beat = self.wants_beat || self.farewell.is_some();
+        has_beat || links.any(|link| link.wants_beat || link.has_batch())
     }
 
     /// Which node this is.
@@ -385,8 +394,7 @@ impl Cluster {
             self.handle(now, from, frame);
         }
         if let Err(Overflow) = asked {
-            self.stats.overflows += 1;
-            self.begin_anew(now, from, None);
+            self.overflow(now, from);
         }
     }
 
@@ -419,7 +427,8 @@ impl Cluster {
                 elsewhere,
                 message,
             } => {
-                if self.parts.dedupe && !self.windows.is_first(origin, number) {
+                let is_own = self.former.contains(&origin);
+                if self.parts.dedupe && (is_own || !self.windows.is_first(origin, number)) {
                     self.stats.duplicates += 1;
                     return;
                 }
@@ -494,8 +503,8 @@ impl Cluster {
 /// Moves topics to their homes.
 impl Cluster {
     /// Compares homes with the members, and moves what has another home now. `fresh` is a node that
-    /// knows nothing of its topics.
-    fn rehome(&mut self, now: Instant, fresh: Option<Node>) {
+    /// knows nothing of its topics, `missed` one that has missed what was published to them.
+    fn rehome(&mut self, now: Instant, fresh: Option<Node>, missed: Option<Node>) {
         let members = self.members.iter().filter(|(_, member)| member.may_be_home);
         let own = self.may_be_home().then_some(self.me);
         // In the order of nodes, so that equal sets are equal.
@@ -508,7 +517,7 @@ impl Cluster {
         self.homes = homes;
         let moves: Vec<_> = self.edge.rehome(&self.homes, fresh).collect();
         moves.into_iter().for_each(|one| self.subscribe_anew(one));
-        self.publish_again(now, fresh);
+        self.publish_again(now, missed);
     }
 
     fn may_be_home(&self) -> bool {
@@ -534,7 +543,7 @@ impl Cluster {
     }
 
     /// Sends to homes what their predecessors may have taken with them.
-    fn publish_again(&mut self, now: Instant, fresh: Option<Node>) {
+    fn publish_again(&mut self, now: Instant, missed: Option<Node>) {
         if !self.parts.keep {
             return;
         }
@@ -542,7 +551,7 @@ impl Cluster {
         for (topic, kept) in self.keep.topics() {
             let home = self.homes.of(topic_hash(topic));
             let old = core::mem::replace(&mut kept.home, home);
-            if home == old && Some(home) != fresh {
+            if home == old && Some(home) != missed {
                 continue;
             }
             let entries = kept.entries.iter();

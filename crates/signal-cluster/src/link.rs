@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use signal_core::Instant;
 
+use crate::Config;
 use crate::node::Node;
 use crate::stats::{Frames, Stats};
 use crate::wire::{Batch, Frame, LinkState};
@@ -44,6 +45,8 @@ pub(crate) struct Link {
     sent_first: u64,
     /// The last frame that is known to have arrived.
     arrived: u64,
+    /// What that was when the other end sent its last beat.
+    arrived_before: u64,
     /// The last frame heard in order.
     heard: u64,
     /// Whether to ask for what follows `heard`.
@@ -69,6 +72,7 @@ impl Link {
             sent: 0,
             sent_first: 0,
             arrived: 0,
+            arrived_before: 0,
             heard: 0,
             asks: false,
             asked: None,
@@ -91,12 +95,20 @@ impl Link {
         self.begun = now;
     }
 
-    /// Appends a frame.
+    /// Appends a frame. What has not been sent is forgotten only while there is no session: a turn
+    /// may have more than a ring, and all of it goes out at its end.
     pub(crate) fn push(&mut self, now: Instant, frame: Frame, bytes_max: usize) {
         self.last += 1;
         self.ring_bytes += frame.len() + FRAME_BYTES;
         self.ring.push_back((now, frame));
-        while self.ring_bytes > bytes_max && self.ring.len() > 1 {
+        if self.session.is_none() {
+            self.trim(self.last.saturating_sub(1), bytes_max);
+        }
+    }
+
+    /// Forgets the oldest frames up to this number, as long as there are too many.
+    fn trim(&mut self, last: u64, bytes_max: usize) {
+        while self.ring_bytes > bytes_max && self.first() <= last {
             self.pop();
         }
     }
@@ -154,6 +166,14 @@ impl Link {
         batch.frames
     }
 
+    /// Whether the other end says in a beat that it has not heard what it had acknowledged a beat
+    /// ago. Then somebody else has, under its name.
+    pub(crate) const fn was_deceived(&mut self, heard: u64) -> bool {
+        let was_deceived = heard < self.arrived_before;
+        self.arrived_before = self.arrived;
+        was_deceived
+    }
+
     /// Compares what the other end has sent last with what has come.
     pub(crate) fn expect(&mut self, now: Instant, last: u64, stats: &mut Stats) {
         if last > self.heard {
@@ -192,12 +212,12 @@ impl Link {
         self.session.is_some() && (self.sent < self.last || self.asks)
     }
 
-    /// Writes the next batch into `out`, of at most `bytes_max`.
+    /// Writes the next batch into `out`.
     pub(crate) fn write_batch(
         &mut self,
         (from, to): (Node, Node),
         version: u8,
-        bytes_max: usize,
+        config: &Config,
         out: &mut Vec<u8>,
         stats: &mut Stats,
     ) {
@@ -217,7 +237,7 @@ impl Link {
         let done = usize::try_from(self.sent + 1 - self.first()).unwrap_or(usize::MAX);
         let empty = out.len();
         for (_, frame) in self.ring.iter().skip(done) {
-            if out.len() > empty && out.len() + frame.len() > bytes_max {
+            if out.len() > empty && out.len() + frame.len() > config.cluster_batch_bytes_max {
                 break;
             }
             frame.write(out);
@@ -230,6 +250,7 @@ impl Link {
             }
         }
         Batch::end(out);
+        self.trim(self.sent, config.cluster_link_bytes_max);
         stats.batches_sent += 1;
         stats.bytes_sent += out.len() as u64;
     }

@@ -19,6 +19,8 @@ pub(crate) struct Members {
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
     pub(crate) heard: Instant,
+    /// How long it had been there then.
+    pub(crate) uptime: Duration,
     pub(crate) link: Link,
     /// Whether topics may have their home there.
     pub(crate) may_be_home: bool,

@@ -30,6 +30,10 @@ pub struct Stats {
     pub duplicates: u64,
     /// Nodes that came or went.
     pub view_changes: u64,
+    /// Nodes that were silent for longer than `cluster_dead_after`.
+    pub silent: u64,
+    /// Gaps between nodes that have ended, after which local peers announce again.
+    pub gaps: u64,
     /// Links to living nodes that began anew.
     pub sessions: u64,
     /// Links that began anew because what a node missed was forgotten: `cluster_link_bytes_max`.
@@ -52,7 +56,7 @@ pub struct Stats {
     pub strangers: u64,
     /// Dropped: for another node, or for another life of this one.
     pub misdirected: u64,
-    /// Dropped: of a session that is over or has not begun here.
+    /// Dropped: of a session that is over or has not begun here, or a beat from before the last.
     pub stale: u64,
     /// Dropped: beats of nodes beyond `cluster_nodes_max`.
     pub crowded: u64,

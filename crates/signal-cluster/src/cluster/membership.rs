@@ -1,3 +1,6 @@
+use alloc::vec::Vec;
+use core::time::Duration;
+
 use signal_core::Instant;
 
 use super::{Bus, Cluster};
@@ -6,7 +9,11 @@ use crate::clock::before;
 use crate::link::Link;
 use crate::members::Member;
 use crate::mix::mix;
+use crate::windows::Windows;
 use crate::wire::{self, Beat, LinkState};
+
+/// Earlier lives that are remembered: more than a process should have.
+const FORMER_MAX: usize = 16;
 
 /// Who is there.
 ///
@@ -21,7 +28,20 @@ impl Cluster {
         self.stats.beats_received += 1;
         let from = beat.from;
         if from == self.me {
-            return self.be_reborn(now);
+            return self.be_reborn();
+        }
+        if self.former.contains(&from) {
+            // A third one, or the second has not heard yet.
+            if !beat.leaves {
+                self.farewell = Some(from);
+            }
+            return;
+        }
+        let known = self.members.get(from);
+        if known.is_some_and(|member| beat.uptime < member.uptime) {
+            // A beat from before the last one: the bus is repeating itself, or somebody is.
+            self.stats.stale += 1;
+            return;
         }
         if beat.leaves {
             return self.lose(now, from, true);
@@ -36,12 +56,13 @@ impl Cluster {
         }
         if let Some(member) = self.members.get_mut(from) {
             member.heard = now;
+            member.uptime = beat.uptime;
             member.may_be_home = !beat.is_draining && !beat.is_young;
             member.view = Some(beat.view);
             member.newest_version = beat.newest;
         }
         if self.agree_on_session(now, from, session(said)) {
-            self.rehome(now, None);
+            self.rehome(now, None, None);
         } else {
             self.begin_anew(now, from, session(said));
         }
@@ -63,13 +84,14 @@ impl Cluster {
             None => were_apart.then(|| before(now, apart)),
         };
         if let Some(gap) = gap {
-            self.nudges.plan(now, gap, self.config.settled_after());
+            self.end_gap(now, gap);
         }
         let highest = past.map_or(0, |past| past.session);
         let link = self.new_link(now, from, theirs, highest);
         let member = Member {
             heard: now,
             link,
+            uptime: beat.uptime,
             may_be_home: false,
             view: None,
             newest_version: beat.newest,
@@ -122,8 +144,27 @@ impl Cluster {
         true
     }
 
+    /// A node has missed what is forgotten here, so the two begin anew. It is not sent what was
+    /// kept besides, which would only overflow again; peers announce again instead.
+    pub(super) fn overflow(&mut self, now: Instant, node: Node) {
+        let begun = self.members.get(node).map(|member| member.link.begun);
+        let is_new = begun.is_none_or(|at| now.saturating_since(at) < self.config.cluster_beat);
+        if is_new {
+            // It asks again after the next beat.
+            return;
+        }
+        self.stats.overflows += 1;
+        self.forget_link(now, node, None);
+        self.rehome(now, Some(node), None);
+    }
+
     /// Forgets what this node and a living one know of each other, and begins anew.
-    pub(super) fn begin_anew(&mut self, now: Instant, node: Node, theirs: Option<u32>) {
+    fn begin_anew(&mut self, now: Instant, node: Node, theirs: Option<u32>) {
+        self.forget_link(now, node, theirs);
+        self.rehome(now, Some(node), Some(node));
+    }
+
+    fn forget_link(&mut self, now: Instant, node: Node, theirs: Option<u32>) {
         let Some(highest) = self.members.get(node).map(|member| member.link.highest) else {
             return;
         };
@@ -134,8 +175,7 @@ impl Cluster {
         self.stats.sessions += 1;
         self.forget_counts(now, node);
         let since = before(now, self.config.margin() + self.config.cluster_dead_after);
-        self.nudges.plan(now, since, self.config.settled_after());
-        self.rehome(now, Some(node));
+        self.end_gap(now, since);
     }
 
     /// A node is gone: for good, or for all that is known.
@@ -146,9 +186,10 @@ impl Cluster {
         let margin = self.config.margin() + self.config.cluster_dead_after;
         let gap = before(before(now, margin), self.config.cluster_beat);
         self.members.remove(now, node, (!for_good).then_some(gap));
+        self.stats.silent += u64::from(!for_good);
         self.stats.view_changes += 1;
         self.forget_counts(now, node);
-        self.rehome(now, None);
+        self.rehome(now, None, None);
     }
 
     fn forget_counts(&mut self, now: Instant, node: Node) {
@@ -169,26 +210,36 @@ impl Cluster {
             if self.parts.nack {
                 link.expect(now, said.last, &mut self.stats);
             }
+            if link.was_deceived(said.heard) {
+                self.overflow(now, node);
+            }
         }
     }
 
     fn compare_views(&mut self, now: Instant) {
         let mine = self.members.view(self.me, self.may_be_home());
-        let mut views = self.members.iter().filter_map(|(_, member)| member.view);
-        let differ = views.any(|view| view != mine);
+        let differ = self
+            .members
+            .iter()
+            .any(|(_, member)| member.view.is_some_and(|view| view != mine));
         let Some(since) = self.nudges.views_differ(now, differ) else {
             return;
         };
-        let settled_after = self.config.settled_after();
-        if now.saturating_since(since) > settled_after {
+        if now.saturating_since(since) > self.config.settled_after() {
             let since = before(since, self.config.margin());
-            self.nudges.plan(now, since, settled_after);
+            self.end_gap(now, since);
         }
     }
 
+    fn end_gap(&mut self, now: Instant, since: Instant) {
+        self.stats.gaps += 1;
+        self.nudges.plan(now, since, self.config.settled_after());
+    }
+
     /// Another node has the identity of this one. To the others the two were one, which nothing can
-    /// be made of; so this one begins another life.
-    fn be_reborn(&mut self, now: Instant) {
+    /// be made of; so this one begins another life, and ends the old one for all. The other node
+    /// hears that too, and does the same.
+    fn be_reborn(&mut self) {
         let seed = mix(u64::from(self.me.life) ^ mix(self.clock.host().as_millis()));
         let host = self.clock.host();
         let id = self.me.id;
@@ -196,6 +247,14 @@ impl Cluster {
         reborn.stats = self.stats;
         reborn.stats.twins += 1;
         reborn.is_draining = self.is_draining;
+        // What was said in earlier lives was heard here.
+        reborn.windows = core::mem::replace(&mut self.windows, Windows::new(0, 0));
+        reborn.former = core::mem::take(&mut self.former);
+        reborn.former.push_back(self.me);
+        reborn.farewell = Some(self.me);
+        if reborn.former.len() > FORMER_MAX {
+            reborn.former.pop_front();
+        }
         for (topic, known) in self.edge.iter() {
             reborn.local(host, topic, known.subscribers);
             if let Some(topic) = reborn.edge.get_mut(topic) {
@@ -204,12 +263,27 @@ impl Cluster {
             }
         }
         reborn.effects = core::mem::take(&mut self.effects);
-        let since = before(reborn.clock.now(), self.config.margin());
-        reborn
-            .nudges
-            .plan(reborn.clock.now(), since, self.config.settled_after());
-        let _ = now;
+        let now = reborn.clock.now();
+        reborn.end_gap(now, before(now, self.config.margin()));
         *self = reborn;
+    }
+
+    /// Ends the life that this node had before, for all who can read anything.
+    pub(super) fn send_farewell(&mut self, bus: &mut dyn Bus, former: Node) {
+        let beat = Beat {
+            from: former,
+            newest: wire::OLDEST_VERSION,
+            is_draining: true,
+            is_young: true,
+            leaves: true,
+            view: 0,
+            uptime: Duration::MAX,
+            links: Vec::new(),
+        };
+        let beat = wire::Message::Beat(beat).encode(wire::OLDEST_VERSION);
+        self.stats.beats_sent += 1;
+        self.stats.bytes_sent += beat.len() as u64;
+        bus.to_all(&beat);
     }
 
     /// Sends a beat to one node or to all, in the newest version that all of them speak.
