@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod clock;
+pub mod cluster;
 mod config;
 mod explore;
 mod fault;

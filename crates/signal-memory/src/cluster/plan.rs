@@ -1,0 +1,70 @@
+use signal_cluster::Parts;
+
+use super::fault::Fault;
+
+/// How the worlds are that [`simulate`](super::simulate) makes.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Plan {
+    /// The faults that may happen. Default: all.
+    pub faults: Vec<Fault>,
+    /// How many of them happen at most. Default: 4.
+    pub faults_max: usize,
+    /// A part of the machine that is taken out, to see that its absence is found. Default: none.
+    pub without: Option<Part>,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            faults: Fault::ALL.to_vec(),
+            faults_max: 4,
+            without: None,
+        }
+    }
+}
+
+/// A part of the machine that is there for some fault.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Part {
+    /// Lost frames are asked for again.
+    Nack,
+    /// A node that was forgotten forgets too.
+    Pairs,
+    /// An edge sends its latest publishes again to a new home.
+    Keep,
+    /// A home sends the latest publishes to nodes that move to it.
+    Recent,
+    /// A publish is passed on to local peers once.
+    Dedupe,
+    /// After a gap local peers announce again.
+    Nudge,
+}
+
+impl Part {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Nack,
+        Self::Pairs,
+        Self::Keep,
+        Self::Recent,
+        Self::Dedupe,
+        Self::Nudge,
+    ];
+}
+
+impl Plan {
+    pub(super) fn parts(&self) -> Parts {
+        let mut parts = Parts::default();
+        match self.without {
+            None => {}
+            Some(Part::Nack) => parts.nack = false,
+            Some(Part::Pairs) => parts.pairs = false,
+            Some(Part::Keep) => parts.keep = false,
+            Some(Part::Recent) => parts.recent = false,
+            Some(Part::Dedupe) => parts.dedupe = false,
+            Some(Part::Nudge) => parts.nudge = false,
+        }
+        parts
+    }
+}

@@ -1,0 +1,135 @@
+//! Some thousand worlds of several nodes, and the one named by `SIGNAL_SEED`. `SIGNAL_WORLDS` makes
+//! them more.
+
+use std::ops::Range;
+use std::panic::{catch_unwind, resume_unwind};
+use std::thread;
+use std::time::Instant;
+
+use signal_memory::cluster::{Failure, Fault, Part, Plan, Stats, simulate};
+
+const WORLDS: u64 = 3_000;
+
+#[test]
+fn thousands_of_worlds_break_no_promise() {
+    let number = |name| {
+        std::env::var(name)
+            .ok()
+            .map(|text| text.parse::<u64>().expect(name))
+    };
+    let worlds = number("SIGNAL_WORLDS").unwrap_or(WORLDS);
+    let seeds = match number("SIGNAL_SEED") {
+        Some(seed) if number("SIGNAL_WORLDS").is_none() => seed..seed + 1,
+        seed => seed.unwrap_or(0)..seed.unwrap_or(0) + worlds,
+    };
+    let is_all = seeds.end - seeds.start >= WORLDS;
+    let began = Instant::now();
+    let (stats, failures) = explore(seeds, &Plan::default());
+    println!("{stats}");
+    println!(
+        "{:.0} worlds a second",
+        stats.worlds as f64 / began.elapsed().as_secs_f64()
+    );
+    for failure in failures.iter().skip(1).take(20) {
+        println!(
+            "world {}: {:?}: {}",
+            failure.seed, failure.promise, failure.problem
+        );
+    }
+    if let Some(failure) = failures.first() {
+        let again = format!(
+            "SIGNAL_SEED={} cargo test -p signal-memory --test cluster",
+            failure.seed
+        );
+        panic!("{} worlds; {failure}\nagain: {again}", failures.len());
+    }
+    if is_all {
+        assert_everything_was_met(&stats);
+    }
+}
+
+/// Without a part of the machine a fault breaks a promise, soon; and the same world breaks none
+/// with it.
+#[test]
+fn each_part_is_needed() {
+    for part in Part::ALL {
+        let mut plan = Plan::default();
+        plan.without = Some(part);
+        let found = (0..500).find_map(|seed| simulate(seed, &plan).err());
+        let failure = found.unwrap_or_else(|| panic!("nobody misses {part:?}"));
+        let (seed, promise) = (failure.seed, failure.promise);
+        println!(
+            "without {part:?} world {seed} breaks {promise:?}: {}",
+            failure.problem
+        );
+        if let Err(failure) = simulate(seed, &Plan::default()) {
+            panic!("{failure}");
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_makes_the_same_world() {
+    for seed in 0..20 {
+        let [one, other] = [0, 1].map(|_| simulate(seed, &Plan::default()).expect("it is whole"));
+        assert_eq!(one, other);
+    }
+}
+
+/// Explores on all cores; every world is its own.
+fn explore(seeds: Range<u64>, plan: &Plan) -> (Stats, Vec<Failure>) {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let one = |first: usize| {
+        let (mut stats, mut failures) = (Stats::default(), Vec::new());
+        for seed in seeds.clone().skip(first).step_by(threads) {
+            match catch_unwind(|| simulate(seed, plan)) {
+                Ok(Ok(world)) => stats.add(&world),
+                Ok(Err(failure)) => failures.push(*failure),
+                Err(panic) => {
+                    eprintln!("world {seed} panicked");
+                    resume_unwind(panic)
+                }
+            }
+        }
+        (stats, failures)
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|first| scope.spawn(move || one(first)))
+            .collect();
+        let (mut stats, mut failures) = (Stats::default(), Vec::new());
+        for worker in workers {
+            let (some, failed) = worker.join().unwrap_or_else(|panic| resume_unwind(panic));
+            stats.add(&some);
+            failures.extend(failed);
+        }
+        failures.sort_by_key(|failure| failure.seed);
+        (stats, failures)
+    })
+}
+
+/// A search in which nothing fails proves nothing.
+fn assert_everything_was_met(stats: &Stats) {
+    for fault in Fault::ALL {
+        let count = stats.faults.get(&fault).copied().unwrap_or(0);
+        assert!(count > 100, "{fault:?} happened {count} times: {stats}");
+    }
+    for count in [
+        stats.nudged,
+        stats.resent,
+        stats.duplicates,
+        stats.sessions,
+        stats.arrivals,
+        stats.counts,
+    ] {
+        assert!(count > 1_000, "{stats}");
+    }
+    for count in [
+        stats.overflows,
+        stats.twins,
+        stats.misdirected,
+        stats.mixed_versions,
+    ] {
+        assert!(count > 20, "{stats}");
+    }
+}
