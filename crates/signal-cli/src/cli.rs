@@ -16,6 +16,7 @@ use crate::token::TokenArgs;
 #[derive(Debug, Parser)]
 #[command(name = "signal", version)]
 #[command(after_help = "Start a relay:          signal serve
+See every setting:      signal serve --help
 See whether it works:   signal check ws://localhost:4444")]
 pub(crate) struct Cli {
     #[command(subcommand)]

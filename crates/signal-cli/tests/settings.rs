@@ -218,14 +218,14 @@ fn the_defaults_make_a_file_that_changes_nothing() {
     assert!(env.contains("SIGNAL_MESSAGE_BYTES_MAX=64KiB"), "{env}");
 }
 
-/// The README of the crate and that of the workspace show the table of limits. With `UPDATE_TABLES`
+/// The README of the crate and the page of limits show the table. With `UPDATE_TABLES`
 /// in the environment it is written there.
 #[test]
 fn the_tables_of_limits_are_those_of_the_program() {
     let printed = run(&["config", "print", "--markdown"]).stdout;
     let crate_root = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-    let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
-    for path in [crate_root, workspace] {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../LIMITS.md");
+    for path in [crate_root, page] {
         let readme = std::fs::read_to_string(path).expect("a README");
         let start = readme.find("| name | default | what | past it | why |");
         let start = start.expect("a table of limits");
@@ -249,13 +249,13 @@ fn the_tables_of_limits_are_those_of_the_program() {
     }
 }
 
-/// Those that no other crate can see are told beside the code only.
+/// Those that no other crate can see stand beside the code only.
 #[test]
-fn the_readme_tells_the_fixed_limits_of_tokens() {
+fn the_page_of_limits_has_the_fixed_ones_of_tokens() {
     use signal_access::{KEYS_MAX, LEEWAY, PATTERNS_MAX, SUBJECT_BYTES_MAX, TOKEN_BYTES_MAX};
 
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
-    let root = std::fs::read_to_string(root).expect("the workspace has a README");
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../LIMITS.md");
+    let root = std::fs::read_to_string(root).expect("a page of limits");
     for row in [
         format!("| `TOKEN_BYTES_MAX` | {} KiB |", TOKEN_BYTES_MAX / 1024),
         format!("| `PATTERNS_MAX` | {PATTERNS_MAX} |"),
@@ -263,7 +263,7 @@ fn the_readme_tells_the_fixed_limits_of_tokens() {
         format!("| `KEYS_MAX` | {KEYS_MAX} |"),
         format!("| `LEEWAY` | {} s |", LEEWAY.as_secs()),
     ] {
-        assert!(root.contains(&row), "README.md has no row `{row}`");
+        assert!(root.contains(&row), "LIMITS.md has no row `{row}`");
     }
 }
 
