@@ -7,8 +7,8 @@ use thiserror::Error;
 use crate::error::{MalformedCause, TokenError};
 use crate::percent;
 use crate::protocol::PROTOCOL_MARKER;
+use crate::token::TOKEN_BYTES_MAX;
 use crate::upgrade_parts::UpgradeParts;
-use crate::verifier::TOKEN_BYTES_MAX;
 
 /// Where in a request a token was.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

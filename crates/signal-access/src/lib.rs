@@ -84,8 +84,10 @@ pub use signer::{SignError, TokenSigner};
 #[cfg(feature = "tokens")]
 pub use time::UnixTime;
 #[cfg(feature = "tokens")]
+pub use token::TOKEN_BYTES_MAX;
+#[cfg(feature = "tokens")]
 pub use topics::{read_topics, write_topics};
 #[cfg(feature = "tokens")]
 pub use upgrade_parts::UpgradeParts;
 #[cfg(feature = "tokens")]
-pub use verifier::{KEYS_MAX, LEEWAY, TOKEN_BYTES_MAX, TokenVerifier};
+pub use verifier::{KEYS_MAX, LEEWAY, TokenVerifier};

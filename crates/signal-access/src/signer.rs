@@ -13,8 +13,8 @@ use crate::claim_error::ClaimError;
 use crate::claims::Claims;
 use crate::key::{Jwk, KeyError, KeyProblem, Keys, Material};
 use crate::new_key::NewKey;
+use crate::token::TOKEN_BYTES_MAX;
 use crate::token::encode;
-use crate::verifier::TOKEN_BYTES_MAX;
 
 /// Signs tokens with one key: for tests and tools, and for backends in Rust.
 ///

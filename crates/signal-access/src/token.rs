@@ -10,6 +10,10 @@ use crate::algorithm::Algorithm;
 use crate::error::{MalformedCause, TokenError};
 use crate::object::{self, ObjectError};
 
+/// The longest token that is looked at. A request head of 8 KiB has room for one; a token with a
+/// hundred topics fits.
+pub const TOKEN_BYTES_MAX: usize = 4096;
+
 /// A token taken apart, of which nothing is verified yet.
 pub(crate) struct Token<'t> {
     /// What the header says.

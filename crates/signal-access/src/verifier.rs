@@ -13,11 +13,7 @@ use crate::claims::Claims;
 use crate::error::TokenError;
 use crate::key::{Jwk, KeyError, KeyNotice, Keys, Material};
 use crate::time::UnixTime;
-use crate::token::{Header, Token};
-
-/// The longest token that is looked at. A request head of 8 KiB has room for one; a token with a
-/// hundred topics fits.
-pub const TOKEN_BYTES_MAX: usize = 4096;
+use crate::token::{Header, TOKEN_BYTES_MAX, Token};
 
 /// The most keys at once: an old and a new one for each of two issuers.
 pub const KEYS_MAX: usize = 4;
