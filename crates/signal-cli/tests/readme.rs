@@ -43,7 +43,7 @@ fn it_says_what_a_peer_costs_at_most() {
     let bytes = signal_tokio::Config::default().peer_bytes_max();
     let mebibytes = bytes as f64 / f64::from(1 << 20);
     let sentence = format!("With these limits a peer costs {mebibytes:.1} MiB at most");
-    assert_says("README.md", &sentence);
+    assert_says("LIMITS.md", &sentence);
 }
 
 /// The ratios of the table in `benches/`: the least and the most of processor time, and memory.
