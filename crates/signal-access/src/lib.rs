@@ -77,7 +77,7 @@ pub use key::{KEY_TEXT_BYTES_MAX, KeyError, KeyName, KeyNotice, KeyProblem, SECR
 pub use new_key::NewKey;
 pub use origins::{OriginError, Origins};
 pub use protocol::{PROTOCOL_MARKER, choose_protocol};
-pub use proxies::{ProxyError, TrustedProxies};
+pub use proxies::{ProxyError, TrustedProxies, forwarded_for};
 pub use redact::redact;
 #[cfg(feature = "tokens")]
 pub use signer::{SignError, TokenSigner};

@@ -1,4 +1,5 @@
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
@@ -26,17 +27,30 @@ use thiserror::Error;
 pub struct TrustedProxies(Vec<IpNet>);
 
 impl TrustedProxies {
-    /// Proxies by network (`10.0.0.0/8`, `2001:db8::/32`) or by address.
+    /// Proxies by network (`10.0.0.0/8`, `2001:db8::/32`) or by address. `loopback` is this
+    /// machine, `private` that and all addresses that are not of the internet: those that
+    /// [`AddressKey::is_private`](crate::AddressKey::is_private) says.
     ///
     /// # Errors
     ///
     /// Where one is neither.
     pub fn new<'a>(networks: impl IntoIterator<Item = &'a str>) -> Result<Self, ProxyError> {
-        let networks: Result<Vec<IpNet>, ProxyError> = networks
-            .into_iter()
-            .map(|text| network(text.trim()))
-            .collect();
-        networks.map(Self)
+        let mut all = Vec::new();
+        for text in networks {
+            let text = text.trim();
+            match NAMED
+                .iter()
+                .find(|(name, _)| text.eq_ignore_ascii_case(name))
+            {
+                Some((_, named)) => {
+                    for text in *named {
+                        all.push(network(text)?);
+                    }
+                }
+                None => all.push(network(text)?),
+            }
+        }
+        Ok(Self(all))
     }
 
     /// Whether there are no proxies, so that no header is believed.
@@ -92,9 +106,49 @@ impl TrustedProxies {
     }
 }
 
+/// Networks that have a name.
+const NAMED: [(&str, &[&str]); 2] = [
+    ("loopback", &["127.0.0.0/8", "::1/128"]),
+    (
+        "private",
+        &[
+            "127.0.0.0/8",
+            "10.0.0.0/8",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "169.254.0.0/16",
+            "100.64.0.0/10",
+            "::1/128",
+            "fc00::/7",
+            "fe80::/10",
+        ],
+    ),
+];
+
+/// The hops of a value of the header `Forwarded` (RFC 7239), as `X-Forwarded-For` would name them.
+/// An element without `for` is a hop that does not say, which ends the search for the client.
+///
+/// ```
+/// use signal_access::forwarded_for;
+///
+/// let value = "for=203.0.113.7;proto=https, For=\"[2001:db8::7]:4711\", by=10.0.0.1";
+/// assert_eq!(forwarded_for(value), "203.0.113.7, [2001:db8::7]:4711, unknown");
+/// ```
+pub fn forwarded_for(value: &str) -> String {
+    let elements = value.split(',').map(|element| {
+        let pairs = element.split(';').filter_map(|pair| pair.split_once('='));
+        let hop = pairs
+            .filter(|(name, _)| name.trim().eq_ignore_ascii_case("for"))
+            .map(|(_, hop)| hop.trim().trim_matches('"'))
+            .next();
+        hop.unwrap_or("unknown")
+    });
+    elements.collect::<Vec<_>>().join(", ")
+}
+
 /// An entry of the list that is not a network.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
-#[error("`{0}` is neither an address nor a network such as 10.0.0.0/8")]
+#[error("`{0}` is neither an address, a network such as 10.0.0.0/8, loopback nor private")]
 pub struct ProxyError(Box<str>);
 
 fn network(text: &str) -> Result<IpNet, ProxyError> {
@@ -132,7 +186,7 @@ fn address(hop: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use alloc::format;
-    use alloc::string::{String, ToString as _};
+    use alloc::string::ToString as _;
 
     use proptest::prelude::*;
 
@@ -177,6 +231,48 @@ mod tests {
         }
         assert_eq!(client("::ffff:10.0.0.1", &["203.0.113.7"]), "203.0.113.7");
         assert_eq!(client("2001:db8:ffff::1", &["203.0.113.7"]), "203.0.113.7");
+    }
+
+    #[test]
+    fn networks_have_names_for_this_machine_and_for_what_is_not_the_internet() {
+        let loopback = TrustedProxies::new(["Loopback"]).expect("a name");
+        let private = TrustedProxies::new([" private ", "203.0.113.0/24"]).expect("a name");
+        let ip = |text: &str| text.parse::<IpAddr>().expect("an address");
+        for text in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
+            assert!(
+                loopback.contains(ip(text)) && private.contains(ip(text)),
+                "{text}"
+            );
+        }
+        let edges = [
+            "9.255.255.255",
+            "10.0.0.0",
+            "10.255.255.255",
+            "11.0.0.0",
+            "172.15.255.255",
+            "172.16.0.0",
+            "172.31.255.255",
+            "172.32.0.0",
+            "192.168.0.0",
+            "192.169.0.0",
+            "169.254.0.1",
+            "100.64.0.1",
+            "100.128.0.0",
+            "8.8.8.8",
+            "fc00::1",
+            "fdff::1",
+            "fe80::1",
+            "febf::1",
+            "fec0::1",
+            "2001:db8::1",
+            "::2",
+        ];
+        for text in edges {
+            let is_private = crate::AddressKey::new(ip(text)).is_private();
+            assert_eq!(private.contains(ip(text)), is_private, "{text}");
+            assert!(!loopback.contains(ip(text)), "{text}");
+        }
+        assert!(private.contains(ip("203.0.113.9")));
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod process;
 
 use std::fmt::Write as _;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,9 @@ const HEALTHY: u8 = 0;
 const UNHEALTHY: u8 = 1;
 
 const REQUEST: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+
+/// What a proxy sends for a connection of its own, if it has to name its clients.
+const PROXY: &[u8] = b"PROXY UNKNOWN\r\n";
 
 /// The first line of an answer and no more.
 const LINE_BYTES_MAX: u64 = 256;
@@ -106,12 +109,13 @@ async fn ask(settings: &Settings) -> io::Result<String> {
     match &settings.listen {
         #[cfg(unix)]
         Listen::Unix { path, .. } => {
-            ask_by(settings, tokio::net::UnixStream::connect(path).await?).await
+            let stream = tokio::net::UnixStream::connect(path).await?;
+            ask_by(settings, stream, None).await
         }
         // By IPv4 too, where it is for both.
         Listen::Localhost(port) | Listen::Everywhere(port) => {
             let addresses = both.map(|ip| (ip, *port).into());
-            ask_by(settings, TcpStream::connect(&addresses[..]).await?).await
+            ask_by_tcp(settings, &addresses).await
         }
         Listen::Address(address) => {
             let ip = match address.ip() {
@@ -119,15 +123,27 @@ async fn ask(settings: &Settings) -> io::Result<String> {
                 IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
                 ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
             };
-            ask_by(settings, TcpStream::connect((ip, address.port())).await?).await
+            ask_by_tcp(settings, &[(ip, address.port()).into()]).await
         }
     }
 }
 
+async fn ask_by_tcp(settings: &Settings, addresses: &[SocketAddr]) -> io::Result<String> {
+    let stream = TcpStream::connect(addresses).await?;
+    let from = stream.local_addr()?.ip();
+    ask_by(settings, stream, Some(from)).await
+}
+
 async fn ask_by(
     settings: &Settings,
-    stream: impl AsyncRead + AsyncWrite + Unpin,
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    from: Option<IpAddr>,
 ) -> io::Result<String> {
+    // At a Unix socket everybody is a proxy.
+    let is_proxy = from.is_none_or(|ip| settings.relay.trusted_proxies.contains(ip));
+    if settings.relay.proxy_protocol && is_proxy {
+        stream.write_all(PROXY).await?;
+    }
     if settings.tls_cert.is_none() {
         return exchange(stream).await;
     }

@@ -18,7 +18,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use signal_tokio::Relay;
+use signal_tokio::{LocalAddress, Relay};
 
 use crate::admin;
 use crate::failure::Failure;
@@ -61,6 +61,7 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
         None => relay.serve_per_core(listeners, threads),
     };
     let serving = serving.map_err(|error| port::explain(&resolved, "listen", &place, &error))?;
+    must_know_its_proxies(&resolved, serving.local_addresses())?;
     log.watch(&relay);
     let admin = start_admin(&resolved, &relay, reload.tls.as_ref(), inherited.admin)?;
     greeting::greet(
@@ -108,6 +109,20 @@ fn start_admin(
     };
     admin::start(resolved, relay, tls.map(Tls::shown), listeners)
         .map_err(|error| Failure::other(error, "this should not happen, please report it"))
+}
+
+/// A PROXY header is read from a proxy that was named, and from anyone at a Unix socket.
+fn must_know_its_proxies(resolved: &Resolved, addresses: &[LocalAddress]) -> Result<(), Failure> {
+    let config = &resolved.settings.relay;
+    let is_reached_by_tcp = addresses.iter().any(|address| address.tcp().is_some());
+    if !config.proxy_protocol || !config.trusted_proxies.is_empty() || !is_reached_by_tcp {
+        return Ok(());
+    }
+    let problem = "is read from the proxies in trusted_proxies alone, and there are none";
+    let example = resolved.example("trusted_proxies", "proxy_protocol");
+    let fix = format!("name the proxy too, for example {example}");
+    let mistake = resolved.mistake("proxy_protocol", problem, fix);
+    Err(Failure::Settings(vec![mistake]))
 }
 
 /// What was meant for this relay has no effect; what was not is harmless.

@@ -49,10 +49,9 @@ fn help_names_every_setting() {
         .collect();
     assert!(names.len() > 30, "{settings}");
     for name in names {
-        help.says(
-            &format!("--{} <", name.replace('_', "-"))
-                .replace("--limit-private-ips <", "--limit-private-ips["),
-        );
+        let is_switch = ["limit_private_ips", "proxy_protocol"].contains(&name);
+        let opens = if is_switch { "[" } else { " <" };
+        help.says(&format!("--{}{opens}", name.replace('_', "-")));
     }
     assert_eq!(run(&["--help"]).code(), Some(0));
     run(&["--version"]).says(env!("CARGO_PKG_VERSION"));

@@ -253,10 +253,10 @@ mod unix {
 
         let kind = |relay: &Relay| {
             let error = relay.serve_per_core(folder.listen(0o660), 1);
-            match error.expect_err("somebody listens") {
-                ListenError::Bind { source, .. } => source.kind(),
-                other => panic!("{other:?}"),
-            }
+            let ListenError::Bind { source, .. } = error.expect_err("somebody listens") else {
+                panic!("not its address")
+            };
+            source.kind()
         };
         assert_eq!(kind(&relay()), io::ErrorKind::AddrInUse);
         peer.settle().await;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use common::{PATIENCE, UPGRADE, Wire, relay, until};
 use rcgen::KeyPair;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use signal_tokio::{Client, ClientConfig, Event, RefusalCause, Relay, rustls};
+use signal_tokio::{Client, ClientConfig, Event, RefusalCause, Relay, TrustedProxies, rustls};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector, client};
@@ -130,6 +130,38 @@ async fn plain_http_is_told_to_use_tls() {
     );
     until(&relay, "a refusal", |_| {
         refused(&relay, RefusalCause::Tls) == 1
+    })
+    .await;
+    until(&relay, "its place is free", |stats| stats.handshakes == 0).await;
+}
+
+#[tokio::test]
+async fn a_proxy_names_its_client_before_the_tls_handshake() {
+    let tls = Tls::new();
+    let relay = relay(|config| {
+        config.proxy_protocol = true;
+        config.peers_per_ip_max = 1;
+        config.trusted_proxies = TrustedProxies::new(["127.0.0.1"]).expect("an address");
+    });
+    let address = tls.listen(&relay).await;
+    let v1 = &b"PROXY TCP4 203.0.113.7 10.0.0.1 1 443\r\n"[..];
+    let v2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xcb\0\x71\x08\x0a\0\0\x01\x12\x67\x11\x5c";
+    for header in [v1, v2] {
+        let open = async || {
+            let mut stream = TcpStream::connect(address).await.expect("it listens");
+            stream.write_all(header).await.expect("it reads");
+            tls.connect(stream, &[b"http/1.1"]).await.expect("TLS")
+        };
+        let mut peer = Wire::open(open().await).await;
+        peer.settle().await;
+        let (_, head) = Wire::request(open().await, UPGRADE).await;
+        assert_eq!(common::status(&head), 429, "the limit is the client's");
+    }
+    let stream = TcpStream::connect(address).await.expect("it listens");
+    let without = tls.connect(stream, &[b"http/1.1"]).await;
+    without.expect_err("it is closed");
+    until(&relay, "a refusal", |_| {
+        refused(&relay, RefusalCause::BadHead) == 1
     })
     .await;
     until(&relay, "its place is free", |stats| stats.handshakes == 0).await;

@@ -9,8 +9,8 @@ use crate::settings::listen::{
 };
 use crate::settings::setting::{Field, Place, Setting, Text};
 use crate::settings::text::{
-    name_of, parse_carriers, parse_filter, parse_hosts, parse_log_format, parse_log_ips,
-    parse_origins, parse_proxies, show_origins, show_path, show_proxies,
+    name_of, parse_carriers, parse_filter, parse_header, parse_hosts, parse_log_format,
+    parse_log_ips, parse_origins, parse_proxies, show_origins, show_path, show_proxies,
 };
 
 /// All settings, in the order of help and README: our own, then the limits as the libraries declare
@@ -37,6 +37,21 @@ const THREADS: Limit<Settings> = Limit {
     why: "",
     get: |settings| settings.threads.into_number(),
     set: |settings, number| settings.threads = LimitValue::from_number(number),
+};
+
+const PROXY_PROTOCOL: Limit<Config> = Limit {
+    name: "proxy_protocol",
+    unit: Unit::Switch,
+    range: 0..=1,
+    zero: false,
+    default: || 0,
+    default_from: None,
+    scope: Scope::Relay,
+    what: "Whether these proxies begin each connection with a PROXY header, version 1 or 2; one without is closed",
+    past: "",
+    why: "",
+    get: |config| config.proxy_protocol.into_number(),
+    set: |config, number| config.proxy_protocol = LimitValue::from_number(number),
 };
 
 /// The settings that are not limits.
@@ -185,13 +200,26 @@ fn own() -> Vec<Setting> {
             "trusted_proxies",
             "CIDR,CIDR",
             "127.0.0.1",
-            "Proxies before the relay, by network or address, with commas between them. Of a connection from one of \
-             them, the client is the last address in X-Forwarded-For that is not such a proxy; from anywhere else the \
-             header means nothing",
+            "Proxies before the relay, by network or address, or as loopback and private, with commas between them. Of a \
+             connection from one of them, the client is the last address in forwarded_header that is not such a proxy; \
+             from anywhere else the header means nothing",
             |s| show_proxies(&s.relay.trusted_proxies),
             |s, text| parse_proxies(text).map(|proxies| s.relay.trusted_proxies = proxies),
         )
         .guards("none", "believe no proxy"),
+        text(
+            "forwarded_header",
+            "NAME",
+            "x-forwarded-for",
+            "Header in which these proxies name their clients: x-forwarded-for, cf-connecting-ip, x-real-ip or another \
+             one of addresses, or forwarded (RFC 7239). They must set it themselves, whatever a client has written there",
+            |s| s.relay.forwarded_header.as_str().to_owned(),
+            |s, text| parse_header(text).map(|name| s.relay.forwarded_header = name),
+        ),
+        Setting {
+            limit: None,
+            ..Setting::limit(&PROXY_PROTOCOL, Place::Relay)
+        },
     ]
 }
 

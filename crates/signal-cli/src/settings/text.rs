@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use clap::ValueEnum;
+use http::HeaderName;
 use signal_access::{Carriers, CarriersError, Origins};
 use signal_tokio::{LogIps, TrustedProxies};
 
@@ -41,6 +42,13 @@ pub(super) fn parse_filter(text: &str) -> Result<String, String> {
 pub(super) fn parse_log_format(text: &str) -> Result<LogFormat, String> {
     let format = LogFormat::from_str(text.trim(), true);
     format.map_err(|_| "write text, json or auto".to_owned())
+}
+
+/// Reads the name of a header.
+pub(super) fn parse_header(text: &str) -> Result<HeaderName, String> {
+    let name = text.trim().trim_end_matches(':');
+    name.parse()
+        .map_err(|_| format!("`{name}` is not the name of a header"))
 }
 
 /// Reads networks with commas between them.
@@ -109,6 +117,15 @@ mod tests {
         assert_eq!(hosts, ["signal.internal", "signal"]);
         for wrong in ["http://signal", "signal:9444", "*", "a b"] {
             assert!(parse_hosts(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_header_is_named_without_its_value() {
+        let name = parse_header(" CF-Connecting-IP: ").expect("a name");
+        assert_eq!(name, "cf-connecting-ip");
+        for wrong in ["X Real IP", "x-real-ip: 1.2.3.4", "ä"] {
+            assert!(parse_header(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! The settings of a relay.
 
+mod header;
 mod limits;
 mod log_ips;
 mod memory;
@@ -7,6 +8,7 @@ mod proxies;
 
 use std::time::Duration;
 
+use http::HeaderName;
 use serde::{Deserialize, Serialize};
 use signal_access::TrustedProxies;
 use signal_core::{LimitError, Limits};
@@ -48,10 +50,20 @@ signal_core::limits! {
         #[serde(with = "limits")]
         pub core: Limits = Limits::default(),
         /// The proxies before the relay, by network or address. Default none. Of a connection from
-        /// one of them, the client is the right-most address in `X-Forwarded-For` that is not such
-        /// a proxy; from anywhere else the header means nothing. Written down as a list of texts.
+        /// one of them, the client is the right-most address in
+        /// [`forwarded_header`](Self::forwarded_header) that is not such a proxy; from anywhere
+        /// else the header means nothing. Written down as a list of texts.
         #[serde(with = "proxies")]
         pub trusted_proxies: TrustedProxies = TrustedProxies::default(),
+        /// The header in which they name their clients: `X-Forwarded-For`, the default, or another
+        /// one with addresses, such as `CF-Connecting-IP` and `X-Real-IP`; or `Forwarded`
+        /// (RFC 7239). Your proxy must set it itself, whatever a client has written there.
+        #[serde(with = "header")]
+        pub forwarded_header: HeaderName = HeaderName::from_static("x-forwarded-for"),
+        /// Whether each connection from one of [`trusted_proxies`](Self::trusted_proxies), or at a
+        /// Unix socket, begins with a header of the PROXY protocol, version 1 or 2, which names the
+        /// client. One that does not is closed. Default no.
+        pub proxy_protocol: bool = false,
         /// How much of a client's address stands in logs. Default: its network, an IPv4 /24 or an
         /// IPv6 /48.
         pub log_ips: LogIps = LogIps::Short,

@@ -9,6 +9,8 @@ use crate::admission::authorizer::Authorizer;
 use crate::admission::places::Places;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::handshake::hints::Hints;
+use crate::handshake::remote::Remote;
 use crate::handshake::unfinished::Unfinished;
 use crate::lock::Lock;
 use crate::stats::counters::Counters;
@@ -23,6 +25,7 @@ pub(crate) struct Door {
     pub(crate) unfinished: Unfinished,
     pub(crate) counters: Arc<Counters>,
     pub(crate) lifecycle: watch::Sender<Lifecycle>,
+    pub(crate) hints: Hints,
     authorizer: Lock<Arc<dyn Authorizer>>,
 }
 
@@ -39,6 +42,7 @@ impl Door {
             unfinished: Unfinished::default(),
             counters,
             lifecycle: watch::Sender::new(Lifecycle::Serving),
+            hints: Hints::default(),
             authorizer: Lock::new(authorizer),
         }
     }
@@ -58,6 +62,11 @@ impl Door {
     pub(crate) fn deadline(&self) -> Instant {
         let timeout = self.config.handshake_timeout;
         self.clock.now().saturating_add(timeout)
+    }
+
+    /// Whether a connection from there has to begin with a PROXY header.
+    pub(crate) fn expects_preface(&self, remote: Remote) -> bool {
+        self.config.proxy_protocol && remote.is_proxy(&self.config.trusted_proxies)
     }
 
     pub(crate) fn lifecycle(&self) -> Lifecycle {

@@ -2,7 +2,9 @@
 
 pub(crate) mod door;
 pub(crate) mod head;
+pub(crate) mod hints;
 pub(crate) mod pages;
+pub(crate) mod preface;
 pub(crate) mod remote;
 pub(crate) mod unfinished;
 pub(crate) mod upgrade;
@@ -21,6 +23,7 @@ use signal_access::{AuthResult, Refusal, RefusalCause};
 use signal_core::Instant;
 
 use self::head::{Head, HeadReader};
+use self::preface::Preface;
 use self::unfinished::WaitsFor;
 use self::upgrade::Upgrade;
 use crate::admission::Admission;
@@ -34,7 +37,9 @@ const LINGER_BYTES: usize = 64 * 1024;
 /// The one request of a connection, and its answer.
 ///
 /// ```text
-///            head complete                  judged
+///  Preface, from a proxy of the operator's that sends one
+///     │ all of it
+///     ▼      head complete                  judged
 ///  Reading ────────────────▶ Judging ───────────────────▶ Writing ──101 written──▶ Step::Begin
 ///     │                         │                           ▲   │
 ///     │ no head, time is up     │ time is up                │   └─anything else──▶ Lingering
@@ -58,7 +63,7 @@ pub(crate) struct Handshake {
 /// What a handshake needs next.
 #[derive(Debug)]
 pub(crate) enum Step {
-    /// More of the request, for [`Handshake::read`].
+    /// More of the request, for [`Handshake::read`], and no more than [`Handshake::wants`].
     Read,
     /// The authorizer's answer: [`Handshake::poll_judge`].
     Judge,
@@ -75,6 +80,7 @@ pub(crate) enum Step {
 }
 
 enum State {
+    Preface(Preface),
     Reading(HeadReader),
     Judging {
         judging: Judging,
@@ -114,6 +120,12 @@ impl Handshake {
         }
     }
 
+    /// The same, which has to begin with a PROXY header.
+    pub(crate) fn with_preface(mut self) -> Self {
+        self.state = State::Preface(Preface::default());
+        self
+    }
+
     /// What is left of a handshake whose answer is known before the request.
     #[cfg(feature = "tls")]
     pub(crate) fn answered(door: &Arc<Door>, remote: Remote, response: &Response<Bytes>) -> Self {
@@ -127,9 +139,57 @@ impl Handshake {
         &self.door
     }
 
+    /// Who has connected, as far as it is known by now.
+    #[cfg(feature = "tls")]
+    pub(crate) fn remote(&self) -> Remote {
+        self.remote
+    }
+
+    /// Whether its PROXY header is still to come.
+    #[cfg(feature = "tls")]
+    pub(crate) fn awaits_preface(&self) -> bool {
+        matches!(self.state, State::Preface(_))
+    }
+
+    /// Whether it has come to its end.
+    #[cfg(feature = "tls")]
+    pub(crate) fn is_ended(&self) -> bool {
+        matches!(self.state, State::Ended)
+    }
+
+    /// How many bytes may be read at once.
+    pub(crate) fn wants(&self) -> usize {
+        match &self.state {
+            State::Preface(preface) => preface.wants(),
+            State::Reading(_)
+            | State::Judging { .. }
+            | State::Writing { .. }
+            | State::Lingering { .. }
+            | State::Begun(_)
+            | State::Ended => usize::MAX,
+        }
+    }
+
     /// Takes what has arrived, which is nothing at the end of the client's side.
     pub(crate) fn read(&mut self, now: Instant, input: &[u8]) {
         match &mut self.state {
+            State::Preface(preface) if input.is_empty() => {
+                let is_silent = preface.is_empty();
+                self.leave(is_silent, &"the proxy left");
+            }
+            State::Preface(preface) => match preface.read(input) {
+                Ok(None) => {}
+                Ok(Some(client)) => {
+                    self.remote = client.map_or(self.remote, Remote::at);
+                    self.state = State::Reading(HeadReader::default());
+                }
+                // There is nothing that a proxy would do with an answer.
+                Err(bad) => {
+                    let (config, problem) = (&self.door.config, bad.to_string());
+                    self.door.hints.no_preface(config, self.remote, &problem);
+                    self.leave(false, &bad);
+                }
+            },
             State::Reading(reader) if input.is_empty() => {
                 let is_silent = reader.is_empty();
                 self.leave(is_silent, &"the client left");
@@ -138,6 +198,9 @@ impl Handshake {
                 Ok(None) => {}
                 Ok(Some(head)) => self.judge(head),
                 Err(bad) => {
+                    if preface::is_begun(input) {
+                        self.door.hints.preface(&self.door.config, self.remote);
+                    }
                     self.note(&bad.body());
                     self.refuse(now, &pages::text(bad.status(), bad.body()));
                 }
@@ -180,7 +243,8 @@ impl Handshake {
             State::Writing {
                 answer, written, ..
             } => answer.get(*written..).unwrap_or_default(),
-            State::Reading(_)
+            State::Preface(_)
+            | State::Reading(_)
             | State::Judging { .. }
             | State::Lingering { .. }
             | State::Begun(_)
@@ -193,7 +257,8 @@ impl Handshake {
         match &mut self.state {
             State::Writing { .. } if bytes == 0 => self.fail(&io::ErrorKind::WriteZero.into()),
             State::Writing { written, .. } => *written += bytes,
-            State::Reading(_)
+            State::Preface(_)
+            | State::Reading(_)
             | State::Judging { .. }
             | State::Lingering { .. }
             | State::Begun(_)
@@ -232,6 +297,7 @@ impl Handshake {
     /// Notes that the socket has failed.
     pub(crate) fn fail(&mut self, error: &io::Error) {
         let is_silent = match &self.state {
+            State::Preface(preface) => preface.is_empty(),
             State::Reading(reader) => reader.is_empty(),
             State::Judging { .. } | State::Writing { begin: Some(_), .. } | State::Begun(_) => {
                 false
@@ -251,6 +317,10 @@ impl Handshake {
             return;
         }
         match &self.state {
+            State::Preface(preface) => {
+                let is_silent = preface.is_empty();
+                self.leave(is_silent, &"the PROXY header took too long");
+            }
             State::Reading(reader) => {
                 let late = Refusal::because(RefusalCause::BadHead, 0);
                 if !reader.is_empty() {
@@ -284,7 +354,8 @@ impl Handshake {
                 let refusal = Refusal::because(RefusalCause::HandshakesMax, random);
                 head::encode(&upgrade::refused(&refusal), false)
             }
-            State::Reading(_)
+            State::Preface(_)
+            | State::Reading(_)
             | State::Judging { .. }
             | State::Writing { .. }
             | State::Lingering { .. }
@@ -298,7 +369,9 @@ impl Handshake {
     /// What it waits for, if it has to.
     pub(crate) fn waits_for(&self) -> WaitsFor {
         match &self.state {
-            State::Reading(_) | State::Writing { begin: Some(_), .. } => WaitsFor::Client,
+            State::Preface(_) | State::Reading(_) | State::Writing { begin: Some(_), .. } => {
+                WaitsFor::Client
+            }
             State::Judging { .. } | State::Begun(_) => WaitsFor::Relay,
             State::Writing { begin: None, .. } | State::Lingering { .. } | State::Ended => {
                 WaitsFor::End
@@ -318,7 +391,7 @@ impl Handshake {
     /// its own, so a judge that is pending and an answer half written are here for both.
     pub(crate) fn step(&mut self) -> Step {
         match &mut self.state {
-            State::Reading(_) => Step::Read,
+            State::Preface(_) | State::Reading(_) => Step::Read,
             State::Judging { .. } => Step::Judge,
             State::Writing { .. } => Step::Write,
             State::Lingering { .. } => Step::Linger,
@@ -380,6 +453,7 @@ impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Without what the client sent, which may hold a token.
         f.write_str(match self {
+            Self::Preface(_) => "Preface",
             Self::Reading(_) => "Reading",
             Self::Judging { .. } => "Judging",
             Self::Writing { .. } => "Writing",

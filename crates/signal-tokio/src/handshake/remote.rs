@@ -42,6 +42,16 @@ impl Remote {
         }
     }
 
+    /// Whether it is one of the operator's own proxies.
+    pub(crate) fn is_proxy(self, proxies: &TrustedProxies) -> bool {
+        match self {
+            Self::Address(address) => proxies.contains(address.ip()),
+            #[cfg(unix)]
+            Self::Local => true,
+            Self::Unknown => false,
+        }
+    }
+
     /// The client behind it: who the last of the operator's own proxies says it is, by these values
     /// of the header for it, or else itself.
     pub(crate) fn client<'a>(

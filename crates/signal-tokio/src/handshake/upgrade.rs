@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, RETRY_AFTER,
+    ALLOW, CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, HeaderName, HeaderValue, RETRY_AFTER,
     SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
     TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE,
 };
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, Method, Response, StatusCode, Version};
-use signal_access::{AuthResult, Judging, Refusal, RefusalCause};
+use signal_access::{AuthResult, Judging, Refusal, RefusalCause, forwarded_for};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::admission::Admission;
@@ -25,8 +25,6 @@ use crate::handshake::remote::Remote;
 use crate::stats::lifecycle::Lifecycle;
 use crate::stats::log_fields;
 
-/// Where proxies name their clients.
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const NO_HOST: &str = "the request must name its host, and only once";
 
 /// The answer to a request, and the right to a connection if it is 101.
@@ -76,6 +74,8 @@ pub(crate) async fn answer(door: &Arc<Door>, request: &Parts, remote: Remote) ->
                 Answer::Bad(response) => (RefusalCause::BadRequest, *response),
             };
             door.counters.count_refusal(cause);
+            door.hints
+                .refused(&door.config, cause, remote, client, &request.headers);
             tracing::debug!(
                 client = shown(),
                 path = log_fields::path(&request.uri),
@@ -129,10 +129,15 @@ async fn admit(
 /// The address of the client: behind the operator's own proxies what the last of them says, else
 /// the other end of the socket.
 fn client(door: &Door, remote: Remote, headers: &HeaderMap) -> Option<IpAddr> {
-    let forwarded = headers.get_all(X_FORWARDED_FOR).iter();
+    let (proxies, name) = (&door.config.trusted_proxies, &door.config.forwarded_header);
+    let values = headers.get_all(name).iter();
     // What is not text is not an address either, so the search ends there.
-    let forwarded = forwarded.map(|value| value.to_str().unwrap_or_default());
-    remote.client(&door.config.trusted_proxies, forwarded)
+    let values = values.map(|value| value.to_str().unwrap_or_default());
+    if name != FORWARDED {
+        return remote.client(proxies, values);
+    }
+    let lists: Vec<String> = values.map(forwarded_for).collect();
+    remote.client(proxies, lists.iter().map(String::as_str))
 }
 
 pub(crate) fn take_place(

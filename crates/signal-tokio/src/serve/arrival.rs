@@ -11,6 +11,8 @@ use std::task::{Context, Poll, Wake, Waker, ready};
 use bytes::Bytes;
 use signal_access::RefusalCause;
 use signal_core::Instant;
+#[cfg(feature = "tls")]
+use tokio::io::AsyncReadExt;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::admission::Admission;
@@ -22,6 +24,10 @@ use crate::serve::bytes::{Input, Socket};
 use crate::serve::connection;
 use crate::serve::deadlines::set_timer;
 use crate::shared::Shared;
+
+/// What one read of a PROXY header may bring; few are longer.
+#[cfg(feature = "tls")]
+const PREFACE_READ: usize = 256;
 
 /// A connection that has been upgraded.
 #[derive(Debug)]
@@ -40,6 +46,8 @@ pub(crate) struct Arrival {
     /// By when it must have sent its request.
     pub(crate) deadline: Instant,
     id: u64,
+    /// Whether it has to begin with a PROXY header.
+    expects_preface: bool,
     bell: Option<Waker>,
 }
 
@@ -70,13 +78,44 @@ impl Arrival {
             remote,
             deadline: shared.door.deadline(),
             id: entered.id,
+            expects_preface: shared.door.expects_preface(remote),
             bell: None,
         })
     }
 
     /// Its handshake.
     pub(crate) fn handshake(&self) -> Handshake {
-        Handshake::until(&self.shared.door, self.remote, self.deadline)
+        let handshake = Handshake::until(&self.shared.door, self.remote, self.deadline);
+        match self.expects_preface {
+            true => handshake.with_preface(),
+            false => handshake,
+        }
+    }
+
+    /// Reads the PROXY header, if there has to be one, before what is not HTTP. False if the
+    /// connection is over.
+    #[cfg(feature = "tls")]
+    pub(crate) async fn read_preface(&mut self, io: &mut (impl AsyncRead + Unpin)) -> bool {
+        if !std::mem::take(&mut self.expects_preface) {
+            return true;
+        }
+        let (clock, deadline) = (self.shared.clock, self.deadline);
+        let mut handshake =
+            Handshake::until(&self.shared.door, self.remote, deadline).with_preface();
+        let mut input = [0; PREFACE_READ];
+        while handshake.awaits_preface() {
+            let wants = handshake.wants().min(PREFACE_READ);
+            let read = self.wait(io.read(&mut input[..wants]));
+            match tokio::time::timeout_at(clock.runtime_instant(deadline), read).await {
+                Ok(Some(Ok(bytes))) => handshake.read(clock.now(), &input[..bytes]),
+                Ok(Some(Err(error))) => handshake.fail(&error),
+                // Another has its place, and that is counted.
+                Ok(None) => return false,
+                Err(_elapsed) => handshake.handle_timeout(deadline),
+            }
+        }
+        self.remote = handshake.remote();
+        !handshake.is_ended()
     }
 
     /// Notes what it waits for. False if it has to end; from now on `waker` is woken for that.
@@ -262,7 +301,8 @@ where
             }
             Step::Read | Step::Linger => {
                 let mut input = Input::borrow();
-                let mut buffer = ReadBuf::new(&mut input.0);
+                let wants = handshake.wants().min(input.0.len());
+                let mut buffer = ReadBuf::new(&mut input.0[..wants]);
                 let read = ready!(io.poll_read(cx, &mut buffer));
                 read.map(|()| handshake.read(now, buffer.filled()))
             }

@@ -18,7 +18,11 @@ use crate::stats::log_fields;
 const PLAIN: &str = "this port speaks TLS: connect with wss:// or https://";
 
 /// Does the handshake and serves the connection.
-pub(crate) async fn serve(acceptor: TlsAcceptor, stream: impl Fresh, mut arrival: Arrival) {
+pub(crate) async fn serve(acceptor: TlsAcceptor, mut stream: impl Fresh, mut arrival: Arrival) {
+    // In plain, whatever comes behind it.
+    if !arrival.read_preface(&mut stream).await {
+        return;
+    }
     let shared = Arc::clone(&arrival.shared);
     let deadline = shared.clock.runtime_instant(arrival.deadline);
     let first = tokio::time::timeout_at(deadline, stream.first_byte());
