@@ -67,7 +67,7 @@ fn one_missing_echo_is_one_failure_said_at_once() {
     ran.says("Begin with basics.echo");
     ran.says("/PROTOCOL.md");
     // Not only on a terminal.
-    ran.says(" scenarios against ");
+    ran.says("running the suite against ");
     ran.says("✗ basics.echo: step 4: expected a: ");
     assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
 }

@@ -289,6 +289,8 @@ pub struct HttpRequest {
     pub path: String,
     /// Headers besides `Host` and `Connection: close`.
     pub headers: Vec<(String, String)>,
+    /// Whether it is of HTTP/1.0 and not of HTTP/1.1.
+    pub old: bool,
 }
 
 /// The answer to a plain HTTP request.

@@ -251,6 +251,9 @@ pub struct Http {
     /// Headers besides `Host` and `Connection: close`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<(String, String)>,
+    /// Whether the request is of HTTP/1.0 and not of HTTP/1.1.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub old: bool,
     /// The statuses that will do.
     pub status: Vec<u16>,
     /// The body, if it matters.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use signal_conformance::{
-    Backend, ConnectError, ConnectOptions, Connection, Declared, Event, Level, Report, RunOptions,
-    Suite,
+    Backend, BackendError, ConnectError, ConnectOptions, Connection, Declared, Event, Level,
+    Report, RunOptions, Suite,
 };
 
 #[tokio::test]
@@ -145,6 +145,21 @@ async fn a_run_ends_when_its_time_is_over_and_is_no_success() {
         junit.contains(r#"<failure message="the run was over after 0 s">"#),
         "{junit}"
     );
+}
+
+/// A scenario that waits for a timer of the server may take longer than others.
+#[tokio::test]
+async fn what_a_scenario_waits_on_purpose_is_not_held_against_it() {
+    let mut suite = suite();
+    suite.scenarios.truncate(1);
+    let scenario = &mut suite.scenarios[0];
+    scenario.needs.clear();
+    let steps = r#"[{ "repeat": { "times": 3, "steps": [{ "advance": { "ms": 100 } }] } }]"#;
+    scenario.steps = serde_json::from_str(steps).expect("steps");
+    let mut options = options();
+    options.deadline = Duration::from_millis(100);
+    let report = suite.run(&Mortal::default(), &options).await;
+    assert!(report.passed(), "{}", report.to_text());
 }
 
 #[tokio::test]
@@ -294,6 +309,11 @@ impl Backend for Mortal {
             dead: self.dead.clone(),
             pongs: Mutex::new(0),
         }))
+    }
+
+    async fn advance(&self, time: Duration) -> Result<(), BackendError> {
+        tokio::time::sleep(time).await;
+        Ok(())
     }
 }
 

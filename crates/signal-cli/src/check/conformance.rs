@@ -17,7 +17,6 @@ use crate::check::server::{Server, Started};
 use crate::check::target::Target;
 use crate::check::{CheckArgs, Outcome, declared, usage};
 use crate::failure::Failure;
-use crate::show;
 
 /// Scenarios that run at the same time: they mostly wait.
 const CONCURRENCY: usize = 8;
@@ -67,9 +66,8 @@ pub(crate) async fn run(
         backend
     };
 
-    let count = show::count(suite.scenarios.len(), "scenario");
     if !args.quiet {
-        anstream::eprintln!("running {count} against {target} …");
+        anstream::eprintln!("running the suite against {target} …");
     }
     let mut run = RunOptions::default();
     run.concurrency = CONCURRENCY;

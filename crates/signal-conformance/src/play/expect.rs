@@ -190,6 +190,7 @@ impl Play<'_> {
             method: http.method.clone(),
             path: values.text(&http.path)?,
             headers: http.headers.clone(),
+            old: http.old,
         };
         let response = self.backend.http(request).await;
         let response =

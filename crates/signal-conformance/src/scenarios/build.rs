@@ -378,6 +378,7 @@ impl Scenario {
             method: method.to_owned(),
             path: path.to_owned(),
             headers: Vec::new(),
+            old: false,
             status: status.to_vec(),
             body: body.map(str::to_owned),
         };

@@ -8,6 +8,7 @@ use crate::{Level, Scenario, Step};
 
 pub(super) fn scenarios() -> Vec<Scenario> {
     let mut all = bursts();
+    all.extend(bursts_of_budgets());
     all.extend(guests());
     all.extend(slow());
     all
@@ -89,6 +90,70 @@ fn bursts() -> Vec<Scenario> {
         16_000,
     ));
     all
+}
+
+/// All that may be sent at once, and more receivers than one. Nobody who reads is ended for it, and
+/// nothing of it is lost.
+fn bursts_of_budgets() -> Vec<Scenario> {
+    let senders: Vec<_> = (0..8).map(|at| format!("s{at}")).collect();
+    let receivers = "r0 r1 r2 r3 r4 r5 r6 r7 r8 r9";
+    let crowd: Vec<_> = (0..120).map(|at| format!("p{at}")).collect();
+    let from = |sender: &str| publish("${t}", &format!(r#""from":"{sender}","n":${{n}}"#));
+    let longest = r#"{"type":"publish","topic":"${t}","from":"x","n":${n},"data":"${pad_to:message_bytes_max}"}"#;
+    let in_order = |on: &str, count: &str| Step::ExpectSameOrder {
+        on: words(on),
+        count: count.into(),
+        members: ["from".to_owned(), "n".to_owned()],
+        or_closed: false,
+    };
+    vec![
+        scenario(
+            Level::Limits,
+            "limits.burst_of_messages",
+            "L6 L2 O2",
+            "all the messages that eight peers may send at once reach three who read, and end none of them",
+        )
+        .when("100<messages_burst")
+        .when("3*messages_burst<fan_out_burst")
+        .when("200*messages_burst<bytes_burst")
+        .when("600*messages_burst<fan_out_bytes_burst")
+        .alone()
+        .room("r0 r1 r2")
+        .connect(&senders.join(" "))
+        .expect_open(&format!("r0 r1 r2 {}", senders.join(" ")))
+        .repeat("9*messages_burst/10", |s| {
+            senders.iter().fold(s, |s, sender| s.race(sender, &from(sender)))
+        })
+        .step(in_order("r0 r1 r2", "9*messages_burst/10*8")),
+        scenario(
+            Level::Limits,
+            "limits.burst_of_bytes",
+            "L6 L8 L10",
+            "all the bytes that a peer may send at once reach ten who read, and end none of them",
+        )
+        .when("2*message_bytes_max<bytes_burst")
+        .when("bytes_burst/message_bytes_max<messages_burst")
+        .when("10*bytes_burst/message_bytes_max<fan_out_burst")
+        .when("10*bytes_burst<fan_out_bytes_burst")
+        .alone()
+        .room(receivers)
+        .connect("x")
+        .expect_open(&format!("x {receivers}"))
+        .repeat("9*bytes_burst/10/message_bytes_max", |s| s.race("x", longest))
+        .step(in_order(receivers, "9*bytes_burst/10/message_bytes_max")),
+        robust(
+            "robust.burst_of_crowd",
+            "L6 P1",
+            "what 120 publishers send at once, 4 messages each, reaches one who reads, whole",
+        )
+        .room("a")
+        .connect(&crowd.join(" "))
+        .expect_open(&format!("a {}", crowd.join(" ")))
+        .repeat(4, |s| {
+            crowd.iter().fold(s, |s, sender| s.race(sender, &from(sender)))
+        })
+        .step(in_order("a", "480")),
+    ]
 }
 
 fn guests() -> Vec<Scenario> {

@@ -5,7 +5,7 @@ use super::build::{publish, published, words};
 use super::crowd::nine_megabytes;
 use super::hostile::{outlast, robust, survives};
 use super::order::same_order;
-use super::transport::{KEY, upgrade_to};
+use super::transport::{KEY, plain_get, upgrade_to};
 use crate::Capability::{Http, Private};
 use crate::step::Expect;
 use crate::{Scenario, Step};
@@ -180,6 +180,14 @@ fn derailed() -> Vec<Scenario> {
             .needs([Http])
             .should()
             .step(upgrade_to("websocket", &[("Sec-WebSocket-Version", "8"), KEY], &[400, 426])),
+        robust("robust.upgrade_to_other", "T2", "an offer to upgrade to something else is a plain GET")
+            .should()
+            .step(plain_get(&[
+                ("Connection", "Upgrade, HTTP2-Settings"),
+                ("Upgrade", "h2c"),
+                ("HTTP2-Settings", "AAMAAABkAAQAoAAAAAIAAAAA"),
+            ]))
+            .needs([Http]),
         robust("robust.numbers_as_sent", "P5", "numbers are relayed as they were written")
             .room("a b")
             .send("a", &publish("${t}", r#""data":[1.0,1e2,-0,12345678901234567890,9007199254740993,1e400,0.10]"#))

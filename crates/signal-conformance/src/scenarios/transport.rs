@@ -177,6 +177,17 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         .needs([Http])
         .step(upgrade_as_browser()),
         stock(
+            "transport.http_1_0",
+            "T1",
+            "the upgrade is accepted in a request of HTTP/1.0, as nginx sends it by default",
+        )
+        .needs([Http])
+        .should()
+        .step(Step::Http(Request {
+            old: true,
+            ..upgrade("websocket", &[VERSION, KEY], &[101])
+        })),
+        stock(
             "transport.ping_frame",
             "T1",
             "a ping frame is answered with a pong frame of the same payload",
@@ -231,24 +242,37 @@ fn upgrade_as_browser() -> Step {
         ("X-Forwarded-Proto", "https"),
         ("X-Request-Id", "7b2d7a0e-6f3c-4f0e-9d3d-0f6c2f7a9e11"),
     ];
-    request(&headers, &[101])
+    Step::Http(request(&headers, &[101]))
 }
 
 /// An upgrade with these headers of its own, and what must be answered.
 pub(super) fn upgrade_to(protocol: &str, headers: &[(&str, &str)], status: &[u16]) -> Step {
+    Step::Http(upgrade(protocol, headers, status))
+}
+
+fn upgrade(protocol: &str, headers: &[(&str, &str)], status: &[u16]) -> Request {
     let given = [("Connection", "Upgrade"), ("Upgrade", protocol)];
     let headers: Vec<_> = given.iter().chain(headers).copied().collect();
     request(&headers, status)
 }
 
-fn request(headers: &[(&str, &str)], status: &[u16]) -> Step {
+/// A request with these headers that is to be answered like any other.
+pub(super) fn plain_get(headers: &[(&str, &str)]) -> Step {
+    Step::Http(Request {
+        body: Some("okay".to_owned()),
+        ..request(headers, &[200])
+    })
+}
+
+fn request(headers: &[(&str, &str)], status: &[u16]) -> Request {
     let headers = headers.iter();
     let headers = headers.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    Step::Http(Request {
+    Request {
         method: "GET".to_owned(),
         path: String::new(),
         headers: headers.collect(),
+        old: false,
         status: status.to_vec(),
         body: None,
-    })
+    }
 }

@@ -16,8 +16,10 @@ pub(super) async fn exchange(
     request: &HttpRequest,
 ) -> Result<HttpResponse, String> {
     let mut head = format!(
-        "{} {} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n",
-        request.method, request.path
+        "{} {} HTTP/1.{}\r\nHost: {host}\r\nConnection: close\r\n",
+        request.method,
+        request.path,
+        u8::from(!request.old)
     );
     // A request that asks for an upgrade brings its own `Connection`.
     if request

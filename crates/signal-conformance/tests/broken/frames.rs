@@ -39,6 +39,8 @@ pub(crate) enum SocketFault {
     KeyNotChecked,
     UpgradeCaseMatters,
     ManyHeadersRefused,
+    OldRequestsRefused,
+    OtherUpgradesRefused,
 }
 
 /// What came in.

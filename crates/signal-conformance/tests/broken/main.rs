@@ -206,6 +206,8 @@ const SOCKET_FAULTS: &[(SocketFault, &str)] = &[
     (SocketFault::KeyNotChecked, "transport.key"),
     (SocketFault::UpgradeCaseMatters, "transport.upgrade_case"),
     (SocketFault::ManyHeadersRefused, "transport.browser_headers"),
+    (SocketFault::OldRequestsRefused, "transport.http_1_0"),
+    (SocketFault::OtherUpgradesRefused, "robust.upgrade_to_other"),
 ];
 
 #[tokio::test]

@@ -254,7 +254,9 @@ fn answer(head: &str, fault: Option<SocketFault>) -> (String, bool) {
             false,
         )
     };
-    let Some(upgrade) = header("upgrade") else {
+    let other = !has(SocketFault::OtherUpgradesRefused);
+    let is_websocket = |upgrade: &&str| !other || upgrade.eq_ignore_ascii_case("websocket");
+    let Some(upgrade) = header("upgrade").filter(is_websocket) else {
         if has(SocketFault::NoPage) || has(SocketFault::PageAtRootOnly) && path != "/" {
             return refuse("404 Not Found");
         }
@@ -270,8 +272,9 @@ fn answer(head: &str, fault: Option<SocketFault>) -> (String, bool) {
         _ => has(SocketFault::VersionNotChecked),
     };
     let key = header("sec-websocket-key");
+    let old = has(SocketFault::OldRequestsRefused) && head.contains(" HTTP/1.0\r\n");
     let long = has(SocketFault::ManyHeadersRefused) && head.lines().count() > 16;
-    if case || long || !version || key.is_none() && !has(SocketFault::KeyNotChecked) {
+    if case || long || old || !version || key.is_none() && !has(SocketFault::KeyNotChecked) {
         return refuse("400 Bad Request");
     }
     if has(SocketFault::OnePath) && path != "/" {

@@ -78,7 +78,8 @@ async fn serve_one(mut stream: TcpStream, shared: Arc<Shared>) -> std::io::Resul
             body.len()
         )
     };
-    if header("upgrade").is_none() {
+    let upgrade = header("upgrade").unwrap_or_default();
+    if !upgrade.eq_ignore_ascii_case("websocket") {
         return stream.write_all(answer("200 OK", "okay").as_bytes()).await;
     }
     let lines = head.lines().count();
