@@ -16,6 +16,9 @@ use crate::time::UnixTime;
 use crate::upgrade_parts::UpgradeParts;
 use crate::verifier::TokenVerifier;
 
+/// How long those wait for whom there is no key yet. Fetching is tried again sooner.
+const NO_KEYS_WAIT: Duration = Duration::from_secs(5);
+
 /// Who may come in to a relay. By default everyone may, to every topic.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
@@ -62,9 +65,14 @@ impl fmt::Display for Access {
         match &self.tokens {
             None => f.write_str("anyone, to every topic")?,
             Some(verifier) => {
-                let keys = verifier.key_count();
-                let plural = if keys == 1 { "" } else { "s" };
-                write!(f, "tokens of {keys} key{plural}, ")?;
+                match verifier.key_count() {
+                    0 => f.write_str("tokens of keys that are fetched, ")?,
+                    1 => f.write_str("tokens of 1 key, ")?,
+                    keys => write!(f, "tokens of {keys} keys, ")?,
+                }
+                if let Some(issuer) = verifier.issuer() {
+                    write!(f, "issuer {issuer:?}, ")?;
+                }
                 match verifier.audience() {
                     Some(audience) => write!(f, "audience {audience:?}")?,
                     None => f.write_str("without an audience")?,
@@ -150,6 +158,8 @@ impl Denied {
             Self::Origin => 403,
             // RFC 6750 3.1: invalid_request.
             Self::Token(TokenError::Ambiguous) => 400,
+            // Not the client's fault, and over soon.
+            Self::Token(TokenError::NoKeys) => 503,
             Self::Token(_) => 401,
         }
     }
@@ -157,9 +167,17 @@ impl Denied {
     /// The value of `WWW-Authenticate`, which belongs to a status of 401 (RFC 6750 3).
     pub const fn challenge(&self) -> Option<&'static str> {
         match self {
-            Self::Origin | Self::Token(TokenError::Ambiguous) => None,
+            Self::Origin | Self::Token(TokenError::Ambiguous | TokenError::NoKeys) => None,
             Self::Token(TokenError::Missing) => Some("Bearer"),
             Self::Token(_) => Some("Bearer error=\"invalid_token\""),
+        }
+    }
+
+    /// When to try again, where that helps.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Token(TokenError::NoKeys) => Some(NO_KEYS_WAIT),
+            Self::Origin | Self::Token(_) => None,
         }
     }
 

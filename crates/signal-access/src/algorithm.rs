@@ -1,6 +1,8 @@
 use core::fmt;
 
-/// How tokens are signed. Each key is for one algorithm, and a token cannot choose another.
+/// How tokens are signed by this crate; it verifies RS256 and ES256 too, with a host's
+/// [`PublicKeys`](crate::PublicKeys). Each key is for one algorithm, and a token cannot choose
+/// another.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Algorithm {
@@ -19,15 +21,6 @@ impl Algorithm {
         match self {
             Self::Hs256 => "HS256",
             Self::EdDsa => "EdDSA",
-        }
-    }
-
-    /// The algorithm of this name. `Ed25519` is the newer one of EdDSA with that curve (RFC 9864).
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "HS256" => Some(Self::Hs256),
-            "EdDSA" | "Ed25519" => Some(Self::EdDsa),
-            _ => None,
         }
     }
 

@@ -26,7 +26,7 @@ pub enum ClaimError {
     #[error("\"aud\" is neither a string nor an array of them")]
     Audience,
     /// Topics are not in an array of strings.
-    #[error("\"topics\", \"subscribe\" and \"publish\" must be arrays of strings")]
+    #[error("the topics it names must be arrays of strings")]
     Topics,
     /// A topic pattern is empty, or has a star that is not its end.
     #[error("a topic is empty, or has a * that is not its end")]

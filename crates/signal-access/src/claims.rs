@@ -6,16 +6,13 @@ use serde_json::{Map, Value};
 use signal_core::TopicSet;
 
 use crate::claim_error::ClaimError;
+use crate::default_topics::DefaultTopics;
 use crate::object::{self, ObjectError};
 use crate::time::UnixTime;
-use crate::topics::{read_into, write_topics};
+use crate::topics::{PATTERNS_MAX, read_into, write_topics};
 
 /// The longest subject, in bytes: an identifier, not a document.
 pub const SUBJECT_BYTES_MAX: usize = 256;
-
-/// The most topic patterns of one right: as many as a peer may subscribe topics by default. More is
-/// what prefixes are for.
-pub const PATTERNS_MAX: usize = 128;
 
 /// The latest time that a claim may name, in seconds: the end of the year 9999, so that a time in
 /// milliseconds is told from one in seconds.
@@ -31,6 +28,8 @@ pub struct Claims {
     pub expires: UnixTime,
     /// `nbf`: when the token begins.
     pub not_before: Option<UnixTime>,
+    /// `iss`: who made the token, if it is a string.
+    pub issuer: Option<String>,
     /// `aud`: for whom the token was made; empty if it does not say.
     pub audience: Vec<String>,
     /// `topics` and `subscribe`: what the bearer may subscribe to.
@@ -48,6 +47,7 @@ impl Claims {
             subject: None,
             expires,
             not_before: None,
+            issuer: None,
             audience: Vec::new(),
             subscribe: TopicSet::none(),
             publish: TopicSet::none(),
@@ -55,8 +55,8 @@ impl Claims {
         }
     }
 
-    /// Reads the claims of a token whose signature is verified.
-    pub(crate) fn parse(json: &[u8]) -> Result<Self, ClaimError> {
+    /// Reads the claims of a token whose signature is verified, and its rights by these rules.
+    pub(crate) fn parse(json: &[u8], rules: &TopicRules) -> Result<Self, ClaimError> {
         let claims = object::parse(json).map_err(|error| match error {
             ObjectError::Duplicate => ClaimError::Duplicate,
             ObjectError::NotJson | ObjectError::NotObject => ClaimError::NotObject,
@@ -66,6 +66,7 @@ impl Claims {
         for (name, value) in &claims {
             read.claim(name, value)?;
         }
+        read.rights(&claims, rules)?;
         read.check()?;
         Ok(read)
     }
@@ -74,20 +75,42 @@ impl Claims {
         match name {
             "sub" => self.subject = Some(string(value).ok_or(ClaimError::Subject)?),
             "nbf" => self.not_before = Some(time(value).ok_or(ClaimError::NotBefore)?),
+            "iss" => self.issuer = string(value),
             "aud" => self.audience = audience(value).ok_or(ClaimError::Audience)?,
-            "topics" => {
-                let both = topics(value)?;
-                read_into(&mut self.subscribe, both.iter().copied())?;
-                read_into(&mut self.publish, both)?;
-            }
-            "subscribe" => read_into(&mut self.subscribe, topics(value)?)?,
-            "publish" => read_into(&mut self.publish, topics(value)?)?,
             "peers_max" => {
                 let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
                 self.peers_max = Some(number.ok_or(ClaimError::PeersMax)?);
             }
             // Claims that are for others, as RFC 7519 asks.
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// Reads which topics it opens: those that it names, or else those that every token does.
+    fn rights(
+        &mut self,
+        claims: &Map<String, Value>,
+        rules: &TopicRules,
+    ) -> Result<(), ClaimError> {
+        let (both, subscribe, publish) = match rules.claim.as_deref() {
+            // What else there is was not written for this relay.
+            Some(name) => (named(claims, name), None, None),
+            None => (
+                claims.get("topics"),
+                claims.get("subscribe"),
+                claims.get("publish"),
+            ),
+        };
+        if let (None, None, None) = (both, subscribe, publish) {
+            self.subscribe = rules.default.of(self.subject.as_deref());
+            self.publish = self.subscribe.clone();
+        }
+        for claim in [both, subscribe].into_iter().flatten() {
+            read_into(&mut self.subscribe, topics(claim)?)?;
+        }
+        for claim in [both, publish].into_iter().flatten() {
+            read_into(&mut self.publish, topics(claim)?)?;
         }
         Ok(())
     }
@@ -127,6 +150,9 @@ impl Claims {
         if let Some(start) = self.not_before {
             insert("nbf", start.as_secs().into());
         }
+        if let Some(issuer) = &self.issuer {
+            insert("iss", issuer.as_str().into());
+        }
         match self.audience.as_slice() {
             [] => {}
             [one] => {
@@ -147,6 +173,27 @@ impl Claims {
         }
         Ok(Value::Object(claims).to_string())
     }
+}
+
+/// From where the topics of a token are read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TopicRules {
+    /// The claim that has them instead of `topics`, `subscribe` and `publish`.
+    pub(crate) claim: Option<String>,
+    /// Those of a token that says nothing of topics.
+    pub(crate) default: DefaultTopics,
+}
+
+/// The claim of this name; one that begins with a slash is a way into objects (RFC 6901).
+fn named<'c>(claims: &'c Map<String, Value>, name: &str) -> Option<&'c Value> {
+    let Some(way) = name.strip_prefix('/') else {
+        return claims.get(name);
+    };
+    let mut names = way
+        .split('/')
+        .map(|name| name.replace("~1", "/").replace("~0", "~"));
+    let first = claims.get(&names.next()?)?;
+    names.try_fold(first, |value, name| value.as_object()?.get(&name))
 }
 
 fn string(value: &Value) -> Option<String> {

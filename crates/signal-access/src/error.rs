@@ -25,8 +25,11 @@ pub enum TokenError {
     #[error("the token is signed with an algorithm that this relay has no key for")]
     Algorithm,
     /// It names a key that the relay does not have.
-    #[error("the token names a key (kid) that this relay does not have")]
+    #[error("the token does not name a key (kid) that this relay has")]
     UnknownKey,
+    /// The keys that it may be signed with have not been fetched yet.
+    #[error("the keys of tokens could not be fetched from their issuer yet, please try again")]
+    NoKeys,
     /// The signature is wrong.
     #[error("the signature of the token is wrong")]
     Signature,
@@ -39,6 +42,9 @@ pub enum TokenError {
     /// Its time has not begun.
     #[error("the token is not valid yet")]
     NotYet,
+    /// It was made by another issuer.
+    #[error("the token is of another issuer (iss) than this relay accepts")]
+    Issuer,
     /// It was made for another relay.
     #[error("the token is for another audience than this relay")]
     Audience,
@@ -46,17 +52,19 @@ pub enum TokenError {
 
 impl TokenError {
     /// All names, for hosts that count.
-    pub const NAMES: [&str; 11] = [
+    pub const NAMES: [&str; 13] = [
         "missing",
         "ambiguous",
         "too_long",
         "malformed",
         "algorithm",
         "unknown_key",
+        "no_keys",
         "signature",
         "claims",
         "expired",
         "not_yet",
+        "issuer",
         "audience",
     ];
 
@@ -69,10 +77,12 @@ impl TokenError {
             Self::Malformed(_) => "malformed",
             Self::Algorithm => "algorithm",
             Self::UnknownKey => "unknown_key",
+            Self::NoKeys => "no_keys",
             Self::Signature => "signature",
             Self::Claims(_) => "claims",
             Self::Expired => "expired",
             Self::NotYet => "not_yet",
+            Self::Issuer => "issuer",
             Self::Audience => "audience",
         }
     }

@@ -2,8 +2,10 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::RangeInclusive;
 
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use hmac::{Hmac, KeyInit as _};
@@ -11,17 +13,40 @@ use serde_json::{Map, Value};
 use sha2::Sha256;
 use thiserror::Error;
 
-use crate::algorithm::Algorithm;
 use crate::object::{self, ObjectError};
+use crate::public_key::{PublicKey, PublicKeys};
+use crate::scheme::Scheme;
 use crate::token::decode;
 
-/// The longest text of keys that is read. Four keys with long names are under 2 KiB.
-pub const KEY_TEXT_BYTES_MAX: usize = 16 * 1024;
+/// The longest text of keys that is read. Ten keys with their certificates, as large providers
+/// publish them, are 30 KiB.
+pub const KEY_TEXT_BYTES_MAX: usize = 64 * 1024;
 
 /// The shortest secret of HS256: as long as its hash, which RFC 7518 3.2 demands.
 pub const SECRET_BYTES_MIN: usize = 32;
 
-/// The most keys of a text that are spoken of one by one; a text of 16 KiB may have thousands.
+/// The sizes of RSA keys in bits: what RFC 7518 3.3 demands at least, and what is verified in well
+/// under a millisecond.
+pub(crate) const RSA_BITS: RangeInclusive<usize> = 2_048..=4_096;
+
+/// Where keys come from, and what there is to verify with.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<'a> {
+    /// Verifies RS256 and ES256.
+    pub(crate) public_keys: Option<&'a dyn PublicKeys>,
+    /// Whether anyone can read them there, so that only public halves count.
+    pub(crate) is_published: bool,
+}
+
+impl Source<'_> {
+    /// Keys of the operator's own, of the algorithms that this crate has.
+    pub(crate) const OWN: Source<'static> = Source {
+        public_keys: None,
+        is_published: false,
+    };
+}
+
+/// The most keys of a text that are spoken of one by one; a text may have thousands.
 const NOTICES_MAX: usize = 16;
 
 /// The keys of a text, and what there is to say of the others.
@@ -42,12 +67,18 @@ pub(crate) enum Material {
         public: VerifyingKey,
         private: Option<Box<SigningKey>>,
     },
+    /// Of RS256 or ES256. The private half is not read.
+    Other {
+        scheme: Scheme,
+        public: Arc<dyn PublicKey>,
+        has_private: bool,
+    },
 }
 
 impl Keys {
     /// Reads a JWK or a JWK Set. Of a set, the keys that cannot be used are passed over (RFC 7517,
     /// 5): it may have keys for others in it. That no key is left is an error.
-    pub(crate) fn parse(text: &str) -> Result<Self, KeyError> {
+    pub(crate) fn parse(text: &str, source: Source<'_>) -> Result<Self, KeyError> {
         if text.len() > KEY_TEXT_BYTES_MAX {
             return Err(KeyError::TooLong);
         }
@@ -58,17 +89,17 @@ impl Keys {
             ObjectError::Duplicate => KeyError::Key(1, KeyProblem::Duplicate),
         })?;
         match document.remove("keys") {
-            Some(Value::Array(keys)) => Self::of_set(&keys),
+            Some(Value::Array(keys)) => Self::of_set(&keys, source),
             Some(_) => Err(KeyError::NotJwk),
-            None => Self::of_set(&[Value::Object(document)]),
+            None => Self::of_set(&[Value::Object(document)], source),
         }
     }
 
-    fn of_set(set: &[Value]) -> Result<Self, KeyError> {
+    fn of_set(set: &[Value], source: Source<'_>) -> Result<Self, KeyError> {
         let (mut keys, mut notices, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
         for (number, key) in (1..).zip(set) {
             let name = KeyName::of(number, key);
-            match Jwk::parse(key) {
+            match Jwk::parse(key, source) {
                 Ok(jwk) => {
                     if jwk.has_private() {
                         notices.push(KeyNotice::Private(name));
@@ -92,7 +123,7 @@ impl Keys {
 }
 
 impl Jwk {
-    fn parse(key: &Value) -> Result<Self, KeyProblem> {
+    fn parse(key: &Value, source: Source<'_>) -> Result<Self, KeyProblem> {
         let key = key.as_object().ok_or(KeyProblem::NotObject)?;
         let id = match key.get("kid") {
             None => None,
@@ -105,37 +136,47 @@ impl Jwk {
         if !key.get("key_ops").is_none_or(names_signatures) {
             return Err(KeyProblem::Operations);
         }
-        let material = match Self::algorithm(key)? {
-            Algorithm::Hs256 => Self::hs256(key),
-            Algorithm::EdDsa => Self::ed25519(key),
+        let scheme = Self::scheme(key)?;
+        let can_sign = scheme == Scheme::Hs256 || key.contains_key("d");
+        if source.is_published && can_sign {
+            return Err(KeyProblem::Published);
+        }
+        let verifiers = source.public_keys.ok_or(KeyProblem::NotVerified);
+        let other = |public| Material::Other {
+            scheme,
+            public,
+            has_private: can_sign,
         };
-        Ok(Self {
-            id,
-            material: material?,
-        })
+        let material = match scheme {
+            Scheme::Hs256 => Self::hs256(key)?,
+            Scheme::EdDsa => Self::ed25519(key)?,
+            Scheme::Rs256 => other(rsa(key, verifiers?)?),
+            Scheme::Es256 => other(p256(key, verifiers?)?),
+        };
+        Ok(Self { id, material })
     }
 
     /// What the key is for. Its type decides; `alg` is needed only where a type is for several
     /// algorithms, and must fit where it is there.
-    fn algorithm(key: &Map<String, Value>) -> Result<Algorithm, KeyProblem> {
-        let key_type = text(key, "kty");
+    fn scheme(key: &Map<String, Value>) -> Result<Scheme, KeyProblem> {
+        let key_type = text(key, "kty").unwrap_or_default();
         let curve = key.get("crv").and_then(Value::as_str);
         // Said first, as the algorithm of another curve has another name too.
-        if key_type == Ok("OKP") && curve.is_some_and(|curve| curve != "Ed25519") {
-            return Err(KeyProblem::Curve);
+        match (key_type, curve) {
+            ("OKP", Some(curve)) if curve != "Ed25519" => return Err(KeyProblem::Curve),
+            ("EC", Some(curve)) if curve != "P-256" => return Err(KeyProblem::EcCurve),
+            _ => {}
         }
-        let algorithm = match key.get("alg") {
-            Some(Value::String(name)) => Algorithm::from_name(name),
-            Some(_) => None,
-            None if key_type == Ok("OKP") => Some(Algorithm::EdDsa),
-            None if key_type == Ok("oct") => return Err(KeyProblem::NoAlgorithm),
-            None => return Err(KeyProblem::Type),
+        let scheme = match key.get("alg") {
+            Some(Value::String(name)) => Scheme::from_name(name).ok_or(KeyProblem::Algorithm)?,
+            Some(_) => return Err(KeyProblem::Algorithm),
+            None if key_type == "oct" => return Err(KeyProblem::NoAlgorithm),
+            None => Scheme::of_key_type(key_type).ok_or(KeyProblem::Type)?,
         };
-        let algorithm = algorithm.ok_or(KeyProblem::Algorithm)?;
-        if key_type != Ok(algorithm.key_type()) {
+        if key_type != scheme.key_type() {
             return Err(KeyProblem::Type);
         }
-        Ok(algorithm)
+        Ok(scheme)
     }
 
     /// Whether it can sign though there is a half of it that only verifies.
@@ -143,6 +184,7 @@ impl Jwk {
         match &self.material {
             Material::Hs256(_) => false,
             Material::Ed25519 { private, .. } => private.is_some(),
+            Material::Other { has_private, .. } => *has_private,
         }
     }
 
@@ -176,6 +218,49 @@ impl Jwk {
         }
         Ok(Material::Ed25519 { public, private })
     }
+}
+
+/// The RSA key of `n` and `e`.
+fn rsa(
+    key: &Map<String, Value>,
+    verifiers: &dyn PublicKeys,
+) -> Result<Arc<dyn PublicKey>, KeyProblem> {
+    let (modulus, exponent) = (number(key, "n")?, number(key, "e")?);
+    let zeros = modulus.first().map_or(0, |byte| byte.leading_zeros());
+    let bits = modulus.len() * 8 - zeros as usize;
+    if bits < *RSA_BITS.start() {
+        return Err(KeyProblem::RsaShort);
+    }
+    if bits > *RSA_BITS.end() {
+        return Err(KeyProblem::RsaLong);
+    }
+    // With 1, everyone could sign; four bytes are more than any is.
+    let is_odd = |number: &[u8]| number.last().is_some_and(|byte| byte % 2 == 1);
+    if !is_odd(&exponent) || exponent == [1] || exponent.len() > 4 || !is_odd(&modulus) {
+        return Err(KeyProblem::NotPublic);
+    }
+    let key = verifiers.rs256(&modulus, &exponent);
+    key.ok_or(KeyProblem::NotPublic)
+}
+
+/// The key of the point `x`, `y`.
+fn p256(
+    key: &Map<String, Value>,
+    verifiers: &dyn PublicKeys,
+) -> Result<Arc<dyn PublicKey>, KeyProblem> {
+    if text(key, "crv") != Ok("P-256") {
+        return Err(KeyProblem::EcCurve);
+    }
+    let point = [&[4], &bytes(key, "x")?[..], &bytes(key, "y")?[..]].concat();
+    let point: [u8; 65] = point.try_into().map_err(|_| KeyProblem::NotPublic)?;
+    let key = verifiers.es256(&point);
+    key.ok_or(KeyProblem::NotPublic)
+}
+
+/// A number in big-endian bytes, without the zeros before it.
+fn number(key: &Map<String, Value>, name: &'static str) -> Result<Vec<u8>, KeyProblem> {
+    let bytes = decode(text(key, name)?).ok_or(KeyProblem::Base64(name))?;
+    Ok(bytes.into_iter().skip_while(|byte| *byte == 0).collect())
 }
 
 fn text<'k>(key: &'k Map<String, Value>, name: &'static str) -> Result<&'k str, KeyProblem> {
@@ -247,7 +332,7 @@ pub enum KeyNotice {
 #[non_exhaustive]
 pub enum KeyError {
     /// The text is longer than [`KEY_TEXT_BYTES_MAX`].
-    #[error("the text is longer than 16 KiB, which no few keys are")]
+    #[error("the text is longer than 64 KiB, which no few keys are")]
     TooLong,
     /// The text is not a JSON object.
     #[error("the text is not a JSON object, so it is neither a JWK nor a JWK Set")]
@@ -259,9 +344,9 @@ pub enum KeyError {
     #[error("none of the {} keys of the JWK Set can be used: {}", .0.len(), Reasons(.0))]
     NoneUsable(Vec<(KeyName, KeyProblem)>),
     /// The set has more than [`KEYS_MAX`](crate::KEYS_MAX) keys.
-    #[error("the JWK Set has {0} keys; at most 4 are allowed")]
+    #[error("the JWK Set has {0} keys that can be used; at most 16 are allowed")]
     TooMany(usize),
-    /// Two keys have the same name.
+    /// Two keys of one algorithm have the same name.
     #[error("two keys have the same kid, so that a token cannot choose one")]
     SameId,
     /// Tokens are signed with one key.
@@ -308,25 +393,47 @@ pub enum KeyProblem {
     #[error("its \"key_ops\" has neither \"verify\" nor \"sign\" in it")]
     Operations,
     /// It is for an algorithm that is not known here.
-    #[error("its \"alg\" is neither \"HS256\" nor \"EdDSA\"")]
+    #[error("its \"alg\" is not \"HS256\", \"EdDSA\", \"RS256\" or \"ES256\"")]
     Algorithm,
     /// It does not say which algorithm its secret is for. The key must, because a token cannot
     /// choose.
     #[error("it has no \"alg\", which a secret needs: \"alg\":\"HS256\"")]
     NoAlgorithm,
     /// Its type does not fit its algorithm, or is not one that is used here.
-    #[error("its \"kty\" is not one that fits: HS256 needs \"oct\", EdDSA needs \"OKP\"")]
+    #[error(
+        "its \"kty\" is not one that fits: HS256 needs \"oct\", EdDSA \"OKP\", RS256 \"RSA\", ES256 \"EC\""
+    )]
     Type,
     /// It is for another curve.
     #[error("its \"crv\" is not \"Ed25519\", the one curve of EdDSA that is known here")]
     Curve,
+    /// It is for another curve than that of ES256.
+    #[error("its \"crv\" is not \"P-256\", which ES256 needs")]
+    EcCurve,
+    /// It is for RS256 or ES256, and was read where these are not known.
+    #[error("it is for RS256 or ES256, which cannot be used here")]
+    NotVerified,
+    /// It comes from an address where anyone can read it, and can sign.
+    #[error(
+        "it can sign, and anyone can read it where it comes from; only public keys count there"
+    )]
+    Published,
+    /// The RSA key is shorter than RFC 7518 allows.
+    #[error("its \"n\" has fewer than 2,048 bits, which RS256 needs at least")]
+    RsaShort,
+    /// The RSA key is longer than what is verified.
+    #[error("its \"n\" has more than 4,096 bits, which would take too long to verify")]
+    RsaLong,
+    /// What is in it is not a public key of RS256 or ES256.
+    #[error("the numbers in it are not a public key")]
+    NotPublic,
     /// A member is missing.
     #[error("it has no \"{0}\"")]
     Missing(&'static str),
     /// A member is not base64url.
     #[error("its \"{0}\" is not base64url without padding")]
     Base64(&'static str),
-    /// A member of an Ed25519 key has the wrong length.
+    /// A member of an Ed25519 or P-256 key has the wrong length.
     #[error("its \"{0}\" is not 32 bytes long")]
     Length(&'static str),
     /// The secret is shorter than [`SECRET_BYTES_MIN`].

@@ -24,6 +24,8 @@ mod carrier;
 mod claim_error;
 #[cfg(feature = "tokens")]
 mod claims;
+#[cfg(feature = "tokens")]
+mod default_topics;
 mod door;
 #[cfg(feature = "tokens")]
 mod error;
@@ -37,7 +39,11 @@ mod origins;
 mod percent;
 mod protocol;
 mod proxies;
+#[cfg(feature = "tokens")]
+mod public_key;
 mod redact;
+#[cfg(feature = "tokens")]
+mod scheme;
 #[cfg(feature = "tokens")]
 mod signer;
 #[cfg(feature = "tokens")]
@@ -61,7 +67,9 @@ pub use carrier::{Carrier, Carriers, CarriersError};
 #[cfg(feature = "tokens")]
 pub use claim_error::ClaimError;
 #[cfg(feature = "tokens")]
-pub use claims::{Claims, PATTERNS_MAX, SUBJECT_BYTES_MAX};
+pub use claims::{Claims, SUBJECT_BYTES_MAX};
+#[cfg(feature = "tokens")]
+pub use default_topics::{DefaultTopics, DefaultTopicsError};
 pub use door::addresses::{AddressLimits, Addresses, Visit};
 pub use door::auth_result::AuthResult;
 pub use door::judging::Judging;
@@ -78,6 +86,8 @@ pub use new_key::NewKey;
 pub use origins::{OriginError, Origins};
 pub use protocol::{PROTOCOL_MARKER, choose_protocol};
 pub use proxies::{ProxyError, TrustedProxies, forwarded_for};
+#[cfg(feature = "tokens")]
+pub use public_key::{PublicKey, PublicKeys};
 pub use redact::redact;
 #[cfg(feature = "tokens")]
 pub use signer::{SignError, TokenSigner};
@@ -86,8 +96,8 @@ pub use time::UnixTime;
 #[cfg(feature = "tokens")]
 pub use token::TOKEN_BYTES_MAX;
 #[cfg(feature = "tokens")]
-pub use topics::{read_topics, write_topics};
+pub use topics::{PATTERNS_MAX, read_topics, write_topics};
 #[cfg(feature = "tokens")]
 pub use upgrade_parts::UpgradeParts;
 #[cfg(feature = "tokens")]
-pub use verifier::{KEYS_MAX, LEEWAY, TokenVerifier};
+pub use verifier::{KEYS_MAX, KEYS_TRIED_MAX, LEEWAY, TokenVerifier};

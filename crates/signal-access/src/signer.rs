@@ -11,10 +11,9 @@ use thiserror::Error;
 use crate::algorithm::Algorithm;
 use crate::claim_error::ClaimError;
 use crate::claims::Claims;
-use crate::key::{Jwk, KeyError, KeyProblem, Keys, Material};
+use crate::key::{Jwk, KeyError, KeyProblem, Keys, Material, Source};
 use crate::new_key::NewKey;
-use crate::token::TOKEN_BYTES_MAX;
-use crate::token::encode;
+use crate::token::{TOKEN_BYTES_MAX, encode};
 
 /// Signs tokens with one key: for tests and tools, and for backends in Rust.
 ///
@@ -49,10 +48,11 @@ impl TokenSigner {
     ///
     /// Where there is not one key, or it cannot sign.
     pub fn new(key: &str) -> Result<Self, KeyError> {
-        let keys = Keys::parse(key)?.keys;
+        let keys = Keys::parse(key, Source::OWN)?.keys;
         let [key] = <[Jwk; 1]>::try_from(keys).map_err(|keys| KeyError::NotOne(keys.len()))?;
         let secret = match key.material {
             Material::Hs256(mac) => Secret::Hs256(mac),
+            Material::Other { .. } => return Err(KeyError::Key(1, KeyProblem::NotVerified)),
             Material::Ed25519 { public: _, private } => {
                 Secret::Ed25519(private.ok_or(KeyError::Key(1, KeyProblem::NotPrivate))?)
             }

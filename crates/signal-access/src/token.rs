@@ -6,9 +6,9 @@ use alloc::vec::Vec;
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use serde_json::Value;
 
-use crate::algorithm::Algorithm;
 use crate::error::{MalformedCause, TokenError};
 use crate::object::{self, ObjectError};
+use crate::scheme::Scheme;
 
 /// The longest token that is looked at. A request head of 8 KiB has room for one; a token with a
 /// hundred topics fits.
@@ -48,7 +48,7 @@ impl<'t> Token<'t> {
 
 /// What a token says of its signature.
 pub(crate) struct Header {
-    pub(crate) algorithm: Algorithm,
+    pub(crate) scheme: Scheme,
     pub(crate) key_id: Option<String>,
 }
 
@@ -67,13 +67,13 @@ impl Header {
         let Some(Value::String(algorithm)) = header.get("alg") else {
             return Err(no_header);
         };
-        let algorithm = Algorithm::from_name(algorithm).ok_or(TokenError::Algorithm)?;
+        let scheme = Scheme::from_name(algorithm).ok_or(TokenError::Algorithm)?;
         let key_id = match header.remove("kid") {
             None => None,
             Some(Value::String(id)) => Some(id),
             Some(_) => return Err(no_header),
         };
-        Ok(Self { algorithm, key_id })
+        Ok(Self { scheme, key_id })
     }
 }
 

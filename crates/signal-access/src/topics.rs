@@ -5,6 +5,10 @@ use signal_core::{TopicPattern, TopicSet};
 
 use crate::claim_error::ClaimError;
 
+/// The most topic patterns of one right: as many as a peer may subscribe topics by default. More is
+/// what prefixes are for.
+pub const PATTERNS_MAX: usize = 128;
+
 /// Reads topics as tokens name them: `garden` is one topic, `team-*` all that begin so, `*` all
 /// there are.
 ///

@@ -1,4 +1,5 @@
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
@@ -7,16 +8,22 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
-use crate::algorithm::Algorithm;
 use crate::carrier::Carriers;
-use crate::claims::Claims;
+use crate::claims::{Claims, TopicRules};
+use crate::default_topics::DefaultTopics;
 use crate::error::TokenError;
-use crate::key::{Jwk, KeyError, KeyNotice, Keys, Material};
+use crate::key::{Jwk, KeyError, KeyNotice, Keys, Material, Source};
+use crate::public_key::{PublicKey, PublicKeys};
+use crate::scheme::Scheme;
 use crate::time::UnixTime;
 use crate::token::{Header, TOKEN_BYTES_MAX, Token};
 
-/// The most keys at once: an old and a new one for each of two issuers.
-pub const KEYS_MAX: usize = 4;
+/// The most keys at once: the largest identity providers publish about ten.
+pub const KEYS_MAX: usize = 16;
+
+/// The most keys that one token is tried with: an old and a new one for each of two issuers. One
+/// that names no key, where more could have signed it, is refused.
+pub const KEYS_TRIED_MAX: usize = 4;
 
 /// How far the issuer's clock may be ahead, by default.
 pub const LEEWAY: Duration = Duration::from_secs(30);
@@ -39,9 +46,11 @@ pub const LEEWAY: Duration = Duration::from_secs(30);
 pub struct TokenVerifier {
     keys: Vec<Key>,
     notices: Vec<KeyNotice>,
+    issuer: Option<String>,
     audience: Option<String>,
     leeway: Duration,
     carriers: Carriers,
+    topics: TopicRules,
 }
 
 impl TokenVerifier {
@@ -56,26 +65,101 @@ impl TokenVerifier {
     ///
     /// If there is no key that can be used, or more than [`KEYS_MAX`].
     pub fn new(keys: &str) -> Result<Self, KeyError> {
-        let Keys { keys, notices } = Keys::parse(keys)?;
+        Self::without_keys().with_keys(keys, Source::OWN)
+    }
+
+    /// The same with keys of RS256 (`"kty":"RSA"`, 2,048 to 4,096 bits) and ES256 (`"kty":"EC"`,
+    /// `"crv":"P-256"`) among them, which `public_keys` verifies.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new).
+    pub fn with_public_keys(keys: &str, public_keys: &dyn PublicKeys) -> Result<Self, KeyError> {
+        let source = Source {
+            public_keys: Some(public_keys),
+            is_published: false,
+        };
+        Self::without_keys().with_keys(keys, source)
+    }
+
+    /// A verifier whose keys are still to be fetched from where their issuer publishes them; see
+    /// [`with_published_keys`](Self::with_published_keys). Until then it refuses every token with
+    /// [`TokenError::NoKeys`].
+    pub fn without_keys() -> Self {
+        Self {
+            keys: Vec::new(),
+            notices: Vec::new(),
+            issuer: None,
+            audience: None,
+            leeway: LEEWAY,
+            carriers: Carriers::default(),
+            topics: TopicRules::default(),
+        }
+    }
+
+    /// The same verifier with the keys of this JWK Set in place of those it has. As anyone can read
+    /// the set where it is published, secrets and private keys in it are passed over.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new).
+    pub fn with_published_keys(
+        &self,
+        keys: &str,
+        public_keys: &dyn PublicKeys,
+    ) -> Result<Self, KeyError> {
+        let source = Source {
+            public_keys: Some(public_keys),
+            is_published: true,
+        };
+        self.clone().with_keys(keys, source)
+    }
+
+    fn with_keys(mut self, keys: &str, source: Source<'_>) -> Result<Self, KeyError> {
+        let Keys { keys, notices } = Keys::parse(keys, source)?;
         match keys.len() {
             0 => return Err(KeyError::NoKeys),
             1..=KEYS_MAX => {}
             more => return Err(KeyError::TooMany(more)),
         }
-        let mut ids: Vec<&String> = keys.iter().filter_map(|key| key.id.as_ref()).collect();
-        let named = ids.len();
-        ids.sort_unstable();
-        ids.dedup();
-        if ids.len() < named {
-            return Err(KeyError::SameId);
+        let keys: Vec<Key> = keys.into_iter().map(Key::new).collect();
+        for (position, key) in keys.iter().enumerate() {
+            let is_same = |other: &Key| {
+                other.id.is_some() && other.id == key.id && other.scheme() == key.scheme()
+            };
+            if keys.iter().take(position).any(is_same) {
+                return Err(KeyError::SameId);
+            }
         }
-        Ok(Self {
-            keys: keys.into_iter().map(Key::new).collect(),
-            notices,
-            audience: None,
-            leeway: LEEWAY,
-            carriers: Carriers::default(),
-        })
+        (self.keys, self.notices) = (keys, notices);
+        Ok(self)
+    }
+
+    /// The same verifier for tokens of this issuer only: `iss` must be there and be the same text,
+    /// with the slash at its end if there is one.
+    ///
+    /// Without one, `iss` is not looked at.
+    #[must_use]
+    pub fn with_issuer(mut self, issuer: impl Into<String>) -> Self {
+        self.issuer = Some(issuer.into());
+        self
+    }
+
+    /// The same verifier for tokens whose topics are in this claim, and not in `topics`,
+    /// `subscribe` and `publish`. A name that begins with a slash is a way into objects (RFC 6901):
+    /// `/app_metadata/topics`.
+    #[must_use]
+    pub fn with_topics_claim(mut self, name: impl Into<String>) -> Self {
+        self.topics.claim = Some(name.into());
+        self
+    }
+
+    /// The same verifier with these topics for tokens that have no claim about topics. By default
+    /// such a token opens none.
+    #[must_use]
+    pub fn with_default_topics(mut self, topics: DefaultTopics) -> Self {
+        self.topics.default = topics;
+        self
     }
 
     /// The same verifier for tokens to this audience only: `aud` must be there and name it.
@@ -116,6 +200,11 @@ impl TokenVerifier {
         &self.notices
     }
 
+    /// The issuer that tokens must be of.
+    pub fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
+    }
+
     /// The audience that tokens must name.
     pub fn audience(&self) -> Option<&str> {
         self.audience.as_deref()
@@ -152,11 +241,14 @@ impl TokenVerifier {
         if !candidates.iter().any(|key| key.has_signed(&token)) {
             return Err(TokenError::Signature);
         }
-        Claims::parse(&token.claims()?).map_err(TokenError::Claims)
+        Claims::parse(&token.claims()?, &self.topics).map_err(TokenError::Claims)
     }
 
     /// The keys that may have signed a token with this header.
     fn candidates(&self, header: &Header) -> Result<Vec<&Key>, TokenError> {
+        if self.keys.is_empty() {
+            return Err(TokenError::NoKeys);
+        }
         let is_named = |key: &&Key| match (&key.id, &header.key_id) {
             (Some(ours), Some(theirs)) => ours == theirs,
             (None, _) | (_, None) => true,
@@ -165,11 +257,12 @@ impl TokenVerifier {
         if keys.is_empty() {
             return Err(TokenError::UnknownKey);
         }
-        keys.retain(|key| key.algorithm() == header.algorithm);
-        if keys.is_empty() {
-            return Err(TokenError::Algorithm);
+        keys.retain(|key| key.scheme() == header.scheme);
+        match keys.len() {
+            0 => Err(TokenError::Algorithm),
+            1..=KEYS_TRIED_MAX => Ok(keys),
+            _ => Err(TokenError::UnknownKey),
         }
-        Ok(keys)
     }
 
     fn judge(&self, claims: &Claims, now: UnixTime) -> Result<(), TokenError> {
@@ -179,6 +272,9 @@ impl TokenVerifier {
         let earliest = now.saturating_add(self.leeway);
         if claims.not_before.is_some_and(|start| start > earliest) {
             return Err(TokenError::NotYet);
+        }
+        if self.issuer.is_some() && claims.issuer != self.issuer {
+            return Err(TokenError::Issuer);
         }
         let is_ours = match &self.audience {
             Some(ours) => claims.audience.contains(ours),
@@ -192,9 +288,11 @@ impl fmt::Debug for TokenVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenVerifier")
             .field("keys", &self.keys)
+            .field("issuer", &self.issuer)
             .field("audience", &self.audience)
             .field("leeway", &self.leeway)
             .field("carriers", &self.carriers)
+            .field("topics", &self.topics)
             .finish()
     }
 }
@@ -210,6 +308,7 @@ enum Secret {
     /// With the key already in it.
     Hs256(Hmac<Sha256>),
     Ed25519(VerifyingKey),
+    Other(Scheme, Arc<dyn PublicKey>),
 }
 
 impl Key {
@@ -219,14 +318,16 @@ impl Key {
             secret: match jwk.material {
                 Material::Hs256(mac) => Secret::Hs256(mac),
                 Material::Ed25519 { public, private: _ } => Secret::Ed25519(public),
+                Material::Other { scheme, public, .. } => Secret::Other(scheme, public),
             },
         }
     }
 
-    fn algorithm(&self) -> Algorithm {
+    fn scheme(&self) -> Scheme {
         match self.secret {
-            Secret::Hs256(_) => Algorithm::Hs256,
-            Secret::Ed25519(_) => Algorithm::EdDsa,
+            Secret::Hs256(_) => Scheme::Hs256,
+            Secret::Ed25519(_) => Scheme::EdDsa,
+            Secret::Other(scheme, _) => scheme,
         }
     }
 
@@ -242,6 +343,7 @@ impl Key {
             // Strict: refuses the odd points with which one signature fits many messages.
             Secret::Ed25519(key) => Signature::from_slice(signature)
                 .is_ok_and(|signature| key.verify_strict(signed, &signature).is_ok()),
+            Secret::Other(_, key) => key.has_signed(signed, signature),
         }
     }
 }
@@ -251,7 +353,7 @@ impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Key")
             .field("id", &self.id)
-            .field("algorithm", &self.algorithm())
+            .field("scheme", &self.scheme())
             .finish_non_exhaustive()
     }
 }

@@ -2,10 +2,13 @@
 
 #![cfg(feature = "tokens")]
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use signal_access::{
     Access, Algorithm, ClaimError, Claims, KEY_TEXT_BYTES_MAX, KeyError, KeyNotice, KeyProblem,
-    NewKey, SignError, TokenSigner, TokenVerifier, UnixTime, UpgradeParts,
+    NewKey, PublicKey, PublicKeys, Refusal, SignError, TokenError, TokenSigner, TokenVerifier,
+    UnixTime, UpgradeParts,
 };
 use signal_core::{TopicPattern, TopicSet};
 
@@ -71,8 +74,9 @@ fn a_broken_key_is_refused_with_what_is_wrong() {
         (Hs256, "k", json!("c2hvcnQ"), P::Short),
         (Hs256, "k", json!("with=padding"), P::Base64("k")),
         (EdDsa, "alg", json!("HS256"), P::Type),
-        (EdDsa, "alg", json!("ES256"), P::Algorithm),
-        (EdDsa, "kty", json!("EC"), P::Type),
+        (EdDsa, "alg", json!("ES512"), P::Algorithm),
+        (EdDsa, "alg", json!("ES256"), P::Type),
+        (EdDsa, "kty", json!("EC"), P::EcCurve),
         (EdDsa, "crv", json!("X25519"), P::Curve),
         (EdDsa, "crv", json!("Ed448"), P::Curve),
         (EdDsa, "x", Value::Null, P::Missing("x")),
@@ -178,6 +182,159 @@ fn a_set_of_which_no_key_is_left_says_why_for_each() {
     );
 }
 
+/// What libraries of others publish; see `vectors/libraries`.
+fn published() -> Vec<Value> {
+    let file: Value =
+        serde_json::from_str(include_str!("../vectors/libraries.json")).expect("JSON");
+    file["keys"].as_array().expect("keys").clone()
+}
+
+/// RSA and P-256 keys are judged here, whoever verifies with them.
+#[test]
+fn keys_of_providers_are_judged_before_they_are_used() {
+    use KeyProblem as P;
+    let keys = published();
+    let judge = |key: &Value| match TokenVerifier::with_public_keys(&key.to_string(), &Nobody) {
+        Err(KeyError::Key(1, problem)) => Err(problem),
+        other => Ok(other.expect("a key").key_count()),
+    };
+    let with = |at: usize, name: &str, value: Value| {
+        let mut key = keys[at].clone();
+        key[name] = value;
+        judge(&key)
+    };
+    let (rsa, p256) = (0, 1);
+    assert_eq!((judge(&keys[rsa]), judge(&keys[p256])), (Ok(1), Ok(1)));
+    let modulus = keys[rsa]["n"].as_str().expect("a modulus").to_owned();
+    for (judged, problem) in [
+        (with(rsa, "alg", json!("HS256")), P::Type),
+        (with(rsa, "alg", json!("RS512")), P::Algorithm),
+        (with(rsa, "alg", json!("PS256")), P::Algorithm),
+        (with(rsa, "alg", json!("ES256")), P::Type),
+        (with(rsa, "kty", json!("oct")), P::Type),
+        (with(rsa, "n", json!("AQAB")), P::RsaShort),
+        (with(rsa, "n", json!("")), P::RsaShort),
+        (
+            with(rsa, "n", json!("AAAA".to_owned() + &modulus[..8])),
+            P::RsaShort,
+        ),
+        (with(rsa, "n", json!(modulus.repeat(3))), P::RsaLong),
+        (with(rsa, "n", json!(7)), P::Missing("n")),
+        (with(rsa, "e", Value::Null), P::Missing("e")),
+        (with(rsa, "e", json!("AQ")), P::NotPublic),
+        (with(rsa, "e", json!("Ag")), P::NotPublic),
+        (with(rsa, "e", json!("")), P::NotPublic),
+        (with(rsa, "e", json!("AQAAAAE")), P::NotPublic),
+        (judge(&keys[4]), P::RsaShort),
+        (judge(&keys[5]), P::Use),
+        (judge(&keys[6]), P::EcCurve),
+        (with(p256, "crv", json!("secp256k1")), P::EcCurve),
+        (with(p256, "crv", Value::Null), P::EcCurve),
+        (with(p256, "alg", json!("HS256")), P::Type),
+        (with(p256, "x", json!("AAAA")), P::Length("x")),
+        (with(p256, "y", json!("AAAA".repeat(20))), P::Length("y")),
+    ] {
+        assert_eq!(judged, Err(problem));
+    }
+    let alone = TokenVerifier::new(&keys[rsa].to_string());
+    assert_eq!(alone.err(), Some(KeyError::Key(1, P::NotVerified)));
+}
+
+/// Anyone can read a published set, so that a key in it that signs is anyone's.
+#[test]
+fn nothing_that_signs_counts_where_anyone_can_read_it() {
+    let secret = private(Algorithm::Hs256);
+    let edwards = private(Algorithm::EdDsa);
+    let rsa = published()[0].clone();
+    let mut private_rsa = rsa.clone();
+    private_rsa["d"] = "AQAB".into();
+    let policy = TokenVerifier::without_keys().with_issuer("https://id.example.org");
+    let publish = |keys: &[&Value]| {
+        let set = json!({ "keys": keys }).to_string();
+        policy.with_published_keys(&set, &Nobody)
+    };
+    for key in [&secret, &edwards, &private_rsa] {
+        let problem = KeyError::Key(1, KeyProblem::Published);
+        assert_eq!(publish(&[key]).err(), Some(problem), "{key}");
+        let verifier = publish(&[key, &rsa]).expect("one is left");
+        assert_eq!(verifier.key_count(), 1);
+        assert_eq!(verifier.issuer(), Some("https://id.example.org"));
+        let claims = Claims::until(UnixTime::from_secs(2_000_000_000));
+        if let Ok(signer) = TokenSigner::new(&key.to_string()) {
+            let token = signer.sign(&claims).expect("claims");
+            let now = UnixTime::from_secs(1_800_000_000);
+            assert!(verifier.verify(&token, now).is_err(), "{key}");
+        }
+    }
+}
+
+#[test]
+fn before_the_keys_are_fetched_every_token_is_refused_and_it_is_not_the_clients_fault() {
+    let signer = TokenSigner::new(&private(Algorithm::Hs256).to_string()).expect("a key");
+    let token = signer
+        .sign(&Claims::until(UnixTime::from_secs(2_000_000_000)))
+        .expect("claims");
+    let access = Access {
+        tokens: Some(TokenVerifier::without_keys()),
+        ..Access::default()
+    };
+    let query = format!("token={token}");
+    let request = UpgradeParts {
+        query: Some(&query),
+        ..UpgradeParts::default()
+    };
+    let denied = access
+        .judge(&request, UnixTime::from_secs(1_800_000_000))
+        .expect_err("there are no keys");
+    assert_eq!((denied.name(), denied.status()), ("no_keys", 503));
+    let refusal = Refusal::from(denied);
+    assert!(refusal.retry_after_seconds().is_some() && !refusal.is_denial());
+}
+
+/// A token that names no key is not tried with a whole set.
+#[test]
+fn one_token_is_verified_with_a_few_keys_at_most() {
+    let keys: Vec<Value> = (0..5)
+        .map(|seed: u8| {
+            let id = seed.to_string();
+            let key = NewKey::from_seed(Algorithm::EdDsa, Some(&id), [seed; 32]).private_jwk();
+            serde_json::from_str(&key).expect("JSON")
+        })
+        .collect();
+    let verifier = TokenVerifier::new(&json!({ "keys": keys }).to_string()).expect("keys");
+    let now = UnixTime::from_secs(1_800_000_000);
+    let claims = Claims::until(UnixTime::from_secs(2_000_000_000));
+    let mut unnamed = keys[3].clone();
+    unnamed.as_object_mut().expect("an object").remove("kid");
+    for (key, judged) in [
+        (&keys[3], Ok(claims.clone())),
+        (&unnamed, Err(TokenError::UnknownKey)),
+    ] {
+        let signer = TokenSigner::new(&key.to_string()).expect("a key");
+        let token = signer.sign(&claims).expect("claims");
+        assert_eq!(verifier.verify(&token, now), judged);
+    }
+}
+
+/// Takes every key, and has signed nothing.
+struct Nobody;
+
+impl PublicKeys for Nobody {
+    fn rs256(&self, _modulus: &[u8], _exponent: &[u8]) -> Option<Arc<dyn PublicKey>> {
+        Some(Arc::new(Self))
+    }
+
+    fn es256(&self, _point: &[u8; 65]) -> Option<Arc<dyn PublicKey>> {
+        Some(Arc::new(Self))
+    }
+}
+
+impl PublicKey for Nobody {
+    fn has_signed(&self, _message: &[u8], _signature: &[u8]) -> bool {
+        false
+    }
+}
+
 #[test]
 fn a_private_key_is_used_and_said_to_be_one() {
     let key = private(Algorithm::EdDsa).to_string();
@@ -198,12 +355,22 @@ fn a_text_that_is_no_keys_is_refused() {
         let keys: Vec<String> = ids.iter().map(|id| key(id)).collect();
         format!(r#"{{"keys":[{}]}}"#, keys.join(","))
     };
+    const NAMES: [&str; 17] = [
+        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17",
+    ];
+    let many = |last: &str| -> Vec<&str> {
+        let end = NAMES.iter().position(|name| *name == last);
+        NAMES
+            .into_iter()
+            .take(end.map_or(0, |end| end + 1))
+            .collect()
+    };
     for (text, expected) in [
         ("my-secret".to_owned(), KeyError::NotJwk),
         ("[]".to_owned(), KeyError::NotJwk),
         (r#"{"keys":{}}"#.to_owned(), KeyError::NotJwk),
         (r#"{"keys":[]}"#.to_owned(), KeyError::NoKeys),
-        (set(&["1", "2", "3", "4", "5"]), KeyError::TooMany(5)),
+        (set(&many("17")), KeyError::TooMany(17)),
         (set(&["1", "2", "1"]), KeyError::SameId),
         (
             r#"{"keys":[7]}"#.to_owned(),
@@ -217,7 +384,7 @@ fn a_text_that_is_no_keys_is_refused() {
     ] {
         assert_eq!(TokenVerifier::new(&text).err(), Some(expected), "{text}");
     }
-    assert!(TokenVerifier::new(&set(&["1", "2", "3", "4"])).is_ok());
+    assert!(TokenVerifier::new(&set(&many("16"))).is_ok());
     assert_eq!(
         TokenSigner::new(&set(&["1", "2"])).err(),
         Some(KeyError::NotOne(2))

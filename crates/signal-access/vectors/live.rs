@@ -37,6 +37,10 @@ pub(crate) struct Policy {
     pub(crate) audience: Option<String>,
     pub(crate) origins: Vec<String>,
     pub(crate) token_in: Option<String>,
+    pub(crate) issuer: Option<String>,
+    pub(crate) topics_claim: Option<String>,
+    pub(crate) topics_default: Option<String>,
+    pass: Option<String>,
 }
 
 /// A request, and what must come of it.
@@ -92,20 +96,35 @@ impl Policy {
         let origins = self.origins.iter().map(String::as_str);
         Access {
             origins: Origins::new(origins).expect("origins"),
-            tokens: self.keys().map(|keys| {
-                let verifier = TokenVerifier::new(&keys).expect("keys");
-                let token_in = self.token_in.as_deref().unwrap_or("any");
-                let verifier = verifier.with_carriers(token_in.parse().expect("places"));
-                match &self.audience {
-                    Some(audience) => verifier.with_audience(audience),
-                    None => verifier,
-                }
-            }),
+            tokens: self.keys().map(|keys| self.verifier(&keys)),
         }
+    }
+
+    fn verifier(&self, keys: &str) -> TokenVerifier {
+        let token_in = self.token_in.as_deref().unwrap_or("any");
+        let mut verifier = TokenVerifier::with_public_keys(keys, &crate::PUBLIC_KEYS)
+            .expect("keys")
+            .with_carriers(token_in.parse().expect("places"));
+        if let Some(audience) = &self.audience {
+            verifier = verifier.with_audience(audience);
+        }
+        if let Some(issuer) = &self.issuer {
+            verifier = verifier.with_issuer(issuer);
+        }
+        if let Some(claim) = &self.topics_claim {
+            verifier = verifier.with_topics_claim(claim);
+        }
+        if let Some(topics) = &self.topics_default {
+            verifier = verifier.with_default_topics(topics.parse().expect("patterns"));
+        }
+        verifier
     }
 
     /// A token for everything.
     fn token(&self) -> Option<String> {
+        if let Some(pass) = &self.pass {
+            return Some(pass.clone());
+        }
         let mut claims = Claims::until(FAR);
         (claims.subscribe, claims.publish) = (TopicSet::All, TopicSet::All);
         claims.audience = self.audience.iter().cloned().collect();

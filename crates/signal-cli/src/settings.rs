@@ -15,7 +15,7 @@ mod value;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use signal_access::{Carriers, Origins};
+use signal_access::{Carriers, DefaultTopics, Origins};
 use signal_tokio::Listen;
 
 pub(crate) use given::Given;
@@ -50,6 +50,12 @@ pub(crate) struct Settings {
     pub(crate) token_key_file: Option<PathBuf>,
     pub(crate) token_audience: Option<String>,
     pub(crate) token_in: Carriers,
+    /// The `iss` that tokens must have.
+    pub(crate) token_issuer: Option<String>,
+    /// Which claim names the topics of a token, if not `topics`.
+    pub(crate) token_topics_claim: Option<String>,
+    /// Those of a token that names none.
+    pub(crate) token_topics_default: DefaultTopics,
     pub(crate) origins: Origins,
     pub(crate) log: String,
     pub(crate) log_format: LogFormat,
@@ -90,6 +96,9 @@ impl Default for Settings {
             token_key_file: None,
             token_audience: None,
             token_in: Carriers::default(),
+            token_issuer: None,
+            token_topics_claim: None,
+            token_topics_default: DefaultTopics::default(),
             origins: Origins::default(),
             log: "info".to_owned(),
             log_format: LogFormat::Auto,

@@ -9,6 +9,10 @@ use common::{Peer, Relay, run, run_command, signal};
 use live::{Policy, Vectors};
 use serde_json::{Value, json};
 use signal_testwire::{Answer, upgrade};
+use signal_tokio::RingKeys;
+
+/// What verifies RS256 and ES256 in the vectors.
+const PUBLIC_KEYS: RingKeys = RingKeys;
 
 /// Asks for an upgrade as no client of a library would: whatever the query and the headers are.
 fn ask(relay: &Relay, query: Option<&str>, headers: &[(&str, &str)]) -> Answer {
@@ -146,6 +150,9 @@ fn start(folder: &Folder, name: &str, policy: &Policy) -> Relay {
         ),
         ("--token-audience", policy.audience.clone()),
         ("--token-in", policy.token_in.clone()),
+        ("--token-issuer", policy.issuer.clone()),
+        ("--token-topics-claim", policy.topics_claim.clone()),
+        ("--token-topics-default", policy.topics_default.clone()),
         ("--origins", origins),
     ];
     let given = settings

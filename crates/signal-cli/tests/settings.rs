@@ -251,7 +251,9 @@ fn the_tables_of_limits_are_those_of_the_program() {
 /// Those that no other crate can see stand beside the code only.
 #[test]
 fn the_page_of_limits_has_the_fixed_ones_of_tokens() {
-    use signal_access::{KEYS_MAX, LEEWAY, PATTERNS_MAX, SUBJECT_BYTES_MAX, TOKEN_BYTES_MAX};
+    use signal_access::{
+        KEYS_MAX, KEYS_TRIED_MAX, LEEWAY, PATTERNS_MAX, SUBJECT_BYTES_MAX, TOKEN_BYTES_MAX,
+    };
 
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../LIMITS.md");
     let root = std::fs::read_to_string(root).expect("a page of limits");
@@ -260,6 +262,7 @@ fn the_page_of_limits_has_the_fixed_ones_of_tokens() {
         format!("| `PATTERNS_MAX` | {PATTERNS_MAX} |"),
         format!("| `SUBJECT_BYTES_MAX` | {SUBJECT_BYTES_MAX} bytes |"),
         format!("| `KEYS_MAX` | {KEYS_MAX} |"),
+        format!("| `KEYS_TRIED_MAX` | {KEYS_TRIED_MAX} |"),
         format!("| `LEEWAY` | {} s |", LEEWAY.as_secs()),
     ] {
         assert!(root.contains(&row), "LIMITS.md has no row `{row}`");

@@ -18,6 +18,8 @@ pub use admission::Admission;
 #[cfg(feature = "tokens")]
 pub use admission::access::AccessAuthorizer;
 pub use admission::authorizer::{Authorization, Authorizer, UpgradeRequest};
+#[cfg(feature = "tokens")]
+pub use admission::ring_keys::RingKeys;
 pub use client::{Announce, Client, ClientConfig, ClientError, Event, Events, Received};
 pub use config::{Config, ConfigError, LogIps};
 pub use handshake::upgrade::Upgrade;

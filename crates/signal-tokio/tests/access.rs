@@ -15,9 +15,13 @@ use signal_tokio::signal_access::{
     Access, Algorithm, Claims, NewKey, Origins, TokenSigner, TokenVerifier, UnixTime,
 };
 use signal_tokio::{
-    AccessAuthorizer, AuthResult, Config, Ignored, RefusalCause, Relay, TopicSet, UpgradeRequest,
+    AccessAuthorizer, AuthResult, Config, Ignored, RefusalCause, Relay, RingKeys, TopicSet,
+    UpgradeRequest,
 };
 use tokio::time::Instant;
+
+/// What verifies RS256 and ES256 in the vectors.
+const PUBLIC_KEYS: RingKeys = RingKeys;
 
 /// When the tests begin, in seconds since 1970: 2027.
 const START: u64 = 1_800_000_000;

@@ -30,6 +30,7 @@ mod front;
 mod host;
 mod knock;
 mod overflow;
+mod public_keys;
 mod refusal;
 mod relay;
 mod routing;

@@ -15,7 +15,7 @@ pub(crate) const ROOM_NAME_BYTES_MAX: usize = 256;
 const SOCKETS_PER_OBJECT_MAX: u64 = 32_768;
 /// Names that one may think of, with the right ones. Passed over, they would let in everyone whom
 /// they are to keep out.
-const MISNAMED: [(&str, &str); 9] = [
+const MISNAMED: [(&str, &str); 12] = [
     ("SIGNAL_ALLOWED_ORIGINS", ORIGINS),
     ("ALLOWED_ORIGINS", ORIGINS),
     ("ORIGINS", ORIGINS),
@@ -25,6 +25,9 @@ const MISNAMED: [(&str, &str); 9] = [
     ("TOKEN_KEY_FILE", "TOKEN_KEYS"),
     ("SIGNAL_TOKEN_AUDIENCE", "TOKEN_AUDIENCE"),
     ("SIGNAL_TOKEN_IN", "TOKEN_IN"),
+    ("SIGNAL_TOKEN_ISSUER", "TOKEN_ISSUER"),
+    ("SIGNAL_TOKEN_TOPICS_CLAIM", "TOKEN_TOPICS_CLAIM"),
+    ("SIGNAL_TOKEN_TOPICS_DEFAULT", "TOKEN_TOPICS_DEFAULT"),
 ];
 
 /// Which Durable Object serves a connection. Topics of different objects never meet.
@@ -160,9 +163,9 @@ pub enum SettingsError {
     /// The secret with the keys of tokens cannot be read. It is not shown.
     #[error("TOKEN_KEYS cannot be used: {0}")]
     TokenKeys(#[from] KeyError),
-    /// Tokens must name an audience, and there is no key to verify them.
-    #[error("TOKEN_AUDIENCE is set, but the secret TOKEN_KEYS is not set")]
-    AudienceWithoutKeys,
+    /// This says what tokens must be like, and there is no key to verify them.
+    #[error("{0} is set, but the secret TOKEN_KEYS is not set")]
+    WithoutKeys(&'static str),
     /// A variable that would leave the door open, because its name is another.
     #[error("{found} is not read; write {wanted}")]
     Misnamed {

@@ -1,13 +1,14 @@
 //! Tokens: the relay's keys, and the judging of a request by them.
 
 use signal_access::{
-    Access, Carriers, Origins, PROTOCOL_MARKER, Permit, Refusal, TokenVerifier, UnixTime,
-    UpgradeParts, redact,
+    Access, Carriers, DefaultTopics, DefaultTopicsError, Origins, PROTOCOL_MARKER, Permit, Refusal,
+    TokenVerifier, UnixTime, UpgradeParts, redact,
 };
 use worker::wasm_bindgen::JsCast;
 use worker::{Env, Request, web_sys};
 
 use crate::clock;
+use crate::public_keys::RustKeys;
 use crate::routing;
 use crate::settings::SettingsError;
 use crate::variable::{self, Variable};
@@ -16,42 +17,91 @@ use crate::variable::{self, Variable};
 const KEYS: &str = "TOKEN_KEYS";
 /// The variable with the audience that tokens must name.
 const AUDIENCE: &str = "TOKEN_AUDIENCE";
-
+/// The variable with the issuer that tokens must be of.
+const ISSUER: &str = "TOKEN_ISSUER";
+/// The variable with the claim that names the topics of a token.
+const TOPICS_CLAIM: &str = "TOKEN_TOPICS_CLAIM";
+/// The variable with the topics of a token that names none.
+const TOPICS_DEFAULT: &str = "TOKEN_TOPICS_DEFAULT";
 /// The variable with the places where a token may be.
 const IN: &str = "TOKEN_IN";
 
 /// Who may come in: if there are keys, only who has a token. Origins are judged before, by the
 /// route.
 pub(crate) async fn access(env: &Env) -> Result<Access, SettingsError> {
-    let (keys, audience, places) = (
-        variable::read(env, KEYS).await?,
-        variable::read(env, AUDIENCE).await?,
-        variable::read(env, IN).await?,
-    );
-    let carriers = places.map(read_carriers).transpose()?.unwrap_or_default();
-    let tokens = verifier(keys, audience)?;
+    let keys = variable::read(env, KEYS).await?;
+    let rules = Rules::read(env).await?;
     Ok(Access {
         origins: Origins::default(),
-        tokens: tokens.map(|verifier| verifier.with_carriers(carriers)),
+        tokens: verifier(keys, rules)?,
     })
 }
 
-fn verifier(
-    keys: Option<Variable>,
+/// What tokens must say, as the variables have it.
+#[derive(Debug, Default)]
+struct Rules {
     audience: Option<Variable>,
-) -> Result<Option<TokenVerifier>, SettingsError> {
-    let audience = audience.map(read_audience).transpose()?;
+    issuer: Option<Variable>,
+    topics_claim: Option<Variable>,
+    topics_default: Option<Variable>,
+    places: Option<Variable>,
+}
+
+impl Rules {
+    async fn read(env: &Env) -> Result<Self, SettingsError> {
+        Ok(Self {
+            audience: variable::read(env, AUDIENCE).await?,
+            issuer: variable::read(env, ISSUER).await?,
+            topics_claim: variable::read(env, TOPICS_CLAIM).await?,
+            topics_default: variable::read(env, TOPICS_DEFAULT).await?,
+            places: variable::read(env, IN).await?,
+        })
+    }
+
+    /// The name of one that is set and keeps someone out.
+    fn first(&self) -> Option<&'static str> {
+        let all = [
+            (AUDIENCE, &self.audience),
+            (ISSUER, &self.issuer),
+            (TOPICS_CLAIM, &self.topics_claim),
+            (TOPICS_DEFAULT, &self.topics_default),
+        ];
+        let mut set = all.into_iter().filter(|(_, variable)| variable.is_some());
+        set.next().map(|(name, _)| name)
+    }
+
+    fn apply(self, mut verifier: TokenVerifier) -> Result<TokenVerifier, SettingsError> {
+        if let Some(audience) = self.audience {
+            let without = "accept tokens without an aud";
+            verifier = verifier.with_audience(read_name(AUDIENCE, audience, without)?);
+        }
+        if let Some(issuer) = self.issuer {
+            let without = "accept tokens of any issuer that the keys have signed";
+            verifier = verifier.with_issuer(read_name(ISSUER, issuer, without)?);
+        }
+        if let Some(claim) = self.topics_claim {
+            let without = "read the claims topics, subscribe and publish";
+            verifier = verifier.with_topics_claim(read_name(TOPICS_CLAIM, claim, without)?);
+        }
+        if let Some(topics) = self.topics_default {
+            verifier = verifier.with_default_topics(read_topics(topics)?);
+        }
+        if let Some(places) = self.places {
+            verifier = verifier.with_carriers(read_carriers(places)?);
+        }
+        Ok(verifier)
+    }
+}
+
+fn verifier(keys: Option<Variable>, rules: Rules) -> Result<Option<TokenVerifier>, SettingsError> {
     let Some(keys) = keys else {
-        return match audience {
-            Some(_) => Err(SettingsError::AudienceWithoutKeys),
+        return match rules.first() {
+            Some(rule) => Err(SettingsError::WithoutKeys(rule)),
             None => Ok(None),
         };
     };
-    let verifier = TokenVerifier::new(&read_keys(keys)?)?;
-    Ok(Some(match audience {
-        Some(audience) => verifier.with_audience(audience),
-        None => verifier,
-    }))
+    let verifier = TokenVerifier::with_public_keys(&read_keys(keys)?, &RustKeys)?;
+    rules.apply(verifier).map(Some)
 }
 
 /// The keys as text, which they are as a secret, or as JSON, which they may be as a variable.
@@ -69,8 +119,12 @@ fn read_keys(keys: Variable) -> Result<String, SettingsError> {
     })
 }
 
-fn read_audience(audience: Variable) -> Result<String, SettingsError> {
-    let found = match audience {
+fn read_name(
+    variable: &'static str,
+    name: Variable,
+    without: &'static str,
+) -> Result<String, SettingsError> {
+    let found = match name {
         Variable::Text(text) if text.trim().is_empty() => "empty",
         Variable::Text(text) => return Ok(text.trim().to_owned()),
         Variable::List(_) => "a list",
@@ -78,20 +132,34 @@ fn read_audience(audience: Variable) -> Result<String, SettingsError> {
         Variable::Other(what) => what,
     };
     Err(SettingsError::Guard {
-        variable: AUDIENCE,
+        variable,
         found,
         wanted: "a name",
-        without: "accept tokens without an aud",
+        without,
     })
 }
 
-fn read_carriers(places: Variable) -> Result<Carriers, SettingsError> {
-    let text = match places {
+fn read_topics(topics: Variable) -> Result<DefaultTopics, SettingsError> {
+    let text = read_list(topics);
+    text.parse()
+        .map_err(|error: DefaultTopicsError| SettingsError::Unreadable {
+            variable: TOPICS_DEFAULT.to_owned(),
+            value: format!("{text:?}"),
+            wanted: format!("none, or topics with commas between them; {error}"),
+        })
+}
+
+/// A list, however it is written; what is none stays something that cannot be read as one.
+fn read_list(list: Variable) -> String {
+    match list {
         Variable::Text(text) => text,
         Variable::List(names) => names.join(","),
-        Variable::Object(_) => "an object".to_owned(),
-        Variable::Other(what) => what.to_owned(),
-    };
+        Variable::Object(_) | Variable::Other(_) => String::new(),
+    }
+}
+
+fn read_carriers(places: Variable) -> Result<Carriers, SettingsError> {
+    let text = read_list(places);
     text.parse().map_err(|_| SettingsError::Unreadable {
         variable: IN.to_owned(),
         value: format!("{text:?}"),
@@ -156,7 +224,11 @@ mod tests {
         keys: Option<Variable>,
         audience: Option<Variable>,
     ) -> Result<Option<String>, String> {
-        let verifier = verifier(keys, audience).map_err(|error| error.to_string())?;
+        let rules = Rules {
+            audience,
+            ..Rules::default()
+        };
+        let verifier = verifier(keys, rules).map_err(|error| error.to_string())?;
         Ok(verifier.map(|verifier| verifier.audience().unwrap_or("any").to_owned()))
     }
 
@@ -209,6 +281,58 @@ mod tests {
         }
         let error = read(None, Some("me")).unwrap_err();
         assert!(error.contains("TOKEN_KEYS is not set"), "{error}");
+    }
+
+    #[test]
+    fn rules_for_tokens_are_guards() {
+        let read = |rules| verifier(Some(KEY.into()), rules).map(Option::unwrap);
+        let rules = || Rules {
+            issuer: Some("https://id.example/".into()),
+            topics_default: Some(Variable::List(vec![
+                "lobby".to_owned(),
+                "u/{sub}/*".to_owned(),
+            ])),
+            ..Rules::default()
+        };
+        assert_eq!(read(rules()).unwrap().issuer(), Some("https://id.example/"));
+        let error = verifier(None, rules()).unwrap_err().to_string();
+        assert!(error.starts_with("TOKEN_ISSUER is set"), "{error}");
+        for wrong in ["", "a*b", "u/{sub}*"] {
+            let rules = Rules {
+                topics_default: Some(wrong.into()),
+                ..Rules::default()
+            };
+            let error = read(rules).unwrap_err().to_string();
+            assert!(error.starts_with("TOKEN_TOPICS_DEFAULT is "), "{error}");
+        }
+        let rules = Rules {
+            topics_claim: Some(" ".into()),
+            ..Rules::default()
+        };
+        let error = read(rules).unwrap_err().to_string();
+        assert!(error.starts_with("TOKEN_TOPICS_CLAIM is empty"), "{error}");
+    }
+
+    /// Tokens that libraries of others signed, and forged ones; see `vectors/libraries` of
+    /// `signal-access`.
+    #[test]
+    fn rs256_and_es256_are_verified_in_rust() {
+        let file = include_str!("../../signal-access/vectors/libraries.json");
+        let file: serde_json::Value = serde_json::from_str(file).unwrap();
+        let keys = serde_json::json!({ "keys": file["keys"] }).to_string();
+        let verifier = verifier(Some(keys.as_str().into()), Rules::default());
+        let verifier = verifier.unwrap().unwrap();
+        assert_eq!(verifier.key_count(), 4);
+        let now = UnixTime::from_secs(1_800_000_000);
+        let judge = |row: &serde_json::Value| verifier.verify(row["token"].as_str().unwrap(), now);
+        for row in file["signed"].as_array().unwrap() {
+            let claims = judge(row).unwrap_or_else(|error| panic!("{}: {error}", row["name"]));
+            assert_eq!(claims.subject.as_deref(), row["subject"].as_str());
+        }
+        for row in file["refused"].as_array().unwrap() {
+            let error = judge(row).unwrap_err().name();
+            assert_eq!(Some(error), row["error"].as_str(), "{}", row["name"]);
+        }
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub enum AuthResult {
     Algorithm,
     /// The token names a key that is not known.
     UnknownKey,
+    /// The keys of tokens have not been fetched yet.
+    NoKeys,
     /// The signature of the token is wrong.
     Signature,
     /// A claim of the token makes no sense.
@@ -32,13 +34,15 @@ pub enum AuthResult {
     Expired,
     /// The token is not valid yet.
     NotYet,
+    /// The token is of another issuer.
+    Issuer,
     /// The token is for another relay.
     Audience,
 }
 
 impl AuthResult {
     /// All results, for hosts that count them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Granted,
         Self::Refused,
         Self::TimedOut,
@@ -49,10 +53,12 @@ impl AuthResult {
         Self::Malformed,
         Self::Algorithm,
         Self::UnknownKey,
+        Self::NoKeys,
         Self::Signature,
         Self::Claims,
         Self::Expired,
         Self::NotYet,
+        Self::Issuer,
         Self::Audience,
     ];
 
@@ -69,10 +75,12 @@ impl AuthResult {
             Self::Malformed => "malformed",
             Self::Algorithm => "algorithm",
             Self::UnknownKey => "unknown_key",
+            Self::NoKeys => "no_keys",
             Self::Signature => "signature",
             Self::Claims => "claims",
             Self::Expired => "expired",
             Self::NotYet => "not_yet",
+            Self::Issuer => "issuer",
             Self::Audience => "audience",
         }
     }

@@ -167,7 +167,7 @@ impl From<crate::Denied> for Refusal {
         Self {
             status: denied.status(),
             body: Cow::Owned(denied.body()),
-            retry_after: None,
+            retry_after: denied.retry_after(),
             challenge: denied.challenge().map(Cow::Borrowed),
             cause,
             auth: AuthResult::from_name(denied.name()),

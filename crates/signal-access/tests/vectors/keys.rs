@@ -8,6 +8,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
+use crate::libraries;
 use crate::row::Relay;
 
 pub(crate) const SECRET: &[u8] = b"a test secret, never to be used!";
@@ -68,11 +69,12 @@ pub(crate) fn relays() -> BTreeMap<String, Relay> {
     ];
     relays
         .into_iter()
+        .chain(libraries::relays())
         .map(|(name, relay)| (name.to_owned(), relay))
         .collect()
 }
 
-fn oct(secret: &[u8], id: Option<&str>) -> Value {
+pub(crate) fn oct(secret: &[u8], id: Option<&str>) -> Value {
     let mut key = json!({ "kty": "oct", "alg": "HS256", "k": encode(secret) });
     if let Some(id) = id {
         key["kid"] = id.into();

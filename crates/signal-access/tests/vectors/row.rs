@@ -10,7 +10,9 @@ use signal_access::Denied;
 pub(crate) const ABOUT: &[&str] = &[
     "How a relay judges an upgrade request. Start each of `relays` with its keys (null: no tokens are asked for), its audience",
     "and its origins; send `GET /` with the query and the headers of a row; compare with what is expected. `token_in` is where it",
-    "looks for tokens, if not in all three places: `query`, `header`, `protocol`.",
+    "looks for tokens, if not in all three places: `query`, `header`, `protocol`; `issuer` the iss that they must have, `topics_claim`",
+    "the claim that names their topics (a way into objects, if it begins with a slash), `topics_default` the topics of tokens that",
+    "name none, and `pass` a token for every topic there.",
     "`now` is the relay's time in seconds since 1970; a row without it holds at any time from 2027 to 2100.",
     "expected.status 101 is an upgrade; anything else comes before it. expected.error is the cause by name, for whoever can see",
     "it; expected.challenge the WWW-Authenticate header; expected.protocol the Sec-WebSocket-Protocol header of the answer.",
@@ -35,6 +37,18 @@ pub(crate) struct Relay {
     /// Where tokens are looked for, as `any`, or `query`, `header` and `protocol` with commas.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) token_in: Option<String>,
+    /// The `iss` that tokens must have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) issuer: Option<String>,
+    /// The claim with their topics instead of `topics`, `subscribe` and `publish`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) topics_claim: Option<String>,
+    /// The topics of tokens that name none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) topics_default: Option<String>,
+    /// A token for every topic, where `keys` are not one key that signs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pass: Option<String>,
 }
 
 #[derive(Debug, Deserialize, PartialEq, Serialize)]
@@ -134,6 +148,22 @@ impl Row {
 
     pub(crate) fn echoes_marker(mut self) -> Self {
         self.expected.protocol = Some("signal-token".to_owned());
+        self
+    }
+
+    /// With a token of this subject.
+    pub(crate) fn of(mut self, subject: &str) -> Self {
+        self.expected.subject = Some(subject.to_owned());
+        self
+    }
+
+    /// Which topics may be used, both ways, and which not.
+    pub(crate) fn may(mut self, topics: &[&str], others: &[&str]) -> Self {
+        let list = |topics: &[&str]| topics.iter().map(|topic| (*topic).to_owned()).collect();
+        self.expected.may_subscribe = list(topics);
+        self.expected.may_not_subscribe = list(others);
+        self.expected.may_publish = list(topics);
+        self.expected.may_not_publish = list(others);
         self
     }
 

@@ -21,6 +21,10 @@ const MENDS: &[(&str, &str)] = &[
         "ask the relay's key what is wrong with it: signal token check --key-file KEY",
     ),
     (
+        "the keys of tokens",
+        "wait, and look into the relay's log: it cannot reach the issuer of its tokens (token_jwks_url)",
+    ),
+    (
         "the signature of the token",
         "sign it with the relay's key; was it changed on its way?",
     ),
@@ -55,6 +59,8 @@ mod tests {
             TokenError::Malformed(MalformedCause::Form),
             TokenError::Algorithm,
             TokenError::UnknownKey,
+            TokenError::NoKeys,
+            TokenError::Issuer,
             TokenError::Signature,
             TokenError::Expired,
             TokenError::NotYet,

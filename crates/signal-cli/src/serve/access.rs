@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use signal_access::{Access, TokenVerifier};
-use signal_tokio::{AccessAuthorizer, Listen, Relay};
+use signal_tokio::{AccessAuthorizer, Listen, Relay, RingKeys};
 
 use crate::settings::{Mistake, Resolved, Settings};
 use crate::text_file;
@@ -12,6 +12,9 @@ use crate::token::key_file;
 
 const KEY_FILE: &str = "token_key_file";
 const AUDIENCE: &str = "token_audience";
+const ISSUER: &str = "token_issuer";
+const TOPICS_CLAIM: &str = "token_topics_claim";
+const TOPICS_DEFAULT: &str = "token_topics_default";
 
 /// Reads what the settings say of access, with the key file.
 ///
@@ -20,14 +23,11 @@ const AUDIENCE: &str = "token_audience";
 /// The key file cannot be used; the mistake says why, and nothing of what is in it.
 pub(crate) fn load(resolved: &Resolved) -> Result<Access, Mistake> {
     let settings = &resolved.settings;
-    let tokens = match (&settings.token_key_file, &settings.token_audience) {
-        (Some(path), audience) => Some(read(resolved, path, audience.as_deref())?),
-        (None, None) => None,
-        (None, Some(_)) => {
-            let example = resolved.example(KEY_FILE, AUDIENCE);
-            let fix =
-                format!("name a file with keys too, for example {example}, or name no audience");
-            return Err(resolved.mistake(AUDIENCE, "without keys no token is looked at", fix));
+    let tokens = match &settings.token_key_file {
+        Some(path) => Some(read(resolved, path)?),
+        None => {
+            refuse_rules_without_keys(resolved)?;
+            None
         }
     };
     Ok(Access {
@@ -36,25 +36,51 @@ pub(crate) fn load(resolved: &Resolved) -> Result<Access, Mistake> {
     })
 }
 
-fn read(
-    resolved: &Resolved,
-    path: &Path,
-    audience: Option<&str>,
-) -> Result<TokenVerifier, Mistake> {
+/// Who writes down what tokens must say, and no keys, means to keep someone out.
+fn refuse_rules_without_keys(resolved: &Resolved) -> Result<(), Mistake> {
+    let settings = &resolved.settings;
+    let rules = [
+        (AUDIENCE, settings.token_audience.is_some()),
+        (ISSUER, settings.token_issuer.is_some()),
+        (TOPICS_CLAIM, settings.token_topics_claim.is_some()),
+        (TOPICS_DEFAULT, !settings.token_topics_default.is_empty()),
+    ];
+    let Some((rule, _)) = rules.into_iter().find(|(_, is_set)| *is_set) else {
+        return Ok(());
+    };
+    let example = resolved.example(KEY_FILE, rule);
+    let fix = format!("name a file with keys too, for example {example}, or leave {rule} out");
+    Err(resolved.mistake(rule, "without keys no token is looked at", fix))
+}
+
+fn read(resolved: &Resolved, path: &Path) -> Result<TokenVerifier, Mistake> {
     let text = text_file::read(path).map_err(|error| {
         let fix = "check the path, and that the user the relay runs as may read it; `signal token key --out FILE` \
                     makes a key";
         resolved.mistake(KEY_FILE, format!("cannot be read: {error}"), fix)
     })?;
-    let verifier = TokenVerifier::new(&text).map_err(|error| {
+    let verifier = TokenVerifier::with_public_keys(&text, &RingKeys).map_err(|error| {
         let problem = format!("cannot be used: {error}");
         resolved.mistake(KEY_FILE, problem, key_file::fix(&error))
     })?;
-    let verifier = verifier.with_carriers(resolved.settings.token_in);
-    Ok(match audience {
-        Some(audience) => verifier.with_audience(audience),
-        None => verifier,
-    })
+    Ok(with_rules(verifier, &resolved.settings))
+}
+
+/// The verifier with what the settings say of tokens.
+fn with_rules(verifier: TokenVerifier, settings: &Settings) -> TokenVerifier {
+    let mut verifier = verifier
+        .with_carriers(settings.token_in)
+        .with_default_topics(settings.token_topics_default.clone());
+    if let Some(audience) = &settings.token_audience {
+        verifier = verifier.with_audience(audience);
+    }
+    if let Some(issuer) = &settings.token_issuer {
+        verifier = verifier.with_issuer(issuer);
+    }
+    if let Some(claim) = &settings.token_topics_claim {
+        verifier = verifier.with_topics_claim(claim);
+    }
+    verifier
 }
 
 /// Lets the relay judge by this from now on.

@@ -9,8 +9,9 @@ use crate::settings::listen::{
 };
 use crate::settings::setting::{Field, Place, Setting, Text};
 use crate::settings::text::{
-    name_of, parse_carriers, parse_filter, parse_header, parse_hosts, parse_log_format,
-    parse_log_ips, parse_origins, parse_proxies, show_origins, show_path, show_proxies,
+    name_of, parse_carriers, parse_default_topics, parse_filter, parse_header, parse_hosts,
+    parse_log_format, parse_log_ips, parse_origins, parse_proxies, show_origins, show_path,
+    show_proxies,
 };
 
 /// All settings, in the order of help and README: our own, then the limits as the libraries declare
@@ -151,6 +152,40 @@ fn own() -> Vec<Setting> {
             },
         )
         .guards("none", "accept tokens without an aud"),
+        text(
+            "token_issuer",
+            "ISS",
+            "https://tenant.eu.auth0.com/",
+            "Issuer that each token must have as its iss, letter by letter, with the slash at its end if it has one",
+            |s| s.token_issuer.clone().unwrap_or_default(),
+            |s, text| {
+                s.token_issuer = Some(text.trim().to_owned());
+                Ok(())
+            },
+        )
+        .guards("any", "accept tokens of any issuer that the keys have signed"),
+        text(
+            "token_topics_claim",
+            "CLAIM",
+            "https://app.example.org/topics",
+            "Claim that names the topics of a token, in place of topics, subscribe and publish; with a slash before it \
+             a way into objects, as /app_metadata/topics",
+            |s| s.token_topics_claim.clone().unwrap_or_default(),
+            |s, text| {
+                s.token_topics_claim = Some(text.trim().to_owned());
+                Ok(())
+            },
+        )
+        .guards("topics, subscribe and publish", "read the claims topics, subscribe and publish"),
+        text(
+            "token_topics_default",
+            "TOPIC,TOPIC",
+            "lobby,user/{sub}/*",
+            "Topics of a token that names none: none, or patterns with commas between them, in which {sub} is the \
+             token's subject",
+            |s| s.token_topics_default.to_string(),
+            |s, text| parse_default_topics(text).map(|topics| s.token_topics_default = topics),
+        ),
         text(
             "token_in",
             "PLACE,PLACE",

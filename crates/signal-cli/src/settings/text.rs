@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::ValueEnum;
 use http::HeaderName;
-use signal_access::{Carriers, CarriersError, Origins};
+use signal_access::{Carriers, CarriersError, DefaultTopics, DefaultTopicsError, Origins};
 use signal_tokio::{LogIps, TrustedProxies};
 
 use crate::settings::LogFormat;
@@ -79,6 +79,11 @@ pub(super) fn show_origins(origins: &Origins) -> String {
 pub(super) fn parse_carriers(text: &str) -> Result<Carriers, String> {
     text.parse()
         .map_err(|error: CarriersError| error.to_string())
+}
+
+pub(super) fn parse_default_topics(text: &str) -> Result<DefaultTopics, String> {
+    text.parse()
+        .map_err(|error: DefaultTopicsError| error.to_string())
 }
 
 pub(super) fn parse_log_ips(text: &str) -> Result<LogIps, String> {

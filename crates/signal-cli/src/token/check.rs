@@ -164,6 +164,8 @@ fn fix(error: TokenError) -> &'static str {
         TokenError::UnknownKey => {
             "add the key that signed it to the key file, or sign with one that is there"
         }
+        TokenError::NoKeys => "name a file with keys",
+        TokenError::Issuer => "let iss be the relay's token_issuer, letter by letter",
         TokenError::Signature => {
             "sign it with the key of this file; was it changed on its way, or signed with another?"
         }

@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use signal_access::{KeyError, KeyProblem, TokenSigner, TokenVerifier};
+use signal_tokio::RingKeys;
 
 use crate::failure::Failure;
 use crate::text_file;
@@ -21,7 +22,8 @@ impl KeyFile {
     }
 
     pub(crate) fn verifier(&self) -> Result<TokenVerifier, Failure> {
-        TokenVerifier::new(&read(&self.path)?).map_err(|error| explain(&self.path, &error))
+        TokenVerifier::with_public_keys(&read(&self.path)?, &RingKeys)
+            .map_err(|error| explain(&self.path, &error))
     }
 }
 

@@ -7,6 +7,8 @@ pub(crate) mod authorizer;
 pub(crate) mod places;
 #[cfg(feature = "tokens")]
 pub(crate) mod refused_tokens;
+#[cfg(feature = "tokens")]
+pub(crate) mod ring_keys;
 
 use std::borrow::Cow;
 

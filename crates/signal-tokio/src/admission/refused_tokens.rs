@@ -96,6 +96,7 @@ fn is_final(denied: Denied) -> bool {
             TokenError::Signature
                 | TokenError::Claims(_)
                 | TokenError::Expired
+                | TokenError::Issuer
                 | TokenError::Audience
         )
     )
@@ -162,6 +163,9 @@ mod tests {
             (Denied::Token(TokenError::Algorithm), false),
             (Denied::Token(TokenError::NotYet), false),
             (Denied::Token(TokenError::Signature), true),
+            (Denied::Token(TokenError::UnknownKey), false),
+            (Denied::Token(TokenError::NoKeys), false),
+            (Denied::Token(TokenError::Issuer), true),
             (Denied::Token(TokenError::Audience), true),
             (EXPIRED, true),
         ] {

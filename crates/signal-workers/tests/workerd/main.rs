@@ -16,6 +16,8 @@ mod faults;
 mod front;
 #[path = "../../../signal-access/vectors/live.rs"]
 mod live;
+#[path = "../../src/public_keys.rs"]
+mod public_keys;
 mod seed;
 mod server;
 mod sleep;
@@ -25,6 +27,9 @@ mod vectors;
 use std::sync::Arc;
 
 use server::{Installed, Workerd};
+
+/// What verifies RS256 and ES256 in the vectors.
+const PUBLIC_KEYS: public_keys::RustKeys = public_keys::RustKeys;
 
 /// Starts a workerd for a test. None where the test is to be skipped.
 async fn workerd(name: &str, variables: &[(&str, &str)]) -> Option<Arc<Workerd>> {

@@ -37,6 +37,9 @@ fn variables(policy: &Policy) -> Vec<(&'static str, String)> {
         ("TOKEN_KEYS", policy.keys()),
         ("TOKEN_AUDIENCE", policy.audience.clone()),
         ("TOKEN_IN", policy.token_in.clone()),
+        ("TOKEN_ISSUER", policy.issuer.clone()),
+        ("TOKEN_TOPICS_CLAIM", policy.topics_claim.clone()),
+        ("TOKEN_TOPICS_DEFAULT", policy.topics_default.clone()),
         ("SIGNAL_ORIGINS", (!origins.is_empty()).then_some(origins)),
         // Rows whose token ends in an hour have clients that say nothing until then.
         ("SIGNAL_SILENCE_MAX", Some("0".to_owned())),
