@@ -51,6 +51,14 @@ fn offend(book: &mut Addresses, now: Instant, key: AddressKey) -> Result<(), Ref
     Ok(())
 }
 
+/// A client that says nothing, and leaves.
+fn pass_by(book: &mut Addresses, now: Instant, key: AddressKey) -> Result<(), Refused> {
+    let mut visit = connect(book, now, key)?;
+    visit.set_silent(true);
+    book.leave(now, visit);
+    Ok(())
+}
+
 /// A client that shows a token that is not good, to a judge who has to ask somebody.
 fn garbage(book: &mut Addresses, now: Instant, key: AddressKey) -> Result<(), Refused> {
     show_garbage(book, now, key, Judging::Costly)
@@ -302,6 +310,57 @@ fn garbage_that_is_cheap_to_judge_keeps_nobody_out_while_somebody_behaves() {
         cheap(&mut book, 30).expect("a neighbour behaves");
     }
     let _newcomer = connect(&mut book, at(30), home()).expect("a good token");
+}
+
+#[test]
+fn connections_on_which_nothing_is_said_use_up_nobodys_connects() {
+    let mut book = book();
+    for _ in 0..10_000 {
+        pass_by(&mut book, at(0), home()).expect("not a connect");
+    }
+    for number in 0..120 {
+        let visit = connect(&mut book, at(0), home()).expect("a connect");
+        book.leave(at(0), visit);
+        assert!(pass_by(&mut book, at(0), home()).is_ok() || number == 119);
+    }
+    let refused = connect(&mut book, at(0), home()).expect_err("these were");
+    assert_eq!(refused.cause, RefusalCause::ConnectRate);
+}
+
+#[test]
+fn a_judge_who_asks_others_is_not_flooded_by_silence() {
+    let mut book = book();
+    let asked = (0..10_000).take_while(|_| {
+        let visit = book.enter(at(0), home(), Judging::Costly);
+        let Ok(mut visit) = visit else { return false };
+        visit.admit();
+        visit.set_silent(true);
+        book.leave(at(0), visit);
+        true
+    });
+    assert_eq!(asked.count(), 120);
+}
+
+#[test]
+fn bad_bytes_at_once_use_up_nobodys_connects_while_somebody_behaves() {
+    let mut book = book();
+    let _neighbour = connect(&mut book, at(0), home()).expect("a connect");
+    for _ in 0..10_000 {
+        let mut visit = connect(&mut book, at(30), home()).expect("a neighbour behaves");
+        visit.set_silent(true);
+        book.offend(at(30), &mut visit);
+        book.leave(at(30), visit);
+    }
+    let _newcomer = connect(&mut book, at(30), home()).expect("a connect");
+}
+
+#[test]
+fn as_many_as_may_connect_may_end_in_an_offence_beside_them() {
+    let mut book = book();
+    let _neighbour = connect(&mut book, at(0), home()).expect("a connect");
+    let offences = (0..10_000).take_while(|_| offend(&mut book, at(60), home()).is_ok());
+    // A share for the neighbour, one for the address, and then its connects.
+    assert_eq!(offences.count(), 360);
 }
 
 #[test]

@@ -90,6 +90,41 @@ async fn while_one_behaves_its_neighbours_are_let_in_whatever_another_does() {
     assert_eq!(count(&relay, RefusalCause::ClosedBefore), 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn loops_that_say_nothing_use_up_no_neighbours_connects() {
+    let relay = relay(|_| {});
+    let (mut ann, _) = knock(&relay, NAT).await;
+    for _ in 0..4 {
+        advance(Duration::from_secs(6)).await;
+        ann.settle().await;
+    }
+    for round in 0..500 {
+        assert_eq!(offend(&relay, NAT).await, 101, "round {round}");
+        let (silent, head) = knock(&relay, NAT).await;
+        assert_eq!(status(&head), 101, "round {round}");
+        drop(silent);
+        advance(Duration::from_millis(1)).await;
+    }
+    let (_ben, head) = knock(&relay, NAT).await;
+    assert_eq!(status(&head), 101);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_says_something_has_connected() {
+    let relay = relay(|_| {});
+    let mut connects = 0;
+    loop {
+        let (mut peer, head) = knock(&relay, NAT).await;
+        if status(&head) != 101 {
+            break;
+        }
+        peer.settle().await;
+        connects += 1;
+    }
+    assert_eq!(connects, 120);
+    assert_eq!(count(&relay, RefusalCause::ConnectRate), 1);
+}
+
 fn only_good(request: &UpgradeRequest<'_>) -> Result<Grant, Refusal> {
     match request.uri.query() {
         Some("token=good") => Ok(Grant::open()),

@@ -30,6 +30,8 @@ pub(crate) struct Account {
     connects: Budget,
     /// Upgrades that were refused for their token or origin: these are not connects.
     denials: Budget,
+    /// Connections that ended in an offence: these are not connects either.
+    spoilt: Budget,
     offences: Budget,
     refused_until: Instant,
     /// Until when a connection counts that has ended without an offence.
@@ -51,7 +53,7 @@ impl Account {
         if !wait.is_zero() {
             return refuse(caps.connects_cause, wait);
         }
-        let wait = self.denials.wait(now, self.denials_per_minute(now, caps));
+        let wait = self.denials.wait(now, self.apart_per_minute(now, caps));
         let is_borne = behaves_somebody && judging == Judging::Cheap;
         if !wait.is_zero() && !is_borne {
             return refuse(RefusalCause::DeniedBefore, wait);
@@ -74,8 +76,29 @@ impl Account {
     pub(crate) fn leave_denied(&mut self, now: Instant, period: Period, caps: &Caps) {
         self.crowd.leave(now, period, false);
         self.connects.give_back(caps.connects_per_minute);
-        let per_minute = self.denials_per_minute(now, caps);
+        let per_minute = self.apart_per_minute(now, caps);
         self.denials.take(now, per_minute);
+    }
+
+    /// Counts one out that is closed for what it did: a connect only if there are too many such.
+    pub(crate) fn leave_offended(&mut self, now: Instant, period: Period, caps: &Caps) {
+        self.crowd.leave(now, period, true);
+        let per_minute = self.apart_per_minute(now, caps);
+        if self.spoilt.take(now, per_minute) {
+            self.connects.give_back(caps.connects_per_minute);
+        }
+    }
+
+    /// Counts one out on which nothing was said: that was not a connect.
+    pub(crate) fn leave_silent(&mut self, now: Instant, period: Period, caps: &Caps) {
+        self.leave_well(now, period);
+        self.connects.give_back(caps.connects_per_minute);
+    }
+
+    /// Counts one out whose first bytes were an offence: that was not a connect either.
+    pub(crate) fn leave_garbled(&mut self, now: Instant, period: Period, caps: &Caps) {
+        self.crowd.leave(now, period, true);
+        self.connects.give_back(caps.connects_per_minute);
     }
 
     /// Counts an offence, and keeps the address away if it is one too many and nobody behind it
@@ -98,13 +121,13 @@ impl Account {
     }
 
     /// Counts one out of which nothing else is to be noted.
-    pub(crate) fn leave(&mut self, now: Instant, period: Period, has_offended: bool) {
-        self.crowd.leave(now, period, has_offended);
+    pub(crate) fn leave(&mut self, now: Instant, period: Period) {
+        self.crowd.leave(now, period, false);
     }
 
     /// Until when there is something that would be harmful to forget; none while somebody is here.
     pub(crate) fn owes_until(&self) -> Option<Instant> {
-        let budgets = [self.connects, self.denials, self.offences];
+        let budgets = [self.connects, self.denials, self.spoilt, self.offences];
         let latest = budgets.into_iter().map(Budget::full_at).max()?;
         (self.crowd.count() == 0).then_some(latest.max(self.refused_until))
     }
@@ -121,8 +144,8 @@ impl Account {
     }
 
     /// As many refused tokens as connects, and as many again for each who behaves: the tokens of
-    /// one are not to keep out the others.
-    fn denials_per_minute(&self, now: Instant, caps: &Caps) -> u32 {
+    /// one are not to keep out the others. And as many connections that end in an offence.
+    fn apart_per_minute(&self, now: Instant, caps: &Caps) -> u32 {
         let shares = self.behaving(now).saturating_add(1);
         caps.connects_per_minute.saturating_mul(shares)
     }

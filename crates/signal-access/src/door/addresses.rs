@@ -35,9 +35,13 @@ pub struct AddressLimits {
 /// An address is not a person: behind it may be a school. So one client's offences do not shut out
 /// the others. An address is refused only after repeated ones, and only while nobody behind it
 /// behaves: a peer that is connected for ten to twenty seconds without one, or a connection that
-/// ended without one within the last minute. Refused tokens do not use up connects: there may be as
-/// many of them, as many again for each who behaves, and any number while somebody does if they are
-/// cheap to judge.
+/// ended without one within the last minute.
+///
+/// Nor does one client use up the connects of the others by connections that come to nothing. Those
+/// whose token is refused do not count as connects: there may be as many of them, as many again for
+/// each who behaves, and any number while somebody does if they are cheap to judge. Those that end
+/// in an offence do not count up to the same number. And those on which nothing was said, if the
+/// host knows ([`Visit::set_silent`]), do not count at all, as they cost no more than a refusal.
 ///
 /// The table is bounded by what may be connected at once and `idle_max` more; an address of which
 /// something is owed is forgotten only for one that owes more. There is no I/O, no clock and no
@@ -82,6 +86,8 @@ pub struct Visit {
     key: AddressKey,
     conduct: Conduct,
     period: Period,
+    judging: Judging,
+    is_silent: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -121,6 +127,8 @@ impl Addresses {
             key,
             conduct: Conduct::Unknown,
             period: Period::of(now),
+            judging,
+            is_silent: false,
         };
         self.update(now, &visit, |account, caps| {
             account.enter(now, visit.period, caps);
@@ -135,6 +143,8 @@ impl Addresses {
             key,
             conduct: Conduct::Good,
             period: Period::long_before(now),
+            judging: Judging::Costly,
+            is_silent: false,
         };
         self.update(now, &visit, |account, _| account.recall(now, visit.period));
         visit
@@ -142,11 +152,16 @@ impl Addresses {
 
     /// Counts a connection out, by how it went.
     pub fn leave(&mut self, now: Instant, visit: Visit) {
+        let period = visit.period;
+        // Whoever was asked to judge it is not to be flooded.
+        let is_free = visit.is_silent && visit.judging == Judging::Cheap;
         self.update(now, &visit, |account, caps| match visit.conduct {
-            Conduct::Unknown => account.leave(now, visit.period, false),
-            Conduct::Denied => account.leave_denied(now, visit.period, caps),
-            Conduct::Good => account.leave_well(now, visit.period),
-            Conduct::Offended => account.leave(now, visit.period, true),
+            Conduct::Unknown => account.leave(now, period),
+            Conduct::Denied => account.leave_denied(now, period, caps),
+            Conduct::Good if is_free => account.leave_silent(now, period, caps),
+            Conduct::Good => account.leave_well(now, period),
+            Conduct::Offended if is_free => account.leave_garbled(now, period, caps),
+            Conduct::Offended => account.leave_offended(now, period, caps),
         });
     }
 
@@ -178,6 +193,11 @@ impl Visit {
         if self.conduct == Conduct::Unknown {
             self.conduct = Conduct::Good;
         }
+    }
+
+    /// Notes whether nothing has been said on its connection yet. One that ends so is not a connect.
+    pub fn set_silent(&mut self, is_silent: bool) {
+        self.is_silent = is_silent;
     }
 
     /// Notes that the client was refused for its token or its origin: it counts as one of these,

@@ -100,7 +100,7 @@ mod tests {
 
     fn leave(table: &mut Table, now: Instant, number: u32) {
         table.update(now, scope(number), |account| {
-            account.leave(now, Period::of(now), false)
+            account.leave(now, Period::of(now));
         });
     }
 

@@ -72,6 +72,14 @@ impl Place {
         self.places.gate.offend(now, &mut self.visit);
     }
 
+    /// Notes whether nothing has been said on its connection yet. One that ends so is not counted
+    /// as a connect of its address.
+    pub(crate) fn set_silent(&mut self, is_silent: bool) {
+        if let Some(visit) = &mut self.visit {
+            visit.set_silent(is_silent);
+        }
+    }
+
     /// Notes that the client was not let in, because of its token or its origin.
     pub(crate) fn deny(&mut self) {
         if let Some(visit) = &mut self.visit {

@@ -54,6 +54,7 @@ pub(crate) struct Session {
     late_pong: Option<Box<BytesMut>>,
     /// What is noted of messages whose end is missing.
     input_bytes: u32,
+    has_spoken: bool,
 }
 
 impl Session {
@@ -75,6 +76,7 @@ impl Session {
             pongs_this_turn: 0,
             late_pong: None,
             input_bytes: 0,
+            has_spoken: false,
         }
     }
 
@@ -121,6 +123,7 @@ impl Session {
 
     /// Handles one message or control frame; breaks when the rest must not be read.
     pub(crate) fn receive(&mut self, now: Instant, incoming: Incoming<'_>) -> ControlFlow<()> {
+        self.has_spoken |= !matches!(incoming, Incoming::Close(_) | Incoming::Closed);
         match incoming {
             Incoming::Text(text) if self.rooms.is_echo => {
                 let echo = frame::encode(Opcode::Text, text.as_bytes());
@@ -199,6 +202,11 @@ impl Session {
             self.queue.hold_input(bytes);
         }
         self.rooms.make_room();
+    }
+
+    /// Whether the peer has sent anything but a close: whatever it was, it was charged.
+    pub(crate) fn has_spoken(&self) -> bool {
+        self.has_spoken
     }
 
     /// Whether the peer is ended because it held much.

@@ -99,6 +99,7 @@ impl<S: Socket> Connection<Framed<S>> {
             if let Err(error) = transport.decode(&mut Vec::from(read_ahead), &mut handle) {
                 session.fail(now, error);
             }
+            connection.note_silence();
         }
         connection
     }
@@ -116,7 +117,8 @@ impl<T: Transport> Connection<T> {
         rooms: Arc<Rooms>,
         home: Option<Home>,
     ) -> Self {
-        let Admission { place, grant } = admission;
+        let Admission { mut place, grant } = admission;
+        place.set_silent(true);
         let session = Session::new(place.clock().now(), rooms, grant, home);
         Self {
             transport,
@@ -227,7 +229,9 @@ impl<T: Transport> Connection<T> {
             }
             let session = &mut self.session;
             let mut handle = |incoming: Incoming<'_>| session.receive(now, incoming);
-            match self.transport.read(cx, &mut handle) {
+            let more = self.transport.read(cx, &mut handle);
+            self.note_silence();
+            match more {
                 Poll::Pending => break,
                 Poll::Ready(Err(ReadError::Gone)) => return Err(Gone),
                 Poll::Ready(Err(ReadError::Frame(error))) => self.session.fail(now, error),
@@ -330,6 +334,11 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Notes when the session has begun to close, and for which side's fault.
+    /// Whoever leaves without a word has not used a connect of its address.
+    fn note_silence(&mut self) {
+        self.place.set_silent(!self.session.has_spoken());
+    }
+
     fn note_close(&mut self, now: Instant) {
         if self.session.stage() != Stage::Closing {
             return;
