@@ -25,6 +25,8 @@ const TOPIC_COST: usize = 160;
 /// connection to judge, once it has tried its socket; this is only there to be an end. It has room
 /// for what a thousand peers can say to one before their thread has its turn to write.
 const BURST_FACTOR: usize = 16;
+/// But at least so much: what many say in a moment is not less for a low limit.
+const BURST_BYTES_MIN: usize = 4 * 1024 * 1024;
 
 /// Frames for which a thread keeps the memory between two writes.
 const LENT_FRAMES_MAX: usize = 1_024;
@@ -326,7 +328,8 @@ impl State {
     }
 
     fn has_room_for(&self, cost: usize, bytes_max: usize) -> bool {
-        self.cost() + cost <= bytes_max.saturating_mul(BURST_FACTOR)
+        let burst = bytes_max.saturating_mul(BURST_FACTOR);
+        self.cost() + cost <= burst.max(BURST_BYTES_MIN)
     }
 
     /// Counts what the peer holds. Of frames these are the places of those that stay: those that

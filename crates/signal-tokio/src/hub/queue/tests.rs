@@ -49,7 +49,17 @@ fn fill(queue: &Outbound, bytes: usize) -> usize {
 #[test]
 fn a_queue_is_full_when_its_bytes_and_the_cost_of_its_frames_are_many_times_its_limit() {
     let queue = Outbound::default();
-    assert_eq!(fill(&queue, FRAME_COST), 5 * BURST_FACTOR);
+    let limit = BURST_BYTES_MIN;
+    let is_full = |_: &usize| queue.push(&frame(FRAME_COST), limit) == Pushed::Overflowed;
+    let taken = (0..).find(is_full).expect("it has a limit");
+    assert_eq!(taken, BURST_FACTOR * limit / (2 * FRAME_COST));
+    assert_eq!(queue.push(&frame(1), limit), Pushed::Closed);
+}
+
+#[test]
+fn a_low_limit_leaves_room_for_a_burst_too() {
+    let queue = Outbound::default();
+    assert_eq!(fill(&queue, FRAME_COST), BURST_BYTES_MIN / (2 * FRAME_COST));
     assert_eq!(queue.push(&frame(1), BYTES_MAX), Pushed::Closed);
     assert_eq!(queue.take_ending(), Some(CloseReason::SlowConsumer));
 }
@@ -224,7 +234,7 @@ fn a_batch_is_queued_where_it_has_room_to_grow() {
         queue.push_batch(&batch, BYTES_MAX)
     };
 
-    let almost = 10 * BURST_FACTOR - 5;
+    let almost = BURST_BYTES_MIN / FRAME_COST - 5;
     assert!(takes_batch_behind(queue_in_reactor(), almost));
     assert!(!takes_batch_behind(queue_in_reactor(), almost + 1), "full");
     assert!(
