@@ -104,7 +104,13 @@ impl Relay {
     /// Serves connections from `listener` until the relay has [drained](Self::drain).
     ///
     /// Connections are tasks of the current runtime. Dropping this future stops accepting and
-    /// leaves them running.
+    /// leaves them running. Those that came before this call have buffers of the system's size:
+    /// [`listen`](Self::listen) bounds those of all, as it opens the listener itself.
+    ///
+    /// What follows TCP's urgent byte, which no WebSocket client sends, is read here when the
+    /// client's next packet comes: a read ends at that byte, and tokio takes a short one for the
+    /// end of what there is. That delays nobody else, and
+    /// [`serve_per_core`](Self::serve_per_core) reads on.
     pub async fn serve(&self, listener: TcpListener) {
         let listener = accept::Listener::Tcp(listener);
         accept::serve(&self.shared, listener, Transport::Plain).await;

@@ -75,7 +75,8 @@ signal_core::limits! {
     pub const LIMITS = [
         // What may wait for one peer.
         /// Each message counts 128 more than its bytes, which is what it costs beside them. At
-        /// least one of `message_bytes_max` must fit. Sixteen times as much closes at once.
+        /// least one of `message_bytes_max` must fit. Sixteen times as much, or 4 MiB if that is
+        /// more, closes at once.
         outbound_bytes_max: usize { default: 1024 * 1024, unit: Bytes, range: 1_039..=1 << 32, scope: Peer,
             what: "Bytes that may wait for one peer whose socket takes no more",
             past: "closed with 1013, after outbound_grace",
@@ -162,7 +163,7 @@ signal_core::limits! {
         /// end in an offence have such a budget too, and those on which nothing is said are not
         /// counted at all. So one client's loop does not keep its neighbours out.
         connects_per_minute_per_ip: u32 { default: 120, unit: Count, range: 1..=60_000, scope: Address,
-            what: "Upgrades in a minute from one IPv4 address or IPv6 /64; those refused with 401 or 403 or closed for an offence count apart, and those that send nothing do not",
+            what: "Upgrades in a minute from one IPv4 address or IPv6 /64; those refused with 401 or 403 or closed for an offence count apart, those that send nothing do not",
             past: "HTTP 429 with Retry-After",
             why: "such a school comes back after an outage" },
         connects_per_minute_per_site: u32 { default: 600, unit: Count, range: 1..=60_000, scope: Address,
