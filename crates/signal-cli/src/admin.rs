@@ -23,7 +23,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use signal_tokio::Relay;
+use signal_tokio::{LocalAddress, Relay};
 
 use crate::admin::history::History;
 use crate::serve::tls::Shown;
@@ -36,6 +36,9 @@ struct Admin {
     /// The relay's own, if it has one.
     certificate: Option<Arc<Shown>>,
     started: Instant,
+    /// Which machine this is, if that has a name, and where the relay listens.
+    host: Option<String>,
+    listens: Vec<String>,
     /// The names by which it may be called, beside `localhost`.
     hosts: Vec<String>,
     limits: Vec<ShownLimit>,
@@ -59,6 +62,7 @@ struct ShownLimit {
 pub(crate) fn start(
     resolved: &Resolved,
     relay: &Relay,
+    listens: &[LocalAddress],
     certificate: Option<Arc<Shown>>,
     listeners: Vec<TcpListener>,
 ) -> io::Result<Vec<SocketAddr>> {
@@ -68,6 +72,8 @@ pub(crate) fn start(
         relay: relay.clone(),
         certificate,
         started: Instant::now(),
+        host: process::host(),
+        listens: listens.iter().map(LocalAddress::to_string).collect(),
         hosts: resolved.settings.admin_hosts.clone(),
         limits: limits(&resolved.settings),
         history: Mutex::default(),

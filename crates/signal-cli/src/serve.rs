@@ -63,7 +63,13 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
     let serving = serving.map_err(|error| port::explain(&resolved, "listen", &place, &error))?;
     must_know_its_proxies(&resolved, serving.local_addresses())?;
     log.watch(&relay);
-    let admin = start_admin(&resolved, &relay, reload.tls.as_ref(), inherited.admin)?;
+    let admin = start_admin(
+        &resolved,
+        &relay,
+        serving.local_addresses(),
+        reload.tls.as_ref(),
+        inherited.admin,
+    )?;
     greeting::greet(
         &resolved,
         &access,
@@ -96,6 +102,7 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
 fn start_admin(
     resolved: &Resolved,
     relay: &Relay,
+    listens: &[LocalAddress],
     tls: Option<&Tls>,
     inherited: Vec<TcpListener>,
 ) -> Result<Vec<SocketAddr>, Failure> {
@@ -107,7 +114,7 @@ fn start_admin(
             .map_err(|error| port::explain(resolved, NAME, listen, &error))?,
         None => return Ok(Vec::new()),
     };
-    admin::start(resolved, relay, tls.map(Tls::shown), listeners)
+    admin::start(resolved, relay, listens, tls.map(Tls::shown), listeners)
         .map_err(|error| Failure::other(error, "this should not happen, please report it"))
 }
 

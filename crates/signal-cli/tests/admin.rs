@@ -86,6 +86,9 @@ async fn the_page_gets_its_numbers_and_may_ask_nobody_else() {
     assert_eq!(status["now"]["peers"], 1);
     assert_eq!(status["peers_max"], 7);
     assert_eq!(status["lifecycle"], "serving");
+    let url = status["listens"][0].as_str().expect("an address");
+    assert!(relay.url().ends_with(url), "{url}");
+    assert_eq!(status["last_refusal"], serde_json::Value::Null);
     let limits = status["limits"].as_array().expect("limits");
     let peers_max = limits.iter().find(|limit| limit["name"] == "peers_max");
     assert_eq!(peers_max.expect("peers_max")["value"], "7");

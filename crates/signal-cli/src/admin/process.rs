@@ -189,3 +189,14 @@ mod tests {
         assert!(shown == Some(&table), "METRICS.md must show\n{table}");
     }
 }
+/// The name of this machine, if it has one.
+pub(super) fn host() -> Option<String> {
+    #[cfg(unix)]
+    let name = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    #[cfg(not(unix))]
+    let name = std::env::var("COMPUTERNAME").unwrap_or_default();
+    (!name.is_empty()).then_some(name)
+}

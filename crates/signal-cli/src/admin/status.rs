@@ -15,11 +15,15 @@ type Named = Vec<(&'static str, Value)>;
 #[derive(Serialize)]
 struct Status<'a> {
     version: &'static str,
+    host: Option<&'a str>,
+    listens: &'a [String],
     uptime_ms: u64,
     lifecycle: &'static str,
     process: Process,
     now: Point,
     history: Vec<Point>,
+    /// When the last refusal was, in the time of the points.
+    last_refusal: Option<u64>,
     peers_max: u64,
     subscriptions: u64,
     handshakes: u64,
@@ -38,13 +42,20 @@ struct Status<'a> {
 pub(super) fn json(admin: &Admin) -> String {
     let stats: Stats = admin.relay.stats();
     let uptime = admin.started.elapsed();
+    let now = Point::new(uptime, &stats);
+    let history = admin.history();
+    let (points, last_refusal) = (history.points(), history.last_refusal(&now));
+    drop(history);
     let status = Status {
         version: env!("CARGO_PKG_VERSION"),
+        host: admin.host.as_deref(),
+        listens: &admin.listens,
         uptime_ms: u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX),
         lifecycle: stats.lifecycle.name(),
         process: Process::read(),
-        now: Point::new(uptime, &stats),
-        history: admin.history().points(),
+        now,
+        history: points,
+        last_refusal,
         peers_max: stats.peers_max,
         subscriptions: stats.subscriptions,
         handshakes: stats.handshakes,
