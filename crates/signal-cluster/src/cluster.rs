@@ -222,8 +222,8 @@ impl Cluster {
                 self.send(node, Frame::Count { topic, elsewhere });
             }
         }
-        if let Some(since) = self.nudges.take_due(now) {
-            self.nudge(since);
+        if let Some(since) = self.nudges.take_due(now, self.config.cluster_dead_after) {
+            self.nudge_all(since);
         }
         self.carry_out(local);
     }
@@ -441,37 +441,52 @@ impl Cluster {
                     });
                 }
             }
-            Frame::Count { topic, elsewhere } => self.be_told(from, topic, elsewhere),
+            Frame::Count { topic, elsewhere } => self.be_told(now, from, topic, elsewhere),
         }
     }
 
     /// A home says how many there are elsewhere; one that is not the home any more is not heard.
-    fn be_told(&mut self, from: Node, topic: Arc<str>, elsewhere: u32) {
+    fn be_told(&mut self, now: Instant, from: Node, topic: Arc<str>, elsewhere: u32) {
         let Some(known) = self.edge.get_mut(&topic) else {
             return;
         };
-        if known.home == from && known.elsewhere != elsewhere {
-            known.elsewhere = elsewhere;
-            self.effects.push_back(Effect::Elsewhere {
-                topic,
-                subscribers: elsewhere,
-            });
+        if known.home != from || known.elsewhere == elsewhere {
+            return;
+        }
+        known.elsewhere = elsewhere;
+        let is_late = core::mem::take(&mut known.may_be_nudged);
+        let late = self.nudges.late(now).filter(|_| is_late);
+        self.effects.push_back(Effect::Elsewhere {
+            topic: topic.clone(),
+            subscribers: elsewhere,
+        });
+        if let Some(since) = late {
+            self.nudge(topic, since);
         }
     }
 
-    fn nudge(&mut self, since: Instant) {
-        if !self.parts.nudge || !self.config.cluster_reannounce {
-            return;
+    /// Has those announce again who may have been missed. Where nobody is elsewhere, nobody has
+    /// missed anything.
+    fn nudge_all(&mut self, since: Instant) {
+        let mut shared = Vec::new();
+        for (name, topic) in self.edge.iter_mut() {
+            let is_meant = topic.has_published_since(since);
+            topic.may_be_nudged = is_meant && topic.elsewhere == 0;
+            if is_meant && topic.elsewhere > 0 {
+                shared.push(name.clone());
+            }
         }
-        let published = |topic: &crate::edge::Topic| topic.published.is_some_and(|at| at >= since);
-        let topics = self.edge.iter().filter(|(_, topic)| published(topic));
-        let since = self.clock.past_to_host(since);
-        for (topic, _) in topics {
+        shared
+            .into_iter()
+            .for_each(|topic| self.nudge(topic, since));
+    }
+
+    fn nudge(&mut self, topic: Arc<str>, since: Instant) {
+        if self.parts.nudge && self.config.cluster_reannounce {
+            let since = self.clock.past_to_host(since);
             self.stats.announced_again += 1;
-            self.effects.push_back(Effect::AnnounceAgain {
-                topic: topic.clone(),
-                since,
-            });
+            self.effects
+                .push_back(Effect::AnnounceAgain { topic, since });
         }
     }
 

@@ -24,6 +24,8 @@ pub(crate) struct Topic {
     pub(crate) elsewhere: u32,
     /// When a local peer published last.
     pub(crate) published: Option<Instant>,
+    /// Whether its peers announce again if there turns out to be somebody elsewhere.
+    pub(crate) may_be_nudged: bool,
 }
 
 /// A topic whose home has to hear of it.
@@ -33,6 +35,12 @@ pub(crate) struct Move {
     pub(crate) subscribers: u32,
     pub(crate) old: Node,
     pub(crate) new: Node,
+}
+
+impl Topic {
+    pub(crate) fn has_published_since(&self, since: Instant) -> bool {
+        self.published.is_some_and(|at| at >= since)
+    }
 }
 
 impl Edge {
@@ -66,6 +74,7 @@ impl Edge {
                     home,
                     elsewhere: 0,
                     published: None,
+                    may_be_nudged: false,
                 };
                 self.topics.insert(name.clone(), new);
                 Some((name, home))
@@ -83,6 +92,10 @@ impl Edge {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Topic)> {
         self.topics.iter()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (&Arc<str>, &mut Topic)> {
+        self.topics.iter_mut()
     }
 
     /// Moves the topics that have another home now, and those with their home on `fresh`, a node

@@ -162,7 +162,9 @@ impl Link {
 
     /// As [`receive`](Self::receive), but takes what comes, gap or not.
     pub(crate) fn receive_with_gaps(&mut self, batch: Batch) -> Vec<Frame> {
-        self.heard = self.heard.max(batch.first + batch.frames.len() as u64 - 1);
+        self.heard = self
+            .heard
+            .max((batch.first + batch.frames.len() as u64).saturating_sub(1));
         batch.frames
     }
 

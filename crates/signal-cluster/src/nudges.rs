@@ -8,6 +8,9 @@ pub(crate) struct Nudges {
     /// Since when another node has had another view.
     differs: Option<Instant>,
     planned: Option<Planned>,
+    /// For topics of which it is not known yet that there is somebody elsewhere: since when peers
+    /// must have published, and until when it counts.
+    late: Option<(Instant, Instant)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -57,10 +60,19 @@ impl Nudges {
         self.planned.map(|planned| planned.due)
     }
 
-    /// Since when peers must have published to announce again now.
-    pub(crate) fn take_due(&mut self, now: Instant) -> Option<Instant> {
+    /// Since when peers must have published to announce again now. For as long as it takes to lose
+    /// a node, it counts for topics that turn out to have subscribers elsewhere.
+    pub(crate) fn take_due(&mut self, now: Instant, dead_after: Duration) -> Option<Instant> {
         let planned = self.planned.take_if(|planned| planned.due <= now)?;
+        self.late = Some((planned.since, now.saturating_add(dead_after)));
         Some(planned.since)
+    }
+
+    /// Since when peers of a topic must have published to announce again now that there is somebody
+    /// elsewhere.
+    pub(crate) fn late(&self, now: Instant) -> Option<Instant> {
+        let (since, until) = self.late?;
+        (now <= until).then_some(since)
     }
 }
 
@@ -79,9 +91,12 @@ mod tests {
         nudges.plan(at(11_000), at(5_000), settled);
         assert_eq!(nudges.poll_timeout(), Some(at(13_500)));
         nudges.plan(at(13_400), at(6_000), settled);
-        assert_eq!(nudges.take_due(at(14_999)), None);
-        assert_eq!(nudges.take_due(at(15_000)), Some(at(5_000)));
-        assert_eq!(nudges.take_due(at(20_000)), None);
+        assert_eq!(nudges.take_due(at(14_999), settled), None);
+        assert_eq!(nudges.late(at(14_999)), None);
+        assert_eq!(nudges.take_due(at(15_000), settled), Some(at(5_000)));
+        assert_eq!(nudges.take_due(at(20_000), settled), None);
+        assert_eq!(nudges.late(at(17_500)), Some(at(5_000)));
+        assert_eq!(nudges.late(at(17_501)), None);
     }
 
     #[test]

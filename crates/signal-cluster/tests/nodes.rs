@@ -165,3 +165,99 @@ fn topics_of_a_draining_node_move_and_nothing_is_lost() {
     let expected: Vec<_> = (0..50).map(|data| text(&topic, data, 1)).collect();
     assert_eq!(nodes.hosts[1].peers.passed, expected);
 }
+
+#[test]
+fn after_an_outage_rooms_that_are_shared_announce_again_and_rooms_of_one_node_do_not() {
+    let mut nodes = Nodes::new(2);
+    nodes.loses = |_, _, _| true;
+    nodes.advance(8_000);
+    for (host, topic) in [(0, "ours"), (0, "shared"), (1, "shared")] {
+        nodes.local(host, topic, 1);
+        nodes.publish(host, topic, 1);
+    }
+    nodes.advance(30_000);
+    let cut_at = 13_000;
+    nodes.loses = |_, _, _| false;
+    nodes.advance(5_000);
+    for host in &nodes.hosts {
+        let topics: Vec<_> = host.peers.nudged.iter().map(|(topic, _)| topic).collect();
+        assert_eq!(topics, ["shared"]);
+        assert!(
+            host.peers
+                .nudged
+                .iter()
+                .all(|(_, since)| since.as_millis() < cut_at)
+        );
+    }
+    assert!(nodes.hosts.iter().all(|host| host.peers.passed.is_empty()));
+}
+
+#[test]
+fn a_short_cut_delays_and_loses_nothing() {
+    let mut nodes = Nodes::new(2);
+    let topic = nodes.topic_at(1);
+    for host in [0, 1] {
+        nodes.local(host, &topic, 1);
+    }
+    nodes.settle();
+    nodes.loses = |_, _, _| true;
+    for data in 0..30 {
+        nodes.publish(0, &topic, data);
+        nodes.advance(100);
+    }
+    assert!(nodes.hosts[1].peers.passed.is_empty());
+    assert!(nodes.hosts[0].cluster.waiting_for() >= Some(Duration::from_millis(2_900)));
+    nodes.loses = |_, _, _| false;
+    nodes.advance(2_000);
+    let expected: Vec<_> = (0..30).map(|data| text(&topic, data, 1)).collect();
+    assert_eq!(nodes.hosts[1].peers.passed, expected);
+    assert_eq!(nodes.hosts[0].cluster.waiting_for(), None);
+    assert!(nodes.hosts.iter().all(|host| host.peers.nudged.is_empty()));
+}
+
+#[test]
+fn a_ring_that_overflows_is_counted_and_peers_announce_again() {
+    let mut config = signal_cluster::Config::default();
+    config.cluster_link_bytes_max = 16 * 1024;
+    let mut nodes = Nodes::with(2, config);
+    let topic = nodes.topic_at(1);
+    for host in [0, 1] {
+        nodes.local(host, &topic, 1);
+    }
+    nodes.advance(500);
+    nodes.loses = |_, _, _| true;
+    for data in 0..500 {
+        nodes.publish(0, &topic, data);
+        nodes.settle();
+    }
+    nodes.loses = |_, _, _| false;
+    nodes.advance(6_000);
+    assert_eq!(nodes.stats(0).overflows, 1);
+    assert_eq!(nodes.hosts[0].peers.nudged.len(), 1);
+    nodes.publish(0, &topic, 7);
+    nodes.settle();
+    assert_eq!(
+        nodes.hosts[1].peers.passed.last(),
+        Some(&text(&topic, 7, 1))
+    );
+}
+
+#[test]
+fn a_jump_of_a_clock_changes_nothing() {
+    let mut nodes = Nodes::new(2);
+    let topic = nodes.topic_at(1);
+    nodes.local(1, &topic, 1);
+    nodes.settle();
+    let views = nodes.stats(0).view_changes;
+    for jump in [3_600_000, 10, 50_000_000, 0] {
+        let host = &mut nodes.hosts[0];
+        host.cluster
+            .handle_timeout(Instant::from_millis(jump), &mut host.peers);
+        nodes.advance(1_000);
+    }
+    nodes.publish(0, &topic, 1);
+    nodes.settle();
+    assert_eq!(nodes.hosts[1].peers.passed.len(), 1);
+    assert_eq!(nodes.stats(0).view_changes, views);
+    assert_eq!(nodes.stats(1).view_changes, views);
+}

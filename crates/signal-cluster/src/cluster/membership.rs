@@ -104,7 +104,7 @@ impl Cluster {
     /// was told before: then the lower one has not noticed yet that it was forgotten.
     fn new_link(&mut self, now: Instant, node: Node, theirs: Option<u32>, highest: u32) -> Link {
         let session = if self.me < node {
-            self.session += 1;
+            self.session = self.session.saturating_add(1);
             Some(self.session)
         } else {
             theirs.filter(|session| *session > highest)
@@ -126,7 +126,7 @@ impl Cluster {
                 return !self.parts.pairs;
             } else if now.saturating_since(link.begun) > self.config.cluster_dead_after {
                 // Nothing was heard in it, so a new name is enough.
-                self.session += 1;
+                self.session = self.session.saturating_add(1);
                 link.rename(now, self.session);
             }
             return true;
