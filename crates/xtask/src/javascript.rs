@@ -1,4 +1,4 @@
-//! `packages/signal-relay`: built, tested, and held to the suite on Node, Deno and Bun.
+//! `packages/signal-relay`: built, tested, and held to the suite on Node, Deno, Bun and workerd.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,17 @@ use crate::{packages, workspace};
 /// closes who does not answer with 1001 where the relay would with 4408.
 const DENO_DECIDES: &[&str] = &["lifecycle.half_open_closed"];
 
+/// What the host for Workers consists of.
+const WORKERS_FILES: &[&str] = &[
+    "workers.js",
+    "wasm.js",
+    "relay.js",
+    "module.js",
+    "settings.js",
+    "web.js",
+    "relay.wasm",
+];
+
 /// A program that runs JavaScript.
 #[derive(Clone, Copy, Debug)]
 struct Runtime {
@@ -30,7 +41,7 @@ struct Runtime {
     decides: &'static [&'static str],
 }
 
-const RUNTIMES: &[Runtime] = &[
+const RUNTIMES: &[Runtime; 3] = &[
     Runtime {
         name: "Node",
         find: |_| Some("node".into()),
@@ -67,7 +78,10 @@ pub(crate) fn check(tools: &Tools) -> Result<(), Stop> {
     let tarball = pack(&folder)?;
     let bytes = fs::metadata(&tarball).map(|metadata| metadata.len());
     println!("the tarball has {} KiB", bytes.unwrap_or_default() / 1024);
-    Ok(())
+    // JSR has no name in it that is not in npm's, and the dry run asks nobody.
+    let [_, deno, _] = RUNTIMES;
+    let dry_run = ["publish", "--dry-run", "--allow-dirty"];
+    run(command(program(*deno, &folder)?, dry_run).current_dir(&folder))
 }
 
 /// The suite, as a user would run it, on each runtime: without tokens, with, and with a relay that
@@ -98,7 +112,30 @@ pub(crate) fn conformance(tools: &Tools) -> Result<(), Stop> {
         access(&pair, serve, check)?;
         lifecycle(*runtime, &signal, &folder, &secret)?;
     }
-    Ok(())
+    workers(tools, &signal, &folder)
+}
+
+/// The same in a Durable Object, in Cloudflare's own runtime.
+fn workers(tools: &Tools, signal: &Path, folder: &Path) -> Result<(), Stop> {
+    println!("\non workerd");
+    let address = format!("127.0.0.1:{}", workspace::free_port()?);
+    let to = workspace::tools().join("javascript").join("workerd");
+    let from = workspace::worker_tools();
+    let config = workspace::read(&from.join("javascript.capnp"))?.replace("LISTEN", &address);
+    let prepare = || {
+        fs::create_dir_all(&to)?;
+        fs::copy(from.join("javascript.js"), to.join("javascript.js"))?;
+        for file in WORKERS_FILES {
+            fs::copy(folder.join("dist").join(file), to.join(file))?;
+        }
+        fs::write(to.join("javascript.capnp"), config)
+    };
+    prepare().map_err(|error| Stop::Failed(format!("{}: {error}", to.display())))?;
+    let mut workerd = command(tools.workerd()?, ["serve"]);
+    let mut relay = Relay::run(workerd.arg(to.join("javascript.capnp")), address)?;
+    let mut check = command(signal, ["check", &relay.url(), "--conformance", PATIENT]);
+    run(check.arg("--hostile"))?;
+    relay.check_alive()
 }
 
 fn access(

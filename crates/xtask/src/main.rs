@@ -179,7 +179,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "javascript-suite",
-        about: "on Node, Deno and Bun it passes the whole suite",
+        about: "on Node, Deno, Bun and workerd it passes the whole suite",
         run: javascript::conformance,
     },
     Step {

@@ -1,7 +1,7 @@
-import { type Message, Relay, type Settings, type Socket } from './index.js'
-import { factsOf, responseOf } from './web.js'
+import { type Message, Relay, type Settings, type Socket } from './index.ts'
+import { factsOf, responseOf } from './web.ts'
 
-export * from './index.js'
+export * from './index.ts'
 
 /** What of Bun's WebSocket is used here. */
 export interface BunWebSocket {

@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs'
 
-import { describeSettings, type Settings, SettingsError } from './index.js'
+import { describeSettings, type Settings, SettingsError } from './index.ts'
 
 const PREFIX = 'SIGNAL_'
 /** In the order of help; the others are the relay's own. */
@@ -90,14 +90,14 @@ async function main(): Promise<void> {
 
 async function start(settings: Settings, listen: { host: string; port: number }): Promise<{ port: number; access: string; runtime: string }> {
   if ('Deno' in globalThis) {
-    const { relay, port } = (await import('./deno.js')).serve(settings, listen)
+    const { relay, port } = (await import('./deno.ts')).serve(settings, listen)
     return { port, access: relay.access, runtime: 'Deno' }
   }
   if ('Bun' in globalThis) {
-    const { relay, port } = (await import('./bun.js')).serve(settings, listen)
+    const { relay, port } = (await import('./bun.ts')).serve(settings, listen)
     return { port, access: relay.access, runtime: 'Bun' }
   }
-  const { relay, server } = await (await import('./node.js')).serve(settings, listen)
+  const { relay, server } = await (await import('./node.ts')).serve(settings, listen)
   const bound = server.address()
   return { port: typeof bound === 'object' && bound !== null ? bound.port : listen.port, access: relay.access, runtime: `Node ${process.versions.node}` }
 }

@@ -1,7 +1,7 @@
-import { Relay, type Settings } from './index.js'
-import { factsOf, listen, responseOf, WebSocketSocket } from './web.js'
+import { Relay, type Settings } from './index.ts'
+import { factsOf, listen, responseOf, WebSocketSocket } from './web.ts'
 
-export * from './index.js'
+export * from './index.ts'
 
 /** What of Deno is used here. */
 interface DenoServer {

@@ -1,7 +1,7 @@
-import { base64 } from './inlined.js'
-import { type HostOptions, RelayOf, type SettingDescription, type Settings } from './relay.js'
+import { base64 } from './inlined.ts'
+import { type HostOptions, RelayOf, type SettingDescription, type Settings } from './relay.ts'
 
-export * from './relay.js'
+export * from './relay.ts'
 
 let compiled: WebAssembly.Module | undefined
 

@@ -1,11 +1,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Server as SecureServer } from 'node:https'
+import { Socket as TcpSocket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
 
-import { type Answer, type Facts, type Message, Relay, type Settings, type Socket } from './index.js'
+import { type Answer, type Facts, type Message, Relay, type Settings, type Socket } from './index.ts'
 
-export * from './index.js'
+export * from './index.ts'
 
 /** Which upgrades of a server are the relay's. */
 export interface AttachOptions {
@@ -183,7 +184,9 @@ class NodeSocket implements Socket {
   }
 
   abort(): void {
-    this.#socket.terminate()
+    // With a reset, so that the system does not keep what waits for it.
+    if (this.#stream instanceof TcpSocket) this.#stream.resetAndDestroy()
+    else this.#socket.terminate()
   }
 }
 

@@ -1,8 +1,8 @@
-import { Instance, Message, Records } from './module.js'
-import { type Settings, SettingsError, texts } from './settings.js'
+import { Instance, Message, Records } from './module.ts'
+import { type Settings, SettingsError, texts } from './settings.ts'
 
-export { Message } from './module.js'
-export { type Setting, type Settings, SettingsError } from './settings.js'
+export { Message } from './module.ts'
+export { type Setting, type Settings, SettingsError } from './settings.ts'
 
 /** One connection, as a host has it. None of the methods may wait. */
 export interface Socket {

@@ -1,7 +1,7 @@
 import module from './relay.wasm'
-import { type HostOptions, RelayOf, type Settings } from './relay.js'
+import { type HostOptions, RelayOf, type Settings } from './relay.ts'
 
-export * from './relay.js'
+export * from './relay.ts'
 export { module }
 
 /** A relay over the module that the bundler imports, which a Worker may not compile itself. */

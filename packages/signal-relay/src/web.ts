@@ -1,5 +1,5 @@
-import type { Facts, RelayOf, Socket } from './relay.js'
-import type { Message } from './module.js'
+import type { Facts, RelayOf, Socket } from './relay.ts'
+import type { Message } from './module.ts'
 
 /** A request of the Fetch API, as the relay looks at it. */
 export function factsOf(request: Request, remote: string | undefined): Facts {
@@ -47,7 +47,6 @@ export function listen(relay: RelayOf, peer: number, socket: WebSocket): void {
   socket.addEventListener('message', ({ data }) => {
     relay.receive(peer, typeof data === 'string' ? data : new Uint8Array(data as ArrayBuffer))
   })
-  socket.addEventListener('close', () => relay.leave(peer))
-  // A close follows.
-  socket.addEventListener('error', () => {})
+  // Runtimes differ in which of them comes, and in what order.
+  for (const end of ['close', 'error']) socket.addEventListener(end, () => relay.leave(peer))
 }

@@ -1,7 +1,7 @@
-import { Relay, type Settings } from './wasm.js'
-import { factsOf, listen, responseOf, WebSocketSocket } from './web.js'
+import { Relay, type Settings } from './wasm.ts'
+import { factsOf, listen, responseOf, WebSocketSocket } from './web.ts'
 
-export * from './wasm.js'
+export * from './wasm.ts'
 
 declare const WebSocketPair: new () => { 0: WebSocket; 1: WebSocket & { accept(): void } }
 
