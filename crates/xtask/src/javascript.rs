@@ -180,9 +180,12 @@ fn lifecycle(runtime: Runtime, signal: &Path, folder: &Path, key: &str) -> Resul
     run(check.args(["--token-key-file", key, "--start", &serve]))
 }
 
-/// From the packed tarball in an empty folder: the smallest relay, and unchanged y-webrtc clients.
+/// From the packed tarball in an empty folder: the smallest relay, and unchanged y-webrtc clients,
+/// in Node and in Chromium.
 pub(crate) fn y_webrtc(tools: &Tools) -> Result<(), Stop> {
     tools.node_modules()?;
+    let chromium = tools.chromium()?;
+    clients::build_page(tools)?;
     let package = build(tools)?;
     let tarball = pack(&package)?;
     for runtime in RUNTIMES {
@@ -199,11 +202,16 @@ pub(crate) fn y_webrtc(tools: &Tools) -> Result<(), Stop> {
         let install = ["install", "--no-audit", "--no-fund", "--no-save"];
         run(command(npm(), install).arg(&tarball).current_dir(&folder))?;
         let port = workspace::free_port()?.to_string();
-        let mut node = command("node", [workspace::acceptance().join("y-webrtc.js")]);
-        node.args(["--url", &format!("ws://127.0.0.1:{port}"), "--"]);
-        node.arg(program(*runtime, &package)?)
-            .args(runtime.arguments);
-        run(node.arg(&file).env("PORT", &port))?;
+        for script in ["y-webrtc.js", "browser.js"] {
+            let mut node = command("node", [workspace::acceptance().join(script)]);
+            if script == "browser.js" {
+                node.arg("--chromium").arg(&chromium);
+            }
+            node.args(["--url", &format!("ws://127.0.0.1:{port}"), "--"]);
+            node.arg(program(*runtime, &package)?);
+            node.args(runtime.arguments).arg(&file);
+            run(node.env("PORT", &port))?;
+        }
     }
     Ok(())
 }
