@@ -1,6 +1,7 @@
 //! `signal check`: is that server right?
 
 mod access;
+mod answer;
 mod args;
 pub(crate) mod certificate;
 mod client;
@@ -14,13 +15,17 @@ mod recorder;
 mod refusals;
 mod report;
 mod server;
+mod status;
+mod stream;
 mod target;
 mod walk;
+mod way;
 
 pub(crate) use args::{CheckArgs, header, timeout};
 pub(crate) use target::Target;
 
 use crate::check::server::Server;
+use crate::check::walk::Options;
 use crate::failure::Failure;
 
 /// The heading in `--help` of what concerns the suite.
@@ -69,6 +74,12 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Outcome, Failure> {
             "if it is yours, and nobody needs it now, add --i-own-this-server",
         ));
     }
+    let options = args.options(&target).map_err(|problem| {
+        usage(
+            problem,
+            "correct the variable, or name the server in NO_PROXY",
+        )
+    })?;
     // Two threads, so that pings are answered while messages are compared.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -78,14 +89,14 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Outcome, Failure> {
         .map_err(|error| Failure::other(error, "this should not happen, please report it"))?;
     runtime.block_on(async {
         tokio::select! {
-            outcome = check(args, &target) => outcome,
+            outcome = check(args, &target, &options) => outcome,
             // Not left to the system, so that a server started by us ends, too.
             _ = tokio::signal::ctrl_c() => Err(Failure::other("interrupted", "nothing was left running")),
         }
     })
 }
 
-async fn check(args: &CheckArgs, target: &Target) -> Result<Outcome, Failure> {
+async fn check(args: &CheckArgs, target: &Target, options: &Options) -> Result<Outcome, Failure> {
     let issuer = args.access.issuer()?;
     let server = args
         .start
@@ -98,9 +109,9 @@ async fn check(args: &CheckArgs, target: &Target) -> Result<Outcome, Failure> {
             .map_err(|problem| usage(problem, "try the command in a shell"))?;
     }
     let shown = access::with_token(target, issuer.as_ref());
-    let report = walk::check(&shown, &args.options()).await;
+    let report = walk::check(&shown, options).await;
     if args.conformance && report.connected().is_some() {
-        return conformance::run(args, target, server, issuer).await;
+        return conformance::run(args, target, options, server, issuer).await;
     }
     let exit_code = report.verdict().exit_code();
     Ok(Outcome {

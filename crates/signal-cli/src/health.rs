@@ -14,15 +14,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use rustls::pki_types::ServerName;
 use signal_tokio::Listen;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::any_certificate;
 use crate::check::Outcome;
 use crate::failure::Failure;
 use crate::settings::{Environment, Given, Settings, resolve};
@@ -148,7 +146,9 @@ async fn ask_by(
         return exchange(stream).await;
     }
     let name = ServerName::from(IpAddr::from(Ipv4Addr::LOCALHOST));
-    let connector = TlsConnector::from(Arc::new(client_config()?));
+    // Its certificate is for the name by which others know it, and one that has expired is not
+    // fixed by a restart.
+    let connector = TlsConnector::from(Arc::new(any_certificate::client_config()?));
     exchange(connector.connect(name, stream).await?).await
 }
 
@@ -159,56 +159,4 @@ async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result
     let mut reader = BufReader::new(tokio::io::AsyncReadExt::take(stream, LINE_BYTES_MAX));
     reader.read_line(&mut line).await?;
     Ok(line.trim_end().to_owned())
-}
-
-fn client_config() -> io::Result<ClientConfig> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?;
-    let any = Arc::new(AnyCertificate(provider));
-    let config = config.dangerous().with_custom_certificate_verifier(any);
-    Ok(config.with_no_client_auth())
-}
-
-/// Takes whatever the relay on this machine shows: its certificate is for the name by which others
-/// know it, and one that has expired is not fixed by a restart.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let known = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, known)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let known = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, known)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }

@@ -1,6 +1,7 @@
 //! The `signal` command. What it does stands in the README and in `signal --help`.
 
 mod admin;
+mod any_certificate;
 mod bench;
 mod check;
 mod cli;

@@ -24,10 +24,20 @@ struct Proxy {
 impl Proxy {
     /// Passes everything on to a relay. The certificate names this host and is valid until then.
     async fn start(relay: &Relay, host: &str, until: SystemTime) -> Self {
+        Self::with(relay, host, until, |_| {}).await
+    }
+
+    async fn with(
+        relay: &Relay,
+        host: &str,
+        until: SystemTime,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Self {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new([host.to_owned()]).expect("parameters");
         params.not_before = (SystemTime::now() - 100 * DAY).into();
         params.not_after = until.into();
+        change(&mut params);
         let certificate = params.self_signed(&key).expect("a certificate");
 
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -51,6 +61,8 @@ impl Proxy {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (acceptor, upstream) = (acceptor.clone(), upstream.clone());
+                // As proxies do: small messages are not kept back.
+                stream.set_nodelay(true).expect("a flag");
                 tokio::spawn(async move {
                     let Ok(mut client) = acceptor.accept(stream).await else {
                         return;
@@ -58,6 +70,7 @@ impl Proxy {
                     let mut relay = TcpStream::connect(upstream)
                         .await
                         .expect("the relay listens");
+                    relay.set_nodelay(true).expect("a flag");
                     let _ = tokio::io::copy_bidirectional(&mut client, &mut relay).await;
                 });
             }
@@ -74,6 +87,20 @@ impl Proxy {
         command
             .env("SSL_CERT_FILE", &self.certificate)
             .env_remove("SSL_CERT_DIR");
+        tokio::task::spawn_blocking(move || run_command(&mut command))
+            .await
+            .expect("it ran")
+    }
+}
+
+impl Proxy {
+    /// Checks it with this flag, `--ca` with its certificate.
+    async fn check_with(&self, arguments: &[&str]) -> Ran {
+        let mut command = signal(&["check", &format!("wss://localhost:{}", self.port)]);
+        command.args(arguments);
+        if arguments.contains(&"--ca") {
+            command.arg(&self.certificate);
+        }
         tokio::task::spawn_blocking(move || run_command(&mut command))
             .await
             .expect("it ran")
@@ -120,6 +147,49 @@ async fn a_certificate_for_another_host_is_told() {
     let ran = proxy.check("wss").await;
     assert_eq!(ran.code(), Some(2), "{ran:?}");
     ran.says("tls: the certificate is not for localhost");
+}
+
+/// As plain `openssl req -x509` makes one: an authority's, that is a server's too.
+#[tokio::test]
+async fn a_certificate_of_an_authority_in_place_of_a_servers_is_told() {
+    let relay = Relay::start(&[]);
+    let until = SystemTime::now() + 90 * DAY;
+    let proxy = Proxy::with(&relay, "localhost", until, |params| {
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    })
+    .await;
+    for ran in [proxy.check("wss").await, proxy.check_with(&["--ca"]).await] {
+        assert_eq!(ran.code(), Some(2), "{ran:?}");
+        ran.says("tls: the certificate is one of an authority (CA:TRUE)");
+        ran.says("-addext basicConstraints=critical,CA:FALSE -addext subjectAltName=DNS:localhost");
+    }
+    let ran = proxy.check_with(&["--insecure"]).await;
+    assert_eq!(ran.code(), Some(1), "{ran:?}");
+    ran.says("the certificate was not checked, because of --insecure");
+}
+
+#[tokio::test]
+async fn an_authority_of_ones_own_is_believed_by_its_file() {
+    let relay = Relay::start(&[]);
+    let until = SystemTime::now() + 90 * DAY;
+    let proxy = Proxy::start(&relay, "localhost", until).await;
+    let ran = proxy.check_with(&["--ca"]).await;
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    let url = format!("wss://localhost:{}", proxy.port);
+    for (file, what) in [
+        (
+            "/no/such/file.pem",
+            "the file of --ca, /no/such/file.pem, cannot be used",
+        ),
+        ("Cargo.toml", "there is no certificate in it"),
+    ] {
+        let mut command = signal(&["check", &url, "--ca", file]);
+        command.current_dir(env!("CARGO_MANIFEST_DIR"));
+        let ran = tokio::task::spawn_blocking(move || run_command(&mut command));
+        let ran = ran.await.expect("it ran");
+        assert_eq!(ran.code(), Some(2), "{ran:?}");
+        ran.says(what);
+    }
 }
 
 #[tokio::test]

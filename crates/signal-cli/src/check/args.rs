@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -5,10 +6,11 @@ use http::header::{HeaderName, HeaderValue};
 
 use crate::check::CONFORMANCE;
 use crate::check::access::AccessFlags;
-use crate::check::connect::Credentials;
 use crate::check::format::Format;
+use crate::check::stream::Credentials;
 use crate::check::target::Target;
 use crate::check::walk::Options;
+use crate::check::way::{Proxy, Way};
 use crate::settings::parse_time;
 use crate::token::TokenFlags;
 
@@ -37,7 +39,7 @@ pub(crate) struct CheckArgs {
     pub(crate) timeout: Duration,
 
     /// A connection step or ping that takes longer is reported as slow
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = timeout)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_time)]
     slow: Duration,
 
     /// How many pings to measure: three at once, the others a second apart
@@ -64,6 +66,15 @@ pub(crate) struct CheckArgs {
     /// A header to send with the upgrade; may be repeated
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
     headers: Vec<(HeaderName, HeaderValue)>,
+
+    /// A file in PEM with an authority of your own, or a certificate that signs itself, to believe
+    /// beside those of this machine
+    #[arg(long, value_name = "FILE", conflicts_with = "conformance")]
+    ca: Option<PathBuf>,
+
+    /// Believe any certificate; reported as a warning
+    #[arg(long, conflicts_with_all = ["ca", "conformance"])]
+    insecure: bool,
 
     /// Run the conformance suite instead, each level reported apart
     #[arg(long, help_heading = CONFORMANCE)]
@@ -147,8 +158,23 @@ impl CheckArgs {
         !self.levels.is_empty() || !self.scenarios.is_empty() || !self.limits.is_empty()
     }
 
-    pub(crate) fn options(&self) -> Options {
-        Options {
+    /// How to check.
+    ///
+    /// # Errors
+    ///
+    /// The environment names a proxy that cannot be used.
+    pub(crate) fn options(&self, target: &Target) -> Result<Options, String> {
+        // The suite has connections of its own.
+        let proxy = match self.conformance {
+            true => None,
+            false => Proxy::find(target, |name| std::env::var(name).ok())?,
+        };
+        Ok(Options {
+            way: Way {
+                ca: self.ca.clone(),
+                is_insecure: self.insecure,
+                proxy,
+            },
             credentials: Credentials {
                 headers: self
                     .headers
@@ -162,7 +188,7 @@ impl CheckArgs {
             slow: self.slow,
             pings: self.pings.into(),
             topic_prefix: self.topic_prefix.clone(),
-        }
+        })
     }
 }
 

@@ -7,8 +7,8 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
-use crate::check::connect::Socket;
 use crate::check::report::Problem;
+use crate::check::stream::Socket;
 use crate::show;
 
 const NOT_A_RELAY: &str = "is this a y-webrtc signaling server? check the path";

@@ -15,6 +15,7 @@ use crate::check::progress::Display;
 use crate::check::report::Verdict;
 use crate::check::server::{Server, Started};
 use crate::check::target::Target;
+use crate::check::walk::Options;
 use crate::check::{CheckArgs, Outcome, declared, usage};
 use crate::failure::Failure;
 
@@ -31,11 +32,11 @@ const TICK: Duration = Duration::from_secs(1);
 pub(crate) async fn run(
     args: &CheckArgs,
     target: &Target,
+    options: &Options,
     server: Option<Server>,
     issuer: Option<Issuer>,
 ) -> Result<Outcome, Failure> {
     let suite = choose(args)?;
-    let options = args.options();
     let told = declared::ask(target, &options.credentials).await;
     let is_ours = told.is_some();
     let told = told.unwrap_or_default();
@@ -46,8 +47,9 @@ pub(crate) async fn run(
     let backend = limits.fold(backend, |backend, (name, value)| {
         backend.declare(|declared| declared.limit(name, value))
     });
-    let headers = options.credentials.headers.into_iter();
-    let origin = options.credentials.origin.map(|origin| (ORIGIN, origin));
+    let headers = options.credentials.headers.iter().cloned();
+    let origin = options.credentials.origin.clone();
+    let origin = origin.map(|origin| (ORIGIN, origin));
     let backend = headers
         .chain(origin)
         .fold(backend, |backend, (name, value)| {

@@ -1,55 +1,45 @@
 //! The way to a server: look-up, TCP, TLS, upgrade.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{HeaderName, HeaderValue, ORIGIN};
-use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::{Error as SocketError, protocol::WebSocketConfig};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
+use crate::check::answer::upgrade;
 use crate::check::recorder::{Done, Recorder, Stop, Work};
 use crate::check::report::Problem;
+use crate::check::stream::{Credentials, Socket, Stream};
 use crate::check::target::Target;
+use crate::check::way::Way;
 use crate::check::{certificate, explain};
-use crate::show;
+use crate::{any_certificate, show};
 
 /// A certificate that is valid for fewer days is worth a warning: the usual ones are renewed at 30.
 const CERTIFICATE_DAYS_MIN: i64 = 14;
 /// How long one of several addresses is tried.
 const ATTEMPT: Duration = Duration::from_secs(2);
-/// More than any message of a check, and not so much that a hostile server could fill the memory.
-const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
-
-pub(crate) type Stream = MaybeTlsStream<TcpStream>;
-pub(crate) type Socket = WebSocketStream<Stream>;
-
-/// What to send with the upgrade.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Credentials {
-    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
-    pub(crate) origin: Option<HeaderValue>,
-}
 
 /// Connects as the first client, each part a step of its own.
 pub(crate) async fn in_steps(
     target: &Target,
+    way: &Way,
     credentials: &Credentials,
     recorder: &mut Recorder,
 ) -> Result<(Socket, SocketAddr), Stop> {
-    let addresses = recorder.step("resolve", resolve(target)).await?;
-    let tcp = recorder.step("tcp", tcp(target, &addresses)).await?;
-    let address = tcp.peer_addr().map_err(|_| Stop)?;
+    let first = way.proxy.as_ref().map_or(target, |proxy| &proxy.target);
+    let addresses = recorder.step("resolve", resolve(first)).await?;
+    let (stream, address) = recorder.step("tcp", reach(target, way, &addresses)).await?;
     let stream = if target.secure {
-        recorder.step("tls", tls(target, tcp)).await?
+        recorder.step("tls", tls(target, way, stream)).await?
     } else {
         recorder.skip("tls", "not asked for by ws://");
-        MaybeTlsStream::Plain(tcp)
+        stream
     };
     let socket = recorder
         .step("upgrade", upgrade(target, credentials, stream))
@@ -60,27 +50,27 @@ pub(crate) async fn in_steps(
 /// Connects as a further client, to the same address.
 pub(crate) async fn at_once(
     target: &Target,
+    way: &Way,
     credentials: &Credentials,
     address: SocketAddr,
 ) -> Work<Socket> {
-    let tcp = tcp(target, &[address]).await?.into_value();
-    let stream = if target.secure {
-        tls(target, tcp).await?.into_value()
-    } else {
-        MaybeTlsStream::Plain(tcp)
-    };
+    let (mut stream, _) = reach(target, way, &[address]).await?.into_value();
+    if target.secure {
+        stream = tls(target, way, stream).await?.into_value();
+    }
     let socket = upgrade(target, credentials, stream).await?.into_value();
     Ok(Done::new(socket, "connected"))
 }
 
 /// A connection for a plain HTTP request.
 pub(crate) async fn plain(target: &Target) -> Option<Stream> {
+    let way = Way::default();
     let addresses = resolve(target).await.ok()?.into_value();
-    let tcp = tcp(target, &addresses).await.ok()?.into_value();
+    let (stream, _) = reach(target, &way, &addresses).await.ok()?.into_value();
     if !target.secure {
-        return Some(MaybeTlsStream::Plain(tcp));
+        return Some(stream);
     }
-    Some(tls(target, tcp).await.ok()?.into_value())
+    Some(tls(target, &way, stream).await.ok()?.into_value())
 }
 
 async fn resolve(target: &Target) -> Work<Vec<SocketAddr>> {
@@ -103,6 +93,39 @@ async fn resolve(target: &Target) -> Work<Vec<SocketAddr>> {
     };
     let detail = format!("{}{others}", first.ip());
     Ok(Done::new(found, detail))
+}
+
+/// Connects to the target, or to the proxy before it and through that. Returns the address too, for
+/// further clients.
+async fn reach(target: &Target, way: &Way, addresses: &[SocketAddr]) -> Work<(Stream, SocketAddr)> {
+    let Some(proxy) = &way.proxy else {
+        let done = tcp(target, addresses).await?;
+        let address = peer(done.value())?;
+        return Ok(done.map(|tcp| (Box::new(tcp) as Stream, address)));
+    };
+    let tcp = tcp(&proxy.target, addresses).await;
+    let (name, variable) = (proxy.name(), proxy.variable);
+    let tcp = tcp.map_err(|problem| {
+        let what = format!("the proxy {name}: {}", problem.what);
+        Problem::new(what, format!("it is named in {variable}: {}", problem.fix))
+    });
+    let tcp = tcp?.into_value();
+    let address = peer(&tcp)?;
+    let mut stream: Stream = Box::new(tcp);
+    if proxy.target.secure {
+        stream = tls(&proxy.target, &Way::default(), stream)
+            .await?
+            .into_value();
+    }
+    let stream = proxy.connect(target, stream).await?;
+    let detail = format!("through the proxy {name}, from {variable}");
+    Ok(Done::new((stream, address), detail))
+}
+
+fn peer(tcp: &TcpStream) -> Result<SocketAddr, Problem> {
+    let fix = "did the server, or a proxy in between, end? look into their logs";
+    tcp.peer_addr()
+        .map_err(|error| Problem::new(format!("the connection ended at once: {error}"), fix))
 }
 
 /// Takes the first address that answers.
@@ -147,14 +170,14 @@ async fn attempt(
     connected.map_err(|error| explain::tcp(target, address, &error))
 }
 
-async fn tls(target: &Target, tcp: TcpStream) -> Work<Stream> {
+async fn tls(target: &Target, way: &Way, stream: Stream) -> Work<Stream> {
     let name = ServerName::try_from(target.host.clone()).map_err(|_| {
         let what = format!("{} cannot be the name in a certificate", target.host);
         Problem::new(what, "use the host name that the certificate is for")
     })?;
-    let connector = TlsConnector::from(Arc::new(client_config()?));
+    let connector = TlsConnector::from(Arc::new(client_config(way)?));
     let stream = connector
-        .connect(name, tcp)
+        .connect(name, stream)
         .await
         .map_err(|error| explain::tls(target, &error))?;
     let (_, session) = stream.get_ref();
@@ -168,24 +191,40 @@ async fn tls(target: &Target, tcp: TcpStream) -> Work<Stream> {
         Some(days) => format!("{version}, certificate valid for {days} days"),
         None => version.to_owned(),
     };
+    let unchecked = way.is_insecure.then(|| {
+        Problem::new(
+            "the certificate was not checked, because of --insecure",
+            "browsers will check it: see whether this passes without --insecure, or with --ca FILE",
+        )
+    });
     let warning = days.filter(|days| *days < CERTIFICATE_DAYS_MIN).map(|_| {
         Problem::new(
             "the certificate runs out soon",
             "renew it, and see why that was not done by itself",
         )
     });
-    Ok(Done::new(MaybeTlsStream::Rustls(stream), detail).warn_if(warning))
+    let stream: Stream = Box::new(stream);
+    Ok(Done::new(stream, detail)
+        .warn_if(unchecked)
+        .warn_if(warning))
 }
 
-/// TLS as browsers have it, with the authorities that this machine trusts.
-fn client_config() -> Result<ClientConfig, Problem> {
+/// TLS as browsers have it, with the authorities that this machine trusts, and that of `--ca`.
+fn client_config(way: &Way) -> Result<ClientConfig, Problem> {
+    if way.is_insecure {
+        return any_certificate::client_config()
+            .map_err(|error| Problem::new(error.to_string(), "please report this"));
+    }
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);
+    if let Some(file) = &way.ca {
+        add_from(file, &mut roots)?;
+    }
     if roots.is_empty() {
         return Err(Problem::new(
             "this machine has no list of certificate authorities",
-            "install one (Debian: apt-get install ca-certificates), or name a file in SSL_CERT_FILE",
+            "install one (Debian: apt-get install ca-certificates), or name a file in --ca or SSL_CERT_FILE",
         ));
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -195,24 +234,31 @@ fn client_config() -> Result<ClientConfig, Problem> {
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
-async fn upgrade(target: &Target, credentials: &Credentials, stream: Stream) -> Work<Socket> {
-    let mut request = target
-        .url()
-        .into_client_request()
-        .map_err(|error| Problem::new(error.to_string(), "check the address"))?;
-    if let Some(origin) = &credentials.origin {
-        request.headers_mut().insert(ORIGIN, origin.clone());
+/// Adds the certificates of a file in PEM.
+fn add_from(file: &Path, roots: &mut RootCertStore) -> Result<(), Problem> {
+    let unfit = |problem: String| {
+        let what = format!(
+            "the file of --ca, {}, cannot be used: {problem}",
+            file.display()
+        );
+        Problem::new(
+            what,
+            "name a file in PEM with the certificate of the authority, or the server's own if it signs itself",
+        )
+    };
+    let certificates =
+        CertificateDer::pem_file_iter(file).map_err(|error| unfit(error.to_string()))?;
+    let mut count = 0;
+    for certificate in certificates {
+        let certificate = certificate.map_err(|error| unfit(error.to_string()))?;
+        roots
+            .add(certificate)
+            .map_err(|error| unfit(error.to_string()))?;
+        count += 1;
     }
-    for (name, value) in &credentials.headers {
-        request.headers_mut().append(name, value.clone());
-    }
-    let config = WebSocketConfig::default()
-        .max_message_size(Some(MESSAGE_BYTES_MAX))
-        .max_frame_size(Some(MESSAGE_BYTES_MAX));
-    match tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await {
-        Ok((socket, _)) => Ok(Done::new(socket, "HTTP 101, a WebSocket")),
-        Err(SocketError::Http(response)) => Err(explain::refused(target, &response)),
-        Err(error) => Err(explain::not_http(target, &error)),
+    match count {
+        0 => Err(unfit("there is no certificate in it".to_owned())),
+        _ => Ok(()),
     }
 }
 

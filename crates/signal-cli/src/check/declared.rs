@@ -7,7 +7,8 @@ use serde::Deserialize;
 use signal_conformance::Capability;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::check::connect::{self, Credentials};
+use crate::check::connect;
+use crate::check::stream::Credentials;
 use crate::check::target::Target;
 
 /// Where a relay of this project reports its limits, as a JSON object of names and numbers, and in

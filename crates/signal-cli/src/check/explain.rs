@@ -1,18 +1,23 @@
 //! What went wrong in words, and what to do about it.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use http::Response;
-use http::header::{HeaderValue, LOCATION, RETRY_AFTER};
-
-use crate::check::refusals;
 use crate::check::report::Problem;
 use crate::check::target::Target;
 use crate::show;
 
 pub(crate) fn name_not_found(target: &Target, error: &io::Error) -> Problem {
+    if error.to_string().contains("Temporary failure") {
+        return Problem::new(
+            format!(
+                "the name {} cannot be resolved: no name server answers",
+                target.host
+            ),
+            "check this machine's network, and its name servers; or the name has a server that does not answer",
+        );
+    }
     Problem::new(
         format!("the name {} cannot be resolved: {error}", target.host),
         "check the spelling, and that the DNS record exists (a new one takes a while)",
@@ -82,9 +87,30 @@ pub(crate) fn tls(target: &Target, error: &io::Error) -> Problem {
         // A bad signature is that of an authority with the name of a known one.
         Some(Tls::InvalidCertificate(Cert::UnknownIssuer | Cert::BadSignature)) => Problem::new(
             "the certificate comes from an authority this machine does not know",
-            "serve the whole chain; for an authority of your own, name its certificate in \
-             SSL_CERT_FILE",
+            "serve the whole chain; for an authority of your own, or a certificate that signs itself, name its file: --ca FILE, \
+             or SSL_CERT_FILE",
         ),
+        Some(Tls::InvalidCertificate(Cert::Other(other))) if is(other, "CaUsedAsEndEntity") => {
+            Problem::new(
+                "the certificate is one of an authority (CA:TRUE), which is not to be a server's: Firefox and others refuse it",
+                format!(
+                    "plain `openssl req -x509` makes such; add to it: -addext basicConstraints=critical,CA:FALSE \
+                     -addext subjectAltName={}",
+                    alternative_name(target)
+                ),
+            )
+        }
+        Some(Tls::InvalidCertificate(Cert::Other(other)))
+            if is(other, "UnsupportedCertVersion") =>
+        {
+            Problem::new(
+                "the certificate is of X.509 version 1, which browsers refuse",
+                format!(
+                    "make one of version 3: with openssl, add -addext subjectAltName={}",
+                    alternative_name(target)
+                ),
+            )
+        }
         Some(Tls::InvalidMessage(_)) => Problem::new(
             "the server does not speak TLS on this port",
             format!("try {plain}, or the port of the TLS proxy"),
@@ -104,92 +130,17 @@ pub(crate) fn tls(target: &Target, error: &io::Error) -> Problem {
     }
 }
 
-/// The server answered the upgrade with something else.
-pub(crate) fn refused(target: &Target, response: &Response<Option<Vec<u8>>>) -> Problem {
-    let status = response.status();
-    let header = |name| {
-        response
-            .headers()
-            .get(name)
-            .and_then(|value: &HeaderValue| value.to_str().ok())
-    };
-    let wait = header(RETRY_AFTER).map(|seconds| format!(" (it says: retry after {seconds} s)"));
-    let wait = wait.unwrap_or_default();
-    let secure = || {
-        let other = target.other_scheme();
-        format!("if the server has TLS on this port, try {other}")
-    };
-    let body = response.body().as_deref().unwrap_or_default();
-    let body = String::from_utf8_lossy(body);
-    let body = body.trim();
-    let general = || {
-        match status.as_u16() {
-        200..=299 => "this is a web server that did not upgrade: check the path, and that a proxy \
-                      in between passes the `Upgrade` and `Connection` headers on"
-            .to_owned(),
-        300..=399 => match header(LOCATION) {
-            Some(location) => format!("browsers do not follow this; use {} instead", ws(location)),
-            None => "use the address that the server redirects to".to_owned(),
-        },
-        400 if !target.secure => {
-            format!(
-                "{}; otherwise the path is not that of a WebSocket",
-                secure()
-            )
-        }
-        400 => "a proxy may have dropped the `Upgrade` headers, or the path is not that of a \
-                WebSocket"
-            .to_owned(),
-        401 => "the server asks for credentials: pass --token-file FILE, perhaps with --token-in header, \
-                or --header 'Authorization: …'"
-            .to_owned(),
-        403 => "the server does not let this client in: pass the page's address as --origin \
-                https://your.app, or a token that it accepts as --token-file FILE"
-            .to_owned(),
-        404 | 405 => "there is no WebSocket at this path: check the path of the address".to_owned(),
-        408 | 504 => {
-            "the request took too long on its way: is the relay behind the proxy up?".to_owned()
-        }
-        426 => "the server did not see the `Upgrade` header: make the proxy in between pass \
-                `Upgrade` and `Connection` on, with HTTP/1.1"
-            .to_owned(),
-        429 => format!("the server limits who may connect how often: wait and try again{wait}"),
-        431 => "the request is too large: fewer or shorter --header, or a shorter token".to_owned(),
-        502 => "the proxy does not reach the relay: is it running, and is its port right in the \
-                proxy's settings?"
-            .to_owned(),
-        503 => format!("the relay is full or restarts: try again, or look at its /readyz{wait}"),
-        500..=599 => "look into the server's log".to_owned(),
-        _ => "check the address".to_owned(),
-    }
-    };
-    let fix = refusals::fix(body).map_or_else(general, str::to_owned);
-    let is_page = body.starts_with('<');
-    let said = if body.is_empty() || is_page {
-        String::new()
-    } else {
-        format!(", {}", show::quoted(body, 120))
-    };
-    Problem::new(
-        format!("the upgrade was answered with HTTP {status}{said}"),
-        fix,
-    )
+/// Whether a verifier's own error is this one.
+fn is(error: &rustls::OtherError, name: &str) -> bool {
+    format!("{error:?}").contains(name)
 }
 
-fn ws(location: &str) -> String {
-    match location.split_once("://") {
-        Some(("http", rest)) => format!("ws://{rest}"),
-        Some(("https", rest)) => format!("wss://{rest}"),
-        _ => location.to_owned(),
+/// The host as a certificate has it.
+fn alternative_name(target: &Target) -> String {
+    match target.host.parse::<IpAddr>() {
+        Ok(ip) => format!("IP:{ip}"),
+        Err(_) => format!("DNS:{}", target.host),
     }
-}
-
-pub(crate) fn not_http(target: &Target, error: &impl std::fmt::Display) -> Problem {
-    let other = target.other_scheme();
-    Problem::new(
-        format!("the upgrade was not answered with HTTP: {error}"),
-        format!("check the port; if it is right, try {other}"),
-    )
 }
 
 pub(crate) fn timed_out(step: &str, timeout: Duration) -> Problem {

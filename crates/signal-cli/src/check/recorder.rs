@@ -25,6 +25,15 @@ impl<T> Done<T> {
         self.value
     }
 
+    /// The same with another value.
+    pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Done<U> {
+        Done {
+            value: change(self.value),
+            detail: self.detail,
+            warning: self.warning,
+        }
+    }
+
     pub(crate) fn value(&self) -> &T {
         &self.value
     }

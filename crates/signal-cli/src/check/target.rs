@@ -76,6 +76,35 @@ impl Target {
     }
 }
 
+/// An address behind its scheme as it is sent: names in the form that DNS has them (RFC 5891), and
+/// the path percent-encoded. Says what the name has become.
+fn in_ascii(rest: &str) -> Result<(String, Option<String>), String> {
+    if rest.is_ascii() {
+        return Ok((rest.to_owned(), None));
+    }
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let path: String = path
+        .chars()
+        .map(|c| match c.is_ascii() {
+            true => c.to_string(),
+            false => percent_encode(c.encode_utf8(&mut [0; 4])),
+        })
+        .collect();
+    let port = authority.rfind(':').filter(|at| {
+        let digits = &authority[at + 1..];
+        digits.bytes().all(|digit| digit.is_ascii_digit())
+    });
+    let (host, port) = authority.split_at(port.unwrap_or(authority.len()));
+    if host.is_ascii() {
+        return Ok((format!("{authority}{path}"), None));
+    }
+    let ascii = idna::domain_to_ascii_strict(host)
+        .map_err(|_| format!("{host} cannot be the name of a host"))?;
+    let note = format!("{host} is {ascii} to name servers and in certificates");
+    Ok((format!("{ascii}{port}{path}"), Some(note)))
+}
+
 /// The address for people and logs: no token, and no slash that says nothing.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -96,6 +125,8 @@ impl FromStr for Target {
             Some((scheme, rest)) => (Some(scheme.to_ascii_lowercase()), rest),
             None => (None, text),
         };
+        let (rest, name) = in_ascii(rest)?;
+        notes.extend(name);
         // Any scheme will do to take the rest apart.
         let uri: Uri = format!("ws://{rest}")
             .parse()
@@ -170,7 +201,7 @@ impl FromStr for Target {
     }
 }
 
-fn is_loopback(host: &str) -> bool {
+pub(super) fn is_loopback(host: &str) -> bool {
     match host.parse::<IpAddr>() {
         Ok(ip) => ip.to_canonical().is_loopback(),
         Err(_) => host == "localhost" || host.ends_with(".localhost"),
@@ -236,6 +267,33 @@ mod tests {
                 .unwrap_err()
                 .contains("ftp:// is not a WebSocket address")
         );
+    }
+
+    #[test]
+    fn names_in_unicode_are_sent_as_name_servers_have_them() {
+        for (text, url) in [
+            ("wss://bücher.example/x", "wss://xn--bcher-kva.example/x"),
+            ("BÜCHER.example:4444", "ws://xn--bcher-kva.example:4444/"),
+            ("ws://例え.テスト", "ws://xn--r8jz45g.xn--zckzah/"),
+            (
+                "ws://localhost:1/räume?t=ß",
+                "ws://localhost:1/r%C3%A4ume?t=%C3%9F",
+            ),
+        ] {
+            assert_eq!(target(text).url(), url, "{text}");
+        }
+        let notes = target("wss://bücher.example").notes;
+        assert_eq!(
+            notes,
+            ["bücher.example is xn--bcher-kva.example to name servers and in certificates"]
+        );
+        for wrong in [
+            "ws://ü ber.example",
+            "ws://\u{202e}x.example",
+            "ws://ü..example",
+        ] {
+            assert!(wrong.parse::<Target>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

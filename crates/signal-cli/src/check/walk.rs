@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::check::client::Client;
-use crate::check::connect::{self, Credentials};
+use crate::check::connect;
 use crate::check::recorder::{Done, Recorder, Stop, Work};
 use crate::check::report::{Pings, Problem, Report};
+use crate::check::stream::Credentials;
 use crate::check::target::Target;
+use crate::check::way::Way;
 use crate::{check::explain, show};
 
 /// The names of all steps, in order.
@@ -45,6 +47,7 @@ const STALL_ROUNDS: usize = 3;
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) credentials: Credentials,
+    pub(crate) way: Way,
     /// How long each step may take.
     pub(crate) timeout: Duration,
     /// From when on a step or a ping is called slow.
@@ -68,7 +71,8 @@ pub(crate) async fn check(target: &Target, options: &Options) -> Report {
 }
 
 async fn walk(target: &Target, options: &Options, recorder: &mut Recorder) -> Result<Pings, Stop> {
-    let (socket, address) = connect::in_steps(target, &options.credentials, recorder).await?;
+    let (socket, address) =
+        connect::in_steps(target, &options.way, &options.credentials, recorder).await?;
     let unique = RandomState::new().hash_one(address);
     let topic = format!("{}{unique:016x}", options.topic_prefix);
     let mut ann = Client::new(socket);
@@ -113,7 +117,7 @@ async fn join(
     address: SocketAddr,
     topic: &str,
 ) -> Work<Client> {
-    let socket = connect::at_once(target, &options.credentials, address)
+    let socket = connect::at_once(target, &options.way, &options.credentials, address)
         .await?
         .into_value();
     let mut bob = Client::new(socket);

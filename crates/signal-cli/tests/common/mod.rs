@@ -36,7 +36,9 @@ pub fn clean(program: impl AsRef<std::ffi::OsStr>) -> Command {
     command.stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
-        if name.starts_with("SIGNAL_") || ["PORT", "NO_COLOR", "CLICOLOR_FORCE"].contains(&&*name) {
+        let is_proxy = name.to_ascii_lowercase().ends_with("_proxy");
+        let is_ours = ["PORT", "NO_COLOR", "CLICOLOR_FORCE"].contains(&&*name);
+        if name.starts_with("SIGNAL_") || is_proxy || is_ours {
             command.env_remove(&*name);
         }
     }
