@@ -24,7 +24,7 @@ fn decode(c: &mut Criterion) {
     ];
     for (name, text) in messages {
         let mut limits = endless_limits();
-        limits.invalid_messages_max = u32::MAX;
+        limits.invalid_messages_max = u16::MAX;
         let mut peer = Peer::new(Arc::new(limits), Grant::open(), Instant::ZERO);
         group.throughput(Throughput::Bytes(text.len() as u64));
         group.bench_function(name, |b| {

@@ -24,7 +24,7 @@ const ANN: PeerId = PeerId::new(0);
 
 fn a_peer(text: &str) -> (Peer, String) {
     let mut limits = endless_limits();
-    limits.invalid_messages_max = u32::MAX;
+    limits.invalid_messages_max = u16::MAX;
     let mut peer = Peer::new(Arc::new(limits), Grant::open(), Instant::ZERO);
     peer.receive(Instant::ZERO, text, &mut Nobody);
     (peer, text.to_owned())

@@ -14,6 +14,8 @@ use crate::{Connection, Event};
 /// Not the stock client's own spelling: a runtime may answer that one itself (Durable Objects do),
 /// before what was sent earlier has been handled.
 const PING: &str = r#"{"type": "ping"}"#;
+/// What a server may send unasked, to one that has heard nothing for a while.
+const PONG: &str = r#"{"type":"pong"}"#;
 
 /// Where a client stands, as far as the runner has to do with it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -37,6 +39,12 @@ pub(crate) struct Client {
     served: bool,
     /// Pings it may still send as fences without exceeding the server's budget.
     pings_left: u64,
+    /// Pings it has sent and not seen answered; some may never be.
+    pongs_owed: u64,
+    /// Pongs it may be sent unasked in the time that has passed.
+    pub(crate) keepalives_max: u64,
+    /// Those that have come.
+    keepalives: u64,
     fence_topic: String,
     fences: u64,
     connection: Box<dyn Connection>,
@@ -64,6 +72,9 @@ impl Client {
             unsettled: false,
             served: true,
             pings_left: pings,
+            pongs_owed: 0,
+            keepalives_max: 0,
+            keepalives: 0,
             fence_topic: format!("{topic}-fence-{name}"),
             fences: 0,
             connection,
@@ -81,6 +92,7 @@ impl Client {
         self.unsettled = true;
         if text.contains("ping") {
             self.pings_left = self.pings_left.saturating_sub(1);
+            self.pongs_owed += 1;
         }
         self.connection.send_text(text).await;
     }
@@ -92,6 +104,7 @@ impl Client {
             &format!("binary: {}", String::from_utf8_lossy(bytes)),
         );
         self.unsettled = true;
+        self.pongs_owed += u64::from(bytes.windows(4).any(|word| word == b"ping"));
         self.connection.send_binary(bytes).await;
     }
 
@@ -145,6 +158,7 @@ impl Client {
         let ping = self.pings_left > 0;
         if ping {
             self.pings_left -= 1;
+            self.pongs_owed += 1;
             self.connection.send_text(PING).await;
         } else {
             self.send_echo_fence().await;
@@ -195,11 +209,29 @@ impl Client {
     }
 
     async fn receive(&mut self, patience: Duration, log: &mut Log) -> Event {
-        let event = self.connection.receive(patience).await;
-        if event != Event::Nothing {
-            log.add(&self.name, Direction::Received, &describe(&event));
+        loop {
+            let event = self.connection.receive(patience).await;
+            if event != Event::Nothing {
+                log.add(&self.name, Direction::Received, &describe(&event));
+            }
+            if !self.is_keepalive(&event) {
+                return event;
+            }
         }
-        event
+    }
+
+    /// Whether it is a pong that nobody asked for, and may be: what the scenario is not about.
+    fn is_keepalive(&mut self, event: &Event) -> bool {
+        if event.text() != Some(PONG) {
+            return false;
+        }
+        if self.pongs_owed > 0 {
+            self.pongs_owed -= 1;
+            return false;
+        }
+        let is_allowed = self.keepalives < self.keepalives_max;
+        self.keepalives += u64::from(is_allowed);
+        is_allowed
     }
 }
 

@@ -23,6 +23,7 @@ pub trait Hub {
     /// returns how many they are.
     fn publish(&mut self, publish: &Publish<'_>) -> usize;
 
-    /// Queues [`Message::PONG`](crate::Message::PONG) for the peer.
+    /// Queues [`Message::PONG`](crate::Message::PONG) for the peer: an answer, or, in
+    /// [`handle_timeout`](crate::Peer::handle_timeout), one that it did not ask for.
     fn pong(&mut self);
 }

@@ -37,9 +37,11 @@ pub(crate) struct State {
     pub(crate) budgets: Budgets,
     /// When the next ping is due, or a held peer's close; `None` with pings switched off.
     pub(crate) due: Option<Instant>,
-    pub(crate) invalid_in_a_row: u32,
+    pub(crate) invalid_in_a_row: u16,
     /// Whether anything arrived since the last ping.
     pub(crate) heard: bool,
+    /// How long before `latest` the peer was last sent a pong, or connected.
+    pub(crate) quiet_millis: u32,
     /// Why the peer has been refused and waits for its close.
     pub(crate) held: Option<CloseReason>,
 }
@@ -59,7 +61,7 @@ pub enum Alarm {
 impl Peer {
     /// A peer that has just connected.
     pub fn new(limits: Arc<Limits>, grant: Grant, now: Instant) -> Self {
-        let due = next_ping(&limits, now);
+        let due = after(limits.ping_interval, now);
         let state = State {
             grant,
             topics: SortedSet::default(),
@@ -68,6 +70,7 @@ impl Peer {
             due,
             invalid_in_a_row: 0,
             heard: true,
+            quiet_millis: 0,
             held: None,
         };
         Self { limits, state }
@@ -155,6 +158,10 @@ impl Peer {
                 return Some(Alarm::Hold(CloseReason::GrantExpired));
             }
         }
+        if !self.is_held() && self.keepalive().is_some_and(|due| due <= now) {
+            self.state.quiet_millis = 0;
+            hub.pong();
+        }
         let due = self.state.due.filter(|due| *due <= now)?;
         if let Some(reason) = self.state.held {
             return Some(Alarm::Close(reason));
@@ -167,7 +174,7 @@ impl Peer {
             return Some(Alarm::Close(CloseReason::TimedOut));
         }
         self.state.heard = false;
-        self.state.due = next_ping(&self.limits, now);
+        self.state.due = after(self.limits.ping_interval, now);
         Some(Alarm::Ping)
     }
 
@@ -176,8 +183,8 @@ impl Peer {
         if self.is_held() {
             return self.state.due;
         }
-        let expires = self.state.grant.expires();
-        self.state.due.into_iter().chain(expires).min()
+        let deadlines = [self.state.due, self.state.grant.expires(), self.keepalive()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// The topics the peer is subscribed to, sorted.
@@ -328,6 +335,7 @@ impl Peer {
                 Outcome::Published { deliveries }
             }
             Request::Ping => {
+                self.state.quiet_millis = 0;
                 hub.pong();
                 Outcome::Ponged
             }
@@ -385,12 +393,21 @@ impl Peer {
         Outcome::Unsubscribed { topics }
     }
 
+    /// When the peer is sent a pong that it did not ask for.
+    fn keepalive(&self) -> Option<Instant> {
+        let quiet = self.state.quiet_millis.into();
+        let ponged = self.state.latest.as_millis().saturating_sub(quiet);
+        after(self.limits.keepalive_interval, Instant::from_millis(ponged))
+    }
+
     /// The time as the peer knows it, which never goes back. Budgets refill with it.
     fn advance(&mut self, now: Instant) -> Instant {
         let Self { limits, state } = self;
         if now > state.latest {
             let millis = now.as_millis() - state.latest.as_millis();
             state.budgets.refill(millis, limits);
+            let quiet = millis.saturating_add(state.quiet_millis.into());
+            state.quiet_millis = u32::try_from(quiet).unwrap_or(u32::MAX);
             state.latest = now;
         }
         state.latest
@@ -415,6 +432,7 @@ impl State {
     }
 }
 
-fn next_ping(limits: &Limits, now: Instant) -> Option<Instant> {
-    (limits.ping_interval > Duration::ZERO).then(|| now.saturating_add(limits.ping_interval))
+/// The end of an interval, unless it is zero, which is none.
+fn after(interval: Duration, start: Instant) -> Option<Instant> {
+    (interval > Duration::ZERO).then(|| start.saturating_add(interval))
 }

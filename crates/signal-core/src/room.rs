@@ -37,10 +37,7 @@ impl Room {
     /// close.
     pub fn connect(&mut self, now: Instant, peer: PeerId, grant: Grant) {
         self.disconnect(peer);
-        let state = Peer::new(Arc::clone(&self.limits), grant, now);
-        self.deadlines
-            .extend(state.poll_timeout().map(|due| (due, peer)));
-        self.peers.insert(peer, state);
+        self.add(peer, Peer::new(Arc::clone(&self.limits), grant, now));
     }
 
     /// Handles one text message of a peer. `None` if the room does not know the peer, or no longer:
@@ -100,21 +97,13 @@ impl Room {
 
     /// Acts on every deadline up to `now`, in their order. Calling it early does nothing.
     pub fn handle_timeout(&mut self, now: Instant, out: &mut dyn Sink) {
-        let due: Vec<PeerId> = self
-            .deadlines
-            .iter()
-            .take_while(|(due, _)| *due <= now)
-            .map(|(_, peer)| *peer)
-            .collect();
-        let alarms: Vec<(PeerId, Alarm)> = due
-            .into_iter()
-            .filter_map(|peer| Some((peer, self.alarm(now, peer, out)?)))
-            .collect();
-        for (peer, alarm) in alarms {
-            match alarm {
-                Alarm::Ping => out.ping(peer),
-                Alarm::Hold(_) => {}
-                Alarm::Close(reason) => out.close(peer, reason),
+        let is_due = |(due, _): &&(Instant, PeerId)| *due <= now;
+        let due: Vec<_> = self.deadlines.iter().take_while(is_due).copied().collect();
+        for (_, peer) in due {
+            match self.alarm(now, peer, out) {
+                Some(Alarm::Ping) => out.ping(peer),
+                Some(Alarm::Close(reason)) => out.close(peer, reason),
+                Some(Alarm::Hold(_)) | None => {}
             }
         }
     }
@@ -145,9 +134,7 @@ impl Room {
             out: &mut nowhere(),
         };
         let state = Peer::restore(Arc::clone(&self.limits), snapshot, &mut hub);
-        self.deadlines
-            .extend(state.poll_timeout().map(|due| (due, peer)));
-        self.peers.insert(peer, state);
+        self.add(peer, state);
         Ok(())
     }
 
@@ -169,6 +156,12 @@ impl Room {
     /// The limits every peer is held to.
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    fn add(&mut self, peer: PeerId, state: Peer) {
+        let due = state.poll_timeout();
+        self.deadlines.extend(due.map(|due| (due, peer)));
+        self.peers.insert(peer, state);
     }
 
     fn alarm(&mut self, now: Instant, peer: PeerId, out: &mut dyn Sink) -> Option<Alarm> {

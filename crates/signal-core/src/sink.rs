@@ -27,7 +27,7 @@ impl fmt::Display for PeerId {
 
 /// Where a [`Room`](crate::Room) and [`Topics`](crate::Topics) put what must happen.
 ///
-/// The state has changed completely before the first call, and all arguments are lent. A
+/// The state of the peer that a call is about has changed before it, and all arguments are lent. A
 /// `Vec<`[`Output`]`>` is a sink too, so that a test compares whole lists.
 pub trait Sink {
     /// Queues one message for every peer in `to`, which is sorted and not empty. Never blocks.

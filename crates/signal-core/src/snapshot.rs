@@ -48,7 +48,7 @@ pub enum RestoreError {
 }
 
 /// Goes up with every change to the bytes.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 const CHECKSUM_BYTES: usize = 4;
 
 impl PeerSnapshot {
@@ -110,6 +110,7 @@ impl PeerSnapshot {
         write_option(out, state.due);
         write_number(out, state.invalid_in_a_row.into());
         write_number(out, state.heard.into());
+        write_number(out, state.quiet_millis.into());
         write_number(out, state.held.map_or(0, |reason| reason.code().into()));
         write_number(out, state.topics.len() as u64);
         for topic in &*state.topics {
@@ -133,8 +134,9 @@ fn read_state(input: &mut &[u8]) -> Option<State> {
         latest,
         budgets,
         due: read_option(input)?,
-        invalid_in_a_row: u32::try_from(read_number(input)?).ok()?,
+        invalid_in_a_row: u16::try_from(read_number(input)?).ok()?,
         heard: read_number(input)? != 0,
+        quiet_millis: u32::try_from(read_number(input)?).ok()?,
         held: match read_number(input)? {
             0 => None,
             code => {
@@ -173,20 +175,16 @@ fn read_number(input: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// `None` is one zero byte, `Some` a one before the time.
+/// `None` is zero, and a time one more than it is.
 fn write_option(out: &mut Vec<u8>, time: Option<Instant>) {
-    write_number(out, time.is_some().into());
-    if let Some(time) = time {
-        write_number(out, time.as_millis());
-    }
+    write_number(
+        out,
+        time.map_or(0, |time| time.as_millis().saturating_add(1)),
+    );
 }
 
 fn read_option(input: &mut &[u8]) -> Option<Option<Instant>> {
-    match read_number(input)? {
-        0 => Some(None),
-        1 => Some(Some(Instant::from_millis(read_number(input)?))),
-        _ => None,
-    }
+    Some(read_number(input)?.checked_sub(1).map(Instant::from_millis))
 }
 
 fn write_text(out: &mut Vec<u8>, text: &str) {

@@ -6,26 +6,27 @@ use core::ops::Deref;
 /// A sorted list without repeats, read as a slice.
 ///
 /// One item, which is what most of these have, is kept without an allocation.
-#[derive(Clone)]
+#[derive(Clone, Eq, PartialEq)]
 pub(crate) enum SortedSet<T> {
     One(T),
-    /// None, or more; one only after others have gone.
+    /// None, or more than one.
     Many(Vec<T>),
 }
 
 impl<T> SortedSet<T> {
     /// The set of these, if they are sorted and none comes twice.
-    pub(crate) fn from_sorted(mut items: Vec<T>) -> Option<Self>
+    pub(crate) fn from_sorted(items: Vec<T>) -> Option<Self>
     where
         T: Ord,
     {
-        if !items.is_sorted_by(|a, b| a < b) {
-            return None;
+        items.is_sorted_by(|a, b| a < b).then(|| Self::of(items))
+    }
+
+    fn of(items: Vec<T>) -> Self {
+        match <[T; 1]>::try_from(items) {
+            Ok([item]) => Self::One(item),
+            Err(items) => Self::Many(items),
         }
-        if items.len() == 1 {
-            return items.pop().map(Self::One);
-        }
-        Some(Self::Many(items))
     }
 
     /// Adds an item where a binary search has said that it belongs.
@@ -43,9 +44,9 @@ impl<T> SortedSet<T> {
 
     /// Removes the item that a binary search has found here.
     pub(crate) fn remove(&mut self, place: usize) {
-        match self {
-            Self::One(_) => *self = Self::default(),
-            Self::Many(items) => drop(items.remove(place)),
+        if let Self::Many(mut items) = mem::take(self) {
+            items.remove(place);
+            *self = Self::of(items);
         }
     }
 }
@@ -66,14 +67,6 @@ impl<T> Deref for SortedSet<T> {
         }
     }
 }
-
-impl<T: PartialEq> PartialEq for SortedSet<T> {
-    fn eq(&self, other: &Self) -> bool {
-        **self == **other
-    }
-}
-
-impl<T: Eq> Eq for SortedSet<T> {}
 
 impl<T: fmt::Debug> fmt::Debug for SortedSet<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

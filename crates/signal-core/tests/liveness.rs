@@ -4,13 +4,26 @@ mod support;
 
 use std::time::Duration;
 
-use signal_core::{CloseReason, Grant, Limits, Output, Room};
+use signal_core::{CloseReason, Grant, Limits, Message, Output, Room, client};
 use support::{ANN, BOB, at};
 
 fn room_with_ann() -> Room {
-    let mut room = Room::new(Limits::default());
+    let mut limits = Limits::default();
+    limits.keepalive_interval = Duration::ZERO;
+    room_with(limits)
+}
+
+fn room_with(limits: Limits) -> Room {
+    let mut room = Room::new(limits);
     room.connect(at(0), ANN, Grant::open());
     room
+}
+
+fn pong() -> Output {
+    Output::Send {
+        to: vec![ANN],
+        message: Message::PONG,
+    }
 }
 
 fn timeout(room: &mut Room, millis: u64) -> Vec<Output> {
@@ -59,7 +72,9 @@ fn an_early_timeout_does_nothing() {
 
 #[test]
 fn deadlines_are_handled_in_their_order() {
-    let mut room = Room::new(Limits::default());
+    let mut limits = Limits::default();
+    limits.keepalive_interval = Duration::ZERO;
+    let mut room = Room::new(limits);
     room.connect(at(10), ANN, Grant::open());
     room.connect(at(5), BOB, Grant::open());
     assert_eq!(
@@ -106,8 +121,61 @@ fn the_end_of_time_is_no_trouble() {
 fn pings_can_be_switched_off() {
     let mut limits = Limits::default();
     limits.ping_interval = Duration::ZERO;
+    limits.keepalive_interval = Duration::ZERO;
     let mut room = Room::new(limits);
     room.connect(at(0), ANN, Grant::open());
     assert_eq!(room.poll_timeout(), None);
     assert_eq!(timeout(&mut room, 86_400_000), []);
+}
+
+#[test]
+fn a_peer_that_asks_for_nothing_is_sent_a_pong_each_interval() {
+    let mut room = room_with(Limits::default());
+    assert_eq!(room.poll_timeout(), Some(at(20_000)));
+    assert_eq!(timeout(&mut room, 19_999), []);
+    assert_eq!(timeout(&mut room, 20_000), [pong()]);
+    assert_eq!(timeout(&mut room, 30_000), [Output::Ping(ANN)]);
+    room.pong(at(30_020), ANN);
+    assert_eq!(timeout(&mut room, 40_000), [pong()]);
+    // Two things are due, and both come.
+    assert_eq!(timeout(&mut room, 60_000), [pong(), Output::Ping(ANN)]);
+    assert_eq!(room.poll_timeout(), Some(at(80_000)));
+}
+
+#[test]
+fn a_peer_that_pings_as_stock_clients_do_is_sent_answers_alone() {
+    let mut room = room_with(Limits::default());
+    for second in 1..=120 {
+        let now = second * 1_000;
+        if second % 15 == 0 {
+            room.receive(at(now), ANN, client::PING, &mut Vec::<Output>::new());
+        }
+        let sent = timeout(&mut room, now);
+        assert!(!sent.contains(&pong()), "at {second} s");
+    }
+}
+
+#[test]
+fn a_host_that_slept_sends_one_pong_and_not_those_it_missed() {
+    let mut room = room_with(Limits::default());
+    assert_eq!(
+        timeout(&mut room, 3_600_000),
+        [pong(), Output::Ping(ANN)],
+        "after an hour"
+    );
+    assert_eq!(timeout(&mut room, 3_619_999), []);
+    assert_eq!(timeout(&mut room, 3_620_000), [pong()]);
+}
+
+#[test]
+fn a_refused_peer_is_sent_no_pong() {
+    let mut limits = Limits::default();
+    limits.close_hold = Duration::from_secs(30);
+    let mut room = room_with(limits);
+    room.refuse(at(10_000), ANN, CloseReason::TooBig);
+    assert_eq!(timeout(&mut room, 39_999), []);
+    assert_eq!(
+        timeout(&mut room, 40_000),
+        [Output::Close(ANN, CloseReason::TooBig)]
+    );
 }

@@ -63,7 +63,7 @@ fn another_version_is_an_error_that_names_it() {
     assert_eq!(error, RestoreError::Version(0));
     assert_eq!(
         error.to_string(),
-        "the snapshot has version 0, this build reads version 2"
+        "the snapshot has version 0, this build reads version 3"
     );
 }
 

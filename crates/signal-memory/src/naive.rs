@@ -58,6 +58,8 @@ pub(crate) struct NaivePeer {
     garbage_in_a_row: u32,
     ping_at: Option<Instant>,
     was_heard: bool,
+    /// When it connected or was last sent a pong.
+    ponged: Instant,
     /// Why it is held, and until when.
     pub(crate) held: Option<(CloseReason, Instant)>,
 }
@@ -95,6 +97,7 @@ impl NaiveRoom {
             garbage_in_a_row: 0,
             ping_at: self.ping_after(clock),
             was_heard: true,
+            ponged: clock,
             held: None,
         };
         self.peers.insert(peer, naive);
@@ -160,7 +163,8 @@ impl NaiveRoom {
     pub(crate) fn deadlines(&mut self, clock: Instant) -> Vec<Output> {
         let due: BTreeSet<(Instant, PeerId)> = self.dues().filter(|(at, _)| *at <= clock).collect();
         due.into_iter()
-            .filter_map(|(_, peer)| self.deadline(clock, peer))
+            .flat_map(|(_, peer)| [self.keepalive(clock, peer), self.deadline(clock, peer)])
+            .flatten()
             .collect()
     }
 
@@ -173,10 +177,28 @@ impl NaiveRoom {
         self.peers.iter().filter_map(|(peer, naive)| {
             let at = match naive.held {
                 Some((_, until)) => Some(until),
-                None => naive.ping_at.into_iter().chain(naive.expires).min(),
+                None => naive
+                    .ping_at
+                    .into_iter()
+                    .chain(naive.expires)
+                    .chain(after(self.limits.keepalive_interval, naive.ponged))
+                    .min(),
             };
             Some((at?, *peer))
         })
+    }
+
+    fn keepalive(&mut self, clock: Instant, peer: PeerId) -> Option<Output> {
+        let interval = self.limits.keepalive_interval;
+        let naive = self.peers.get_mut(&peer)?;
+        let now = naive.see(clock);
+        let is_over = naive.held.is_some() || naive.expires.is_some_and(|end| end <= now);
+        let due = after(interval, naive.ponged).filter(|due| *due <= now);
+        if is_over || due.is_none() {
+            return None;
+        }
+        naive.ponged = now;
+        Some(pong(peer))
     }
 
     fn deadline(&mut self, clock: Instant, peer: PeerId) -> Option<Output> {
@@ -192,7 +214,7 @@ impl NaiveRoom {
             let is_due = self.limits.close_hold.is_zero();
             return is_due.then(|| self.deadline(clock, peer)).flatten();
         }
-        let overdue = now.saturating_since(naive.ping_at?);
+        let overdue = now.saturating_since(naive.ping_at.filter(|due| *due <= now)?);
         if !naive.was_heard && overdue < self.limits.ping_interval {
             self.forget(peer);
             return Some(Output::Close(peer, CloseReason::TimedOut));
@@ -223,13 +245,12 @@ impl NaiveRoom {
                 )
             }
             Meaning::Publish { topic, members } => self.publish(clock, peer, topic, members, cost),
-            Meaning::Ping => (
-                Outcome::Ponged,
-                vec![Output::Send {
-                    to: vec![peer],
-                    message: Message::PONG,
-                }],
-            ),
+            Meaning::Ping => {
+                if let Some(naive) = self.peers.get_mut(&peer) {
+                    naive.ponged = naive.see(clock);
+                }
+                (Outcome::Ponged, vec![pong(peer)])
+            }
             Meaning::Meaningless | Meaning::Garbage | Meaning::TooBig => {
                 unreachable!("these are not let through")
             }
@@ -300,8 +321,18 @@ impl NaiveRoom {
     }
 
     fn ping_after(&self, clock: Instant) -> Option<Instant> {
-        let interval = self.limits.ping_interval;
-        (interval > Duration::ZERO).then(|| clock.saturating_add(interval))
+        after(self.limits.ping_interval, clock)
+    }
+}
+
+fn after(interval: Duration, start: Instant) -> Option<Instant> {
+    (interval > Duration::ZERO).then(|| start.saturating_add(interval))
+}
+
+fn pong(peer: PeerId) -> Output {
+    Output::Send {
+        to: vec![peer],
+        message: Message::PONG,
     }
 }
 
@@ -353,7 +384,7 @@ impl NaivePeer {
         };
         if matches!(meaning, Meaning::Garbage) {
             self.garbage_in_a_row += 1;
-            if self.garbage_in_a_row > limits.invalid_messages_max {
+            if self.garbage_in_a_row > limits.invalid_messages_max.into() {
                 return Err(Outcome::Held(CloseReason::Invalid));
             }
             return Err(match past {

@@ -229,7 +229,7 @@ async fn a_flood_of_pings_is_answered_without_filling_the_queue() {
 
 #[tokio::test(start_paused = true)]
 async fn the_relay_pings_and_closes_who_never_answers() {
-    let relay = relay(|_| {});
+    let relay = relay(without_keepalive);
     let mut peer = open(&relay).await;
     let start = tokio::time::Instant::now();
     assert_eq!(peer.next().await.expect("a ping").first_byte, PING);
@@ -240,13 +240,28 @@ async fn the_relay_pings_and_closes_who_never_answers() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_answers_pings_stays() {
-    let relay = relay(|_| {});
+    let relay = relay(without_keepalive);
     let mut peer = open(&relay).await;
     for _ in 0..10 {
         assert_eq!(peer.next().await.expect("a ping").first_byte, PING);
         peer.send_frame(PONG, b"").await;
     }
     peer.settle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_asks_for_nothing_hears_a_pong_each_20_s() {
+    let relay = relay(|config| config.core.ping_interval = Duration::ZERO);
+    let mut peer = open(&relay).await;
+    let start = tokio::time::Instant::now();
+    for seconds in [20, 40, 60] {
+        assert_eq!(peer.next_text().await, r#"{"type":"pong"}"#);
+        assert_eq!(start.elapsed().as_secs(), seconds);
+    }
+}
+
+fn without_keepalive(config: &mut signal_tokio::Config) {
+    config.core.keepalive_interval = Duration::ZERO;
 }
 
 #[tokio::test(start_paused = true)]

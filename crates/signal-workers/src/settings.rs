@@ -51,8 +51,8 @@ signal_core::limits! {
     #[derive(Clone, Debug, Eq, PartialEq)]
     #[non_exhaustive]
     pub struct Settings {
-        /// What the core holds each peer to. `ping_interval` is always zero, as a timer would keep
-        /// the object awake: see `silence_max`.
+        /// What the core holds each peer to. `ping_interval` and `keepalive_interval` are always
+        /// zero, as their timers would wake the object for each peer: see `silence_max`.
         pub core: Limits = core_limits(),
         /// Which object serves a connection. Default: one for all.
         pub rooms: Rooms = Rooms::default(),
@@ -117,6 +117,7 @@ signal_core::limits! {
 fn core_limits() -> Limits {
     let mut core = Limits::default();
     core.ping_interval = Duration::ZERO;
+    core.keepalive_interval = Duration::ZERO;
     core
 }
 
@@ -255,10 +256,13 @@ impl Settings {
     }
 }
 
+/// Limits of the core that would take a timer for each peer.
+const TIMERS: [&str; 2] = ["ping_interval", "keepalive_interval"];
+
 /// The limits of the core that can be set.
 pub(crate) fn core_table() -> impl Iterator<Item = &'static Limit<Limits>> {
     let table = Limits::ALL.iter();
-    table.filter(|limit| limit.name != "ping_interval")
+    table.filter(|limit| !TIMERS.contains(&limit.name))
 }
 
 fn is_known(variable: &str) -> bool {
@@ -387,7 +391,9 @@ mod tests {
     #[test]
     fn without_variables_all_is_as_by_default() {
         assert_eq!(read(&[]), Ok(Settings::default()));
-        assert_eq!(Settings::default().core.ping_interval, Duration::ZERO);
+        let core = Settings::default().core;
+        assert_eq!(core.ping_interval, Duration::ZERO);
+        assert_eq!(core.keepalive_interval, Duration::ZERO);
     }
 
     #[test]

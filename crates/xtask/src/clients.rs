@@ -159,6 +159,7 @@ pub(crate) fn idle(_: &Tools) -> Result<(), Stop> {
 pub(crate) fn y_webrtc(tools: &Tools) -> Result<(), Stop> {
     tools.node_modules()?;
     run_script("y-webrtc.js", &[])?;
+    hidden_tabs()?;
     // The relay to copy for those who bring their own sockets.
     let example = ["--package", "signal-core", "--example", "own_io"];
     run(cargo(["build"]).args(example))?;
@@ -168,6 +169,13 @@ pub(crate) fn y_webrtc(tools: &Tools) -> Result<(), Stop> {
     node.args(["--url", &format!("ws://{address}"), "--"]);
     node.arg(workspace::target().join(file)).arg(&address);
     run(&mut node)
+}
+
+/// Their WebSocket client in a tab that is hidden. The script's time runs twenty times as fast.
+fn hidden_tabs() -> Result<(), Stop> {
+    let pings = "--ping-interval=1500ms";
+    run_script_serving("hidden.js", &[], &[pings, "--keepalive-interval=1s"])?;
+    run_script_serving("hidden.js", &["--away"], &[pings, "--keepalive-interval=0"])
 }
 
 /// The same clients at a relay that asks for tokens.

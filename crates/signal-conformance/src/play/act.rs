@@ -190,6 +190,7 @@ impl Play<'_> {
                 let ms = self.values(round).amount(ms)?;
                 self.settle(None).await?;
                 self.note("", &format!("{ms} ms pass"));
+                self.advanced = self.advanced.saturating_add(ms);
                 Ok(self.backend.advance(Duration::from_millis(ms)).await?)
             }
             Step::Restart => {

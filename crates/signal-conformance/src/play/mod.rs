@@ -73,6 +73,8 @@ pub(crate) struct Play<'a> {
     topic: String,
     patience: Duration,
     started: Started,
+    /// Time that has passed in steps, in milliseconds of the server's.
+    advanced: u64,
     clients: BTreeMap<String, Client>,
     guests: Vec<Box<dyn Send>>,
     log: Log,
@@ -82,7 +84,12 @@ pub(crate) struct Play<'a> {
     step: Option<&'a Step>,
     /// Whether a publish may serve as a fence.
     has_echo: bool,
+    /// Whether pongs that were not asked for are what the scenario expects.
+    is_about_keepalives: bool,
 }
+
+/// The limit after which a server sends a pong unasked, if it does.
+const KEEPALIVE_INTERVAL: &str = "keepalive_interval";
 
 impl<'a> Play<'a> {
     pub(crate) fn new(
@@ -100,18 +107,22 @@ impl<'a> Play<'a> {
             topic,
             patience,
             started: Started::now(backend),
+            advanced: 0,
             clients: BTreeMap::new(),
             guests: Vec::new(),
             log: Log::default(),
             place: Vec::new(),
             step: None,
             has_echo,
+            is_about_keepalives: false,
         }
     }
 
     pub(crate) async fn run(&mut self, scenario: &'a Scenario) -> Outcome {
         self.backend.begin(scenario).await?;
         self.started = Started::now(self.backend);
+        let conditions = &mut scenario.when.iter();
+        self.is_about_keepalives = conditions.any(|when| when.contains(KEEPALIVE_INTERVAL));
         self.steps(&scenario.steps, 0).await?;
         self.place = vec!["end".to_owned()];
         self.step = None;
@@ -228,13 +239,27 @@ impl<'a> Play<'a> {
     }
 
     fn client(&mut self, name: &str) -> Outcome<(&mut Client, &mut Log)> {
+        let keepalives_max = self.keepalives_max();
         match self.clients.get_mut(name) {
-            Some(client) => Ok((client, &mut self.log)),
+            Some(client) => {
+                client.keepalives_max = keepalives_max;
+                Ok((client, &mut self.log))
+            }
             None => Err(problem(
                 format!("a client `{name}`"),
                 "no such client in the scenario",
             )),
         }
+    }
+
+    /// How many pongs a client may have been sent unasked. None where the scenario is about them.
+    fn keepalives_max(&self) -> u64 {
+        let interval = self.limits.get(KEEPALIVE_INTERVAL).copied();
+        let passed = self.started.millis_ago(self.backend).max(self.advanced);
+        interval
+            .filter(|_| !self.is_about_keepalives)
+            .and_then(|interval| passed.checked_div(interval))
+            .unwrap_or_default()
     }
 
     fn note(&mut self, client: &str, what: &str) {

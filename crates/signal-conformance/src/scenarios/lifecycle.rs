@@ -90,6 +90,31 @@ fn liveness() -> Vec<Scenario> {
         .room("x")
         .publish("a", r#""data":2"#)
         .expect_publish("a b x", r#""data":2"#, 3),
+        lifecycle(
+            "lifecycle.keepalive",
+            "V6",
+            "a client that asks for nothing is sent a pong in each interval, and no more",
+        )
+        .when("0<keepalive_interval")
+        .connect("a")
+        .repeat(3, |s| {
+            s.advance("keepalive_interval+100")
+                .expect("a", r#"{"type":"pong"}"#)
+        })
+        .expect_nothing("a"),
+        lifecycle(
+            "lifecycle.keepalive_in_time",
+            "V6 K1",
+            "a client that pings before the interval is over is sent answers alone",
+        )
+        .when("0<keepalive_interval")
+        .connect("a")
+        .repeat(4, |s| {
+            s.advance("2*keepalive_interval/3")
+                .ping("a")
+                .expect_pong("a")
+        })
+        .expect_nothing("a"),
     ]
 }
 

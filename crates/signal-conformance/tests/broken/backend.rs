@@ -153,6 +153,7 @@ pub(crate) fn with_limits(declared: Declared, limits: Limits) -> Declared {
             crate::limits::OUTBOUND_BYTES_MAX as u64,
         )
         .limit("ping_interval", crate::limits::PING_INTERVAL)
+        .limit("keepalive_interval", crate::limits::KEEPALIVE_INTERVAL)
         .limit("close_hold", crate::limits::CLOSE_HOLD)
 }
 

@@ -4,8 +4,8 @@ use signal_conformance::Event;
 
 use crate::fault::Fault;
 use crate::limits::{
-    Budget, CLOSE_HOLD, MESSAGES_BURST, MESSAGES_PER_SECOND, PING_INTERVAL, STRIKES_BURST,
-    STRIKES_PER_SECOND,
+    Budget, CLOSE_HOLD, KEEPALIVE_INTERVAL, MESSAGES_BURST, MESSAGES_PER_SECOND, PING_INTERVAL,
+    STRIKES_BURST, STRIKES_PER_SECOND,
 };
 use crate::relay::{PeerId, Relay};
 
@@ -113,6 +113,7 @@ impl Relay {
         live.flat_map(|peer| {
             [
                 Some(peer.next_ping),
+                Some(peer.ponged + KEEPALIVE_INTERVAL),
                 peer.refused.map(|(until, _)| until),
                 peer.expires,
             ]
@@ -141,6 +142,13 @@ impl Relay {
                 }
                 continue;
             }
+            if peer.ponged + KEEPALIVE_INTERVAL <= now {
+                peer.ponged = now;
+                if !faults.has(Fault::KeepaliveMissing) {
+                    self.send(id, r#"{"type":"pong"}"#);
+                }
+            }
+            let peer = self.peer(id);
             if peer.next_ping <= now {
                 peer.next_ping += PING_INTERVAL;
                 let idle = peer.topics.is_empty() && faults.has(Fault::IdlePeerClosed);

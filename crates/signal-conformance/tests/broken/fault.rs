@@ -135,6 +135,8 @@ faults! {
     OnlyPongsAreLife => "lifecycle.message_is_life",
     PongsAreNoLife => "lifecycle.pong_is_life",
     IdlePeerClosed => "lifecycle.no_subscriptions",
+    KeepaliveMissing => "lifecycle.keepalive",
+    KeepaliveAlways => "lifecycle.keepalive_in_time",
     DrainStillAccepts => "lifecycle.drain",
     DrainSaysNothing => "lifecycle.drain",
     RestartRemembers => "lifecycle.restart",

@@ -28,6 +28,7 @@ pub(crate) const STRIKES_PER_SECOND: u64 = 1;
 pub(crate) const INVALID_MESSAGES_MAX: u64 = 5;
 pub(crate) const OUTBOUND_BYTES_MAX: usize = 1 << 20;
 pub(crate) const PING_INTERVAL: u64 = 30_000;
+pub(crate) const KEEPALIVE_INTERVAL: u64 = 20_000;
 pub(crate) const CLOSE_HOLD: u64 = 500;
 
 /// A bucket of tokens that fills with time.

@@ -298,6 +298,9 @@ impl Relay {
         if faults.has(Fault::PingsOvertake) {
             return self.peer(id).inbox.push_front(Event::Text(pong));
         }
+        if !faults.has(Fault::KeepaliveAlways) {
+            self.peer(id).ponged = self.now;
+        }
         self.send(id, &pong);
         if faults.has(Fault::PongTwice) {
             self.send(id, &pong);

@@ -61,7 +61,7 @@ fn limits(rng: &mut Rng) -> Limits {
     limits.pings_burst = number(1, 5);
     limits.strikes_per_second = number(1, 2);
     limits.strikes_burst = number(1, 8);
-    limits.invalid_messages_max = number(0, 4);
+    limits.invalid_messages_max = number(0, 4) as u16;
     // One world in eight has no pings, as on hosts that watch their sockets themselves.
     let ping_interval = if number(0, 7) == 0 {
         0
@@ -69,6 +69,13 @@ fn limits(rng: &mut Rng) -> Limits {
         number(5_000, 30_000)
     };
     limits.ping_interval = Duration::from_millis(ping_interval.into());
+    // As often there are no pongs that nobody asked for.
+    let keepalive_interval = if number(0, 7) == 0 {
+        0
+    } else {
+        number(1_000, 30_000)
+    };
+    limits.keepalive_interval = Duration::from_millis(keepalive_interval.into());
     limits.close_hold = Duration::from_millis(number(0, 5_000).into());
     limits
 }

@@ -67,7 +67,8 @@ fn declare(mut declared: Declared, object: &str, settings: &Settings) -> Declare
         .limit("outbound_bytes_max", settings.outbound_bytes_max.into());
     // The runtime watches its sockets itself.
     let kept = Limits::ALL.iter();
-    for limit in kept.filter(|limit| limit.name != "ping_interval") {
+    for limit in kept.filter(|limit| !["ping_interval", "keepalive_interval"].contains(&limit.name))
+    {
         declared = declared.limit(limit.name, (limit.get)(&settings.core));
     }
     declared.name = format!("workerd, {object}");
