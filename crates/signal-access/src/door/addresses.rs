@@ -195,7 +195,8 @@ impl Visit {
         }
     }
 
-    /// Notes whether nothing has been said on its connection yet. One that ends so is not a connect.
+    /// Notes whether nothing has been said on its connection yet. One that ends so is not a
+    /// connect.
     pub fn set_silent(&mut self, is_silent: bool) {
         self.is_silent = is_silent;
     }

@@ -159,9 +159,10 @@ signal_core::limits! {
             why: "five such schools; a hoster gives each customer 65,536 networks of 64 bits" },
         /// All at once or spread. Upgrades refused with 401 or 403 have a budget of their own: as
         /// large, and as large again for each peer from there that behaves. With a cheap
-        /// [`Authorizer`](crate::Authorizer) it has no end while somebody there behaves. Connections that
-        /// end in an offence have such a budget too, and those on which nothing is said are not
-        /// counted at all. So one client's loop does not keep its neighbours out.
+        /// [`Authorizer`](crate::Authorizer) it has no end while somebody there behaves.
+        ///
+        /// Connections that end in an offence have such a budget too, and those on which nothing is
+        /// said are not counted at all. So one client's loop does not keep its neighbours out.
         connects_per_minute_per_ip: u32 { default: 120, unit: Count, range: 1..=60_000, scope: Address,
             what: "Upgrades in a minute from one IPv4 address or IPv6 /64; those refused with 401 or 403 or closed for an offence count apart, those that send nothing do not",
             past: "HTTP 429 with Retry-After",
