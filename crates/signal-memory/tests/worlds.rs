@@ -71,6 +71,10 @@ fn assert_everything_was_met(stats: &Stats) {
         );
     }
     for reason in CloseReason::ALL {
+        if reason == CloseReason::MemoryMax {
+            // The ceiling on memory is of a relay on sockets; a world has none.
+            continue;
+        }
         let is_met = stats.closed.get(&reason) > Some(&100);
         assert!(is_met, "{} was hardly met: {stats}", reason.name());
     }
