@@ -30,7 +30,11 @@ mod door;
 #[cfg(feature = "tokens")]
 mod error;
 #[cfg(feature = "tokens")]
+mod jwks_url;
+#[cfg(feature = "tokens")]
 mod key;
+#[cfg(feature = "tokens")]
+mod key_schedule;
 #[cfg(feature = "tokens")]
 mod new_key;
 #[cfg(feature = "tokens")]
@@ -80,7 +84,11 @@ pub use door::subject::{Subject, Subjects};
 #[cfg(feature = "tokens")]
 pub use error::{MalformedCause, TokenError};
 #[cfg(feature = "tokens")]
+pub use jwks_url::{JwksUrl, JwksUrlError};
+#[cfg(feature = "tokens")]
 pub use key::{KEY_TEXT_BYTES_MAX, KeyError, KeyName, KeyNotice, KeyProblem, SECRET_BYTES_MIN};
+#[cfg(feature = "tokens")]
+pub use key_schedule::KeySchedule;
 #[cfg(feature = "tokens")]
 pub use new_key::NewKey;
 pub use origins::{OriginError, Origins};

@@ -50,7 +50,13 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
 
     let relay = Relay::new(settings.relay.clone())
         .map_err(|error| Failure::other(error, "correct the setting"))?;
-    access::set(&relay, access.clone());
+    let fetcher = match &settings.token_jwks_url {
+        Some(url) => Some(access::set_published(&relay, access.clone(), url)?),
+        None => {
+            access::set(&relay, access.clone());
+            None
+        }
+    };
     let keys = Keys::new(&resolved, &relay);
     let reload = Reload { tls, keys };
     let shutdown = Shutdown::listen(&reload)?;
@@ -85,10 +91,14 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
     warn_of_few_descriptors(&resolved, &descriptors);
     access::tell_notices(&access);
     access::warn_of_plain_tokens(settings);
+    access::warn_of_any_issuer(settings);
     if let Some(tls) = &reload.tls {
         tls.tell_validity();
     }
 
+    if let Some(fetcher) = fetcher {
+        shutdown.beside(fetcher.run());
+    }
     let ending = shutdown.wait_and_drain(&relay, &serving, &reload, watch);
     log.finish(&relay);
     if ending == Ending::AtOnce {

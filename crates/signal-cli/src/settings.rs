@@ -15,7 +15,7 @@ mod value;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use signal_access::{Carriers, DefaultTopics, Origins};
+use signal_access::{Carriers, DefaultTopics, JwksUrl, Origins};
 use signal_tokio::Listen;
 
 pub(crate) use given::Given;
@@ -50,6 +50,8 @@ pub(crate) struct Settings {
     pub(crate) token_key_file: Option<PathBuf>,
     pub(crate) token_audience: Option<String>,
     pub(crate) token_in: Carriers,
+    /// Where their keys are published, in place of a file.
+    pub(crate) token_jwks_url: Option<JwksUrl>,
     /// The `iss` that tokens must have.
     pub(crate) token_issuer: Option<String>,
     /// Which claim names the topics of a token, if not `topics`.
@@ -83,6 +85,13 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+impl Settings {
+    /// Whether a client must show a token.
+    pub(crate) fn asks_for_tokens(&self) -> bool {
+        self.token_key_file.is_some() || self.token_jwks_url.is_some()
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -96,6 +105,7 @@ impl Default for Settings {
             token_key_file: None,
             token_audience: None,
             token_in: Carriers::default(),
+            token_jwks_url: None,
             token_issuer: None,
             token_topics_claim: None,
             token_topics_default: DefaultTopics::default(),

@@ -518,3 +518,70 @@ async fn a_token_stands_in_no_log() {
         assert!(!log.contains(part), "{log}");
     }
 }
+
+/// What the files for identity providers say is what the program reads.
+#[test]
+fn the_examples_for_identity_providers_are_right() {
+    let folder = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../examples/identity-providers"
+    );
+    for (file, issuer) in [
+        ("auth0.toml", "https://tenant.eu.auth0.com/"),
+        ("supabase.toml", "https://PROJECT.supabase.co/auth/v1"),
+        ("keycloak.toml", "https://id.example.org/realms/main"),
+    ] {
+        let ran = run(&["config", "check", "--config", &format!("{folder}/{file}")]);
+        assert_eq!(ran.code(), Some(0), "{ran:?}");
+        ran.says(&format!(
+            "tokens of keys that are fetched, issuer {issuer:?}"
+        ));
+    }
+}
+
+#[test]
+fn an_address_of_keys_that_others_could_answer_at_is_a_mistake() {
+    for (url, sentence) in [
+        (
+            "http://id.example.org/keys",
+            "http is for this machine alone",
+        ),
+        ("https://ann:secret@id.example.org/", "a name or password"),
+        ("id.example.org/keys", "not an address of the form https://"),
+    ] {
+        let ran = run(&["config", "check", "--token-jwks-url", url]);
+        assert_eq!(ran.code(), Some(2), "{ran:?}");
+        assert!(ran.stderr.contains(sentence), "{ran:?}");
+    }
+    let folder = Folder::new("two-places");
+    let key = folder.key("key.jwk", &[]);
+    let url = "https://id.example.org/keys";
+    let ran = run(&[
+        "config",
+        "check",
+        "--token-key-file",
+        &key,
+        "--token-jwks-url",
+        url,
+    ]);
+    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("come from one place"), "{ran:?}");
+}
+
+/// Nothing answers there, so nobody comes in, and it is said where an operator looks.
+#[test]
+fn a_relay_without_its_issuers_keys_shuts_the_door_and_says_so() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|one| one.local_addr());
+    let url = format!("http://{}/jwks.json", port.expect("a free port"));
+    let relay = Relay::start(&["--token-jwks-url", &url]);
+    let asked = ask(&relay, Some("token=eyJhbGciOiJSUzI1NiJ9.e30.AA"), &[]);
+    assert_eq!(asked.status, 503, "{asked:?}");
+    assert!(asked.body.starts_with("the keys of tokens"), "{asked:?}");
+    assert!(asked.header("retry-after").is_some(), "{asked:?}");
+    assert_eq!(ask(&relay, None, &[]).status, 401);
+    let ready = signal_testwire::ask(
+        relay.address(),
+        "GET /readyz HTTP/1.1\r\nHost: relay\r\n\r\n",
+    );
+    assert_eq!((ready.status, ready.body.contains("no_keys")), (503, true));
+}

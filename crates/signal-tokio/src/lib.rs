@@ -18,6 +18,8 @@ pub use admission::Admission;
 #[cfg(feature = "tokens")]
 pub use admission::access::AccessAuthorizer;
 pub use admission::authorizer::{Authorization, Authorizer, UpgradeRequest};
+#[cfg(feature = "jwks")]
+pub use admission::jwks::{JwksAuthorizer, JwksFetcher};
 #[cfg(feature = "tokens")]
 pub use admission::ring_keys::RingKeys;
 pub use client::{Announce, Client, ClientConfig, ClientError, Event, Events, Received};

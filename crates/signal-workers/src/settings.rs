@@ -15,7 +15,7 @@ pub(crate) const ROOM_NAME_BYTES_MAX: usize = 256;
 const SOCKETS_PER_OBJECT_MAX: u64 = 32_768;
 /// Names that one may think of, with the right ones. Passed over, they would let in everyone whom
 /// they are to keep out.
-const MISNAMED: [(&str, &str); 12] = [
+const MISNAMED: [(&str, &str); 14] = [
     ("SIGNAL_ALLOWED_ORIGINS", ORIGINS),
     ("ALLOWED_ORIGINS", ORIGINS),
     ("ORIGINS", ORIGINS),
@@ -25,6 +25,9 @@ const MISNAMED: [(&str, &str); 12] = [
     ("TOKEN_KEY_FILE", "TOKEN_KEYS"),
     ("SIGNAL_TOKEN_AUDIENCE", "TOKEN_AUDIENCE"),
     ("SIGNAL_TOKEN_IN", "TOKEN_IN"),
+    // The keys are not fetched here.
+    ("SIGNAL_TOKEN_JWKS_URL", "TOKEN_KEYS"),
+    ("TOKEN_JWKS_URL", "TOKEN_KEYS"),
     ("SIGNAL_TOKEN_ISSUER", "TOKEN_ISSUER"),
     ("SIGNAL_TOKEN_TOPICS_CLAIM", "TOKEN_TOPICS_CLAIM"),
     ("SIGNAL_TOKEN_TOPICS_DEFAULT", "TOKEN_TOPICS_DEFAULT"),

@@ -3,15 +3,17 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use signal_access::{Access, TokenVerifier};
-use signal_tokio::{AccessAuthorizer, Listen, Relay, RingKeys};
+use signal_access::{Access, JwksUrl, TokenVerifier};
+use signal_tokio::{AccessAuthorizer, JwksAuthorizer, JwksFetcher, Listen, Relay, RingKeys};
 
+use crate::failure::Failure;
 use crate::settings::{Mistake, Resolved, Settings};
 use crate::text_file;
 use crate::token::key_file;
 
 const KEY_FILE: &str = "token_key_file";
 const AUDIENCE: &str = "token_audience";
+const JWKS_URL: &str = "token_jwks_url";
 const ISSUER: &str = "token_issuer";
 const TOPICS_CLAIM: &str = "token_topics_claim";
 const TOPICS_DEFAULT: &str = "token_topics_default";
@@ -23,11 +25,18 @@ const TOPICS_DEFAULT: &str = "token_topics_default";
 /// The key file cannot be used; the mistake says why, and nothing of what is in it.
 pub(crate) fn load(resolved: &Resolved) -> Result<Access, Mistake> {
     let settings = &resolved.settings;
-    let tokens = match &settings.token_key_file {
-        Some(path) => Some(read(resolved, path)?),
-        None => {
+    let tokens = match (&settings.token_key_file, &settings.token_jwks_url) {
+        (Some(path), None) => Some(read(resolved, path)?),
+        (None, Some(_)) => Some(with_rules(TokenVerifier::without_keys(), settings)),
+        (None, None) => {
             refuse_rules_without_keys(resolved)?;
             None
+        }
+        (Some(_), Some(_)) => {
+            let fix = format!("leave out one of {KEY_FILE} and {JWKS_URL}");
+            let problem =
+                "the keys of tokens come from one place, and token_key_file names another";
+            return Err(resolved.mistake(JWKS_URL, problem, fix));
         }
     };
     Ok(Access {
@@ -49,7 +58,9 @@ fn refuse_rules_without_keys(resolved: &Resolved) -> Result<(), Mistake> {
         return Ok(());
     };
     let example = resolved.example(KEY_FILE, rule);
-    let fix = format!("name a file with keys too, for example {example}, or leave {rule} out");
+    let fix = format!(
+        "name a file with keys too, for example {example}, or an address ({JWKS_URL}), or leave {rule} out"
+    );
     Err(resolved.mistake(rule, "without keys no token is looked at", fix))
 }
 
@@ -88,6 +99,23 @@ pub(crate) fn set(relay: &Relay, access: Access) {
     if access.tokens.is_some() || !access.origins.is_empty() {
         relay.set_authorizer(AccessAuthorizer::new(access));
     }
+}
+
+/// Lets the relay judge by this, with the keys that are published there once they are fetched.
+pub(crate) fn set_published(
+    relay: &Relay,
+    access: Access,
+    url: &JwksUrl,
+) -> Result<JwksFetcher, Failure> {
+    let made = JwksAuthorizer::new(access, url.clone());
+    let (authorizer, fetcher) = made.map_err(|error| {
+        Failure::other(
+            format!("{JWKS_URL}: {error}"),
+            "install the CA certificates of the system (ca-certificates), or name a file with them in SSL_CERT_FILE",
+        )
+    })?;
+    relay.set_authorizer(authorizer);
+    Ok(fetcher)
 }
 
 /// The keys that a relay judges by, which can be read again.
@@ -138,6 +166,17 @@ pub(crate) fn tell_notices(access: &Access) {
     }
 }
 
+/// Warns if whoever has a key of the issuer signs for others' relays too, and nothing tells theirs
+/// from ours.
+pub(crate) fn warn_of_any_issuer(settings: &Settings) {
+    if settings.token_jwks_url.is_some() && settings.token_issuer.is_none() {
+        tracing::warn!(
+            "any token that the keys at token_jwks_url have signed is good; some providers sign for all their customers \
+             with the same keys, so name yours in token_issuer"
+        );
+    }
+}
+
 /// Warns if tokens come over the network where anybody on the way can read and use them.
 pub(crate) fn warn_of_plain_tokens(settings: &Settings) {
     if has_plain_tokens(settings) {
@@ -153,7 +192,7 @@ fn has_plain_tokens(settings: &Settings) -> bool {
     let is_public = is_public(&settings.listen);
     // A proxy that was named is there to end TLS.
     let has_tls = settings.tls_cert.is_some() || !settings.relay.trusted_proxies.is_empty();
-    settings.token_key_file.is_some() && is_public && !has_tls
+    settings.asks_for_tokens() && is_public && !has_tls
 }
 
 /// Whether others than this machine can reach it.

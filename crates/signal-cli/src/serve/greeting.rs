@@ -22,9 +22,10 @@ pub(crate) fn greet(
 ) {
     let url = url(resolved, addresses);
     // Only what stands in the address reaches the relay from a stock client.
-    let (token, check) = match resolved.settings.token_key_file {
-        Some(_) => ("/?token=…", " --token-file FILE"),
-        None => ("", ""),
+    let (token, check) = if resolved.settings.asks_for_tokens() {
+        ("/?token=…", " --token-file FILE")
+    } else {
+        ("", "")
     };
     let app = format!("new WebrtcProvider('my-room', doc, {{ signaling: ['{url}{token}'] }})");
     let peers_max = resolved.settings.relay.peers_max;

@@ -46,6 +46,11 @@ impl Shutdown {
         })
     }
 
+    /// Does this too while it waits.
+    pub(crate) fn beside(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(task);
+    }
+
     /// Waits for Ctrl-C or SIGTERM and drains the relay; a second one ends it at once. Until then,
     /// SIGHUP reloads.
     pub(crate) fn wait_and_drain(

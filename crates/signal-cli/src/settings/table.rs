@@ -10,8 +10,8 @@ use crate::settings::listen::{
 use crate::settings::setting::{Field, Place, Setting, Text};
 use crate::settings::text::{
     name_of, parse_carriers, parse_default_topics, parse_filter, parse_header, parse_hosts,
-    parse_log_format, parse_log_ips, parse_origins, parse_proxies, show_origins, show_path,
-    show_proxies,
+    parse_jwks_url, parse_log_format, parse_log_ips, parse_origins, parse_proxies, show_origins,
+    show_path, show_proxies,
 };
 
 /// All settings, in the order of help and README: our own, then the limits as the libraries declare
@@ -152,6 +152,16 @@ fn own() -> Vec<Setting> {
             },
         )
         .guards("none", "accept tokens without an aud"),
+        text(
+            "token_jwks_url",
+            "URL",
+            "https://tenant.eu.auth0.com/.well-known/jwks.json",
+            "Address at which an identity provider publishes its keys as a JWK Set, in place of token_key_file; https, or \
+             http on this machine. Fetched at the start, every 10 minutes, and when a token names a key that is not known",
+            |s| s.token_jwks_url.as_ref().map_or_else(String::new, |url| url.as_str().to_owned()),
+            |s, text| parse_jwks_url(text).map(|url| s.token_jwks_url = Some(url)),
+        )
+        .guards("none", "fetch no keys"),
         text(
             "token_issuer",
             "ISS",

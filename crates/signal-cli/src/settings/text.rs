@@ -4,7 +4,9 @@ use std::path::Path;
 
 use clap::ValueEnum;
 use http::HeaderName;
-use signal_access::{Carriers, CarriersError, DefaultTopics, DefaultTopicsError, Origins};
+use signal_access::{
+    Carriers, CarriersError, DefaultTopics, DefaultTopicsError, JwksUrl, JwksUrlError, Origins,
+};
 use signal_tokio::{LogIps, TrustedProxies};
 
 use crate::settings::LogFormat;
@@ -79,6 +81,11 @@ pub(super) fn show_origins(origins: &Origins) -> String {
 pub(super) fn parse_carriers(text: &str) -> Result<Carriers, String> {
     text.parse()
         .map_err(|error: CarriersError| error.to_string())
+}
+
+pub(super) fn parse_jwks_url(text: &str) -> Result<JwksUrl, String> {
+    text.parse()
+        .map_err(|error: JwksUrlError| error.to_string())
 }
 
 pub(super) fn parse_default_topics(text: &str) -> Result<DefaultTopics, String> {

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HOST, HeaderName, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
-use signal_access::{Access, Judging, Permit, Refusal, UnixTime, UpgradeParts};
+use signal_access::{Access, Denied, Judging, Permit, UnixTime, UpgradeParts};
 
 use crate::admission::authorizer::{Authorization, Authorizer, UpgradeRequest};
 use crate::admission::refused_tokens::RefusedTokens;
@@ -34,7 +35,7 @@ use crate::admission::refused_tokens::RefusedTokens;
 pub struct AccessAuthorizer {
     access: Access,
     refused: RefusedTokens,
-    clock: Box<dyn Fn() -> UnixTime + Send + Sync>,
+    clock: Arc<dyn Fn() -> UnixTime + Send + Sync>,
 }
 
 impl AccessAuthorizer {
@@ -55,11 +56,27 @@ impl AccessAuthorizer {
         Self {
             access,
             refused: RefusedTokens::default(),
-            clock: Box::new(clock),
+            clock: Arc::new(clock),
         }
     }
 
-    fn judge(&self, request: &UpgradeRequest<'_>) -> Result<Permit, Refusal> {
+    /// One with another access and the same clock.
+    #[cfg(feature = "jwks")]
+    pub(crate) fn with_access(&self, access: Access) -> Self {
+        Self {
+            access,
+            refused: RefusedTokens::default(),
+            clock: Arc::clone(&self.clock),
+        }
+    }
+
+    /// What it judges by.
+    #[cfg(feature = "jwks")]
+    pub(crate) fn access(&self) -> &Access {
+        &self.access
+    }
+
+    pub(crate) fn judge(&self, request: &UpgradeRequest<'_>) -> Result<Permit, Denied> {
         let host = joined(request.headers, &HOST);
         let origin = joined(request.headers, &ORIGIN);
         let authorization = joined(request.headers, &AUTHORIZATION);
@@ -73,7 +90,7 @@ impl AccessAuthorizer {
         };
         let shown = self.refused.fingerprint(request.client, &parts);
         if let Some(denied) = self.refused.find(shown, request.now) {
-            return Err(denied.into());
+            return Err(denied);
         }
         let unix_now = (self.clock)();
         let admitted = self
@@ -86,7 +103,7 @@ impl AccessAuthorizer {
 
 impl Authorizer for AccessAuthorizer {
     fn authorize<'a>(&'a self, request: &'a UpgradeRequest<'a>) -> Authorization<'a> {
-        Box::pin(std::future::ready(self.judge(request)))
+        Box::pin(std::future::ready(self.judge(request).map_err(Into::into)))
     }
 
     fn judging(&self) -> Judging {

@@ -101,6 +101,12 @@ pub trait Authorizer: Send + Sync + 'static {
     fn judging(&self) -> Judging {
         Judging::Costly
     }
+
+    /// Whether it can let anyone in yet, for `/readyz`. One that first has to fetch what it judges
+    /// by says no until it has.
+    fn is_ready(&self) -> bool {
+        true
+    }
 }
 
 impl<F, P> Authorizer for F

@@ -4,6 +4,8 @@
 pub(crate) mod access;
 pub(crate) mod addresses;
 pub(crate) mod authorizer;
+#[cfg(feature = "jwks")]
+pub(crate) mod jwks;
 pub(crate) mod places;
 #[cfg(feature = "tokens")]
 pub(crate) mod refused_tokens;

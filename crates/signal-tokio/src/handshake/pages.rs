@@ -26,6 +26,10 @@ pub(crate) fn answer(door: &Door, path: &str) -> Response<Bytes> {
             StatusCode::SERVICE_UNAVAILABLE,
             r#"{"ready":false,"reason":"peers_max"}"#.to_owned(),
         ),
+        "/readyz" if !door.authorizer().is_ready() => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            r#"{"ready":false,"reason":"no_keys"}"#.to_owned(),
+        ),
         "/readyz" => (StatusCode::OK, r#"{"ready":true}"#.to_owned()),
         "/limits" => (StatusCode::OK, limits(&door.config)),
         _ => return text(StatusCode::OK, "okay"),

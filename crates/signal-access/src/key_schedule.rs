@@ -1,0 +1,126 @@
+use core::time::Duration;
+
+use signal_core::Instant;
+
+/// When the keys of an issuer are fetched: at the start, now and then, and when a token names a key
+/// that is not known. It makes no request itself.
+///
+/// Anyone can send a token that names any key, so such tokens bring a fetch about once in ten
+/// seconds at most, however many come: an issuer's new key is known that soon, and the issuer is
+/// not bothered more.
+///
+/// ```
+/// use signal_access::KeySchedule;
+/// use signal_core::Instant;
+///
+/// let mut schedule = KeySchedule::default();
+/// assert_eq!(schedule.poll_timeout(), Instant::ZERO);
+/// let now = Instant::from_millis(1_000);
+/// schedule.finish(now, true);
+/// assert!(!schedule.want(now), "they have just been fetched");
+/// let later = now.saturating_add(KeySchedule::UNKNOWN_KEY_INTERVAL);
+/// assert!(schedule.want(later));
+/// assert_eq!(schedule.poll_timeout(), later);
+/// ```
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct KeySchedule {
+    next: Instant,
+    finished: Option<Instant>,
+    failures: u32,
+}
+
+impl KeySchedule {
+    /// How long keys are used before they are fetched again: so long is a key in use that its
+    /// issuer has withdrawn.
+    pub const REFRESH_INTERVAL: Duration = Duration::from_secs(600);
+
+    /// How often tokens of unknown keys have the keys fetched at most.
+    pub const UNKNOWN_KEY_INTERVAL: Duration = Duration::from_secs(10);
+
+    /// How long to wait after a fetch that failed. It doubles with each further one, up to
+    /// [`RETRY_INTERVAL_MAX`](Self::RETRY_INTERVAL_MAX).
+    pub const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+    /// The longest wait after fetches that failed.
+    pub const RETRY_INTERVAL_MAX: Duration = Duration::from_secs(60);
+
+    /// How long one fetch may take.
+    pub const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+
+    /// When to fetch next.
+    pub fn poll_timeout(&self) -> Instant {
+        self.next
+    }
+
+    /// Notes that a token names a key that is not known, or that there are none; says whether they
+    /// are fetched now because of it.
+    pub fn want(&mut self, now: Instant) -> bool {
+        let earliest = self
+            .finished
+            .map(|finished| finished.saturating_add(Self::UNKNOWN_KEY_INTERVAL));
+        if earliest.is_some_and(|earliest| now < earliest) {
+            return false;
+        }
+        self.next = self.next.min(now);
+        true
+    }
+
+    /// Notes that a fetch has ended, well or not.
+    pub fn finish(&mut self, now: Instant, is_fetched: bool) {
+        let wait = if is_fetched {
+            self.failures = 0;
+            Self::REFRESH_INTERVAL
+        } else {
+            let wait = Self::RETRY_INTERVAL.saturating_mul(1 << self.failures.min(6));
+            self.failures = self.failures.saturating_add(1);
+            wait.min(Self::RETRY_INTERVAL_MAX)
+        };
+        self.finished = Some(now);
+        self.next = now.saturating_add(wait);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Instant {
+        Instant::from_millis(seconds * 1_000)
+    }
+
+    #[test]
+    fn keys_are_fetched_again_after_ten_minutes() {
+        let mut schedule = KeySchedule::default();
+        schedule.finish(at(5), true);
+        assert_eq!(schedule.poll_timeout(), at(605));
+    }
+
+    #[test]
+    fn an_issuer_that_is_down_is_asked_less_and_less_and_once_a_minute_in_the_end() {
+        let mut schedule = KeySchedule::default();
+        let mut waits = alloc::vec::Vec::new();
+        for _ in 0..9 {
+            schedule.finish(at(0), false);
+            waits.push(schedule.poll_timeout().as_millis() / 1_000);
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+        schedule.finish(at(0), true);
+        schedule.finish(at(0), false);
+        assert_eq!(schedule.poll_timeout(), at(1), "it was there meanwhile");
+    }
+
+    #[test]
+    fn tokens_of_unknown_keys_bring_one_fetch_in_ten_seconds() {
+        let mut schedule = KeySchedule::default();
+        schedule.finish(at(0), true);
+        let fetches = (0..100).filter(|second| {
+            let is_wanted = schedule.want(at(*second));
+            if is_wanted {
+                assert_eq!(schedule.poll_timeout(), at(*second));
+                schedule.finish(at(*second), true);
+            }
+            is_wanted
+        });
+        assert_eq!(fetches.count(), 9);
+    }
+}
