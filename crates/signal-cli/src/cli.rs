@@ -14,7 +14,7 @@ use crate::token::TokenArgs;
 ///
 /// Without a command it serves: `signal` is `signal serve`.
 #[derive(Debug, Parser)]
-#[command(name = "signal", version)]
+#[command(name = "signal", version, override_usage = "signal [COMMAND]")]
 #[command(after_help = "Start a relay:          signal serve
 See every setting:      signal serve --help
 See whether it works:   signal check ws://localhost:4444")]
@@ -31,6 +31,7 @@ pub(crate) enum Command {
     /// same name: --peers-max 500, SIGNAL_PEERS_MAX=500, peers_max = 500. A flag wins over the
     /// environment, the environment over the file. PORT alone, as hosting platforms set it, means
     /// that port on every interface.
+    #[command(override_usage = "signal [serve] [OPTIONS]")]
     Serve(ServeArgs),
     /// Check whether a y-webrtc signaling server works, any server
     ///

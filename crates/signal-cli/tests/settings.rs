@@ -58,6 +58,16 @@ fn help_names_every_setting() {
 }
 
 #[test]
+fn a_flag_that_does_not_exist_shows_the_usage_of_what_was_typed() {
+    for wrong in [&["--nonsense"][..], &["serve", "--nonsense"]] {
+        let ran = run(wrong);
+        assert_eq!(ran.code(), Some(2), "{ran:?}");
+        ran.says("Usage: signal [serve] [OPTIONS]");
+    }
+    run(&["--help"]).says("Usage: signal [COMMAND]");
+}
+
+#[test]
 fn a_flag_wins_over_the_environment_and_that_over_the_file() {
     let file = TempFile::new(
         "precedence.toml",

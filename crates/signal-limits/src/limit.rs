@@ -222,8 +222,8 @@ pub struct LimitError {
 ///
 /// A row is the field, its documentation, its default and its [`Limit`](crate::Limit) in the
 /// table: **to add a limit, add a row.** Everything that reads the table then has it. (The tables
-/// in the READMEs of signal's repository are compared with it by a test of `signal-cli`, which
-/// writes them with `UPDATE_TABLES=1 cargo test -p signal-cli --test settings`.) What is not a
+/// in the READMEs of signal's repository are compared with it by a test of `signal-relay`, which
+/// writes them with `UPDATE_TABLES=1 cargo test -p signal-relay --test settings`.) What is not a
 /// limit stands in the braces of the struct, each field with its default.
 ///
 /// ```

@@ -22,7 +22,7 @@ pub(crate) fn build_signal(_: &Tools) -> Result<(), Stop> {
         "build",
         "--release",
         "--package",
-        "signal-cli",
+        "signal-relay",
         "--bin",
         "signal",
     ]))

@@ -25,7 +25,12 @@ pub(crate) fn check(_: &Tools) -> Result<(), Stop> {
 
 /// Unoptimised, which takes a third of the time and is linked in the same way.
 fn build() -> Result<PathBuf, Stop> {
-    let mut build = cargo(["build", "--locked", "--package=signal-cli", "--bin=signal"]);
+    let mut build = cargo([
+        "build",
+        "--locked",
+        "--package=signal-relay",
+        "--bin=signal",
+    ]);
     let target = find_target()?;
     if target != MUSL_TARGET {
         build.env("RUSTFLAGS", "-C target-feature=+crt-static");

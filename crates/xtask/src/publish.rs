@@ -14,12 +14,12 @@ use crate::workspace;
 pub(crate) const PUBLISHED: &[&str] = &[
     "signal-access",
     "signal-bench",
-    "signal-cli",
     "signal-cluster",
     "signal-conformance",
     "signal-core",
     "signal-limits",
     "signal-memory",
+    "signal-relay",
     "signal-tokio",
     "signal-workers",
 ];

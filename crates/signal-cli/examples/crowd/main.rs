@@ -3,7 +3,7 @@
 //!
 //! ```sh
 //! signal serve --limit-private-ips --connects-per-minute-per-ip 60000 &
-//! cargo run --release -p signal-cli --example crowd -- 127.0.0.1:4444 silent 1000
+//! cargo run --release -p signal-relay --example crowd -- 127.0.0.1:4444 silent 1000
 //! ```
 //!
 //! keeps up 5,000 connections from 1,000 addresses of this machine, 500 new ones a second, for 20

@@ -7,7 +7,7 @@
 //! pair exchanges messages before and meanwhile. Linux only.
 //!
 //! ```sh
-//! cargo build --release -p signal-cli && cargo run --release -p signal-cli --example storm
+//! cargo build --release -p signal-relay && cargo run --release -p signal-relay --example storm
 //! ```
 
 mod storm;
