@@ -10,7 +10,6 @@ mod setting;
 mod sources;
 mod table;
 mod text;
-mod value;
 
 use std::path::PathBuf;
 
@@ -25,7 +24,6 @@ pub(crate) use resolve::{Resolved, resolve};
 pub(crate) use setting::{Consequence, Setting};
 pub(crate) use sources::Environment;
 pub(crate) use table::SETTINGS;
-pub(crate) use value::parse_time;
 
 /// The port of y-webrtc's own server.
 pub(crate) const PORT: u16 = 4444;

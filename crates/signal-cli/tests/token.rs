@@ -152,7 +152,7 @@ fn each_refusal_says_why_and_what_to_do() {
             &key,
             &token(&named, &[]),
             &[],
-            "names a key (kid)",
+            "does not name a key (kid)",
             "add the key that signed it",
         ),
         (
@@ -236,7 +236,7 @@ fn a_key_that_cannot_be_used_is_told_without_showing_it() {
         ),
         (
             write("none.jwk", r#"{"kty":"oct","k":"aHVudGVyMg"}"#),
-            "its \"alg\" is neither",
+            "it has no \"alg\", which a secret needs",
         ),
         (
             write("twice.jwk", r#"{"kty":"oct","kty":"oct","k":"aHVudGVyMg"}"#),

@@ -15,3 +15,4 @@ mod limit;
 mod parse;
 
 pub use limit::{Limit, LimitError, LimitValue, Scope, Unit};
+pub use parse::parse_time;

@@ -3,6 +3,7 @@
 
 use alloc::format;
 use alloc::string::String;
+use core::time::Duration;
 
 use crate::Unit;
 
@@ -57,6 +58,18 @@ fn parse_size(text: &str) -> Result<u64, String> {
 
 /// What is less than a millisecond is dropped.
 fn parse_millis(text: &str) -> Result<u64, String> {
+    parse_time(text)?
+        .as_millis()
+        .try_into()
+        .map_err(|_| "more than any time can be".into())
+}
+
+/// Reads a time: seconds, or a number with `ms`, `s`, `m` or `h`.
+///
+/// # Errors
+///
+/// Why it is not one.
+pub fn parse_time(text: &str) -> Result<Duration, String> {
     let hint = || String::from("not a time; write seconds, or a number with ms, s, m or h");
     let (number, unit) = split(text);
     let millis_in_unit: u128 = match unit.to_ascii_lowercase().as_str() {
@@ -71,8 +84,10 @@ fn parse_millis(text: &str) -> Result<u64, String> {
     let whole: u64 = whole.parse().map_err(|_| hint())?;
     let fraction: u128 = format!("{places:0<PLACES$}").parse().map_err(|_| hint())?;
     let billionths = u128::from(whole) * NANOS_PER_SECOND + fraction;
-    let millis = billionths * millis_in_unit / NANOS_PER_SECOND;
-    u64::try_from(millis).map_err(|_| hint())
+    let nanos = billionths * millis_in_unit / 1_000;
+    let seconds = u64::try_from(nanos / NANOS_PER_SECOND).map_err(|_| hint())?;
+    let rest = u32::try_from(nanos % NANOS_PER_SECOND).map_err(|_| hint())?;
+    Ok(Duration::new(seconds, rest))
 }
 
 /// Reads a whole number, `_` and `,` between the digits allowed.

@@ -3,10 +3,10 @@ use std::time::Duration;
 use clap::Args;
 use http::header::{HeaderName, HeaderValue};
 use signal_bench::{Plan, Scenario, Threshold};
+use signal_core::parse_time;
 
 use crate::bench::compare::Entry;
 use crate::check::{Target, header, timeout};
-use crate::settings::parse_time;
 use crate::token::TokenFlags;
 
 const LOAD: &str = "Load";

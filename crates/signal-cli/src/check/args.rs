@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use clap::Args;
 use http::header::{HeaderName, HeaderValue};
+use signal_core::parse_time;
 
 use crate::check::CONFORMANCE;
 use crate::check::access::AccessFlags;
@@ -11,7 +12,6 @@ use crate::check::stream::Credentials;
 use crate::check::target::Target;
 use crate::check::walk::Options;
 use crate::check::way::{Proxy, Way};
-use crate::settings::parse_time;
 use crate::token::TokenFlags;
 
 /// What to check, and how.

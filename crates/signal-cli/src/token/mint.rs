@@ -2,10 +2,9 @@ use std::time::Duration;
 
 use clap::Args;
 use signal_access::{ClaimError, Claims, SignError, UnixTime, read_topics};
-use signal_core::TopicSet;
+use signal_core::{TopicSet, parse_time};
 
 use crate::failure::Failure;
-use crate::settings::parse_time;
 use crate::token::key_file::KeyFile;
 use crate::token::usage;
 
