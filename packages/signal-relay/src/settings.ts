@@ -22,6 +22,7 @@ export interface Settings {
   readonly depth_max?: number | string
   readonly topics_per_peer_max?: number | string
   readonly topic_bytes_max?: number | string
+  readonly topic_bytes_per_peer_max?: number | string
   readonly messages_per_second?: number | string
   readonly messages_burst?: number | string
   readonly bytes_per_second?: number | string
@@ -36,6 +37,7 @@ export interface Settings {
   readonly strikes_burst?: number | string
   readonly invalid_messages_max?: number | string
   readonly ping_interval?: number | string
+  readonly keepalive_interval?: number | string
   readonly close_hold?: number | string
 
   readonly outbound_bytes_max?: number | string
