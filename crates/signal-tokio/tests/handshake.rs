@@ -167,6 +167,11 @@ async fn answers_are_those_of_the_other_ways_in_and_of_another_server() {
         (upgrade_with("GET", "POST"), None),
         (upgrade_with("GET", "HEAD"), None),
         (upgrade_with("HTTP/1.1", "HTTP/1.0"), Upgrade),
+        // As nginx does with `proxy_set_header Host ""`.
+        (
+            upgrade_with("Host", "X-Other").replace("HTTP/1.1", "HTTP/1.0"),
+            Upgrade,
+        ),
         (upgrade_with("HTTP/1.1", "HTTP/3.0"), Body),
         (upgrade_with("Upgrade: websocket", "Upgrade: h2c"), None),
         (

@@ -172,6 +172,15 @@ fn has_host(headers: &HeaderMap) -> bool {
     }
 }
 
+/// Whether the request says for which host it is, if its version asks for that.
+fn is_host_clear(request: &Parts) -> bool {
+    match request.version {
+        Version::HTTP_11 => has_host(&request.headers),
+        // It knows no host, or names it otherwise.
+        _ => !request.headers.contains_key(HOST) || has_host(&request.headers),
+    }
+}
+
 /// Checks an upgrade by RFC 6455, 4.2.1, and returns its key.
 ///
 /// HTTP/1.0 is as good as HTTP/1.1: a proxy that speaks it to its backends (nginx, unless
@@ -191,7 +200,7 @@ fn check_upgrade(request: &Parts) -> Result<&HeaderValue, Answer> {
     if !matches!(request.version, Version::HTTP_10 | Version::HTTP_11) {
         return Err(bad("a WebSocket upgrade needs HTTP/1.1"));
     }
-    if !has_host(headers) {
+    if !is_host_clear(request) {
         return Err(bad(NO_HOST));
     }
     if !has_token(headers, &UPGRADE, "websocket") {
@@ -273,11 +282,7 @@ fn choose_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
 }
 
 fn answer_plain(door: &Door, request: &Parts) -> Upgrade {
-    let is_unclear = match request.version {
-        Version::HTTP_11 => !has_host(&request.headers),
-        // It knows no host, or names it otherwise.
-        _ => request.headers.contains_key(HOST) && !has_host(&request.headers),
-    };
+    let is_unclear = !is_host_clear(request);
     if is_unclear {
         door.counters.count_refusal(RefusalCause::BadRequest);
     }
