@@ -254,7 +254,7 @@ fn each_http_status_has_its_cause() {
 /// What a server on its way to a 101 may get wrong, and what stands in the way before it.
 #[test]
 fn each_answer_that_is_not_an_upgrade_has_its_own_sentence() {
-    let cases: [(&[u8], &str, &str); 19] = [
+    let cases: [(&[u8], &str, &str); 20] = [
         // HAProxy's own answer.
         (
             b"HTTP/1.0 502 Bad Gateway\r\nCache-Control: no-cache\r\nContent-Type: text/html\r\n\r\n<html><body><h1>502</h1></body></html>",
@@ -303,6 +303,11 @@ fn each_answer_that_is_not_an_upgrade_has_its_own_sentence() {
             b"HTTP/1.1 200 OK\r\nContent-Length: 77\r\n\r\n<!DOCTYPE html><html><head><TITLE>\n Sign in |  Example </TITLE></head></html>",
             "answered with HTTP 200 OK, a page titled \"Sign in | Example\"",
             "a login page guards this address",
+        ),
+        (
+            b"HTTP/1.1 200 \0\r\n\r\n",
+            "and is malformed or without an end",
+            "has to answer in HTTP/1.1",
         ),
         (b"", "the server closed the connection without an answer", "try wss://127.0.0.1:"),
         (b"HTTP/1.1 101 Switch", "the server closed the connection in the middle of its answer, after 19 bytes", "did the server, or"),

@@ -197,6 +197,17 @@ fn not_http(target: &Target, input: &[u8]) -> Problem {
     if !target.secure && input.starts_with(&[0x15, 3]) {
         return Problem::new("the server speaks TLS on this port", format!("try {other}"));
     }
+    if input.starts_with(b"HTTP/") {
+        let line = input.split(|byte| b"\r\n".contains(byte)).next();
+        let line = String::from_utf8_lossy(line.unwrap_or_default()).into_owned();
+        return Problem::new(
+            format!(
+                "the answer begins with {} and is malformed or without an end",
+                show::quoted(&line, 60)
+            ),
+            "the server, or a proxy in between, has to answer in HTTP/1.1: look into its log",
+        );
+    }
     // A frame of settings, with which a server of HTTP/2 begins.
     if input.starts_with(&[0, 0]) && input.get(3) == Some(&4) {
         return Problem::new(
