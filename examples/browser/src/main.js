@@ -67,6 +67,8 @@ function showRelay({ relay, failedAttempts }) {
   status.dataset.state = relay === 'connecting' && unreachable ? 'unreachable' : relay
   status.textContent = texts[relay]
   status.title = settings.relay
+  element('relay-address').textContent = settings.relay
+  element('relay-hint').hidden = status.dataset.state !== 'unreachable'
 }
 
 function showPeers({ peers }) {
