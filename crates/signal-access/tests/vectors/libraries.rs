@@ -47,6 +47,15 @@ struct Provider {
     default: Option<&'static str>,
 }
 
+impl Provider {
+    /// A secret beside the public keys, with which a token for every topic is signed. The first
+    /// relay has none, so that nothing but its public keys can be taken for one.
+    fn secret(&self) -> Option<Value> {
+        let is_first = self.name == "provider";
+        (!is_first).then(|| oct(SECRET, Some("ours")))
+    }
+}
+
 const PROVIDERS: [Provider; 6] = [
     Provider {
         name: "provider",
@@ -93,18 +102,21 @@ const PROVIDERS: [Provider; 6] = [
 ];
 
 pub(crate) fn relays() -> impl Iterator<Item = (&'static str, Relay)> {
-    let mut keys = read().keys;
-    // For tokens that hold whoever is connected to what it expects.
-    keys.push(oct(SECRET, Some("ours")));
+    let Libraries { keys, tokens, .. } = read();
     PROVIDERS.iter().map(move |provider| {
         let text = |text: Option<&str>| text.map(str::to_owned);
         let relay = Relay {
-            keys: Some(json!({ "keys": keys })),
+            keys: Some(
+                json!({ "keys": keys.iter().chain(&provider.secret()).collect::<Vec<_>>() }),
+            ),
             audience: text(provider.audience),
             issuer: text(provider.issuer),
             topics_claim: text(provider.claim),
             topics_default: text(provider.default),
-            pass: Some(pass(provider)),
+            pass: Some(match provider.secret() {
+                Some(_) => pass(provider),
+                None => tokens["pass"].clone(),
+            }),
             ..Relay::default()
         };
         (provider.name, relay)

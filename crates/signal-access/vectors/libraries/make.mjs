@@ -61,6 +61,7 @@ signed.push({ name: 'RS256 of 4,096 bits by node:crypto', relay: 'provider', tok
 signed.push({ name: 'RS256 without kid', relay: 'provider', token: forged({ alg: 'RS256' }, claims, 'RS256', pairs.RS256.privateKey), subject: 'ann' })
 
 const tokens = {
+  pass: await jose('RS256', { sub: 'pass', exp, topics: ['*'] }),
   auth0: await jose('RS256', { iss: 'https://tenant.eu.auth0.com/', sub: 'auth0|5f7c8ec7c33c6c004bbafe82', aud: ['https://api.example.org', 'https://tenant.eu.auth0.com/userinfo'], iat: 1700000000, exp, azp: 'x3kF0TVBnZ', scope: 'openid profile', 'https://example.org/topics': ['garden', 'team-7/*'], permissions: [] }),
   auth0_bare: await jose('RS256', { iss: 'https://tenant.eu.auth0.com/', sub: 'auth0|5f7c8ec7c33c6c004bbafe82', aud: ['https://api.example.org'], exp, gty: 'password' }),
   auth0_no_slash: await jose('RS256', { iss: 'https://tenant.eu.auth0.com', sub: 'auth0|5f7c8ec7c33c6c004bbafe82', aud: ['https://api.example.org'], exp }),
