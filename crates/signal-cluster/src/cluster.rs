@@ -1,5 +1,6 @@
 //! The machine: what comes in, what goes out, and the state between.
 
+mod edge;
 mod home;
 mod membership;
 
@@ -12,9 +13,10 @@ use signal_core::{Instant, Message, Publish};
 
 use crate::clock::Clock;
 use crate::directory::Directory;
-use crate::edge::{Edge, Move};
+use crate::edge::Edge;
 use crate::effect::Effect;
 use crate::homes::{Homes, topic_hash};
+use crate::host::{Bus, Local};
 use crate::link::Overflow;
 use crate::members::Members;
 use crate::mix::mix;
@@ -23,35 +25,6 @@ use crate::retained::{Entry, Retained};
 use crate::windows::Windows;
 use crate::wire::{self, Batch, Frame, WireError};
 use crate::{Config, Node, NodeId, Parts, Stats};
-
-/// The way to the other nodes.
-///
-/// It may lose, delay and repeat what it carries; what it carries from one node to another should
-/// keep its order. It must not wait, and must not bring a node what that node sent itself.
-pub trait Bus {
-    /// Sends to one node.
-    fn to(&mut self, node: NodeId, message: &[u8]);
-
-    /// Sends to all nodes.
-    fn to_all(&mut self, message: &[u8]);
-}
-
-/// The peers of this node.
-pub trait Local {
-    /// Sends a publish of another node to all local subscribers of its topic. Its `clients` is
-    /// their number and `elsewhere` together.
-    fn pass(&mut self, publish: &Publish<'_>, elsewhere: u32);
-
-    /// Takes how many subscribers a topic has on other nodes. It is added to the number of local
-    /// ones in `clients` of what local peers publish, and in what that costs them.
-    fn elsewhere(&mut self, topic: &str, subscribers: u32);
-
-    /// Makes those local subscribers of a topic announce themselves again that have published since
-    /// then: others may have missed it. A stock client does so when it is closed with 1012 and
-    /// comes back, within milliseconds; what it has set up with others goes on. The closes are to
-    /// be spread over a few seconds, as a drain spreads them.
-    fn announce_again(&mut self, topic: &str, since: Instant);
-}
 
 /// One node's part of a cluster.
 ///
@@ -445,51 +418,6 @@ impl Cluster {
         }
     }
 
-    /// A home says how many there are elsewhere; one that is not the home any more is not heard.
-    fn be_told(&mut self, now: Instant, from: Node, topic: Arc<str>, elsewhere: u32) {
-        let Some(known) = self.edge.get_mut(&topic) else {
-            return;
-        };
-        if known.home != from || known.elsewhere == elsewhere {
-            return;
-        }
-        known.elsewhere = elsewhere;
-        let is_late = core::mem::take(&mut known.may_be_nudged);
-        let late = self.nudges.late(now).filter(|_| is_late);
-        self.effects.push_back(Effect::Elsewhere {
-            topic: topic.clone(),
-            subscribers: elsewhere,
-        });
-        if let Some(since) = late {
-            self.nudge(topic, since);
-        }
-    }
-
-    /// Has those announce again who may have been missed. Where nobody is elsewhere, nobody has
-    /// missed anything.
-    fn nudge_all(&mut self, since: Instant) {
-        let mut shared = Vec::new();
-        for (name, topic) in self.edge.iter_mut() {
-            let is_meant = topic.has_published_since(since);
-            topic.may_be_nudged = is_meant && topic.elsewhere == 0;
-            if is_meant && topic.elsewhere > 0 {
-                shared.push(name.clone());
-            }
-        }
-        shared
-            .into_iter()
-            .for_each(|topic| self.nudge(topic, since));
-    }
-
-    fn nudge(&mut self, topic: Arc<str>, since: Instant) {
-        if self.parts.nudge && self.config.cluster_reannounce {
-            let since = self.clock.past_to_host(since);
-            self.stats.announced_again += 1;
-            self.effects
-                .push_back(Effect::AnnounceAgain { topic, since });
-        }
-    }
-
     fn carry_out(&mut self, local: &mut dyn Local) {
         while let Some(effect) = self.effects.pop_front() {
             match effect {
@@ -512,78 +440,5 @@ impl Cluster {
                 Effect::AnnounceAgain { topic, since } => local.announce_again(&topic, since),
             }
         }
-    }
-}
-
-/// Moves topics to their homes.
-impl Cluster {
-    /// Compares homes with the members, and moves what has another home now. `fresh` is a node that
-    /// knows nothing of its topics, `missed` one that has missed what was published to them.
-    fn rehome(&mut self, now: Instant, fresh: Option<Node>, missed: Option<Node>) {
-        let members = self.members.iter().filter(|(_, member)| member.may_be_home);
-        let own = self.may_be_home().then_some(self.me);
-        // In the order of nodes, so that equal sets are equal.
-        let mut nodes: Vec<_> = members.map(|(node, _)| node).chain(own).collect();
-        nodes.sort_unstable();
-        let homes = Homes::new(self.me, nodes.into_iter());
-        if homes == self.homes && fresh.is_none() {
-            return;
-        }
-        self.homes = homes;
-        let moves: Vec<_> = self.edge.rehome(&self.homes, fresh).collect();
-        moves.into_iter().for_each(|one| self.subscribe_anew(one));
-        self.publish_again(now, missed);
-    }
-
-    fn may_be_home(&self) -> bool {
-        !self.is_draining && self.is_ready()
-    }
-
-    fn subscribe_anew(&mut self, one: Move) {
-        let Move {
-            topic,
-            subscribers,
-            old,
-            new,
-        } = one;
-        let subscribe = |subscribers, moved| Frame::Subscribe {
-            topic: topic.clone(),
-            subscribers,
-            moved,
-        };
-        self.send(new, subscribe(subscribers, true));
-        if old != new {
-            self.send(old, subscribe(0, false));
-        }
-    }
-
-    /// Sends to homes what their predecessors may have taken with them.
-    fn publish_again(&mut self, now: Instant, missed: Option<Node>) {
-        if !self.parts.keep {
-            return;
-        }
-        let mut frames = Vec::new();
-        for (topic, kept) in self.keep.topics() {
-            let home = self.homes.of(topic_hash(topic));
-            let old = core::mem::replace(&mut kept.home, home);
-            if home == old && Some(home) != missed {
-                continue;
-            }
-            let entries = kept.entries.iter();
-            let young =
-                entries.filter(|entry| now.saturating_since(entry.at) <= self.config.cluster_keep);
-            frames.extend(young.map(|entry| {
-                let frame = Frame::Publish {
-                    topic: topic.clone(),
-                    number: entry.number,
-                    again: true,
-                    message: entry.message.clone(),
-                };
-                (home, frame)
-            }));
-        }
-        frames
-            .into_iter()
-            .for_each(|(home, frame)| self.send(home, frame));
     }
 }

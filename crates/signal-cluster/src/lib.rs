@@ -19,6 +19,7 @@ mod directory;
 mod edge;
 mod effect;
 mod homes;
+mod host;
 mod link;
 mod members;
 mod mix;
@@ -30,8 +31,9 @@ mod stats;
 mod windows;
 pub mod wire;
 
-pub use cluster::{Bus, Cluster, Local};
+pub use cluster::Cluster;
 pub use config::Config;
+pub use host::{Bus, Local};
 pub use node::{Node, NodeId};
 #[doc(hidden)]
 pub use parts::Parts;

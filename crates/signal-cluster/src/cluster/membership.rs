@@ -3,9 +3,10 @@ use core::time::Duration;
 
 use signal_core::Instant;
 
-use super::{Bus, Cluster};
+use super::Cluster;
 use crate::Node;
 use crate::clock::before;
+use crate::host::Bus;
 use crate::link::Link;
 use crate::members::Member;
 use crate::mix::mix;

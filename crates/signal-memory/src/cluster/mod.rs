@@ -14,6 +14,8 @@
 //! ```
 
 mod bus;
+mod comparing;
+mod failing;
 mod failure;
 mod fault;
 mod host;

@@ -2,12 +2,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::rc::Rc;
 
-use signal_cluster::wire::{self, Frame};
 use signal_cluster::{Config, Node, NodeId};
 use signal_core::{Instant, PeerId};
 
-use super::bus::{Bus, Cut};
-use super::failure::{Broken, Failure, Promise};
+use super::bus::Bus;
+use super::failure::{Broken, Failure};
 use super::fault::Fault;
 use super::host::{Host, Out};
 use super::judge::Judge;
@@ -16,10 +15,10 @@ use super::stats::Stats;
 use crate::rng::Rng;
 
 /// Until then people come and things fail.
-const LIFE: u64 = 60_000;
+pub(super) const LIFE: u64 = 60_000;
 
 /// M1: after a failure people have met within `cluster_dead_after` and 10 s of its end.
-const MEET: u64 = 15_000;
+pub(super) const MEET: u64 = 15_000;
 
 /// The clocks of nodes begin there, so that they can be set back.
 const DAY: i64 = 24 * 3_600_000;
@@ -45,16 +44,16 @@ pub fn simulate(seed: u64, plan: &Plan) -> Result<Stats, Box<Failure>> {
 
 /// Nodes, the bus between them, and people.
 pub(super) struct World {
-    plan: Plan,
+    pub(super) plan: Plan,
     pub(super) rng: Rng,
     pub(super) now: u64,
     queue: BTreeMap<(u64, u64), Event>,
-    order: u64,
+    pub(super) order: u64,
     /// By the number of the node; `None` for those that are gone.
     pub(super) hosts: Vec<Option<Slot>>,
     /// When each node ended.
-    ended_at: Vec<u64>,
-    bus: Bus,
+    pub(super) ended_at: Vec<u64>,
+    pub(super) bus: Bus,
     pub(super) topics: Vec<String>,
     pub(super) people: Vec<Person>,
     /// Connections so far.
@@ -66,16 +65,16 @@ pub(super) struct World {
     /// When a topic's subscribers changed last.
     pub(super) counted_at: Vec<u64>,
     /// From then on counts are right (M4).
-    calm_at: u64,
+    pub(super) calm_at: u64,
     /// The end of the last failure.
-    healed_at: u64,
+    pub(super) healed_at: u64,
     /// Whether something happened after which publishes may be lost.
-    may_lose: bool,
+    pub(super) may_lose: bool,
     /// Where each publish was sent for the first time.
-    sent_to: BTreeMap<(Node, u64), Node>,
+    pub(super) sent_to: BTreeMap<(Node, u64), Node>,
     /// Ids that two nodes had with one seed: what is for one of them cannot be told from what is
     /// for the other.
-    clones: BTreeSet<NodeId>,
+    pub(super) clones: BTreeSet<NodeId>,
     log: Vec<String>,
     pub(super) stats: Stats,
 }
@@ -84,14 +83,14 @@ pub(super) struct World {
 pub(super) struct Slot {
     pub(super) host: Host,
     pub(super) is_draining: bool,
-    paused_until: u64,
+    pub(super) paused_until: u64,
     /// How far its clock is ahead of the world's, in milliseconds.
-    ahead: i64,
+    pub(super) ahead: i64,
     /// When its timer fires.
-    due: u64,
+    pub(super) due: u64,
     /// The homes that it knows for the topics.
-    homes: Vec<Node>,
-    changes: u64,
+    pub(super) homes: Vec<Node>,
+    pub(super) changes: u64,
 }
 
 /// Someone who is in a room, on whatever node.
@@ -237,7 +236,7 @@ impl World {
         self.at(self.now + millis, event);
     }
 
-    fn draw(&mut self, range: RangeInclusive<u64>) -> u64 {
+    pub(super) fn draw(&mut self, range: RangeInclusive<u64>) -> u64 {
         self.rng.within(range)
     }
 
@@ -271,13 +270,13 @@ impl World {
         Instant::from_millis(self.now.saturating_add_signed(ahead))
     }
 
-    fn start(&mut self) {
+    pub(super) fn start(&mut self) {
         let id = self.rng.within(1..=u64::MAX - 1);
         let seed = self.rng.within(1..=u64::MAX - 1);
         self.start_as(NodeId::new(id), seed);
     }
 
-    fn start_as(&mut self, id: NodeId, seed: u64) {
+    pub(super) fn start_as(&mut self, id: NodeId, seed: u64) {
         let ahead = DAY + self.rng.within(0..=1_000_000) as i64;
         let mut parts = self.plan.parts();
         if self.has_two_versions && self.rng.percent(50) {
@@ -367,7 +366,7 @@ impl World {
         self.may_lose |= stats.gaps + stats.silent + stats.overflows > 0;
     }
 
-    fn carry_out(&mut self, number: usize, out: Out) -> Result<(), Broken> {
+    pub(super) fn carry_out(&mut self, number: usize, out: Out) -> Result<(), Broken> {
         for (id, message) in &out.delivered {
             let (now, calm_at) = (self.now, self.calm_at);
             let (counted_at, hosts, topics) = (&self.counted_at, &self.hosts, &self.topics);
@@ -399,285 +398,8 @@ impl World {
     }
 }
 
-/// What fails.
-impl World {
-    fn fail(&mut self, fault: Fault) -> Result<(), Broken> {
-        let alive = self.hosts_that(|_| true);
-        let serving = self.hosts_that(|slot| !slot.is_draining);
-        let length = fault.draw_length(&mut self.rng);
-        let Some(one) = self.rng.pick(&alive).copied() else {
-            return Ok(());
-        };
-        match fault {
-            Fault::Start => self.start(),
-            Fault::Drain if serving.len() > 1 && serving.contains(&one) => self.drain(one)?,
-            Fault::Crash if alive.len() > 1 => self.crash(one),
-            // The last node stays.
-            Fault::Drain | Fault::Crash => return Ok(()),
-            Fault::ShortCut | Fault::LongCut | Fault::OneWayCut | Fault::PartialCut => {
-                let ways = self.draw_ways(fault, &alive);
-                self.cut(length, Cut::Ways(ways));
-            }
-            Fault::Outage => self.cut(length, Cut::All),
-            Fault::Loss => {
-                let chance = [2, 20, 50][self.rng.below(3)];
-                self.cut(length, Cut::Loss(chance));
-            }
-            Fault::Delay => {
-                let most = self.draw(100..=1_500);
-                self.cut(length, Cut::Delay(most));
-            }
-            Fault::Repeat => self.cut(length, Cut::Repeat(20)),
-            Fault::Slow => {
-                let most = self.draw(100..=1_500);
-                self.cut(length, Cut::Slow(one, most));
-            }
-            Fault::Jump => self.jump(one),
-            Fault::Pause => {
-                if let Some(slot) = &mut self.hosts[one] {
-                    slot.paused_until = self.now + length;
-                }
-            }
-            Fault::Twin => {
-                let (id, mut seed) = (self.host(one).id, self.host(one).seed);
-                if self.rng.percent(50) {
-                    seed = self.rng.within(1..=u64::MAX - 1);
-                } else {
-                    self.clones.insert(id);
-                }
-                self.start_as(id, seed);
-            }
-            Fault::Flood => {
-                self.cut(length, Cut::All);
-                self.at(self.now, Event::Flood(self.now + length));
-            }
-        }
-        *self.stats.faults.entry(fault).or_default() += 1;
-        self.note(|| format!("{fault:?} of node {one} for {length} ms"));
-        self.healed_at = self.healed_at.max(self.now + length);
-        self.calm_at = self.calm_at.max(self.now + length + calm_after(fault));
-        Ok(())
-    }
-
-    fn draw_ways(&mut self, fault: Fault, alive: &[usize]) -> BTreeSet<(usize, usize)> {
-        let mut nodes = alive.to_vec();
-        self.rng.shuffle(&mut nodes);
-        let (some, others) = nodes.split_at((nodes.len() / 2).max(1));
-        let mut ways = BTreeSet::new();
-        for one in some {
-            for other in others {
-                ways.insert((*one, *other));
-                if fault != Fault::OneWayCut {
-                    ways.insert((*other, *one));
-                }
-                if fault == Fault::PartialCut {
-                    return ways;
-                }
-            }
-        }
-        ways
-    }
-
-    fn cut(&mut self, length: u64, cut: Cut) {
-        self.order += 1;
-        let number = self.order;
-        self.bus.begin(number, cut);
-        self.after(length, Event::Heal(number));
-    }
-
-    fn jump(&mut self, number: usize) {
-        let by = self.draw(100..=3_600_000) as i64;
-        let is_forward = self.rng.percent(50);
-        if let Some(slot) = &mut self.hosts[number] {
-            slot.ahead += if is_forward { by } else { -by };
-            // Whoever set a timer by the clock is woken when that is set.
-            slot.due = self.now;
-        }
-        self.at(self.now, Event::Timer(number));
-    }
-
-    fn crash(&mut self, number: usize) {
-        self.end(number);
-        self.may_lose = true;
-        self.lose_people(number);
-    }
-
-    fn end(&mut self, number: usize) {
-        if let Some(slot) = self.hosts[number].take() {
-            self.stats.add_node(slot.host.cluster.stats());
-            self.ended_at[number] = self.now;
-        }
-    }
-
-    fn drain(&mut self, number: usize) -> Result<(), Broken> {
-        let now = self.host_time(number);
-        if let Some(slot) = &mut self.hosts[number] {
-            slot.is_draining = true;
-            slot.host.cluster.drain(now);
-        }
-        for person in 0..self.people.len() {
-            if let Some((_, id)) = self.people[person]
-                .place
-                .filter(|(host, _)| *host == number)
-            {
-                let pause = self.draw(0..=6_000);
-                self.after(pause, Event::Moved(person, id));
-            }
-        }
-        self.after(7_500, Event::Stop(number));
-        self.end_turn(number)
-    }
-
-    fn stop(&mut self, number: usize) -> Result<(), Broken> {
-        if let Some(until) = self.paused_until(number) {
-            self.at(until, Event::Stop(number));
-            return Ok(());
-        }
-        if self.hosts[number].is_none() {
-            return Ok(());
-        }
-        let out = self.host(number).leave();
-        self.carry_out(number, out)?;
-        self.note(|| format!("node {number} leaves"));
-        self.end(number);
-        self.lose_people(number);
-        self.judge.changed_at = self.now;
-        Ok(())
-    }
-
-    /// Somebody publishes a lot, in pieces.
-    fn flood(&mut self, until: u64) -> Result<(), Broken> {
-        let talkers: Vec<_> = self
-            .people
-            .iter()
-            .filter_map(|person| person.place)
-            .collect();
-        if let Some((host, id)) = self.rng.pick(&talkers).copied() {
-            if self.paused_until(host).is_none() {
-                for _ in 0..20 {
-                    self.publish(host, id, 400)?;
-                }
-            }
-        }
-        if self.now + 200 < until {
-            self.after(200, Event::Flood(until));
-        }
-        Ok(())
-    }
-}
-
-/// What is compared with the promises.
-impl World {
-    /// M4: each node knows how many there are elsewhere.
-    fn compare_counts(&mut self) -> Result<(), Broken> {
-        let is_over = self.now >= LIFE.max(self.healed_at) + MEET;
-        if self.now < self.calm_at && !is_over {
-            return Ok(());
-        }
-        for (topic, name) in self.topics.iter().enumerate() {
-            if self.now < self.counted_at[topic] + 500 {
-                continue;
-            }
-            let total = total(&self.hosts, name);
-            for (number, slot) in self.hosts.iter().enumerate() {
-                let Some(slot) = slot else { continue };
-                let local = slot.host.subscribers(name).len();
-                let counted = local + slot.host.elsewhere(name) as usize;
-                if local > 0 && slot.paused_until <= self.now {
-                    self.stats.counts += 1;
-                    if counted != total {
-                        let problem =
-                            format!("node {number} counts {counted} in {name}, not {total}");
-                        return Err(Broken(Promise::Count, problem));
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// M6: frames go to the home, and to those who share the topic.
-    fn inspect_batch(&mut self, bytes: &[u8]) -> Result<(), Broken> {
-        let Ok(wire::Message::Batch(batch)) = wire::Message::decode(bytes, 1..=2) else {
-            return Ok(());
-        };
-        if self.clones.contains(&batch.from.id) || self.clones.contains(&batch.to.id) {
-            return Ok(());
-        }
-        for frame in &batch.frames {
-            match frame {
-                Frame::Subscribe { .. } | Frame::Publish { again: true, .. } => {}
-                Frame::Publish { number, .. } => {
-                    let first = *self
-                        .sent_to
-                        .entry((batch.from, *number))
-                        .or_insert(batch.to);
-                    if first != batch.to {
-                        let problem = format!("publish {number} of {:?} has two homes", batch.from);
-                        return Err(Broken(Promise::Alone, problem));
-                    }
-                }
-                Frame::Pass { topic, .. } | Frame::Count { topic, .. } => {
-                    let topic = self.topics.iter().position(|name| **name == **topic);
-                    let is_shared = |number: &usize| {
-                        let topic = topic.unwrap_or(usize::MAX);
-                        self.judge.had_subscribers(self.now, *number, topic)
-                    };
-                    let nodes = self.hosts_that(|slot| slot.host.cluster.node() == batch.to);
-                    if !nodes.is_empty() && !nodes.iter().any(is_shared) {
-                        let problem = format!("{:?} has no part in {frame:?}", batch.to);
-                        return Err(Broken(Promise::Alone, problem));
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn inspect_end(&mut self) -> Result<(), Broken> {
-        self.now = LIFE.max(self.healed_at) + MEET;
-        for number in 0..self.hosts.len() {
-            if let Some(slot) = &self.hosts[number] {
-                self.stats.add_node(slot.host.cluster.stats());
-            }
-        }
-        self.stats.publishes = self.judge.publishes();
-        self.stats.received = self.judge.received;
-        self.stats.pairs = self.judge.inspect_meetings()?;
-        self.compare_counts()?;
-        if !self.may_lose {
-            let ended_at = |host: usize| self.ended_at[host];
-            self.stats.arrivals = self.judge.inspect_losses(self.now, ended_at)?;
-        }
-        Ok(())
-    }
-}
-
 /// How many subscribers a topic has on all nodes.
-fn total(hosts: &[Option<Slot>], topic: &str) -> usize {
+pub(super) fn total(hosts: &[Option<Slot>], topic: &str) -> usize {
     let slots = hosts.iter().flatten();
     slots.map(|slot| slot.host.subscribers(topic).len()).sum()
-}
-
-/// How long after a fault counts may be wrong.
-const fn calm_after(fault: Fault) -> u64 {
-    match fault {
-        // Its topics move when it is three beats old.
-        Fault::Start => 4_500,
-        Fault::Drain => 1_000,
-        Fault::Crash => 6_000,
-        Fault::ShortCut
-        | Fault::LongCut
-        | Fault::OneWayCut
-        | Fault::PartialCut
-        | Fault::Outage
-        | Fault::Loss
-        | Fault::Delay
-        | Fault::Repeat
-        | Fault::Jump
-        | Fault::Pause
-        | Fault::Slow
-        | Fault::Twin
-        | Fault::Flood => MEET,
-    }
 }
