@@ -93,7 +93,7 @@ fn each_refusal_is_told_with_what_to_do() {
         ),
         (
             &["--token", &foreign],
-            "names a key (kid)",
+            "does not name a key (kid)",
             "signal token check",
         ),
         (
