@@ -34,13 +34,28 @@ const PROFILES: &str = "[profile.dev]";
 /// Packs all published crates, unpacks them beside each other and checks that they build there. As
 /// `cargo package` would by itself, crate by crate; together they take a third of the time.
 pub(crate) fn check(_: &Tools) -> Result<(), Stop> {
-    let (packed, unpacked) = (
-        workspace::target().join("package"),
-        workspace::tools().join("packages"),
-    );
+    let unpacked = workspace::tools().join("packages");
+    let members = unpack(PUBLISHED, &unpacked)?;
+    check_licences(&members)?;
+    // What the real workspace has locked.
+    let ours = workspace::root().join("Cargo.lock");
+    fs::copy(ours, unpacked.join("Cargo.lock"))
+        .map_err(|error| Stop::Failed(format!("{}: {error}", unpacked.display())))?;
+    let mut check = cargo(["check", "--workspace", "--all-features", "--manifest-path"]);
+    check.arg(unpacked.join("Cargo.toml"));
+    run(check.arg("--target-dir").arg(workspace::target()))
+}
+
+/// Packs crates and unpacks them beside each other in a folder of their own, as a workspace in
+/// which they find each other. Returns where each is.
+pub(crate) fn unpack<'n>(
+    names: &[&'n str],
+    unpacked: &Path,
+) -> Result<Vec<(&'n str, PathBuf)>, Stop> {
+    let packed = workspace::target().join("package");
     // What an earlier run left.
     let _ = fs::remove_dir_all(&packed);
-    let _ = fs::remove_dir_all(&unpacked);
+    let _ = fs::remove_dir_all(unpacked);
     let mut package = cargo([
         "package",
         "--quiet",
@@ -48,27 +63,24 @@ pub(crate) fn check(_: &Tools) -> Result<(), Stop> {
         "--allow-dirty",
         "--locked",
     ]);
-    run(package.args(PUBLISHED.iter().flat_map(|name| ["--package", name])))?;
+    run(package.args(names.iter().flat_map(|name| ["--package", name])))?;
     let failed = |error| Stop::Failed(format!("{}: {error}", unpacked.display()));
-    fs::create_dir_all(&unpacked).map_err(failed)?;
+    fs::create_dir_all(unpacked).map_err(failed)?;
     let mut members = Vec::new();
-    for name in PUBLISHED {
+    for name in names {
         let archive = find(&packed, name)?;
         // Touched: all files in an archive are of 2006, and cargo would take them for those that
         // an earlier run built.
         let extract = ["--extract", "--touch", "--gzip", "--file"];
-        run(command("tar", extract).arg(&archive).current_dir(&unpacked))?;
+        run(command("tar", extract).arg(&archive).current_dir(unpacked))?;
         // `NAME-VERSION`, as in the archive.
         members.push((
             *name,
             unpacked.join(archive.file_stem().unwrap_or_default()),
         ));
     }
-    check_licences(&members)?;
-    write_workspace(&unpacked, &members).map_err(failed)?;
-    let mut check = cargo(["check", "--workspace", "--all-features", "--manifest-path"]);
-    check.arg(unpacked.join("Cargo.toml"));
-    run(check.arg("--target-dir").arg(workspace::target()))
+    write_workspace(unpacked, &members).map_err(failed)?;
+    Ok(members)
 }
 
 /// The archive `NAME-VERSION.crate` in a folder.
@@ -101,7 +113,7 @@ fn check_licences(members: &[(&str, PathBuf)]) -> Result<(), Stop> {
     Ok(())
 }
 
-/// A workspace of the packages, in which they find each other and what the real one has locked.
+/// A workspace of the packages, in which they find each other.
 fn write_workspace(folder: &Path, members: &[(&str, PathBuf)]) -> std::io::Result<()> {
     let root = workspace::root();
     let mut manifest =
@@ -116,6 +128,5 @@ fn write_workspace(folder: &Path, members: &[(&str, PathBuf)]) -> std::io::Resul
     }
     let ours = fs::read_to_string(root.join("Cargo.toml"))?;
     manifest += ours.find(PROFILES).map_or("", |start| &ours[start..]);
-    fs::write(folder.join("Cargo.toml"), manifest)?;
-    fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock")).map(drop)
+    fs::write(folder.join("Cargo.toml"), manifest)
 }

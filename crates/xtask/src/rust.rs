@@ -8,7 +8,7 @@ use crate::publish::PUBLISHED;
 use crate::stop::{Stop, in_ci};
 use crate::tools::Tools;
 use crate::workspace::{FUZZ_MANIFEST, TUNGSTENITE_MANIFEST, WORKER_MANIFEST, YRS_WARP_MANIFEST};
-use crate::{install, packages, workspace};
+use crate::{install, packages, publish, workspace};
 
 /// The crates that other programs depend on.
 const LIBRARIES: &[&str] = &[
@@ -68,18 +68,25 @@ pub(crate) fn features(_: &Tools) -> Result<(), Stop> {
     })
 }
 
-/// The published crates build with the oldest Rust that they name, and so do their dependencies at
-/// the locked versions.
+/// The published crates build with the oldest Rust that they name, with the dependencies that cargo
+/// chooses for it: those that the workspace has locked are also for the Worker, whose crate names a
+/// newer Rust, which its dependencies ask for.
 pub(crate) fn msrv(_: &Tools) -> Result<(), Stop> {
-    let mut check = Oldest::find()?.cargo();
-    check.args(["check", "--locked", "--all-features", "--target-dir"]);
-    check.arg(workspace::tools().join("msrv"));
+    let ours = workspace::rust_version("signal-core")?;
+    let mut names = Vec::new();
     for name in PUBLISHED {
-        // The Worker's crate names a newer one, which its dependency asks for.
-        if workspace::rust_version(name)? == workspace::rust_version("signal-core")? {
-            check.args(["--package", name]);
+        if workspace::rust_version(name)? == ours {
+            names.push(*name);
         }
     }
+    let unpacked = workspace::tools().join("msrv-packages");
+    publish::unpack(&names, &unpacked)?;
+    let mut check = Oldest::find()?.cargo();
+    check.args(["check", "--workspace", "--all-features", "--manifest-path"]);
+    check.arg(unpacked.join("Cargo.toml"));
+    check
+        .arg("--target-dir")
+        .arg(workspace::tools().join("msrv"));
     run(&mut check)
 }
 

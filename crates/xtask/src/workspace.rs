@@ -86,10 +86,16 @@ pub(crate) fn read(path: &Path) -> Result<String, Stop> {
         .map_err(|error| Stop::Failed(format!("cannot read {}: {error}", path.display())))
 }
 
-/// The oldest Rust that a crate's manifest names.
+/// The oldest Rust that a crate's manifest names. A crate's folder may have another name.
 pub(crate) fn rust_version(name: &str) -> Result<String, Stop> {
-    let manifest = root().join("crates").join(name).join("Cargo.toml");
-    let manifest = read(&manifest)?;
+    let folders = fs::read_dir(root().join("crates"))
+        .map_err(|error| Stop::Failed(format!("cannot read crates: {error}")))?;
+    let its_name = format!("name = \"{name}\"");
+    let manifest = folders
+        .filter_map(Result::ok)
+        .filter_map(|folder| fs::read_to_string(folder.path().join("Cargo.toml")).ok())
+        .find(|manifest| manifest.lines().any(|line| line == its_name))
+        .ok_or_else(|| Stop::Failed(format!("no manifest in crates is of {name}")))?;
     let version = manifest
         .lines()
         .find_map(|line| line.strip_prefix("rust-version = "));
