@@ -281,7 +281,8 @@ impl Cluster {
     }
 
     /// Whether the node has been there long enough to know the others. Until then no load balancer
-    /// should send peers to it; from then on it stays so, whatever becomes of the others.
+    /// should send peers to it; from then on it stays so, whatever becomes of the others. Only a
+    /// node that finds another under its own id begins a new life, and is young again.
     pub fn is_ready(&self) -> bool {
         self.age() >= self.config.grown_after()
     }
