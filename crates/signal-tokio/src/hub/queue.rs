@@ -80,9 +80,9 @@ struct State {
     topic_bytes: usize,
     /// What is counted of these two and of the places of frames.
     counted: usize,
-    /// Whether the peer is being ended because it holds much. What it holds still is as good as
-    /// given back, and is counted no more.
-    is_evicted: bool,
+    /// Whether the peer is being ended because it holds much, or has gone. What it holds still is
+    /// as good as given back, and is counted no more.
+    is_written_off: bool,
     /// Why others want this connection ended.
     ending: Option<CloseReason>,
     is_closed: bool,
@@ -166,7 +166,7 @@ impl Outbound {
     /// Ends the peer because it holds much, and forgets at once what waits for it. One that is
     /// being closed already loses its close frame with it.
     pub(crate) fn evict(&self) {
-        self.state.lock().is_evicted = true;
+        self.state.lock().is_written_off = true;
         self.discard();
         self.end(CloseReason::MemoryMax);
     }
@@ -196,16 +196,17 @@ impl Outbound {
     /// missing, and topics. What waits for its thread to try the socket is not the peer's doing.
     pub(crate) fn holds(&self) -> usize {
         let state = self.state.lock();
-        if state.is_evicted {
+        if state.is_written_off {
             return 0;
         }
         let refused = if state.is_blocked { state.cost() } else { 0 };
         refused + state.input_bytes + state.topic_bytes
     }
 
-    /// Notes that the peer has gone, and gives back what it held.
+    /// Notes that the peer has gone, and gives back what it held: also for the frame that it has
+    /// half of, which stays in the queue.
     pub(crate) fn release(&self) {
-        self.hold_input(0);
+        self.state.lock().is_written_off = true;
         self.discard();
     }
 
@@ -336,7 +337,7 @@ impl State {
     /// are written in a moment, as nearly all are, are not worth it.
     fn count(&mut self, account: &Account) {
         let places = if self.is_blocked { self.frame_count } else { 0 };
-        let bytes = if self.is_evicted {
+        let bytes = if self.is_written_off {
             0
         } else {
             places * PLACE_COST + self.input_bytes + self.topic_bytes

@@ -274,6 +274,17 @@ fn what_a_peer_holds_is_counted_until_it_is_gone() {
 }
 
 #[test]
+fn a_frame_half_written_counts_for_nothing_once_its_peer_is_gone() {
+    let memory = Memory::new(1 << 30);
+    let queue = Outbound::new(None, memory.account());
+    queue.push(&frame(0), 1 << 20);
+    write_some(&queue, 1);
+    assert_eq!(memory.held(), PLACE_COST);
+    queue.release();
+    assert_eq!((queue.holds(), memory.held()), (0, 0));
+}
+
+#[test]
 fn the_places_of_frames_count_while_a_socket_takes_none() {
     let memory = Memory::new(1 << 30);
     let queue = Outbound::new(None, memory.account());
