@@ -140,7 +140,7 @@ signal_core::limits! {
         /// Four times as many from an IPv6 /48. Proxies in `trusted_proxies` may have any number.
         handshakes_per_ip_max: usize { default: 64, unit: Count, range: 1..=MANY / 100, scope: Address,
             what: "Of these, connections from one IPv4 address or IPv6 /64",
-            past: "closed at once, without an answer",
+            past: "the one of them that takes longest is closed",
             why: "a class behind one address connects within a second; more that say nothing are not a class" },
         /// What they allow after `handshakes_max` and those of the process itself: 64, and 8 for
         /// each thread that the machine has cores for. At most one for each 8 KiB of `memory_max`.

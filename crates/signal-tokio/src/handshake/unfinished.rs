@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::task::Waker;
 use std::time::Duration;
 
-use signal_access::AddressKey;
+use signal_access::{AddressKey, RefusalCause};
 use signal_core::Instant;
 
 use crate::config::Config;
@@ -108,8 +108,8 @@ enum Network {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Entered {
     pub(crate) id: u64,
-    /// Whether another has been ended for it.
-    pub(crate) has_evicted: bool,
+    /// Why another has been ended for it.
+    pub(crate) evicted_for: Option<RefusalCause>,
 }
 
 impl Unfinished {
@@ -141,30 +141,28 @@ impl Unfinished {
         Err(ends_at)
     }
 
-    /// Begins a handshake, and ends another if there is no place. `None` if the client's network
-    /// has as many as it may have.
+    /// Begins a handshake, and ends another if there is no place, or if the client's network has as
+    /// many as it may have: one of its own then. `None` if none of those waits for its client.
     pub(crate) fn enter(&self, ip: Option<IpAddr>, config: &Config) -> Option<Entered> {
         let networks = ip.map_or([None, None], |ip| networks(ip, config));
         let mut table = self.table.lock();
-        let is_over = |network: &Network| {
-            let count = table.by_network.get(network).copied().unwrap_or(0);
-            let factor = match network {
-                Network::Narrow(_) => 1,
-                Network::Wide(_) => WIDE_FACTOR,
-            };
-            count >= config.handshakes_per_ip_max.saturating_mul(factor)
-        };
-        if networks.iter().flatten().any(is_over) {
-            return None;
+        let (mut evicted_for, mut wakers) = (None, Vec::new());
+        for network in networks.iter().flatten() {
+            if table.is_full_for(network, config) {
+                // A client that fills its network's places keeps nobody else of it out.
+                wakers.extend(table.evict_of(network)?.waker);
+                evicted_for = Some(RefusalCause::HandshakesPerIp);
+            }
         }
-        let (mut has_evicted, mut waker) = (false, None);
         if table.entries.len() >= config.handshakes_max {
             let lingering = table.lingering.first().copied();
             let waiting = || table.waiting.first().map(|(_, id)| *id);
-            has_evicted = lingering.is_none();
+            if lingering.is_none() {
+                evicted_for = Some(RefusalCause::HandshakesMax);
+            }
             // Without either, two listeners have seen the last place at once; this is one too many.
             if let Some(id) = lingering.or_else(waiting) {
-                waker = table.remove(id).and_then(|entry| entry.waker);
+                wakers.extend(table.remove(id).and_then(|entry| entry.waker));
             }
         }
         let id = table.next;
@@ -182,10 +180,8 @@ impl Unfinished {
         table.entries.insert(id, entry);
         drop(table);
         // Outside of the lock, as all wakers: what they do is not ours.
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-        Some(Entered { id, has_evicted })
+        wakers.into_iter().for_each(Waker::wake);
+        Some(Entered { id, evicted_for })
     }
 
     /// Notes what a handshake waits for. False if it has been ended, as `waker` will tell from now
@@ -248,6 +244,26 @@ impl Unfinished {
 }
 
 impl Table {
+    /// Whether a network has as many as it may have.
+    fn is_full_for(&self, network: &Network, config: &Config) -> bool {
+        let count = self.by_network.get(network).copied().unwrap_or(0);
+        let factor = match network {
+            Network::Narrow(_) => 1,
+            Network::Wide(_) => WIDE_FACTOR,
+        };
+        count >= config.handshakes_per_ip_max.saturating_mul(factor)
+    }
+
+    /// Ends the one of a network that has kept us waiting longest for its client.
+    fn evict_of(&mut self, network: &Network) -> Option<Entry> {
+        let is_of = |id| {
+            let entry: Option<&Entry> = self.entries.get(id);
+            entry.is_some_and(|entry| entry.networks.contains(&Some(*network)))
+        };
+        let (_, id) = *self.waiting.iter().find(|(_, id)| is_of(id))?;
+        self.remove(id)
+    }
+
     fn wait(&mut self, id: u64, now: Instant) {
         if let Some(entry) = self.entries.get_mut(&id) {
             if let Stage::Busy = entry.stage {

@@ -61,7 +61,8 @@ struct Bell {
 }
 
 impl Arrival {
-    /// A connection that was accepted just now. `None` if its address has too many of them.
+    /// A connection that was accepted just now. `None` if its address has too many of them, none of
+    /// which waits for its client.
     pub(crate) fn new(shared: &Arc<Shared>, remote: Remote) -> Option<Self> {
         shared.counters.connections.fetch_add(1, Ordering::Relaxed);
         let Some(entered) = shared.door.unfinished.enter(remote.ip(), &shared.config) else {
@@ -70,8 +71,8 @@ impl Arrival {
             shared.counters.count_refusal(RefusalCause::HandshakesPerIp);
             return None;
         };
-        if entered.has_evicted {
-            shared.counters.count_refusal(RefusalCause::HandshakesMax);
+        if let Some(cause) = entered.evicted_for {
+            shared.counters.count_refusal(cause);
         }
         Some(Self {
             shared: Arc::clone(shared),

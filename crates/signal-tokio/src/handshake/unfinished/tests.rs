@@ -58,16 +58,35 @@ fn the_longest_wait_ends_for_a_newcomer_and_not_the_oldest() {
     let entered = all
         .enter(Some([203, 0, 113, 9].into()), &config)
         .expect("few");
-    assert!(entered.has_evicted);
+    assert_eq!(entered.evicted_for, Some(RefusalCause::HandshakesMax));
     assert_eq!([silence.count(), freshness.count()], [1, 0]);
     assert!(!all.pause(silent, at(1_001), WaitsFor::Client, Waker::noop()));
     let entered = all
         .enter(Some([203, 0, 113, 10].into()), &config)
         .expect("few");
-    assert!(entered.has_evicted);
+    assert_eq!(entered.evicted_for, Some(RefusalCause::HandshakesMax));
     assert!(!all.pause(trickles, at(1_001), WaitsFor::Client, Waker::noop()));
     assert_eq!(trickling.count(), 0, "it had another waker by then");
     assert!(all.pause(fresh, at(1_001), WaitsFor::Client, Waker::noop()));
+    assert_eq!(all.count(), 3);
+}
+
+#[test]
+fn of_an_address_that_has_many_the_longest_wait_ends_for_the_next() {
+    let (all, config) = (Unfinished::default(), config(100));
+    let (first, bell) = wait(&all, &config, at(0), 1);
+    let (second, _) = wait(&all, &config, at(10), 1);
+    let (other, others_bell) = wait(&all, &config, at(0), 2);
+    let enter = || all.enter(Some([203, 0, 113, 1].into()), &config);
+    let third = enter().expect("it is not kept out");
+    assert_eq!(third.evicted_for, Some(RefusalCause::HandshakesPerIp));
+    assert_eq!([bell.count(), others_bell.count()], [1, 0]);
+    assert!(!all.pause(first, at(20), WaitsFor::Client, Waker::noop()));
+    assert!(all.pause(other, at(20), WaitsFor::Client, Waker::noop()));
+    assert_eq!(all.count(), 3);
+    // Who is busy waits for us, and is not ended.
+    all.resume(second, at(30));
+    assert!(enter().is_none());
     assert_eq!(all.count(), 3);
 }
 
@@ -143,7 +162,10 @@ fn one_that_lingers_holds_no_place() {
     assert_eq!(all.count(), 0);
     assert_eq!(all.poll_room(at(0), &config, Waker::noop()), Ok(()));
     let second = all.enter(Some(ip), &config).expect("few");
-    assert!(!second.has_evicted, "nobody was ended before its time");
+    assert!(
+        second.evicted_for.is_none(),
+        "nobody was ended before its time"
+    );
     assert!(!all.pause(first, at(1), WaitsFor::End, Waker::noop()));
     assert_eq!(all.count(), 1);
 }
