@@ -345,6 +345,10 @@ fn proxy(to: String, refusal: Option<&'static str>) -> (SocketAddr, Arc<Mutex<Ve
                 continue;
             }
             let mut server = TcpStream::connect(&to).expect("the relay listens");
+            // As proxies do: small messages are not kept back.
+            for socket in [&stream, &server] {
+                socket.set_nodelay(true).expect("a socket");
+            }
             stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n").expect("room");
             let (mut from, mut back) = (
                 stream.try_clone().expect("a handle"),
