@@ -313,7 +313,11 @@ async fn a_setting_that_cannot_be_used_is_named_in_the_log_and_nobody_is_let_in(
         ("JSON TOKEN_KEYS", "null", "TOKEN_KEYS is null"),
         ("JSON TOKEN_KEYS", "{}", "TOKEN_KEYS cannot be used"),
         ("JSON TOKEN_KEYS", "false", "TOKEN_KEYS cannot be used"),
-        ("TOKEN_AUDIENCE", "", "TOKEN_AUDIENCE is empty"),
+        (
+            "TOKEN_AUDIENCE",
+            "",
+            "TOKEN_AUDIENCE is set, but the secret TOKEN_KEYS is not set",
+        ),
     ]
     .into_iter()
     .enumerate()
