@@ -61,6 +61,8 @@ macro_rules! table {
 table! {
     CADDY = [apt("caddy")];
     CHROMIUM = [apt("chromium")];
+    // The fuzzer's library is written in it.
+    CXX = [apt("g++")];
     MUSL = [target(MUSL_TARGET)];
     MUSL_GCC = [apt("musl-tools")];
     NGINX = [apt("nginx")];

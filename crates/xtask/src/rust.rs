@@ -35,7 +35,7 @@ pub(crate) fn fmt(_: &Tools) -> Result<(), Stop> {
     .try_for_each(|manifest| run(&mut cargo(["fmt", "--check", "--manifest-path", manifest])))
 }
 
-pub(crate) fn clippy(_: &Tools) -> Result<(), Stop> {
+pub(crate) fn clippy(tools: &Tools) -> Result<(), Stop> {
     let deny = ["--", "--deny=warnings"];
     let workspace = [
         "clippy",
@@ -45,6 +45,7 @@ pub(crate) fn clippy(_: &Tools) -> Result<(), Stop> {
         "--keep-going",
     ];
     run(cargo(workspace).args(deny))?;
+    tools.cxx()?;
     let fuzz = [
         "clippy",
         "--locked",

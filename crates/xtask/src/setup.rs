@@ -51,6 +51,11 @@ pub(crate) const SETUP: &[Step] = &[
         run: |tools| tools.kosoku().map(drop),
     },
     Step {
+        name: "fuzzer",
+        about: "a C++ compiler, for the fuzzer's library",
+        run: |tools| tools.cxx().map(drop),
+    },
+    Step {
         name: "cargo-deny",
         about: "the judge of licences and sources",
         run: |tools| tools.cargo_deny().map(drop),

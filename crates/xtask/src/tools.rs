@@ -53,6 +53,11 @@ impl Tools {
         install::program(&["caddy"], packages::CADDY)
     }
 
+    /// A C++ compiler.
+    pub(crate) fn cxx(&self) -> Result<PathBuf, Stop> {
+        install::program(&["c++"], packages::CXX)
+    }
+
     /// Makes certificates.
     pub(crate) fn openssl(&self) -> Result<PathBuf, Stop> {
         install::program(&["openssl"], packages::OPENSSL)
