@@ -22,7 +22,8 @@ pub enum RefusalCause {
     /// There are as many unfinished handshakes as may be, this one has kept the relay waiting
     /// longest, and another needed its place.
     HandshakesMax,
-    /// This address has as many unfinished handshakes as it may have.
+    /// This address has as many unfinished handshakes as it may have, this one of them has kept the
+    /// relay waiting longest, and another came. Or none of them waits for its client.
     HandshakesPerIp,
     /// Whoever judges tokens said no.
     Unauthorized,
