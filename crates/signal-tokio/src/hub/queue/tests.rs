@@ -277,7 +277,7 @@ fn what_a_peer_holds_is_counted_until_it_is_gone() {
 fn a_frame_half_written_counts_for_nothing_once_its_peer_is_gone() {
     let memory = Memory::new(1 << 30);
     let queue = Outbound::new(None, memory.account());
-    queue.push(&frame(0), 1 << 20);
+    queue.push(&frame(4), 1 << 20);
     write_some(&queue, 1);
     assert_eq!(memory.held(), PLACE_COST);
     queue.release();
