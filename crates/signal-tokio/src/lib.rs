@@ -4,6 +4,8 @@
 mod admission;
 mod client;
 mod clock;
+#[cfg(feature = "cluster")]
+pub mod cluster;
 mod config;
 mod frame;
 mod handshake;

@@ -1,0 +1,43 @@
+signal_core::limits! {
+    /// What a relay needs to be a node of a cluster, beside its [`Bus`](super::Bus).
+    ///
+    /// ```
+    /// use signal_tokio::cluster::ClusterConfig;
+    ///
+    /// let mut config = ClusterConfig::default();
+    /// config.cluster_required = true;
+    /// config.nodes.cluster_keep_bytes_max = 8 << 20;
+    /// config.check()?;
+    /// # Ok::<(), signal_tokio::signal_core::LimitError>(())
+    /// ```
+    #[derive(Clone, Debug, Eq, PartialEq)]
+    #[non_exhaustive]
+    pub struct ClusterConfig {
+        /// What nodes hold each other to. All of a cluster should have the same.
+        pub nodes: signal_cluster::Config = signal_cluster::Config::default(),
+    }
+
+    /// What only this relay has to know, in the order of help and tables.
+    pub const LIMITS = [
+        cluster_mailbox_bytes_max: usize { default: 16 << 20, unit: Bytes, range: 1 << 20..=1 << 40, scope: Relay,
+            what: "What local peers have published and the task of the cluster has not taken yet",
+            past: "stays on this node and is counted; those who published it announce again",
+            why: "the traffic of a second at 50,000 publishes of 300 bytes; the task takes all in one turn" },
+        cluster_required: bool { default: 0, unit: Switch, range: 0..=1, scope: Relay,
+            what: "Whether the relay is ready only while its bus is up",
+            past: "`/readyz` is 503 while it is down",
+            why: "rooms on one node go on without the bus, and a load balancer would empty all nodes at once" },
+    ];
+}
+
+impl ClusterConfig {
+    /// Checks that each limit is in its range.
+    ///
+    /// # Errors
+    ///
+    /// The first that is not.
+    pub fn check(&self) -> Result<(), signal_core::LimitError> {
+        self.nodes.check()?;
+        Self::LIMITS.iter().try_for_each(|limit| limit.check(self))
+    }
+}
