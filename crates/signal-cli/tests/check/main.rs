@@ -1,10 +1,12 @@
 //! `signal check` against servers that work, and many that do not.
 
+mod answers;
+#[path = "../common/mod.rs"]
 mod common;
+mod proxy;
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 use common::{Relay, naive, run, run_command, signal};
@@ -96,7 +98,7 @@ fn a_working_relay_is_reported_as_scripts_do() {
         .filter_map(|line| line.split_whitespace().nth(1))
         .collect();
     assert_eq!(shown, steps);
-    let readme: Vec<_> = include_str!("../README.md").lines().collect();
+    let readme: Vec<_> = include_str!("../../README.md").lines().collect();
     let sample = readme
         .iter()
         .position(|line| line.starts_with("✅ WORKING"))
@@ -194,271 +196,10 @@ fn an_unknown_name_is_told() {
 }
 
 #[test]
-fn each_http_status_has_its_cause() {
-    let cases: [(&[u8], &str, &str); 9] = [
-        (
-            b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nokay",
-            "HTTP 200 OK",
-            "`Upgrade` and `Connection` headers",
-        ),
-        (
-            b"HTTP/1.1 301 Moved Permanently\r\nLocation: https://example.org/x\r\n\r\n",
-            "HTTP 301",
-            "use wss://example.org/x instead",
-        ),
-        (
-            b"HTTP/1.1 400 Bad Request\r\n\r\n",
-            "HTTP 400",
-            "if the server has TLS on this port, try wss://127.0.0.1:",
-        ),
-        (
-            b"HTTP/1.1 401 Unauthorized\r\n\r\n",
-            "HTTP 401",
-            "pass --token-file FILE",
-        ),
-        (
-            b"HTTP/1.1 403 Forbidden\r\nContent-Length: 11\r\n\r\nwrong \x1b[31m!",
-            "HTTP 403",
-            "--origin https://your.app",
-        ),
-        (
-            b"HTTP/1.1 404 Not Found\r\n\r\n",
-            "HTTP 404",
-            "no WebSocket at this path",
-        ),
-        (
-            b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\n\r\n",
-            "HTTP 429",
-            "retry after 7 s",
-        ),
-        (
-            b"HTTP/1.1 502 Bad Gateway\r\n\r\n",
-            "HTTP 502",
-            "the proxy does not reach the relay",
-        ),
-        (
-            b"HTTP/1.1 503 Service Unavailable\r\n\r\n",
-            "HTTP 503",
-            "full or restarts",
-        ),
-    ];
-    for (answer, what, fix) in cases {
-        let ran = run(&["check", &url(answering(answer))]);
-        assert_eq!(ran.code(), Some(2), "{ran:?}");
-        ran.says(&format!("upgrade: the upgrade was answered with {what}"));
-        ran.says(fix);
-        assert!(!ran.stdout.contains('\x1b'), "{ran:?}");
-    }
-}
-
-/// What a server on its way to a 101 may get wrong, and what stands in the way before it.
-#[test]
-fn each_answer_that_is_not_an_upgrade_has_its_own_sentence() {
-    let cases: [(&[u8], &str, &str); 20] = [
-        // HAProxy's own answer.
-        (
-            b"HTTP/1.0 502 Bad Gateway\r\nCache-Control: no-cache\r\nContent-Type: text/html\r\n\r\n<html><body><h1>502</h1></body></html>",
-            "answered with HTTP 502 Bad Gateway, a page",
-            "the proxy does not reach the relay",
-        ),
-        (b"HTTP/1.1 520 \r\n\r\n", "HTTP 520 Web Server Returned an Unknown Error, by Cloudflare", "does not understand"),
-        (b"HTTP/1.1 521 <none>\r\nServer: cloudflare\r\n\r\n", "HTTP 521 Web Server Is Down, by Cloudflare", "firewall let Cloudflare"),
-        (b"HTTP/1.1 522 \r\n\r\n", "HTTP 522 Connection Timed Out", "port open to Cloudflare"),
-        (b"HTTP/1.1 523 \r\n\r\n", "HTTP 523 Origin Is Unreachable", "DNS record"),
-        (b"HTTP/1.1 524 \r\n\r\n", "HTTP 524 A Timeout Occurred", "hang?"),
-        (b"HTTP/1.1 525 \r\n\r\n", "HTTP 525 SSL Handshake Failed", "encryption mode"),
-        (b"HTTP/1.1 526 \r\n\r\n", "HTTP 526 Invalid SSL Certificate", "Full (strict)"),
-        (b"HTTP/1.1 530 \r\n\r\nerror code: 1033", "HTTP 530 Origin DNS or Tunnel Error", "cloudflared"),
-        (
-            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
-            "HTTP 101 came without `Sec-WebSocket-Accept`",
-            "`Sec-WebSocket-Key`",
-        ),
-        (
-            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x3JJHMbDL1EzLkh9GBhXDw==\r\n\r\n",
-            "HTTP 101 came with a wrong `Sec-WebSocket-Accept`, \"x3JJ",
-            "is to another request",
-        ),
-        (
-            b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\r\n",
-            "HTTP 101 came without `Upgrade: websocket`",
-            "drops the header",
-        ),
-        (
-            b"HTTP/1.1 400 Bad Request\r\nServer: nginx\r\n\r\n<html><head><title>400 The plain HTTP request was sent to HTTPS port</title>",
-            "the server speaks TLS on this port: HTTP 400",
-            "try wss://127.0.0.1:",
-        ),
-        (
-            b"\x15\x03\x01\x00\x02\x02\x46",
-            "the server speaks TLS on this port",
-            "try wss://127.0.0.1:",
-        ),
-        (
-            b"HTTP/1.1 302 Found\r\nLocation: https://team.cloudflareaccess.com/cdn-cgi/access/x\r\n\r\n",
-            "HTTP 302 Found",
-            "a login page guards this address",
-        ),
-        (
-            b"HTTP/1.1 200 OK\r\nContent-Length: 77\r\n\r\n<!DOCTYPE html><html><head><TITLE>\n Sign in |  Example </TITLE></head></html>",
-            "answered with HTTP 200 OK, a page titled \"Sign in | Example\"",
-            "a login page guards this address",
-        ),
-        (
-            b"HTTP/1.1 200 \0\r\n\r\n",
-            "and is malformed or without an end",
-            "has to answer in HTTP/1.1",
-        ),
-        (b"", "the server closed the connection without an answer", "try wss://127.0.0.1:"),
-        (b"HTTP/1.1 101 Switch", "the server closed the connection in the middle of its answer, after 19 bytes", "did the server, or"),
-        (b"\0\0\x12\x04\0\0\0\0\0", "the server answered in HTTP/2", "speak HTTP/1.1"),
-    ];
-    for (answer, what, fix) in cases {
-        let ran = run(&["check", &url(answering(answer))]);
-        assert_eq!(ran.code(), Some(2), "{ran:?}");
-        ran.says("upgrade: ");
-        ran.says(what);
-        ran.says(fix);
-    }
-}
-
-/// A proxy that passes each connection on to `to`, whatever it was asked for, unless it answers
-/// with `refusal`. Returns its address, and what it was asked.
-fn proxy(to: String, refusal: Option<&'static str>) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("bound");
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let heard = Arc::clone(&asked);
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.expect("a client");
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                let mut byte = [0];
-                stream.read_exact(&mut byte).expect("a request");
-                head.push(byte[0]);
-            }
-            let head = String::from_utf8(head).expect("text");
-            heard.lock().expect("no panic").push(head);
-            if let Some(refusal) = refusal {
-                let _ = stream.write_all(refusal.as_bytes());
-                continue;
-            }
-            let mut server = TcpStream::connect(&to).expect("the relay listens");
-            // As proxies do: small messages are not kept back.
-            for socket in [&stream, &server] {
-                socket.set_nodelay(true).expect("a socket");
-            }
-            stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n").expect("room");
-            let (mut from, mut back) = (
-                stream.try_clone().expect("a handle"),
-                server.try_clone().expect("a handle"),
-            );
-            std::thread::spawn(move || {
-                let _ = std::io::copy(&mut back, &mut stream);
-                let _ = stream.shutdown(Shutdown::Both);
-            });
-            std::thread::spawn(move || {
-                let _ = std::io::copy(&mut from, &mut server);
-                let _ = server.shutdown(Shutdown::Both);
-            });
-        }
-    });
-    (address, asked)
-}
-
-#[test]
-fn a_proxy_of_the_environment_is_asked_for_the_connection_and_named_where_it_fails() {
-    let relay = Relay::start(&[]);
-    let (address, asked) = proxy(relay.address().to_owned(), None);
-    let through = |address: SocketAddr, more: &[(&str, &str)]| {
-        // A name that only the proxy has to know.
-        let mut check = signal(&["check", "ws://relay.internal:4444"]);
-        check.env("HTTP_PROXY", format!("http://ann:secret@{address}"));
-        run_command(check.envs(more.iter().copied()))
-    };
-    let ran = through(address, &[]);
-    assert_eq!(ran.code(), Some(0), "{ran:?}");
-    ran.says(&format!(
-        "through the proxy http://{address}, from HTTP_PROXY"
-    ));
-    assert!(!format!("{ran:?}").contains("secret"), "{ran:?}");
-    let requests = asked.lock().expect("no panic").clone();
-    assert_eq!(requests.len(), 2, "one for each client");
-    assert!(
-        requests[0].starts_with("CONNECT relay.internal:4444 HTTP/1.1\r\n"),
-        "{requests:?}"
-    );
-    assert!(
-        requests[0].contains("\r\nProxy-Authorization: Basic YW5uOnNlY3JldA==\r\n"),
-        "{requests:?}"
-    );
-
-    let direct = through(address, &[("NO_PROXY", ".internal")]);
-    direct.says("resolve: the name relay.internal cannot be resolved");
-
-    for (refusal, what, fix) in [
-        (
-            "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
-            "refuses to connect to relay.internal:4444: HTTP 407",
-            "write user and password in HTTP_PROXY",
-        ),
-        (
-            "HTTP/1.1 403 Forbidden\r\n\r\n",
-            "HTTP 403 Forbidden",
-            "have the proxy allow relay.internal:4444",
-        ),
-        (
-            "HTTP/1.1 502 Bad Gateway\r\n\r\n",
-            "HTTP 502",
-            "does not reach it",
-        ),
-        (
-            "SSH-2.0-OpenSSH\r\n\r\n",
-            "gave no answer to CONNECT: not HTTP",
-            "is that an HTTP proxy?",
-        ),
-        ("", "gave no answer to CONNECT", "it is named in HTTP_PROXY"),
-    ] {
-        let (address, _) = proxy(String::new(), Some(refusal));
-        let ran = through(address, &[]);
-        assert_eq!(ran.code(), Some(2), "{ran:?}");
-        ran.says(&format!("tcp: the proxy http://{address}"));
-        ran.says(what);
-        ran.says(fix);
-    }
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
-    let dead = through(free.expect("a port that was free"), &[]);
-    dead.says("connection refused");
-    dead.says("it is named in HTTP_PROXY");
-    let mut socks = signal(&["check", "wss://relay.internal"]);
-    let socks = run_command(socks.env("ALL_PROXY", "socks5://127.0.0.1:1080"));
-    assert_eq!(socks.code(), Some(64), "{socks:?}");
-    socks.says("ALL_PROXY: a proxy by socks5:// cannot be used");
-}
-
-#[test]
 fn a_name_in_unicode_is_looked_up_as_dns_has_it() {
     let ran = run(&["check", "ws://bücher.invalid"]);
     ran.says("the name xn--bcher-kva.invalid cannot be resolved");
     ran.says("bücher.invalid is xn--bcher-kva.invalid to name servers");
-}
-
-#[test]
-fn what_is_no_http_is_told() {
-    let ran = run(&["check", &url(answering(b"SSH-2.0-OpenSSH_9.2\r\n"))]);
-    assert_eq!(ran.code(), Some(2), "{ran:?}");
-    ran.says("upgrade: the upgrade was not answered with HTTP");
-}
-
-#[test]
-fn a_server_that_never_answers_runs_into_the_timeout() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("bound");
-    let ran = run(&["check", &url(address), "--timeout", "1s"]);
-    assert_eq!(ran.code(), Some(2), "{ran:?}");
-    ran.says("the server took the connection but gave no answer within 1000 ms");
-    drop(listener);
 }
 
 #[test]

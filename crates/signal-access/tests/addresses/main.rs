@@ -1,10 +1,12 @@
 //! The book of addresses: who may have one more connection, and who is kept away.
 
+mod garbage;
+mod model;
+
 use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use proptest::prelude::*;
 use signal_access::{AddressKey, AddressLimits, Addresses, Judging, RefusalCause, Refused, Visit};
 use signal_core::Instant;
 
@@ -259,123 +261,6 @@ fn a_peer_that_settled_and_then_offends_vouches_for_nobody() {
 }
 
 #[test]
-fn garbage_tokens_do_not_use_up_the_good_ones_connects() {
-    let mut book = book();
-    let mut good = 0;
-    for second in 0..60 {
-        for _ in 0..2 {
-            garbage(&mut book, at(second), home()).expect("within the budget of these");
-        }
-        let visit = connect(&mut book, at(second), home()).expect("a good token");
-        book.leave(at(second), visit);
-        good += 1;
-    }
-    assert_eq!(good, 60);
-}
-
-#[test]
-fn an_address_with_nothing_but_garbage_is_told_to_wait() {
-    let mut book = book();
-    for _ in 0..120 {
-        garbage(&mut book, at(0), home()).expect("within the budget");
-    }
-    let refusal = garbage(&mut book, at(0), home()).expect_err("one too many");
-    assert_eq!(refusal.cause, RefusalCause::DeniedBefore);
-    assert_eq!(refusal.retry_after, Duration::from_millis(500));
-}
-
-#[test]
-fn each_who_behaves_brings_the_room_for_as_much_garbage_again() {
-    let mut book = book();
-    let _neighbours: Vec<Visit> = (0..9)
-        .map(|_| connect(&mut book, at(0), home()).expect("room"))
-        .collect();
-    let count = (0..10_000)
-        .take_while(|_| garbage(&mut book, at(30), home()).is_ok())
-        .count();
-    assert_eq!(count, 1_200, "bounded all the same");
-}
-
-#[test]
-fn garbage_that_is_cheap_to_judge_keeps_nobody_out_while_somebody_behaves() {
-    let mut book = book();
-    let cheap =
-        |book: &mut Addresses, second| show_garbage(book, at(second), home(), Judging::Cheap);
-    let alone = (0..10_000)
-        .take_while(|_| cheap(&mut book, 0).is_ok())
-        .count();
-    assert_eq!(alone, 120, "nobody behaves yet");
-    let _neighbour = connect(&mut book, at(1), home()).expect("a good token");
-    for _ in 0..10_000 {
-        cheap(&mut book, 30).expect("a neighbour behaves");
-    }
-    let _newcomer = connect(&mut book, at(30), home()).expect("a good token");
-}
-
-#[test]
-fn connections_on_which_nothing_is_said_use_up_nobodys_connects() {
-    let mut book = book();
-    for _ in 0..10_000 {
-        pass_by(&mut book, at(0), home()).expect("not a connect");
-    }
-    for number in 0..120 {
-        let visit = connect(&mut book, at(0), home()).expect("a connect");
-        book.leave(at(0), visit);
-        assert!(pass_by(&mut book, at(0), home()).is_ok() || number == 119);
-    }
-    let refused = connect(&mut book, at(0), home()).expect_err("these were");
-    assert_eq!(refused.cause, RefusalCause::ConnectRate);
-}
-
-#[test]
-fn a_judge_who_asks_others_is_not_flooded_by_silence() {
-    let mut book = book();
-    let asked = (0..10_000).take_while(|_| {
-        let visit = book.enter(at(0), home(), Judging::Costly);
-        let Ok(mut visit) = visit else { return false };
-        visit.admit();
-        visit.set_silent(true);
-        book.leave(at(0), visit);
-        true
-    });
-    assert_eq!(asked.count(), 120);
-}
-
-#[test]
-fn bad_bytes_at_once_use_up_nobodys_connects_while_somebody_behaves() {
-    let mut book = book();
-    let _neighbour = connect(&mut book, at(0), home()).expect("a connect");
-    for _ in 0..10_000 {
-        let mut visit = connect(&mut book, at(30), home()).expect("a neighbour behaves");
-        visit.set_silent(true);
-        book.offend(at(30), &mut visit);
-        book.leave(at(30), visit);
-    }
-    let _newcomer = connect(&mut book, at(30), home()).expect("a connect");
-}
-
-#[test]
-fn as_many_as_may_connect_may_end_in_an_offence_beside_them() {
-    let mut book = book();
-    let _neighbour = connect(&mut book, at(0), home()).expect("a connect");
-    let offences = (0..10_000).take_while(|_| offend(&mut book, at(60), home()).is_ok());
-    // A share for the neighbour, one for the address, and then its connects.
-    assert_eq!(offences.count(), 360);
-}
-
-#[test]
-fn a_site_cannot_show_more_garbage_than_it_may_connect() {
-    let mut book = book();
-    let count = (0..10_000_u16)
-        .take_while(|number| {
-            let network = Ipv6Addr::new(0x2001, 0xdb8, 1, *number, 0, 0, 0, 1);
-            garbage(&mut book, at(0), AddressKey::new(network.into())).is_ok()
-        })
-        .count();
-    assert_eq!(count, 600);
-}
-
-#[test]
 fn the_workers_of_all_the_world_are_not_one_client() {
     let mut book = book();
     let workers = key("2a06:98c0:3600::103");
@@ -449,89 +334,5 @@ fn every_connected_address_is_held_to_its_limits_however_many_there_are() {
     }
     for visit in visits {
         book.leave(at(2), visit);
-    }
-}
-
-/// What happens in a random world.
-#[derive(Clone, Copy, Debug)]
-enum Event {
-    Wait(u16),
-    Enter(u8),
-    Deny(u8),
-    Offend(u8),
-    Leave(u8),
-}
-
-fn events() -> impl Strategy<Value = Vec<Event>> {
-    let event = prop_oneof![
-        (0..30_000u16).prop_map(Event::Wait),
-        (0..6u8).prop_map(Event::Enter),
-        (0..6u8).prop_map(Event::Deny),
-        any::<u8>().prop_map(Event::Offend),
-        any::<u8>().prop_map(Event::Leave),
-    ];
-    prop::collection::vec(event, 0..200)
-}
-
-/// Three IPv4 addresses, and three networks of one site.
-fn address(number: u8) -> IpAddr {
-    match number {
-        0..3 => Ipv4Addr::new(203, 0, 113, number).into(),
-        _ => Ipv6Addr::new(0x2001, 0xdb8, 1, number.into(), 0, 0, 0, 1).into(),
-    }
-}
-
-struct Known {
-    visit: Visit,
-    address: u8,
-    since: Instant,
-    has_offended: bool,
-}
-
-proptest! {
-    #[test]
-    fn peers_are_counted_as_in_a_plain_list_and_the_settled_keep_the_door_open(events in events()) {
-        let limits = AddressLimits { peers_max: 3, site_peers_max: 5, offences_per_minute: 1, ..LIMITS };
-        let mut book = Addresses::new(limits, 4);
-        let mut now = Instant::ZERO;
-        let mut known: Vec<Known> = Vec::new();
-        for event in events {
-            match event {
-                Event::Wait(time) => now = now.saturating_add(Duration::from_millis(time.into())),
-                Event::Enter(number) => {
-                    let here = known.iter().filter(|peer| peer.address == number).count();
-                    let in_site = known.iter().filter(|peer| peer.address >= 3).count();
-                    let settled = known.iter().any(|peer| {
-                        peer.address == number && !peer.has_offended && now.saturating_since(peer.since).as_secs() >= 20
-                    });
-                    match connect(&mut book, now, AddressKey::new(address(number))) {
-                        Ok(visit) => {
-                            prop_assert!(here < 3 && (number < 3 || in_site < 5));
-                            known.push(Known { visit, address: number, since: now, has_offended: false });
-                        }
-                        Err(refused) => {
-                            let is = |cause| refused.cause == cause;
-                            prop_assert!(!is(RefusalCause::PeersPerIp) || here == 3);
-                            prop_assert!(!is(RefusalCause::PeersPerSite) || in_site == 5);
-                            prop_assert!(!is(RefusalCause::ClosedBefore) || !settled);
-                        }
-                    }
-                }
-                Event::Deny(number) => {
-                    let _ = garbage(&mut book, now, AddressKey::new(address(number)));
-                }
-                Event::Offend(_) | Event::Leave(_) if known.is_empty() => {}
-                Event::Offend(which) => {
-                    let count = known.len();
-                    let peer = &mut known[usize::from(which) % count];
-                    book.offend(now, &mut peer.visit);
-                    peer.has_offended = true;
-                }
-                Event::Leave(which) => {
-                    let peer = known.swap_remove(usize::from(which) % known.len());
-                    book.leave(now, peer.visit);
-                }
-            }
-        }
     }
 }
