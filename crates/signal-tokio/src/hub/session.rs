@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::{Bytes, BytesMut};
-use signal_core::{
-    Alarm, CloseReason, Grant, Hub, Instant, Message, Outcome, Peer, PeerId, Publish,
-};
+use signal_core::{Alarm, CloseReason, Grant, Instant, Outcome, Peer, PeerId};
 
 use crate::frame::{self, FrameError, Incoming, Opcode};
-use crate::hub::queue::{Outbound, Pushed};
+use crate::hub::peer_hub::PeerHub;
+use crate::hub::queue::Outbound;
 use crate::hub::rooms::Rooms;
 use crate::hub::wake::Home;
 use crate::stats::counters::Counters;
@@ -351,52 +350,6 @@ impl Session {
     fn leave(&mut self) {
         let mut hub = PeerHub::new(&self.rooms, self.id, &self.queue);
         self.peer.leave(&mut hub);
-    }
-}
-
-/// One peer's way to the topics and to its own queue, for the core.
-struct PeerHub<'a> {
-    rooms: &'a Rooms,
-    id: PeerId,
-    queue: &'a Arc<Outbound>,
-}
-
-impl<'a> PeerHub<'a> {
-    fn new(rooms: &'a Rooms, id: PeerId, queue: &'a Arc<Outbound>) -> Self {
-        Self { rooms, id, queue }
-    }
-
-    fn push(&self, what: SentType, frame: BytesMut) {
-        let frame = self.rooms.memory.account().keep(frame);
-        match self.queue.push(&frame, self.rooms.queue_bytes_max) {
-            Pushed::Queued => self.rooms.counters.count_sent(what, frame.len()),
-            // The next turn hears so from the queue itself.
-            Pushed::Overflowed | Pushed::Closed => {}
-        }
-    }
-}
-
-impl Hub for PeerHub<'_> {
-    fn subscribe(&mut self, topic: &Arc<str>) {
-        self.queue.hold_topic(topic);
-        self.rooms.shards.subscribe(self.id, self.queue, topic);
-    }
-
-    fn unsubscribe(&mut self, topic: &str) {
-        self.rooms.shards.unsubscribe(self.id, topic);
-        self.queue.drop_topic(topic);
-    }
-
-    fn publish(&mut self, publish: &Publish<'_>) -> usize {
-        let account = self.rooms.memory.account();
-        let receivers = self.rooms.shards.publish(publish, account);
-        self.rooms.counters.count_fan_out(receivers);
-        receivers
-    }
-
-    fn pong(&mut self) {
-        let pong = frame::encode(Opcode::Text, Message::PONG.as_bytes());
-        self.push(SentType::Pong, pong);
     }
 }
 

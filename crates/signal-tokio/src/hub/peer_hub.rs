@@ -1,0 +1,55 @@
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use signal_core::{Hub, Message, PeerId, Publish};
+
+use crate::frame::{self, Opcode};
+use crate::hub::queue::{Outbound, Pushed};
+use crate::hub::rooms::Rooms;
+use crate::stats::SentType;
+
+/// One peer's way to the topics and to its own queue, for the core.
+pub(super) struct PeerHub<'a> {
+    rooms: &'a Rooms,
+    id: PeerId,
+    queue: &'a Arc<Outbound>,
+}
+
+impl<'a> PeerHub<'a> {
+    pub(super) fn new(rooms: &'a Rooms, id: PeerId, queue: &'a Arc<Outbound>) -> Self {
+        Self { rooms, id, queue }
+    }
+
+    pub(super) fn push(&self, what: SentType, frame: BytesMut) {
+        let frame = self.rooms.memory.account().keep(frame);
+        match self.queue.push(&frame, self.rooms.queue_bytes_max) {
+            Pushed::Queued => self.rooms.counters.count_sent(what, frame.len()),
+            // The next turn hears so from the queue itself.
+            Pushed::Overflowed | Pushed::Closed => {}
+        }
+    }
+}
+
+impl Hub for PeerHub<'_> {
+    fn subscribe(&mut self, topic: &Arc<str>) {
+        self.queue.hold_topic(topic);
+        self.rooms.shards.subscribe(self.id, self.queue, topic);
+    }
+
+    fn unsubscribe(&mut self, topic: &str) {
+        self.rooms.shards.unsubscribe(self.id, topic);
+        self.queue.drop_topic(topic);
+    }
+
+    fn publish(&mut self, publish: &Publish<'_>) -> usize {
+        let account = self.rooms.memory.account();
+        let receivers = self.rooms.shards.publish(publish, account);
+        self.rooms.counters.count_fan_out(receivers);
+        receivers
+    }
+
+    fn pong(&mut self) {
+        let pong = frame::encode(Opcode::Text, Message::PONG.as_bytes());
+        self.push(SentType::Pong, pong);
+    }
+}

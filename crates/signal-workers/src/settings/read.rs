@@ -1,0 +1,103 @@
+//! Variables, each read into what it sets.
+
+use std::time::Duration;
+
+use signal_access::Origins;
+use signal_core::{Limit, LimitValue, Unit};
+
+use super::{ORIGINS, ROOMS, Rooms, SettingsError, variable_name};
+use crate::variable::Variable;
+
+pub(super) fn read_limit<Owner>(
+    variable: impl Fn(&str) -> Option<Variable>,
+    limit: &Limit<Owner>,
+    owner: &mut Owner,
+) -> Result<(), SettingsError> {
+    let name = variable_name(limit.name);
+    let Some(value) = variable(&name) else {
+        return Ok(());
+    };
+    let number = match &value {
+        Variable::Text(text) => parse_number(limit.unit, text.trim()),
+        Variable::List(_) | Variable::Object(_) | Variable::Other(_) => None,
+    };
+    let is_allowed = |number: &u64| limit.range.contains(number) || (limit.zero && *number == 0);
+    let Some(number) = number.filter(is_allowed) else {
+        let range = limit.unit.show_range(&limit.range, limit.zero);
+        let wanted = match limit.unit {
+            Unit::Count => format!("a whole number {range}"),
+            Unit::Bytes => format!("a number of bytes {range}"),
+            Unit::Millis | Unit::Seconds => format!("a number of seconds {range}"),
+            Unit::Switch => "true or false".to_owned(),
+        };
+        return Err(unreadable(&name, &value, &wanted));
+    };
+    (limit.set)(owner, number);
+    Ok(())
+}
+
+fn parse_number(unit: Unit, text: &str) -> Option<u64> {
+    match unit {
+        Unit::Count | Unit::Bytes | Unit::Seconds => text.parse().ok(),
+        Unit::Millis => {
+            let seconds = Duration::try_from_secs_f64(text.parse().ok()?);
+            seconds.ok().map(Duration::into_number)
+        }
+        Unit::Switch => text.parse::<bool>().ok().map(u64::from),
+    }
+}
+
+pub(super) fn read_rooms(value: &Variable) -> Result<Rooms, SettingsError> {
+    let text = match value {
+        Variable::Text(text) => text.trim(),
+        Variable::List(_) | Variable::Object(_) | Variable::Other(_) => "",
+    };
+    let count = text
+        .strip_prefix("hashed:")
+        .and_then(|count| count.parse().ok());
+    match (text, count) {
+        ("global", _) => Ok(Rooms::Global),
+        ("by-name", _) => Ok(Rooms::ByName),
+        (_, Some(count @ 1..)) => Ok(Rooms::Hashed(count)),
+        _ => Err(unreadable(ROOMS, value, "global, by-name or hashed:N")),
+    }
+}
+
+/// A list that has no entry would let in all.
+pub(super) fn read_origins(value: Variable) -> Result<Origins, SettingsError> {
+    let entries = match value {
+        Variable::Text(text) => text.split(',').map(str::to_owned).collect(),
+        Variable::List(entries) => entries,
+        Variable::Object(_) => return Err(no_origins("an object")),
+        Variable::Other(what) => return Err(no_origins(what)),
+    };
+    let entries = entries.iter().map(|entry| entry.trim());
+    let entries: Vec<&str> = entries.filter(|entry| !entry.is_empty()).collect();
+    if entries.is_empty() {
+        return Err(no_origins("empty"));
+    }
+    Ok(Origins::new(entries)?)
+}
+
+fn no_origins(found: &'static str) -> SettingsError {
+    SettingsError::Guard {
+        variable: ORIGINS,
+        found,
+        wanted: "origins such as https://app.example, as a text with commas or a list of texts",
+        without: "let the pages of every site connect",
+    }
+}
+
+fn unreadable(variable: &str, value: &Variable, wanted: &str) -> SettingsError {
+    let value = match value {
+        Variable::Text(text) => format!("{text:?}"),
+        Variable::List(_) => "a list".to_owned(),
+        Variable::Object(_) => "an object".to_owned(),
+        Variable::Other(what) => (*what).to_owned(),
+    };
+    SettingsError::Unreadable {
+        variable: variable.to_owned(),
+        value,
+        wanted: wanted.to_owned(),
+    }
+}
