@@ -1,9 +1,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::Wake;
+use std::task::{Wake, Waker};
 
 use bytes::BytesMut;
 
+use super::state::{BURST_BYTES_MIN, BURST_FACTOR, FRAME_COST, PLACE_COST};
 use super::*;
 use crate::frame;
 use crate::hub::batch::tests::publish;
