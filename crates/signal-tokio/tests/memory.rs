@@ -44,9 +44,7 @@ impl Short {
     /// What is held is no more than may be, and the pair has noticed nothing.
     async fn holds(&mut self) {
         assert_eq!(self.relay.stats().memory_bytes_max, MEMORY_MAX as u64);
-        // Each thread has a little that it has not told the others yet.
-        let most = (MEMORY_MAX + 64 * 1024) as u64;
-        let is_below = |stats: &signal_tokio::Stats| stats.memory_bytes <= most;
+        let is_below = |stats: &signal_tokio::Stats| stats.memory_bytes <= MEMORY_MAX as u64;
         until(&self.relay, "it is below the ceiling", is_below).await;
         let [ann, ben] = &mut self.pair;
         ann.publish("pair", 1).await;
@@ -55,6 +53,13 @@ impl Short {
             assert_eq!(peer.next_json().await, expected);
         }
     }
+}
+
+/// A peer that holds 64 KiB of a message whose end is missing.
+async fn hoarder(relay: &Relay) -> Peer {
+    let mut hoarder = open(relay).await;
+    hoarder.send_raw(&unfinished()).await;
+    hoarder
 }
 
 /// All of a frame of 64 KiB but its last byte.
@@ -138,4 +143,99 @@ async fn messages_nobody_reads_past_the_ceiling_end_those_who_hold_most() {
     // One that holds less than the rest had before is there still.
     let last = deaf.last_mut().expect("there are some");
     assert_ne!(last.next().await.expect("a message").first_byte, CLOSE);
+}
+
+/// A peer in a room, which does not read yet.
+async fn member(relay: &Relay, topic: &str) -> Peer {
+    let mut member = open(relay).await;
+    member.subscribe(topic).await;
+    member.settle().await;
+    member
+}
+
+/// Says all that one peer may say at once: 12 times 60 KB.
+async fn speech(relay: &Relay, topic: &str) {
+    let mut publisher = open(relay).await;
+    let data = format!("\"{}\"", "x".repeat(60_000));
+    for _ in 0..12 {
+        publisher.publish(topic, &data).await;
+    }
+    publisher.settle().await;
+}
+
+/// Reads so many speeches, and nothing else.
+async fn listen_to(member: &mut Peer, speeches: usize) {
+    for _ in 0..12 * speeches {
+        let message = member.next().await.expect("it is still open");
+        assert_ne!(message.first_byte, CLOSE, "{message:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_room_that_reads_stays_while_others_hoard() {
+    let mut short = Short::new(|_| {}).await;
+    let mut members = Vec::new();
+    for _ in 0..30 {
+        members.push(member(&short.relay, "room").await);
+    }
+    // What waits for all of them is kept once.
+    speech(&short.relay, "room").await;
+    let mut hoarders = Vec::new();
+    for _ in 0..25 {
+        hoarders.push(hoarder(&short.relay).await);
+    }
+    until(&short.relay, "hoarders are ended", |stats| stats.peers < 57).await;
+    for member in &mut members {
+        listen_to(member, 1).await;
+    }
+    short.holds().await;
+    let hoarders = short.relay.stats().peers - 32;
+    assert!((10..25).contains(&hoarders), "{hoarders} of 25 are left");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_for_a_pair_that_reads_ends_those_who_hoard() {
+    let memory_max = 4 * MEMORY_MAX;
+    let relay = relay(|config| config.memory_max = memory_max);
+    let mut pair = [member(&relay, "room").await, member(&relay, "room").await];
+    let mut hoarders = Vec::new();
+    for _ in 0..100 {
+        hoarders.push(hoarder(&relay).await);
+    }
+    let holds_theirs = |stats: &signal_tokio::Stats| stats.memory_bytes > 100 * 65_536;
+    until(&relay, "the hoarders hold theirs", holds_theirs).await;
+    assert_eq!(relay.stats().peers, 102, "they may");
+    // Nothing more comes.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for _ in 0..6 {
+        speech(&relay, "room").await;
+    }
+    until(&relay, "hoarders are ended", |stats| stats.peers < 102).await;
+    assert!(relay.stats().memory_bytes <= memory_max as u64);
+    for member in &mut pair {
+        listen_to(member, 6).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_takes_too_slowly_is_ended_before_those_who_read() {
+    let relay = relay(|config| config.memory_max = MEMORY_MAX);
+    let mut deaf = member(&relay, "deaf").await;
+    speech(&relay, "deaf").await;
+    // Longer than a slow reader needs for it.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let mut member = member(&relay, "room").await;
+    for _ in 0..2 {
+        speech(&relay, "room").await;
+    }
+    until(&relay, "there is room", |stats| stats.peers == 2).await;
+    let _hoarder = hoarder(&relay).await;
+    until(&relay, "one is ended", |stats| stats.peers == 2).await;
+    listen_to(&mut member, 2).await;
+    let mut messages = 0;
+    while let Some(message) = deaf.next().await {
+        messages += 1;
+        assert_ne!(message.first_byte, CLOSE, "nothing gets through to it");
+    }
+    assert!(messages < 12, "{messages}");
 }

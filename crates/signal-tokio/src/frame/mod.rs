@@ -134,13 +134,13 @@ pub(crate) const fn encoded_len(payload_bytes: usize) -> usize {
 }
 
 /// Encodes a close frame.
-pub(crate) fn encode_close(close: Option<(u16, &str)>) -> Bytes {
+pub(crate) fn encode_close(close: Option<(u16, &str)>) -> BytesMut {
     let Some((code, reason)) = close else {
-        return encode(Opcode::Close, &[]).freeze();
+        return encode(Opcode::Close, &[]);
     };
     let mut payload = code.to_be_bytes().to_vec();
     payload.extend_from_slice(reason.as_bytes());
-    encode(Opcode::Close, &payload).freeze()
+    encode(Opcode::Close, &payload)
 }
 
 /// Takes an encoded server frame apart again, for transports that frame themselves.

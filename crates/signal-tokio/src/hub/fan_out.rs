@@ -5,8 +5,7 @@ use std::sync::{Arc, Weak};
 use signal_core::{Delivery, PeerId, Subscriber};
 
 use crate::frame;
-use crate::hub::batch::Batch;
-use crate::hub::memory::Account;
+use crate::hub::batch::{Batch, Queued};
 use crate::hub::queue::{Outbound, Pushed};
 use crate::stats::Traffic;
 
@@ -26,22 +25,15 @@ pub(super) struct FanOut<'a> {
     topic: &'a str,
     open: &'a mut OpenBatches,
     queue_bytes_max: usize,
-    account: &'a Account,
     sent: Traffic,
 }
 
 impl<'a> FanOut<'a> {
-    pub(super) fn new(
-        topic: &'a str,
-        open: &'a mut OpenBatches,
-        queue_bytes_max: usize,
-        account: &'a Account,
-    ) -> Self {
+    pub(super) fn new(topic: &'a str, open: &'a mut OpenBatches, queue_bytes_max: usize) -> Self {
         Self {
             topic,
             open,
             queue_bytes_max,
-            account,
             sent: Traffic::default(),
         }
     }
@@ -79,7 +71,7 @@ impl<'a> FanOut<'a> {
     /// Puts a new batch into the queues that have room for all that it may become, and a frame into
     /// the others.
     fn start(&mut self, place: Option<usize>, to: &[Member], publish: &Delivery<'_>) {
-        let batch = Arc::new(Batch::new(publish, self.account));
+        let batch = Arc::new(Batch::new(publish));
         let mut others = Vec::new();
         for member in to {
             if !member.queue.push_batch(&batch, self.queue_bytes_max) {
@@ -114,7 +106,7 @@ impl<'a> FanOut<'a> {
 
     /// Puts a frame into each queue.
     fn push<'q>(&mut self, to: impl Iterator<Item = &'q Outbound>, publish: &Delivery<'_>) {
-        let frame = self.account.keep(frame::encode_publish(publish));
+        let frame = Queued::new(frame::encode_publish(publish));
         let mut queued = 0;
         for queue in to {
             match queue.push(&frame, self.queue_bytes_max) {

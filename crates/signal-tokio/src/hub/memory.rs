@@ -3,18 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, Ordering};
 
-use bytes::{Bytes, BytesMut};
-
 use crate::stats::counters::{STRIPES, stripe};
 
 /// How much a thread counts by itself before it tells the others: so far is the sum off for each
 /// thread, and so seldom do they fight over it.
 const GRAIN: isize = 64 * 1024;
-/// What a frame costs beside its bytes: its owner and its allocation.
-const KEPT_COST: usize = 96;
+/// How much all of them may have counted by themselves.
+const UNTOLD_MAX: isize = GRAIN * STRIPES as isize;
 
-/// Counts all memory whose amount peers decide: frames that wait, each once however many queues it
-/// is in, places in queues, messages whose end is missing, and topics.
+/// Counts all memory whose amount peers decide: frames that sockets have refused, each once however
+/// many queues it is in, places in queues, messages whose end is missing, and topics.
 #[derive(Debug)]
 pub(crate) struct Memory {
     max: usize,
@@ -68,10 +66,13 @@ impl Memory {
         self.max
     }
 
-    /// How much more is held than may be, but for what threads have not told yet.
+    /// How much more is held than may be.
     pub(crate) fn excess(&self) -> usize {
-        let held = self.total.load(Ordering::Relaxed);
-        held.max(0).unsigned_abs().saturating_sub(self.max)
+        let told = self.total.load(Ordering::Relaxed);
+        if told < signed(self.max) - UNTOLD_MAX {
+            return 0;
+        }
+        self.held().saturating_sub(self.max)
     }
 }
 
@@ -79,11 +80,6 @@ impl Account {
     /// Counts so much instead of what was counted before.
     pub(crate) fn change(&self, before: usize, now: usize) {
         self.0.add(signed(now) - signed(before));
-    }
-
-    /// A frame that counts for as long as somebody has it.
-    pub(crate) fn keep(&self, frame: BytesMut) -> Bytes {
-        Bytes::from_owner(Kept::new(frame, self))
     }
 }
 
@@ -97,46 +93,6 @@ impl Stripe {
     }
 }
 
-/// Frames that count.
-#[derive(Debug)]
-pub(crate) struct Kept {
-    bytes: BytesMut,
-    counted: usize,
-    account: Account,
-}
-
-impl Kept {
-    pub(crate) fn new(bytes: BytesMut, account: &Account) -> Self {
-        let counted = bytes.capacity() + KEPT_COST;
-        account.change(0, counted);
-        Self {
-            bytes,
-            counted,
-            account: account.clone(),
-        }
-    }
-
-    /// Adds to them.
-    pub(crate) fn change(&mut self, change: impl FnOnce(&mut BytesMut)) {
-        change(&mut self.bytes);
-        let counted = self.bytes.capacity() + KEPT_COST;
-        self.account.change(self.counted, counted);
-        self.counted = counted;
-    }
-}
-
-impl AsRef<[u8]> for Kept {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        self.account.change(self.counted, 0);
-    }
-}
-
 fn signed(bytes: usize) -> isize {
     isize::try_from(bytes).unwrap_or(isize::MAX)
 }
@@ -146,14 +102,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_counts_once_and_until_its_last_handle_is_gone() {
-        let memory = Memory::new(1 << 30);
-        let frame = memory.account().keep(BytesMut::zeroed(1 << 20));
-        let handles = vec![frame; 1_000];
-        let held = memory.held();
-        assert_eq!(held, (1 << 20) + KEPT_COST);
-        // On another thread, which has an account of its own.
-        std::thread::scope(|scope| scope.spawn(|| drop(handles)).join()).expect("no panic");
-        assert_eq!(memory.held(), 0);
+    fn what_threads_have_not_told_is_seen_near_the_ceiling() {
+        let memory = Memory::new(1 << 20);
+        let grain = GRAIN.unsigned_abs();
+        memory.account().change(0, (1 << 20) - grain / 2);
+        assert_eq!(memory.excess(), 0);
+        memory.account().change(0, grain - 1);
+        assert_eq!(memory.excess(), grain / 2 - 1);
+        memory.account().change(grain - 1, 0);
+        assert_eq!(memory.excess(), 0);
     }
 }

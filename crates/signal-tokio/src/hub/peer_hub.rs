@@ -4,6 +4,7 @@ use bytes::BytesMut;
 use signal_core::{Hub, Message, PeerId, Publish};
 
 use crate::frame::{self, Opcode};
+use crate::hub::batch::Queued;
 use crate::hub::queue::{Outbound, Pushed};
 use crate::hub::rooms::Rooms;
 use crate::stats::SentType;
@@ -21,7 +22,7 @@ impl<'a> PeerHub<'a> {
     }
 
     pub(super) fn push(&self, what: SentType, frame: BytesMut) {
-        let frame = self.rooms.memory.account().keep(frame);
+        let frame = Queued::new(frame);
         match self.queue.push(&frame, self.rooms.queue_bytes_max) {
             Pushed::Queued => self.rooms.counters.count_sent(what, frame.len()),
             // The next turn hears so from the queue itself.
@@ -42,8 +43,7 @@ impl Hub for PeerHub<'_> {
     }
 
     fn publish(&mut self, publish: &Publish<'_>) -> usize {
-        let account = self.rooms.memory.account();
-        let receivers = self.rooms.shards.publish(publish, account);
+        let receivers = self.rooms.shards.publish(publish);
         self.rooms.counters.count_fan_out(receivers);
         receivers
     }

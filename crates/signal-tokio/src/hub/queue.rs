@@ -6,17 +6,39 @@ mod state;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use bytes::Bytes;
-use signal_core::CloseReason;
+use signal_core::{CloseReason, Instant};
 
 use self::lent::Lent;
-pub(crate) use self::state::Pushed;
+pub(crate) use self::state::{Pushed, taken_in};
 use self::state::{State, TOPIC_COST};
-use crate::hub::batch::Batch;
+use crate::hub::batch::{Batch, Queued};
 use crate::hub::memory::Account;
 use crate::hub::wake::{Home, Wake};
 use crate::lock::Lock;
+
+/// How long nothing may come of a message that is on its way: some round trips, or a lost packet.
+const INPUT_PAUSE_MAX: Duration = Duration::from_millis(500);
+
+/// What a peer makes the relay hold.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Holding {
+    /// Topics, messages whose end does not come, and what waits for it and is taken too slowly.
+    pub(crate) kept: usize,
+    /// What is on its way: a message of which more comes, and what waits for it and is taken.
+    pub(crate) passing: usize,
+}
+
+impl Holding {
+    fn part(&mut self, is_kept: bool) -> &mut usize {
+        if is_kept {
+            &mut self.kept
+        } else {
+            &mut self.passing
+        }
+    }
+}
 
 /// Frames on their way to one peer, filled by those who publish and emptied by the connection that
 /// owns the socket.
@@ -46,7 +68,7 @@ impl Outbound {
     }
 
     /// Queues a frame that is shared with other queues.
-    pub(crate) fn push(&self, frame: &Bytes, bytes_max: usize) -> Pushed {
+    pub(crate) fn push(&self, frame: &Queued, bytes_max: usize) -> Pushed {
         self.change(|state, home| {
             let pushed = state.push(frame, bytes_max);
             let wake = match pushed {
@@ -78,7 +100,7 @@ impl Outbound {
     }
 
     /// Queues the last frame of a connection, whatever is queued already, and takes no others.
-    pub(crate) fn finish(&self, frame: Bytes) {
+    pub(crate) fn finish(&self, frame: Queued) {
         self.change(|state, home| {
             state.seal_batch();
             state.is_closed = true;
@@ -96,7 +118,7 @@ impl Outbound {
         state.is_closed = true;
         let begun = usize::from(state.is_begun);
         let dropped = state.frames.split_off(begun);
-        state.bytes -= dropped.iter().map(Bytes::len).sum::<usize>();
+        state.bytes -= dropped.iter().map(|frame| frame.len()).sum::<usize>();
         state.frame_count -= dropped.len();
         state.count(&self.account);
         drop(state);
@@ -112,10 +134,15 @@ impl Outbound {
         self.end(CloseReason::MemoryMax);
     }
 
-    /// Notes how much the peer holds of messages whose end is missing.
-    pub(crate) fn hold_input(&self, bytes: usize) {
+    /// Notes how much the peer holds of messages whose end is missing, when some has come or it is
+    /// all gone. The end of a new one may take this long, and as long as a slow sender needs.
+    pub(crate) fn hold_input(&self, now: Instant, bytes: usize, patience: Option<Duration>) {
         let mut state = self.state.lock();
         state.input_bytes = bytes;
+        state.more_by = now.saturating_add(INPUT_PAUSE_MAX);
+        if let Some(patience) = patience {
+            state.end_by = now.saturating_add(patience.saturating_add(taken_in(bytes)));
+        }
         state.count(&self.account);
     }
 
@@ -133,21 +160,35 @@ impl Outbound {
         state.count(&self.account);
     }
 
-    /// What the peer makes the relay hold: what its socket has refused, messages whose end is
-    /// missing, and topics. What waits for its thread to try the socket is not the peer's doing.
-    pub(crate) fn holds(&self) -> usize {
+    /// What the peer makes the relay hold. What others hold too falls to each of them in part,
+    /// because it is free only when all of them are gone. What waits for its thread to try the
+    /// socket is not the peer's doing.
+    pub(crate) fn holding(&self, now: Instant) -> Holding {
         let state = self.state.lock();
         if state.is_written_off {
-            return 0;
+            return Holding::default();
         }
-        let refused = if state.is_blocked { state.cost() } else { 0 };
-        refused + state.input_bytes + state.topic_bytes
+        let mut holding = Holding {
+            kept: state.topic_bytes,
+            passing: 0,
+        };
+        let is_input_late = state.more_by.min(state.end_by) <= now;
+        *holding.part(is_input_late) += state.input_bytes;
+        if state.is_blocked {
+            let is_late = state.behind > 0 && state.late_at <= now;
+            *holding.part(is_late) += state.share();
+        }
+        holding
     }
 
-    /// Notes that the peer has gone, and gives back what it held: also for the frame that it has
-    /// half of, which stays in the queue.
+    /// Notes that the peer has gone, and gives back what it held, the frame that it has half of
+    /// included.
     pub(crate) fn release(&self) {
-        self.state.lock().is_written_off = true;
+        {
+            let mut state = self.state.lock();
+            state.is_written_off = true;
+            state.is_begun = false;
+        }
         self.discard();
     }
 
@@ -170,9 +211,14 @@ impl Outbound {
     /// queue for each write, because a socket is not written under a lock that a publisher waits
     /// for, and what is not written is put back to the front. So a second look after each write
     /// finds what has come during it, and one system call takes all of that too.
+    ///
+    /// What is left then has this long to be written, and as long as a slow reader needs for it,
+    /// before the peer is to blame for it.
     pub(crate) fn write_all<E>(
         &self,
-        mut write: impl FnMut(&VecDeque<Bytes>) -> Poll<Result<usize, E>>,
+        now: Instant,
+        patience: Duration,
+        mut write: impl FnMut(&VecDeque<Queued>) -> Poll<Result<usize, E>>,
     ) -> Poll<Result<(), E>> {
         let Lent(frames) = &mut Lent::take();
         let mut state = self.state.lock();
@@ -185,11 +231,12 @@ impl Outbound {
                 continue;
             }
             state.put_back(frames);
-            state.is_blocked = true;
+            state.block(now, patience, &self.account);
             state.count(&self.account);
             return written.map_ok(|_| ());
         }
         state.is_blocked = false;
+        state.behind = 0;
         state.is_announced = false;
         state.count(&self.account);
         Poll::Ready(Ok(()))
@@ -233,7 +280,10 @@ impl Outbound {
         let (outcome, wake) = {
             let mut state = self.state.lock();
             let changed = change(&mut state, self.home.as_ref());
-            state.count(&self.account);
+            if state.is_blocked {
+                state.count_newest(&self.account);
+                state.count(&self.account);
+            }
             changed
         };
         wake.wake();

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, MutexGuard};
 
-use signal_core::PeerId;
+use signal_core::{Instant, PeerId};
 
-use crate::hub::queue::Outbound;
+use crate::hub::queue::{Holding, Outbound};
 use crate::lock::Lock;
 use crate::stats::Stats;
 
@@ -39,14 +39,14 @@ impl Registry {
     }
 
     /// The queues of all connections with what each peer makes the relay hold, in no order.
-    pub(crate) fn holders(&self) -> Vec<(usize, Arc<Outbound>)> {
+    pub(crate) fn holders(&self, now: Instant) -> Vec<(Holding, Arc<Outbound>)> {
         let mut holders = Vec::new();
         for shard in &self.shards {
             let shard = shard.lock();
             holders.extend(
                 shard
                     .values()
-                    .map(|queue| (queue.holds(), Arc::clone(queue))),
+                    .map(|queue| (queue.holding(now), Arc::clone(queue))),
             );
         }
         holders

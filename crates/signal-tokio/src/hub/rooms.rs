@@ -1,12 +1,15 @@
 //! What the sessions of a relay share.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use signal_core::{Limits, PeerId};
+use signal_core::{Instant, Limits, PeerId};
 
 use crate::config::Config;
 use crate::hub::memory::Memory;
+use crate::hub::queue::Holding;
 use crate::hub::registry::Registry;
 use crate::hub::shards::Shards;
 use crate::lock::Lock;
@@ -20,6 +23,8 @@ pub(crate) struct Rooms {
     pub(crate) limits: Arc<Limits>,
     /// What may wait for one peer.
     pub(crate) queue_bytes_max: usize,
+    /// How long what is on its way may take, beside what a slow peer needs for it.
+    pub(crate) grace: Duration,
     pub(crate) shards: Shards,
     pub(crate) registry: Registry,
     pub(crate) counters: Arc<Counters>,
@@ -38,6 +43,7 @@ impl Rooms {
         Self {
             limits: Arc::new(config.core.clone()),
             queue_bytes_max: config.outbound_bytes_max,
+            grace: config.outbound_grace,
             shards: Shards::new(config.outbound_bytes_max),
             registry: Registry::default(),
             counters,
@@ -55,9 +61,12 @@ impl Rooms {
 
     /// Ends those who hold most, if all together hold more than they may.
     ///
-    /// What one holds that others hold too, as the frames of a room, is not free when it goes. So
-    /// this may take more than one look, and each ends at least a sixteenth of what may be held.
-    pub(crate) fn make_room(&self) {
+    /// First come those who keep it: topics, messages whose end does not come, what they take too
+    /// slowly. Those who only have much on its way are ended if that is not enough. Nobody is who
+    /// holds little, and if all together hold too much, somebody does not: see [`little`].
+    ///
+    /// Each look ends at least a sixteenth of what may be held.
+    pub(crate) fn make_room(&self, now: Instant) {
         if self.memory.excess() == 0 {
             return;
         }
@@ -73,16 +82,22 @@ impl Rooms {
         if excess == 0 {
             return;
         }
+        let mut holders = self.registry.holders(now);
+        let little = little(self.memory.max(), holders.len());
         let mut left = excess + self.memory.max() / 16;
-        let (mut ended, mut holders) = (0_u64, self.registry.holders());
-        holders.sort_unstable_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
-        for (bytes, queue) in &holders {
-            if left == 0 || *bytes == 0 {
-                break;
+        let mut ended = 0_u64;
+        let parts: [fn(&Holding) -> usize; 2] = [|holding| holding.kept, |holding| holding.passing];
+        for part in parts {
+            holders.sort_unstable_by_key(|(holding, _)| Reverse(part(holding)));
+            for (holding, queue) in &mut holders {
+                if left == 0 || part(holding) < little {
+                    break;
+                }
+                queue.evict();
+                ended += 1;
+                left = left.saturating_sub(holding.kept + holding.passing);
+                *holding = Holding::default();
             }
-            queue.evict();
-            ended += 1;
-            left = left.saturating_sub(*bytes);
         }
         if ended == 0 {
             // All of it is on its way to sockets that have not been tried. A look costs as much as
@@ -104,4 +119,12 @@ impl Rooms {
         self.shards.fill(stats);
         self.registry.fill(stats);
     }
+}
+
+/// What a peer may hold without being ended for it: no more than half of its even share, so that
+/// all of them can hold that; and no more than a connection costs anyway, which is what it would
+/// cost again when it comes back.
+fn little(memory_max: usize, peers: usize) -> usize {
+    const CONNECTION: usize = 8 * 1024;
+    (memory_max / 2 / peers.max(1)).clamp(1, CONNECTION)
 }

@@ -4,10 +4,11 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use signal_core::{Alarm, CloseReason, Grant, Instant, Outcome, Peer, PeerId};
 
 use crate::frame::{self, FrameError, Incoming, Opcode};
+use crate::hub::batch::Queued;
 use crate::hub::peer_hub::PeerHub;
 use crate::hub::queue::Outbound;
 use crate::hub::rooms::Rooms;
@@ -51,8 +52,10 @@ pub(crate) struct Session {
     is_paused: bool,
     pongs_this_turn: u32,
     late_pong: Option<Box<BytesMut>>,
-    /// What is noted of messages whose end is missing.
-    input_bytes: u32,
+    /// Whether it holds a part of a message, as far as its queue knows.
+    has_unfinished: bool,
+    /// Whether a message has come whole since.
+    has_completed: bool,
     has_spoken: bool,
 }
 
@@ -74,7 +77,8 @@ impl Session {
             is_paused: false,
             pongs_this_turn: 0,
             late_pong: None,
-            input_bytes: 0,
+            has_unfinished: false,
+            has_completed: false,
             has_spoken: false,
         }
     }
@@ -123,6 +127,7 @@ impl Session {
     /// Handles one message or control frame; breaks when the rest must not be read.
     pub(crate) fn receive(&mut self, now: Instant, incoming: Incoming<'_>) -> ControlFlow<()> {
         self.has_spoken |= !matches!(incoming, Incoming::Close(_) | Incoming::Closed);
+        self.has_completed |= matches!(incoming, Incoming::Text(_) | Incoming::Binary(_));
         match incoming {
             Incoming::Text(text) if self.rooms.is_echo => {
                 let echo = frame::encode(Opcode::Text, text.as_bytes());
@@ -192,15 +197,16 @@ impl Session {
         }
     }
 
-    /// Notes how much is kept of messages whose end is missing, and has those ended who hold most
-    /// if all together hold too much.
-    pub(crate) fn hold_input(&mut self, bytes: usize) {
-        let noted = u32::try_from(bytes).unwrap_or(u32::MAX);
-        if noted != self.input_bytes {
-            self.input_bytes = noted;
-            self.queue.hold_input(bytes);
+    /// Notes how much is kept of messages whose end is missing, and whether some of it has come
+    /// now. Then has those ended who hold most if all together hold too much.
+    pub(crate) fn hold_input(&mut self, now: Instant, bytes: usize, has_come: bool) {
+        let is_new = std::mem::take(&mut self.has_completed) || !self.has_unfinished;
+        if bytes > 0 && has_come || self.has_unfinished && bytes == 0 {
+            let patience = is_new.then_some(self.rooms.grace);
+            self.queue.hold_input(now, bytes, patience);
+            self.has_unfinished = bytes > 0;
         }
-        self.rooms.make_room();
+        self.rooms.make_room(now);
     }
 
     /// Whether the peer has sent anything but a close: whatever it was, it was charged.
@@ -330,7 +336,7 @@ impl Session {
         );
     }
 
-    fn finish(&mut self, ending: Ending, close: Bytes) {
+    fn finish(&mut self, ending: Ending, close: BytesMut) {
         if self.stage == Stage::Closing {
             // Drained while it closes for another reason: one close frame is all there is.
             return;
@@ -339,7 +345,7 @@ impl Session {
         self.rooms
             .counters
             .count_sent(SentType::CloseFrame, close.len());
-        self.queue.finish(close);
+        self.queue.finish(Queued::new(close));
         self.stage = Stage::Closing;
         self.ending = ending;
         if let Ending::ByRelay(reason) = ending {

@@ -6,7 +6,6 @@ use std::sync::{Arc, MutexGuard};
 use signal_core::{PeerId, Publish, Topics};
 
 use crate::hub::fan_out::{FanOut, Member, OpenBatches};
-use crate::hub::memory::Account;
 use crate::hub::queue::Outbound;
 use crate::lock::Lock;
 use crate::stats::{SentType, Stats, Traffic};
@@ -66,13 +65,13 @@ impl Shards {
     }
 
     /// Queues a publish for all subscribers of its topic and returns how many they are.
-    pub(crate) fn publish(&self, publish: &Publish<'_>, account: &Account) -> usize {
+    pub(crate) fn publish(&self, publish: &Publish<'_>) -> usize {
         let mut shard = self.shard(publish.topic());
         let shard = &mut *shard;
         let to = shard.topics.subscribers(publish.topic());
         if !to.is_empty() {
             let open = &mut shard.open;
-            let fan_out = FanOut::new(publish.topic(), open, self.queue_bytes_max, account);
+            let fan_out = FanOut::new(publish.topic(), open, self.queue_bytes_max);
             shard.sent += fan_out.send(to, &publish.delivery(to.len()));
         }
         to.len()

@@ -9,7 +9,6 @@ use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
 #[cfg(all(unix, feature = "tls"))]
 use tokio::io::Interest;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -18,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio::net::UnixStream;
 
 use crate::frame::{Decoder, FrameError, Incoming};
+use crate::hub::batch::Queued;
 use crate::serve::transport::{Gone, ReadError, Transport};
 
 /// What one read may bring. Small enough that one peer's burst cannot fill the queues of others
@@ -205,7 +205,7 @@ impl<S: Socket> Transport for Framed<S> {
     fn write(
         &mut self,
         cx: &mut Context<'_>,
-        frames: &VecDeque<Bytes>,
+        frames: &VecDeque<Queued>,
     ) -> Poll<Result<usize, Gone>> {
         match ready!(write_frames(self.socket.io(), cx, frames)) {
             // It will never take any.
@@ -255,12 +255,12 @@ impl<S: Socket> Transport for Framed<S> {
 fn write_frames<Io: AsyncWrite>(
     io: Pin<&mut Io>,
     cx: &mut Context<'_>,
-    frames: &VecDeque<Bytes>,
+    frames: &VecDeque<Queued>,
 ) -> Poll<io::Result<usize>> {
     if let (1, Some(frame)) = (frames.len(), frames.front()) {
         return io.poll_write(cx, frame);
     }
-    let bytes: usize = frames.iter().map(Bytes::len).sum();
+    let bytes: usize = frames.iter().map(|frame| frame.len()).sum();
     if bytes <= COPIED_BYTES_MAX {
         let mut copied = COPIED.take();
         copied.clear();
@@ -281,7 +281,7 @@ fn write_frames<Io: AsyncWrite>(
 fn write_slices<const MAX: usize, Io: AsyncWrite>(
     io: Pin<&mut Io>,
     cx: &mut Context<'_>,
-    frames: &VecDeque<Bytes>,
+    frames: &VecDeque<Queued>,
 ) -> Poll<io::Result<usize>> {
     let mut slices = [IoSlice::new(&[]); MAX];
     let mut count = 0;

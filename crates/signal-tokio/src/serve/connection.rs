@@ -12,6 +12,7 @@ use crate::admission::Admission;
 use crate::admission::places::Place;
 use crate::clock::first_timer;
 use crate::frame::Incoming;
+use crate::hub::queue::taken_in;
 use crate::hub::rooms::Rooms;
 use crate::hub::session::{Session, Stage};
 use crate::hub::wake::Home;
@@ -247,7 +248,8 @@ impl<T: Transport> Connection<T> {
         if self.session.stage() != Stage::Open {
             self.transport.forget_input();
         }
-        self.session.hold_input(self.transport.held_bytes());
+        let held = self.transport.held_bytes();
+        self.session.hold_input(now, held, read.has_any);
         self.note_close(now);
         Ok(read)
     }
@@ -294,10 +296,13 @@ impl<T: Transport> Connection<T> {
             transport,
             session,
             deadlines,
-            ..
+            place,
         } = self;
+        let config = place.config();
+        // What the system has already comes first, with its bookkeeping.
+        let patience = config.outbound_grace + taken_in(2 * config.send_buffer_bytes_max);
         let mut has_taken = false;
-        let mut written = session.queue().write_all(|frames| {
+        let mut written = session.queue().write_all(now, patience, |frames| {
             let written = transport.write(cx, frames);
             if let Poll::Ready(Ok(_)) = written {
                 has_taken |= deadlines.progressed();

@@ -11,6 +11,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use crate::frame::{self, Incoming, Opcode};
+use crate::hub::batch::Queued;
 use crate::serve::transport::{Gone, ReadError, Transport};
 
 /// The messages of a connection whose frames another library handles, which answers pings and
@@ -60,7 +61,7 @@ where
     fn write(
         &mut self,
         cx: &mut Context<'_>,
-        frames: &VecDeque<Bytes>,
+        frames: &VecDeque<Queued>,
     ) -> Poll<Result<usize, Gone>> {
         let mut bytes = 0;
         for frame in frames {
@@ -99,8 +100,9 @@ where
 }
 
 /// The message that a frame of our queues stands for. The payload is shared, not copied.
-fn to_message(frame: &Bytes) -> Option<Message> {
-    let (opcode, payload) = frame::split(frame)?;
+fn to_message(frame: &Queued) -> Option<Message> {
+    let frame = Bytes::from_owner(frame.clone());
+    let (opcode, payload) = frame::split(&frame)?;
     match opcode {
         Opcode::Text => Utf8Bytes::try_from(payload).ok().map(Message::Text),
         Opcode::Binary => Some(Message::Binary(payload)),

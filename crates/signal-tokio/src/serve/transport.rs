@@ -4,9 +4,8 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
-
 use crate::frame::{FrameError, Incoming};
+use crate::hub::batch::Queued;
 
 /// The things in which a stream of bytes and a stream of messages differ.
 pub(crate) trait Transport {
@@ -29,7 +28,7 @@ pub(crate) trait Transport {
     fn write(
         &mut self,
         cx: &mut Context<'_>,
-        frames: &VecDeque<Bytes>,
+        frames: &VecDeque<Queued>,
     ) -> Poll<Result<usize, Gone>>;
 
     /// Passes on what was written and is held back; true if there was any.

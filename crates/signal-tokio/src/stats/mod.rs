@@ -215,8 +215,8 @@ pub struct Stats {
     pub queue_bytes_largest: u64,
     /// How many may wait for one peer: [`outbound_bytes_max`](crate::Config::outbound_bytes_max).
     pub queue_bytes_max: u64,
-    /// What peers make the relay hold now: messages that wait for them, messages whose end is
-    /// missing, and topics.
+    /// What peers make the relay hold now: messages that wait for their sockets, messages whose end
+    /// is missing, and topics.
     pub memory_bytes: u64,
     /// How much that may be: [`memory_max`](crate::Config::memory_max).
     pub memory_bytes_max: u64,

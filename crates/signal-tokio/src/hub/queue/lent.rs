@@ -3,18 +3,18 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 
-use bytes::Bytes;
+use crate::hub::batch::Queued;
 
 /// Frames for which a thread keeps the memory between two writes.
 const LENT_FRAMES_MAX: usize = 1_024;
 
 thread_local! {
     /// What a write of this thread has on its way, so that no queue needs memory for it.
-    static LENT: Cell<VecDeque<Bytes>> = const { Cell::new(VecDeque::new()) };
+    static LENT: Cell<VecDeque<Queued>> = const { Cell::new(VecDeque::new()) };
 }
 
 /// The memory that this thread lends to a write.
-pub(super) struct Lent(pub(super) VecDeque<Bytes>);
+pub(super) struct Lent(pub(super) VecDeque<Queued>);
 
 impl Lent {
     pub(super) fn take() -> Self {

@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::Waker;
+use std::time::Duration;
 
-use bytes::{Buf, Bytes};
-use signal_core::CloseReason;
+use signal_core::{CloseReason, Instant};
 
-use crate::hub::batch::Batch;
+use crate::hub::batch::{Batch, Queued};
 use crate::hub::memory::Account;
 use crate::hub::wake::{Home, Wake};
 
@@ -15,7 +15,7 @@ use crate::hub::wake::{Home, Wake};
 /// small frames would take several times the memory that their bytes are counted for.
 pub(super) const FRAME_COST: usize = 128;
 /// Of which so much is for its place, twice the size of a handle.
-pub(super) const PLACE_COST: usize = 64;
+pub(super) const PLACE_COST: usize = 2 * size_of::<Queued>();
 /// What a topic costs beside its name: its places in the maps of topics and of the peer.
 pub(super) const TOPIC_COST: usize = 160;
 
@@ -25,6 +25,9 @@ pub(super) const TOPIC_COST: usize = 160;
 pub(super) const BURST_FACTOR: usize = 16;
 /// But at least so much: what many say in a moment is not less for a low limit.
 pub(super) const BURST_BYTES_MIN: usize = 4 * 1024 * 1024;
+
+/// The slowest peer that is not to blame for what waits for it takes so much: 2 Mbit/s.
+const BYTES_PER_MILLI_MIN: usize = 250;
 
 /// What became of a pushed frame.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -39,7 +42,7 @@ pub(crate) enum Pushed {
 /// What waits for one peer, behind its lock.
 #[derive(Debug, Default)]
 pub(super) struct State {
-    pub(super) frames: VecDeque<Bytes>,
+    pub(super) frames: VecDeque<Queued>,
     /// What comes after `frames`, and grows until it is taken or something follows it.
     pub(super) batch: Option<Arc<Batch>>,
     /// Bytes and frames not yet written, those on their way included.
@@ -49,6 +52,9 @@ pub(super) struct State {
     pub(super) is_begun: bool,
     /// What the peer holds of messages whose end is missing.
     pub(super) input_bytes: usize,
+    /// Until when more of them is to come, and by when their end.
+    pub(super) more_by: Instant,
+    pub(super) end_by: Instant,
     /// What its topics cost.
     pub(super) topic_bytes: usize,
     /// What is counted of these two and of the places of frames.
@@ -64,12 +70,15 @@ pub(super) struct State {
     pub(super) is_announced: bool,
     /// Whether the socket took less than there was, and has not taken all since.
     pub(super) is_blocked: bool,
+    /// How much of what waited at some moment since is not written yet, and by when it is to be.
+    pub(super) behind: usize,
+    pub(super) late_at: Instant,
     /// Wakes the task that empties the queue, while it sleeps.
     pub(super) waker: Option<Waker>,
 }
 
 impl State {
-    pub(super) fn push(&mut self, frame: &Bytes, bytes_max: usize) -> Pushed {
+    pub(super) fn push(&mut self, frame: &Queued, bytes_max: usize) -> Pushed {
         if self.is_closed {
             return Pushed::Closed;
         }
@@ -84,7 +93,7 @@ impl State {
     }
 
     /// Puts a frame at the end.
-    pub(super) fn put(&mut self, frame: Bytes) {
+    pub(super) fn put(&mut self, frame: Queued) {
         self.bytes += frame.len();
         self.frame_count += 1;
         self.frames.push_back(frame);
@@ -99,6 +108,38 @@ impl State {
     fn has_room_for(&self, cost: usize, bytes_max: usize) -> bool {
         let burst = bytes_max.saturating_mul(BURST_FACTOR);
         self.cost() + cost <= burst.max(BURST_BYTES_MIN)
+    }
+
+    /// What falls to the peer of what waits for it.
+    pub(super) fn share(&self) -> usize {
+        let frames = self.frames.iter().map(|frame| frame.batch().share());
+        let batch = self.batch.as_ref().map_or(0, Batch::share);
+        frames.sum::<usize>() + batch + self.frame_count * PLACE_COST
+    }
+
+    /// Notes that the socket takes no more, and counts what stays.
+    pub(super) fn block(&mut self, now: Instant, patience: Duration, account: &Account) {
+        if !std::mem::replace(&mut self.is_blocked, true) {
+            for frame in &self.frames {
+                frame.batch().count(account);
+            }
+            self.count_newest(account);
+        }
+        if self.behind == 0 {
+            self.behind = self.bytes;
+            let patience = patience.saturating_add(taken_in(self.bytes));
+            self.late_at = now.saturating_add(patience);
+        }
+    }
+
+    /// Counts what has come last: a frame, or a batch that may still grow.
+    pub(super) fn count_newest(&self, account: &Account) {
+        if let Some(frame) = self.frames.back() {
+            frame.batch().count(account);
+        }
+        if let Some(batch) = &self.batch {
+            batch.count(account);
+        }
     }
 
     /// Counts what the peer holds. Of frames these are the places of those that stay: those that
@@ -124,18 +165,18 @@ impl State {
     /// Makes a frame of the batch, so that others can follow. It counts as one.
     pub(super) fn seal_batch(&mut self) {
         if let Some(batch) = self.batch.take() {
-            self.put(batch.seal());
+            self.put(Queued::seal(batch));
         }
     }
 
     /// Moves everything queued to `frames`, which has none; false if nothing is.
-    pub(super) fn take_all(&mut self, frames: &mut VecDeque<Bytes>) -> bool {
+    pub(super) fn take_all(&mut self, frames: &mut VecDeque<Queued>) -> bool {
         if !self.frames.is_empty() {
             // An idle connection holds no buffer.
             *frames = std::mem::take(&mut self.frames);
         }
         if let Some(batch) = self.batch.take() {
-            let frame = batch.seal();
+            let frame = Queued::seal(batch);
             self.bytes += frame.len();
             self.frame_count += 1;
             frames.push_back(frame);
@@ -145,8 +186,9 @@ impl State {
 
     /// Counts off this many bytes at the front of what was taken, and drops the frames that are
     /// written whole.
-    pub(super) fn count_written(&mut self, frames: &mut VecDeque<Bytes>, mut bytes: usize) {
+    pub(super) fn count_written(&mut self, frames: &mut VecDeque<Queued>, mut bytes: usize) {
         self.bytes -= bytes;
+        self.behind = self.behind.saturating_sub(bytes);
         while let Some(frame) = frames.front_mut() {
             if bytes < frame.len() {
                 frame.advance(bytes);
@@ -161,7 +203,7 @@ impl State {
     }
 
     /// Puts what was not written back to the front.
-    pub(super) fn put_back(&mut self, frames: &mut VecDeque<Bytes>) {
+    pub(super) fn put_back(&mut self, frames: &mut VecDeque<Queued>) {
         if self.frames.is_empty() {
             self.frames = std::mem::take(frames);
             return;
@@ -191,4 +233,9 @@ impl State {
             (None, None) => Wake::Nobody,
         }
     }
+}
+
+/// How long the slowest peer that is not to blame needs for so many bytes.
+pub(crate) fn taken_in(bytes: usize) -> Duration {
+    Duration::from_millis((bytes / BYTES_PER_MILLI_MIN) as u64)
 }

@@ -14,14 +14,25 @@ use crate::hub::wake::{Mailbox, Notes};
 /// What a queue may hold, of which ten frames without bytes take all.
 const BYTES_MAX: usize = 10 * FRAME_COST;
 
-fn frame(bytes: usize) -> Bytes {
-    Bytes::from(vec![0; bytes])
+const START: Instant = Instant::from_millis(0);
+const PATIENCE: Duration = Duration::from_secs(1);
+
+fn frame(bytes: usize) -> Queued {
+    Queued::new(BytesMut::zeroed(bytes))
+}
+
+/// A write at the start.
+fn write_all<E>(
+    queue: &Outbound,
+    write: impl FnMut(&VecDeque<Queued>) -> Poll<Result<usize, E>>,
+) -> Poll<Result<(), E>> {
+    queue.write_all(START, PATIENCE, write)
 }
 
 /// A write to a socket that takes so many bytes and no more.
 fn write_some(queue: &Outbound, mut bytes: usize) {
-    let written = queue.write_all(|frames| {
-        let all: usize = frames.iter().map(Bytes::len).sum();
+    let written = write_all(queue, |frames| {
+        let all: usize = frames.iter().map(|frame| frame.len()).sum();
         match bytes.min(all) {
             0 => Poll::<Result<_, ()>>::Pending,
             some => {
@@ -77,15 +88,15 @@ fn a_queue_holds_its_bytes_and_what_its_frames_cost() {
 }
 
 /// A write that takes everything.
-fn take_all(frames: &VecDeque<Bytes>) -> Poll<Result<usize, ()>> {
-    Poll::Ready(Ok(frames.iter().map(Bytes::len).sum()))
+fn take_all(frames: &VecDeque<Queued>) -> Poll<Result<usize, ()>> {
+    Poll::Ready(Ok(frames.iter().map(|frame| frame.len()).sum()))
 }
 
 #[test]
 fn frames_count_until_they_are_written() {
     let queue = Outbound::default();
     queue.push(&frame(10), BYTES_MAX);
-    let written = queue.write_all(|frames| {
+    let written = write_all(&queue, |frames| {
         assert_eq!(queue.bytes(), 10, "they are on their way");
         take_all(frames)
     });
@@ -98,11 +109,11 @@ fn what_comes_during_a_write_is_written_after_it() {
     let queue = Outbound::default();
     queue.push(&frame(1), BYTES_MAX);
     let mut lengths = Vec::new();
-    let written = queue.write_all(|frames| {
+    let written = write_all(&queue, |frames| {
         if lengths.is_empty() {
             queue.push(&frame(2), BYTES_MAX);
         }
-        lengths.extend(frames.iter().map(Bytes::len));
+        lengths.extend(frames.iter().map(|frame| frame.len()));
         take_all(frames)
     });
     assert_eq!((written, lengths), (Poll::Ready(Ok(())), vec![1, 2]));
@@ -127,11 +138,7 @@ fn a_task_is_woken_by_what_it_does_not_know() {
     queue.push(&frame(1), BYTES_MAX);
     assert_eq!(woken(), 1, "once for all");
     assert!(!queue.sleep(&cx), "there are frames");
-    assert!(
-        queue
-            .write_all(|_| Poll::<Result<_, ()>>::Pending)
-            .is_pending()
-    );
+    assert!(write_all(&queue, |_| Poll::<Result<_, ()>>::Pending).is_pending());
     assert!(queue.sleep(&cx), "its socket wakes it");
     queue.push(&frame(1), BYTES_MAX);
     assert_eq!(woken(), 1, "a full socket cannot take it");
@@ -145,7 +152,7 @@ fn what_is_on_its_way_stays_when_the_rest_is_discarded() {
     let queue = Outbound::default();
     queue.push(&frame(4), BYTES_MAX);
     let mut takes = [Poll::Ready(Ok(4)), Poll::Ready(Err(()))].into_iter();
-    let written = queue.write_all(|_| {
+    let written = write_all(&queue, |_| {
         queue.push(&frame(5), BYTES_MAX);
         queue.discard();
         assert_eq!(queue.bytes(), 4);
@@ -161,13 +168,13 @@ fn a_frame_that_is_half_written_outlives_the_rest() {
     queue.push(&frame(4), BYTES_MAX);
     queue.push(&frame(5), BYTES_MAX);
     let mut takes = [Poll::Ready(Ok::<_, ()>(3)), Poll::Pending].into_iter();
-    let written = queue.write_all(|_| takes.next().expect("no more writes"));
+    let written = write_all(&queue, |_| takes.next().expect("no more writes"));
     assert!(written.is_pending());
     queue.discard();
-    queue.finish(Bytes::from_static(b"the end"));
+    queue.finish(Queued::new(BytesMut::from("the end")));
     let mut rest = Vec::new();
-    let written = queue.write_all(|frames| {
-        rest.extend(frames.iter().flatten().copied());
+    let written = write_all(&queue, |frames| {
+        rest.extend(frames.iter().flat_map(|frame| frame.iter().copied()));
         take_all(frames)
     });
     assert!(written.is_ready());
@@ -179,11 +186,12 @@ fn a_frame_that_is_half_written_outlives_the_rest() {
 fn a_write_that_panics_leaves_nothing_for_the_next_queue_of_its_thread() {
     let (queue, other) = (Outbound::default(), Outbound::default());
     queue.push(&frame(1), BYTES_MAX);
-    let write = AssertUnwindSafe(|| queue.write_all(|_| -> Poll<Result<_, ()>> { panic!() }));
+    let write = AssertUnwindSafe(|| write_all(&queue, |_| -> Poll<Result<_, ()>> { panic!() }));
     assert!(catch_unwind(write).is_err());
     other.push(&frame(2), BYTES_MAX);
-    let written = other.write_all(|frames| {
-        assert_eq!(*frames, [frame(2)]);
+    let written = write_all(&other, |frames| {
+        let lengths: Vec<_> = frames.iter().map(|frame| frame.len()).collect();
+        assert_eq!(lengths, [2]);
         take_all(frames)
     });
     assert_eq!(written, Poll::Ready(Ok(())));
@@ -197,8 +205,8 @@ fn queue_in_reactor() -> Outbound {
 fn a_batch_keeps_its_place_among_frames() {
     let publish = publish(r#"{"type":"publish","topic":"t"}"#);
     let publish = publish.delivery(2);
-    let text = frame::encode_publish(&publish).freeze();
-    let batches = [(); 2].map(|()| Arc::new(Batch::new(&publish, &Account::default())));
+    let text = Queued::new(frame::encode_publish(&publish));
+    let batches = [(); 2].map(|()| Arc::new(Batch::new(&publish)));
     let adds = |number: usize| batches[number].add(&publish, 1_000);
 
     let queue = queue_in_reactor();
@@ -210,8 +218,8 @@ fn a_batch_keeps_its_place_among_frames() {
     assert!(queue.push_batch(&batches[1], BYTES_MAX));
     assert!(adds(1));
     let mut written = Vec::new();
-    let outcome = queue.write_all(|frames| {
-        written.extend(frames.iter().flatten().copied());
+    let outcome = write_all(&queue, |frames| {
+        written.extend(frames.iter().flat_map(|frame| frame.iter().copied()));
         take_all(frames)
     });
     assert_eq!(outcome, Poll::Ready(Ok(())));
@@ -229,7 +237,7 @@ fn a_batch_keeps_its_place_among_frames() {
 #[test]
 fn a_batch_is_queued_where_it_has_room_to_grow() {
     let publish = publish(r#"{"type":"publish","topic":"t"}"#);
-    let batch = Arc::new(Batch::new(&publish.delivery(2), &Account::default()));
+    let batch = Arc::new(Batch::new(&publish.delivery(2)));
     let takes_batch_behind = |queue: Outbound, frames: usize| {
         push_some(&queue, frames);
         queue.push_batch(&batch, BYTES_MAX)
@@ -260,18 +268,28 @@ fn a_reactor_is_told_to_hurry_before_a_queue_is_full() {
     assert!(!mailbox.is_urgent(), "the socket takes no more");
 }
 
+/// What is held as long as nothing new comes.
+fn kept(queue: &Outbound) -> usize {
+    queue.holding(START).kept
+}
+
+/// What waits for a peer that takes it well.
+fn passing(queue: &Outbound) -> usize {
+    queue.holding(START).passing
+}
+
 #[test]
 fn what_a_peer_holds_is_counted_until_it_is_gone() {
     let memory = Memory::new(1 << 20);
     let queue = Outbound::new(None, memory.account());
-    queue.hold_input(1 << 20);
+    queue.hold_input(START, 1 << 20, None);
     queue.hold_topic(&"t".repeat(65_536));
-    assert!(queue.holds() >= (1 << 20) + 65_536);
-    assert_eq!(memory.held(), queue.holds());
-    queue.hold_input(7);
+    assert!(kept(&queue) >= (1 << 20) + 65_536);
+    assert_eq!(memory.held(), kept(&queue));
+    queue.hold_input(START, 7, None);
     queue.drop_topic(&"t".repeat(65_536));
     queue.release();
-    assert_eq!((queue.holds(), memory.held()), (0, 0));
+    assert_eq!((kept(&queue), memory.held()), (0, 0));
 }
 
 #[test]
@@ -280,41 +298,95 @@ fn a_frame_half_written_counts_for_nothing_once_its_peer_is_gone() {
     let queue = Outbound::new(None, memory.account());
     queue.push(&frame(4), 1 << 20);
     write_some(&queue, 1);
-    assert_eq!(memory.held(), PLACE_COST);
+    assert_eq!(memory.held(), passing(&queue));
+    assert!(memory.held() > 4 + PLACE_COST);
     queue.release();
-    assert_eq!((queue.holds(), memory.held()), (0, 0));
+    assert_eq!((passing(&queue), memory.held()), (0, 0));
 }
 
 #[test]
-fn the_places_of_frames_count_while_a_socket_takes_none() {
+fn what_waits_counts_while_a_socket_takes_none() {
     let memory = Memory::new(1 << 30);
     let queue = Outbound::new(None, memory.account());
-    for _ in 0..10_000 {
-        queue.push(&frame(0), 1 << 20);
-    }
+    push_some(&queue, 10_000);
     assert_eq!(memory.held(), 0);
     write_some(&queue, 0);
-    assert_eq!(memory.held(), 10_000 * PLACE_COST);
-    for _ in 0..10_000 {
-        queue.push(&frame(0), 1 << 20);
+    let held = memory.held();
+    assert!(held > 10_000 * PLACE_COST);
+    push_some(&queue, 10_000);
+    assert_eq!(memory.held(), 2 * held);
+    assert_eq!(memory.held(), passing(&queue));
+    assert_eq!(write_all(&queue, take_all), Poll::Ready(Ok(())));
+    assert_eq!((passing(&queue), memory.held()), (0, 0));
+}
+
+#[test]
+fn what_comes_during_a_write_counts_if_it_stays() {
+    let memory = Memory::new(1 << 30);
+    let queue = queue_counted_in(&memory);
+    let publish = publish(r#"{"type":"publish","topic":"t"}"#);
+    let publish = publish.delivery(2);
+    let batch = Arc::new(Batch::new(&publish));
+    queue.push(&frame(1), 1 << 20);
+    let written = write_all(&queue, |_| {
+        push_some(&queue, 100);
+        assert!(queue.push_batch(&batch, 1 << 20));
+        Poll::<Result<_, ()>>::Pending
+    });
+    assert!(written.is_pending());
+    while batch.add(&publish, usize::MAX) {}
+    drop(batch);
+    assert!(memory.held() > 200_000 + 100 * PLACE_COST);
+    assert_eq!(memory.held(), passing(&queue));
+    assert_eq!(write_all(&queue, take_all), Poll::Ready(Ok(())));
+    assert_eq!((passing(&queue), memory.held()), (0, 0));
+}
+
+#[test]
+fn what_waits_for_many_is_held_by_each_in_part() {
+    let memory = Memory::new(1 << 30);
+    let queues = [(); 30].map(|()| queue_counted_in(&memory));
+    let publish = publish(r#"{"type":"publish","topic":"t"}"#);
+    let publish = publish.delivery(2);
+    let shared = Queued::new(BytesMut::zeroed(1 << 20));
+    let batch = Arc::new(Batch::new(&publish));
+    for queue in &queues {
+        queue.push(&frame(0), 1 << 30);
+        write_some(queue, 0);
+        queue.push(&shared, 1 << 30);
+        assert!(queue.push_batch(&batch, 1 << 30));
     }
-    assert_eq!(memory.held(), 20_000 * PLACE_COST);
-    assert_eq!(queue.write_all(take_all), Poll::Ready(Ok(())));
-    assert_eq!(memory.held(), 0);
+    while batch.add(&publish, usize::MAX) {}
+    drop((shared, batch));
+    // One of them has more behind the batch, so that it is a frame there.
+    queues[0].push(&frame(0), 1 << 30);
+    let sum: usize = queues.iter().map(passing).sum();
+    let off = memory.held() - sum;
+    assert!(off < 2 * queues.len(), "{off} more than all of them have");
+
+    // The last one has all of it.
+    for queue in &queues[1..] {
+        queue.release();
+    }
+    assert_eq!(passing(&queues[0]), memory.held());
+    assert!(memory.held() > (1 << 20) + 200_000);
 }
 
 #[test]
 fn whoever_is_evicted_counts_for_nothing_from_then_on() {
     let memory = Memory::new(1 << 20);
     let queue = Outbound::new(None, memory.account());
-    queue.hold_input(2 << 20);
+    queue.hold_input(START, 2 << 20, None);
     queue.hold_topic("t");
-    let waits = memory.account().keep(BytesMut::zeroed(2 << 20));
-    queue.push(&waits, 4 << 20);
-    drop(waits);
+    queue.push(&frame(2 << 20), 4 << 20);
+    write_some(&queue, 0);
     assert!(memory.excess() >= 3 << 20);
     queue.evict();
-    assert_eq!((queue.bytes(), queue.holds(), memory.held()), (0, 0, 0));
+    assert_eq!(queue.bytes(), 0);
+    assert_eq!(
+        (queue.holding(START), memory.held()),
+        (Holding::default(), 0)
+    );
     assert_eq!(queue.take_ending(), Some(CloseReason::MemoryMax));
     queue.drop_topic("t");
     queue.release();
@@ -325,7 +397,8 @@ fn whoever_is_evicted_counts_for_nothing_from_then_on() {
 fn what_waits_behind_a_close_is_forgotten_too() {
     let memory = Memory::new(1 << 20);
     let queue = Outbound::new(None, memory.account());
-    queue.push(&memory.account().keep(BytesMut::zeroed(2 << 20)), 4 << 20);
+    queue.push(&frame(2 << 20), 4 << 20);
+    write_some(&queue, 0);
     queue.finish(frame(0));
     queue.evict();
     assert_eq!((queue.bytes(), memory.held()), (0, 0));
@@ -335,7 +408,69 @@ fn what_waits_behind_a_close_is_forgotten_too() {
 fn only_what_its_socket_has_refused_is_held_by_a_peer() {
     let queue = Outbound::new(None, &Account::default());
     push_some(&queue, 5);
-    assert_eq!(queue.holds(), 0, "its thread has not tried");
+    assert_eq!(
+        queue.holding(START),
+        Holding::default(),
+        "its thread has not tried"
+    );
     write_some(&queue, 0);
-    assert!(queue.holds() > 0);
+    assert!(passing(&queue) > 0);
+}
+
+#[test]
+fn what_a_peer_does_not_take_in_time_is_kept() {
+    let queue = Outbound::new(None, &Account::default());
+    let in_time = |second: u64| {
+        let Holding { kept, passing } = queue.holding(Instant::from_millis(second * 1_000));
+        assert!((kept == 0) != (passing == 0));
+        kept == 0
+    };
+    let write = |second: u64, mut bytes: usize| {
+        let now = Instant::from_millis(second * 1_000);
+        let written = queue.write_all(now, PATIENCE, |_| match std::mem::take(&mut bytes) {
+            0 => Poll::Pending,
+            some => Poll::Ready(Ok::<_, ()>(some)),
+        });
+        assert!(written.is_pending());
+    };
+    // Four seconds of a slow reader, and one of patience.
+    queue.push(&frame(1_000_000), 4 << 20);
+    write(0, 0);
+    assert!(in_time(4) && !in_time(5));
+    // What comes meanwhile is not what it has to take by then.
+    queue.push(&frame(1_000_000), 4 << 20);
+    write(4, 999_999);
+    assert!(in_time(4) && !in_time(5));
+    write(4, 1);
+    assert!(in_time(8) && !in_time(9));
+    write(4, 999_999);
+    assert!(!in_time(9));
+    assert_eq!(write_all(&queue, take_all), Poll::Ready(Ok(())));
+    assert_eq!(
+        queue.holding(Instant::from_millis(9_000)),
+        Holding::default()
+    );
+}
+
+#[test]
+fn a_message_is_kept_if_no_more_of_it_comes_or_its_end_does_not() {
+    let queue = Outbound::new(None, &Account::default());
+    let in_time = |millis: u64| queue.holding(Instant::from_millis(millis)).kept == 0;
+    let hold = |millis: u64, patience: Option<Duration>| {
+        queue.hold_input(Instant::from_millis(millis), 250_000, patience);
+    };
+    hold(0, Some(PATIENCE));
+    assert!(in_time(499) && !in_time(500), "nothing more comes");
+    for millis in (0..2_000).step_by(400) {
+        hold(millis, None);
+        assert!(in_time(millis + 399));
+    }
+    hold(1_999, None);
+    assert!(in_time(1_999) && !in_time(2_000), "its end is late");
+    hold(2_100, Some(PATIENCE));
+    assert!(in_time(2_100), "another one");
+}
+
+fn queue_counted_in(memory: &Memory) -> Outbound {
+    Outbound::new(Some(Home::new(Arc::default(), 0)), memory.account())
 }

@@ -78,7 +78,7 @@ pub static RELAY: &[Metric<Stats>] = &[
         "signal_memory_bytes",
         &[],
         Read::Gauge(|stats| Sample::only(stats.memory_bytes)),
-        "What peers make the relay hold now: messages that wait, unfinished messages, topics",
+        "What peers make the relay hold now: messages that wait for their sockets, unfinished messages, topics",
     ),
     Metric::new(
         "signal_memory_limit_bytes",
