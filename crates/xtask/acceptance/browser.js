@@ -55,6 +55,17 @@ await run(async () => {
     assertEqual([await ann.people(), await bob.people()], [['Ann', 'Bob'], ['Bob', 'Ann']], 'people, oneself first')
     await until(async () => (await ann.cursors()).includes('Bob'), "Bob's cursor in Ann's tab")
   })
+  await check('the flag with a name covers no word', async () => {
+    await bob.page.keyboard.press('Enter')
+    await bob.type('A second line')
+    await ann.reads(await bob.text())
+    for (const move of ['Home', 'ArrowUp', 'End', 'ArrowDown', 'ArrowLeft', 'ArrowLeft']) {
+      const before = await ann.flag()
+      await bob.page.keyboard.press(move)
+      await until(async () => ![before, null].includes(await ann.flag()), `Bob's flag to move in Ann's tab after ${move}`)
+      assertEqual(await ann.covered(), [], `words under a flag after ${move}`)
+    }
+  })
   await takeScreenshots(browser, ann, bob, address)
   await restart(context, [ann, bob], address)
   await check('no tab reported an error', async () => assertEqual([...ann.problems(), ...bob.problems()], [], 'errors'))
@@ -95,8 +106,7 @@ async function takeScreenshots(browser, ann, bob, address) {
   if (!options.screenshots) return
   mkdirSync(options.screenshots, { recursive: true })
   const shoot = (tab, name) => tab.page.screenshot({ path: path.join(options.screenshots, `${name}.png`) })
-  await bob.page.keyboard.press('Enter')
-  await bob.type('A second line, for a cursor in the middle of the page.')
+  await bob.type(', for a cursor in the middle of the page.')
   await shoot(ann, 'light')
   await ann.page.emulateMedia({ colorScheme: 'dark' })
   await shoot(ann, 'dark')

@@ -51,6 +51,12 @@ export class Tab {
   cursors = () => this.page.locator('.cm-ySelectionInfo').allTextContents()
   problems = () => this.#problems
 
+  /** Where the first name flag is, or null. */
+  flag = () => this.page.evaluate(placeOfFlag)
+
+  /** Words that a name flag covers, with the name on it. */
+  covered = () => this.page.evaluate(coveredWords)
+
   /** Messages that came in over WebRTC data channels, by the browser's own count. */
   received = () => this.page.evaluate(countReceived)
 
@@ -81,7 +87,7 @@ export class Tab {
   }
 }
 
-// The three functions below run inside the page.
+// The functions below run inside the page.
 
 function rememberConnections() {
   const connections = (window.rememberedConnections = [])
@@ -109,4 +115,29 @@ function withoutCursors(lines) {
     copy.querySelectorAll('.cm-ySelectionCaret, .cm-placeholder').forEach((node) => node.remove())
     return copy.textContent
   })
+}
+
+function coveredWords() {
+  const covered = []
+  const flags = [...document.querySelectorAll('.cm-ySelectionInfo')]
+  const texts = document.createTreeWalker(document.querySelector('.cm-content'), NodeFilter.SHOW_TEXT)
+  while (texts.nextNode()) {
+    if (texts.currentNode.parentElement.closest('.cm-ySelectionCaret')) continue
+    const range = document.createRange()
+    range.selectNodeContents(texts.currentNode)
+    for (const text of range.getClientRects()) {
+      for (const flag of flags) {
+        const { left, right, top, bottom } = flag.getBoundingClientRect()
+        // Half a pixel is how browsers round.
+        const isApart = right <= text.left || left >= text.right || bottom <= text.top + 0.5 || top >= text.bottom - 0.5
+        if (!isApart) covered.push(`${flag.textContent}: ${texts.currentNode.data}`)
+      }
+    }
+  }
+  return covered
+}
+
+function placeOfFlag() {
+  const flag = document.querySelector('.cm-ySelectionInfo')?.getBoundingClientRect()
+  return flag ? `${flag.left} ${flag.top}` : null
 }
