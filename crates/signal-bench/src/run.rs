@@ -19,6 +19,7 @@ use crate::load::template::Topics;
 use crate::plan::{Plan, Scenario};
 use crate::progress::{Phase, Progress};
 use crate::report::Report;
+use crate::report::growth::Growth;
 use crate::report::process::{Process, own_cpu, own_starvation};
 use crate::report::snapshot::{Measured, Snapshot};
 use crate::server::Server;
@@ -61,8 +62,10 @@ struct Threads<'a> {
     plan: &'a Plan,
     shared: Arc<Shared>,
     handles: Vec<JoinHandle<Option<Tally>>>,
-    /// How many connections are opened before memory is measured for the first time, and in all.
+    /// How many connections are open when memory is measured for the first time, for the second,
+    /// and in all.
     first: usize,
+    half: usize,
     all: usize,
 }
 
@@ -74,6 +77,7 @@ impl<'a> Threads<'a> {
             shared: Arc::new(Shared::new(plan.threads)),
             handles: Vec::new(),
             first: 0,
+            half: 0,
             all: 0,
         }
     }
@@ -132,6 +136,7 @@ impl<'a> Threads<'a> {
     ) -> Result<(), BenchError> {
         let connections = driver.connections();
         self.first += opening::first(connections);
+        self.half += opening::half(connections);
         self.all += connections;
         let name = format!("bench-{}", seat.thread);
         let shared = Arc::clone(&self.shared);
@@ -149,10 +154,13 @@ impl<'a> Threads<'a> {
         observer: &mut dyn FnMut(&Progress),
     ) -> Result<Measured, BenchError> {
         self.open(self.first, observer)?;
-        let idle_before = self.settled(process, observer)?;
+        let idle_first = self.settled(process, observer)?;
+        self.shared.advance(Stage::OpenHalf);
+        self.open(self.half, observer)?;
+        let idle_half = self.settled(process, observer)?;
         self.shared.advance(Stage::Open);
         self.open(self.all, observer)?;
-        let idle_after = self.settled(process, observer)?;
+        let idle_all = self.settled(process, observer)?;
         self.shared.advance(Stage::WarmUp);
         self.load(Phase::WarmUp, self.plan.warmup, observer)?;
         self.shared.advance(Stage::Measure);
@@ -165,9 +173,10 @@ impl<'a> Threads<'a> {
             thread::sleep(TICK / 10);
         }
         Ok(Measured {
-            idle_before,
-            idle_after,
-            opened_between: self.all - self.first,
+            growth: Growth::new(
+                [self.first, self.half, self.all],
+                [idle_first, idle_half, idle_all],
+            ),
             before,
             after,
         })

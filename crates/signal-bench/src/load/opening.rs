@@ -49,10 +49,10 @@ impl Opening {
         stage: Stage,
         now: u64,
     ) -> Result<(), BenchError> {
-        let target = if stage == Stage::OpenFirst {
-            first(self.all)
-        } else {
-            self.all
+        let target = match stage {
+            Stage::OpenFirst => first(self.all),
+            Stage::OpenHalf => half(self.all),
+            Stage::Open | Stage::WarmUp | Stage::Measure | Stage::Drain => self.all,
         };
         if self.ready >= target {
             self.progress_at = now;
@@ -100,4 +100,9 @@ impl Opening {
 /// How many of a thread's connections are opened before memory is measured for the first time.
 pub(crate) fn first(all: usize) -> usize {
     (all / 10).min(FIRST_MAX)
+}
+
+/// How many are open when half of the others are.
+pub(crate) fn half(all: usize) -> usize {
+    first(all) + (all - first(all)) / 2
 }

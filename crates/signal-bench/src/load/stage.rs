@@ -10,6 +10,8 @@ pub(crate) enum Stage {
     /// The first connections are opened, so that what a server allocates only once is not put down
     /// to the others.
     OpenFirst,
+    /// Half of the others: memory left from before would be taken by these.
+    OpenHalf,
     /// All connections are opened.
     Open,
     /// The load runs; nothing is recorded.
@@ -21,8 +23,9 @@ pub(crate) enum Stage {
 }
 
 impl Stage {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::OpenFirst,
+        Self::OpenHalf,
         Self::Open,
         Self::WarmUp,
         Self::Measure,

@@ -1,5 +1,6 @@
 //! What a run has found.
 
+pub(crate) mod growth;
 pub(crate) mod process;
 pub(crate) mod snapshot;
 pub(crate) mod threshold;
@@ -11,6 +12,7 @@ use crate::explain;
 use crate::load::flows::Faults;
 use crate::load::tally::{SlowReaders, Tally};
 use crate::plan::{Plan, Scenario};
+use crate::report::growth::Growth;
 use crate::report::snapshot::Measured;
 use crate::server::Server;
 
@@ -206,7 +208,7 @@ impl Report {
             },
             warnings: Vec::new(),
         };
-        report.warn();
+        report.warn(measured.growth);
         report
     }
 
@@ -215,7 +217,7 @@ impl Report {
         self.faults.is_none() && self.deliveries > 0
     }
 
-    fn warn(&mut self) {
+    fn warn(&mut self, growth: Option<Growth>) {
         let Generator { idle, starved, .. } = self.generator;
         if idle < 1.0 - BUSY_MAX {
             self.warnings.push(format!(
@@ -232,15 +234,8 @@ impl Report {
                  latencies: the machine is too busy for this measurement"
             ));
         }
-        let memory = self
-            .process
-            .and_then(|process| process.memory_per_connection);
-        if self.plan.scenario == Scenario::Idle && memory == Some(0.0) {
-            self.warnings.push(
-                "the server's memory did not grow: it has some left from connections before; measure memory on a \
-                 server that was just started"
-                    .to_owned(),
-            );
+        if let Some(doubt) = growth.and_then(Growth::doubt) {
+            self.warnings.push(doubt);
         }
         if self.faults.undelivered > 0 {
             self.warnings.push(format!(
@@ -291,8 +286,7 @@ fn process(
 ) -> Option<ProcessReport> {
     let (before, after) = (measured.before.server?, measured.after.server?);
     let cpu = after.cpu.saturating_sub(before.cpu).as_secs_f64();
-    let memory_idle = measured.idle_after?;
-    let grown = memory_idle.saturating_sub(measured.idle_before?);
+    let growth = measured.growth?;
     Some(ProcessReport {
         pid: plan.pid?,
         cpu_seconds: cpu,
@@ -301,10 +295,9 @@ fn process(
         cores: cpu / seconds,
         waits: after.waits.saturating_sub(before.waits),
         preemptions: after.preemptions.saturating_sub(before.preemptions),
-        memory_idle,
+        memory_idle: growth.memory_idle(),
         memory_loaded: after.memory,
-        memory_per_connection: (measured.opened_between > 0)
-            .then(|| grown as f64 / measured.opened_between as f64),
+        memory_per_connection: growth.per_connection(),
     })
 }
 

@@ -1,5 +1,6 @@
 use std::time::{Duration, Instant};
 
+use crate::report::growth::Growth;
 use crate::report::process::Usage;
 
 /// All counters at one moment.
@@ -16,11 +17,8 @@ pub(crate) struct Snapshot {
 /// The moments between which things are measured.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Measured {
-    /// The server's memory with the first connections, and with all.
-    pub(crate) idle_before: Option<u64>,
-    pub(crate) idle_after: Option<u64>,
-    /// How many connections were opened between these two.
-    pub(crate) opened_between: usize,
+    /// The server's memory while the connections were opened, if its process is known.
+    pub(crate) growth: Option<Growth>,
     /// Where measuring began.
     pub(crate) before: Snapshot,
     /// Where it ended.
