@@ -17,6 +17,7 @@ use crate::bench::args::Format;
 use crate::bench::progress::Display;
 use crate::check::Target;
 use crate::failure::Failure;
+use crate::lines;
 
 /// The exit code for a command line that makes no sense.
 const USAGE: u8 = 2;
@@ -58,7 +59,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<Outcome, Failure> {
     let report = report.map_err(|error| Failure::other(&error.what, error.fix))?;
     let verdict = verdict(&report, args);
     let text = match args.format() {
-        Format::Text => text::render(&report, &verdict),
+        Format::Text => lines::for_stdout(&text::render(&report, &verdict)).into_owned(),
         Format::Json => format!("{}\n", json(&report)?),
         Format::Csv => csv::render(&report),
     };

@@ -3,6 +3,7 @@ use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 
+use crate::lines::tell;
 use crate::settings::Mistake;
 
 const RED: Style = AnsiColor::Red.on_default().bold();
@@ -32,11 +33,13 @@ impl Failure {
         match self {
             Self::Settings(mistakes) => {
                 for mistake in mistakes {
-                    anstream::eprintln!("{RED}error:{RED:#} {mistake}");
+                    tell(&format!("{RED}error:{RED:#} {mistake}\n"));
                 }
             }
             Self::Usage { what, fix, .. } | Self::Other { what, fix } => {
-                anstream::eprintln!("{RED}error:{RED:#} {what}\n       {BOLD}{fix}{BOLD:#}");
+                tell(&format!(
+                    "{RED}error:{RED:#} {what}\n       {BOLD}{fix}{BOLD:#}\n"
+                ));
             }
         }
     }

@@ -8,6 +8,7 @@ mod cli;
 mod config;
 mod failure;
 mod health;
+mod lines;
 mod serve;
 mod settings;
 mod show;
@@ -29,8 +30,12 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             let is_wrong = error.use_stderr();
-            // Nobody is left to tell if this fails.
-            let _ = error.print();
+            if is_wrong {
+                lines::tell(&error.render().ansi().to_string());
+            } else {
+                // Nobody is left to tell if this fails.
+                let _ = error.print();
+            }
             return match (is_wrong, is_check) {
                 (false, _) => ExitCode::SUCCESS,
                 (true, true) => ExitCode::from(check::USAGE),

@@ -18,6 +18,7 @@ use crate::check::target::Target;
 use crate::check::walk::Options;
 use crate::check::{CheckArgs, Outcome, declared, usage};
 use crate::failure::Failure;
+use crate::lines;
 
 /// Scenarios that run at the same time: they mostly wait.
 const CONCURRENCY: usize = 8;
@@ -69,7 +70,7 @@ pub(crate) async fn run(
     };
 
     if !args.quiet {
-        anstream::eprintln!("running the suite against {target} …");
+        lines::tell(&format!("running the suite against {target} …\n"));
     }
     let mut run = RunOptions::default();
     run.concurrency = CONCURRENCY;
@@ -86,7 +87,7 @@ pub(crate) async fn run(
         None => watched(&suite, &backend, &run, args.quiet).await,
     };
     let text = match args.format {
-        Format::Text => text(&report, args, is_ours),
+        Format::Text => lines::for_stdout(&text(&report, args, is_ours)).into_owned(),
         Format::Json => report.to_json() + "\n",
         Format::Junit => report.to_junit(),
         Format::Tap => report.to_tap(),

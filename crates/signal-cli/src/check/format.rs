@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use signal_conformance::report::cases::{Case, Cases, Outcome};
 
 use crate::check::report::{Report, Status, Step};
+use crate::lines;
 
 /// What a report is written as.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -24,7 +25,7 @@ pub(crate) enum Format {
 impl Format {
     pub(crate) fn render(self, report: &Report) -> String {
         match self {
-            Self::Text => text::render(report),
+            Self::Text => lines::for_stdout(&text::render(report)).into_owned(),
             Self::Json => json::render(report),
             Self::Junit => cases(report).to_junit(),
             Self::Tap => cases(report).to_tap(),

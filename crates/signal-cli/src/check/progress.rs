@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use signal_conformance::{Grade, Progress};
 
+use crate::lines;
 use crate::show;
 
 /// How long nothing may be said where lines cannot be written over, as in a log of CI.
@@ -78,7 +79,7 @@ impl Display {
     /// Writes a line that stays.
     fn line(&mut self, text: &str) {
         self.clear();
-        self.write(&format!("{text}\n"));
+        self.write(&lines::for_stderr(&format!("{text}\n")));
     }
 
     fn write(&mut self, text: &str) {

@@ -4,6 +4,7 @@ use anstyle::Style;
 use signal_access::Access;
 use signal_tokio::LocalAddress;
 
+use crate::lines;
 use crate::serve::descriptors::Descriptors;
 use crate::serve::log;
 use crate::settings::{LogFormat, Origin, Resolved};
@@ -59,7 +60,7 @@ pub(crate) fn greet(
         format!("{DIM}numbers{DIM:#}      http://{admin}\n  ")
     });
     let version = env!("CARGO_PKG_VERSION");
-    anstream::eprintln!(
+    lines::tell(&format!(
         "\n  {BOLD}signal {version}{BOLD:#}, a signaling relay for y-webrtc apps\n\n  \
          {DIM}listening{DIM:#}    {BOLD}{url}{BOLD:#}  {DIM}{reach}{DIM:#}\n  \
          {DIM}in your app{DIM:#}  {app}\n  \
@@ -67,8 +68,8 @@ pub(crate) fn greet(
          {DIM}check it{DIM:#}     signal check {url}{check}\n  \
          {DIM}peers{DIM:#}        up to {peers}\n  \
          {status}\
-         {DIM}to end{DIM:#}       Ctrl-C\n"
-    );
+         {DIM}to end{DIM:#}       Ctrl-C\n\n"
+    ));
 }
 
 /// The address for an app on this machine. What has only a Unix socket is reached by the proxy's.
