@@ -57,6 +57,10 @@ mod token;
 #[cfg(feature = "tokens")]
 mod topics;
 #[cfg(feature = "tokens")]
+mod turn;
+#[cfg(feature = "tokens")]
+mod turn_urls;
+#[cfg(feature = "tokens")]
 mod upgrade_parts;
 #[cfg(feature = "tokens")]
 mod verifier;
@@ -105,6 +109,10 @@ pub use time::UnixTime;
 pub use token::TOKEN_BYTES_MAX;
 #[cfg(feature = "tokens")]
 pub use topics::{PATTERNS_MAX, read_topics, write_topics};
+#[cfg(feature = "tokens")]
+pub use turn::{TURN_SECRET_BYTES_MIN, TurnCredentials, TurnSecretError, TurnServers};
+#[cfg(feature = "tokens")]
+pub use turn_urls::{TURN_URLS_MAX, TurnUrls, TurnUrlsError};
 #[cfg(feature = "tokens")]
 pub use upgrade_parts::UpgradeParts;
 #[cfg(feature = "tokens")]

@@ -15,6 +15,32 @@ pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     String::from_utf8(bytes?).ok().map(Cow::Owned)
 }
 
+/// Encodes what is neither a letter or digit of ASCII nor one of `plain`, and ends before the text
+/// would be longer than that.
+#[cfg(feature = "tokens")]
+pub(crate) fn encode(text: &str, plain: &str, bytes_max: usize) -> String {
+    const DIGITS: [char; 16] = [
+        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F',
+    ];
+    let digit = |number: u8| DIGITS.get(usize::from(number)).copied().unwrap_or_default();
+    let mut encoded = String::new();
+    for letter in text.chars() {
+        let is_plain = letter.is_ascii_alphanumeric() || plain.contains(letter);
+        let length = if is_plain { 1 } else { 3 * letter.len_utf8() };
+        if encoded.len() + length > bytes_max {
+            break;
+        }
+        if is_plain {
+            encoded.push(letter);
+            continue;
+        }
+        for byte in letter.encode_utf8(&mut [0; 4]).bytes() {
+            encoded.extend(['%', digit(byte >> 4), digit(byte & 15)]);
+        }
+    }
+    encoded
+}
+
 /// Decodes what can be decoded, and again what that results in, until nothing is left; for looking,
 /// not for using.
 pub(crate) fn decode_fully(text: &str) -> Cow<'_, str> {

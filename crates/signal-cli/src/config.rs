@@ -4,10 +4,11 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use signal_access::Access;
+use signal_access::{Access, TurnServers};
 
 use crate::serve::access;
 use crate::serve::tls::Tls;
+use crate::serve::turn;
 use crate::settings::{
     Consequence, Environment, Given, Mistake, Resolved, SETTINGS, Setting, Settings, resolve,
 };
@@ -68,14 +69,17 @@ impl ConfigArgs {
 /// The settings, and the files that they name.
 fn check(given: &Given) -> Result<String, Vec<Mistake>> {
     let resolved = Arc::new(resolve(given, &Environment::read())?);
-    let access = match (Tls::load(&resolved), access::load(&resolved)) {
-        (Ok(_), Ok(access)) => access,
-        (tls, access) => return Err(tls.err().into_iter().chain(access.err()).collect()),
-    };
-    Ok(summary(&resolved, &access))
+    let (tls, access) = (Tls::load(&resolved), access::load(&resolved));
+    match (tls, access, turn::load(&resolved)) {
+        (Ok(_), Ok(access), Ok(turn)) => Ok(summary(&resolved, &access, turn.as_ref())),
+        (tls, access, turn) => {
+            let mistakes = [tls.err(), access.err(), turn.err()];
+            Err(mistakes.into_iter().flatten().collect())
+        }
+    }
 }
 
-fn summary(resolved: &Resolved, access: &Access) -> String {
+fn summary(resolved: &Resolved, access: &Access, turn: Option<&TurnServers>) -> String {
     let set = resolved
         .iter()
         .filter(|(_, origin)| !origin.is_default())
@@ -84,10 +88,12 @@ fn summary(resolved: &Resolved, access: &Access) -> String {
         format!("warning: {variable} is an environment variable without effect: there is no setting of this name\n")
     });
     let notices = access::notices(access).map(|notice| format!("warning: {notice}\n"));
+    let turn = turn.map(|servers| format!("TURN credentials: {servers}\n"));
     format!(
-        "{}the settings are right: {set} given, {} as by default\nwho may come in: {access}\n",
+        "{}the settings are right: {set} given, {} as by default\nwho may come in: {access}\n{}",
         strangers.chain(notices).collect::<String>(),
-        SETTINGS.len() - set
+        SETTINGS.len() - set,
+        turn.unwrap_or_default()
     )
 }
 

@@ -12,6 +12,7 @@ mod port;
 mod reload;
 mod shutdown;
 pub(crate) mod tls;
+pub(crate) mod turn;
 mod watch;
 
 use std::net::{SocketAddr, TcpListener};
@@ -28,6 +29,7 @@ use crate::serve::inherited::Inherited;
 use crate::serve::reload::{Reload, Watch};
 use crate::serve::shutdown::{Ending, Shutdown};
 use crate::serve::tls::Tls;
+use crate::serve::turn::Turn;
 use crate::settings::{Environment, Given, Resolved, resolve};
 
 /// Serves until Ctrl-C or SIGTERM, then drains.
@@ -46,6 +48,7 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
     let watch = Watch::new(settings);
     let tls = Tls::load(&resolved).map_err(|mistake| Failure::Settings(vec![mistake]))?;
     let access = access::load(&resolved).map_err(|mistake| Failure::Settings(vec![mistake]))?;
+    let turn = turn::load(&resolved).map_err(|mistake| Failure::Settings(vec![mistake]))?;
     let log = log::start(settings);
 
     let relay = Relay::new(settings.relay.clone())
@@ -57,8 +60,10 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
             None
         }
     };
+    relay.set_turn_servers(turn);
     let keys = Keys::new(&resolved, &relay);
-    let reload = Reload { tls, keys };
+    let turn = Turn::new(&resolved, &relay);
+    let reload = Reload { tls, keys, turn };
     let shutdown = Shutdown::listen(&reload)?;
     let (place, threads) = (settings.place(), settings.threads);
     let listeners = inherited.relay.unwrap_or_else(|| place.clone().into());

@@ -12,9 +12,10 @@ mod table;
 mod text;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::ValueEnum;
-use signal_access::{Carriers, DefaultTopics, JwksUrl, Origins};
+use signal_access::{Carriers, DefaultTopics, JwksUrl, Origins, TurnUrls};
 use signal_tokio::Listen;
 
 pub(crate) use given::Given;
@@ -29,6 +30,9 @@ pub(crate) use table::SETTINGS;
 pub(crate) const PORT: u16 = 4444;
 /// The port in examples of `admin_listen`. Not 9090, which is that of Prometheus itself.
 pub(crate) const ADMIN_PORT: u16 = 9444;
+
+/// As long as a page may be open that asks for credentials once, when it is loaded.
+const TURN_TTL: Duration = Duration::from_secs(24 * 3_600);
 
 /// Everything `serve` needs to know.
 #[derive(Clone, Debug)]
@@ -57,6 +61,11 @@ pub(crate) struct Settings {
     /// Those of a token that names none.
     pub(crate) token_topics_default: DefaultTopics,
     pub(crate) origins: Origins,
+    /// The TURN servers for which credentials are given out.
+    pub(crate) turn_urls: Option<TurnUrls>,
+    /// What they share with the relay.
+    pub(crate) turn_secret_file: Option<PathBuf>,
+    pub(crate) turn_ttl: Duration,
     pub(crate) log: String,
     pub(crate) log_format: LogFormat,
     pub(crate) relay: signal_tokio::Config,
@@ -108,6 +117,9 @@ impl Default for Settings {
             token_topics_claim: None,
             token_topics_default: DefaultTopics::default(),
             origins: Origins::default(),
+            turn_urls: None,
+            turn_secret_file: None,
+            turn_ttl: TURN_TTL,
             log: "info".to_owned(),
             log_format: LogFormat::Auto,
             relay: signal_tokio::Config::default(),

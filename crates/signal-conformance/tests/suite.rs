@@ -35,6 +35,18 @@ const NOT_TESTABLE: &[(&str, &str)] = &[
         "U19",
         "the suite's keys are there from the start; the tests of signal-tokio check it",
     ),
+    (
+        "U20",
+        "the suite speaks WebSocket alone; the tests of signal-tokio check it",
+    ),
+    (
+        "U21",
+        "only who has the secret can check it; the tests of signal do, with coturn",
+    ),
+    (
+        "U22",
+        "the suite speaks WebSocket alone; the tests of signal-tokio check it",
+    ),
 ];
 
 #[test]

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{Sink, Stream};
 use http::request::Parts;
+#[cfg(feature = "tokens")]
+use signal_access::TurnServers;
 use signal_access::{Judging, Permit, Refusal};
 use signal_core::Instant;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -192,6 +194,17 @@ impl Relay {
     /// connected stay, with the grants they have.
     pub fn set_authorizer(&self, authorizer: impl Authorizer) {
         self.shared.door.set_authorizer(Arc::new(authorizer));
+    }
+
+    /// Gives out credentials for these TURN servers from now on, at `GET /turn`: as JSON, whose
+    /// `iceServers` are those that an `RTCPeerConnection` takes. Without any the answer is 404.
+    ///
+    /// Who asks is judged as for an upgrade, by the limits of the address and by the authorizer,
+    /// and is given credentials that end with the grant at the latest. A page of an origin that may
+    /// connect may read the answer.
+    #[cfg(feature = "tokens")]
+    pub fn set_turn_servers(&self, servers: impl Into<Option<TurnServers>>) {
+        self.shared.door.set_turn_servers(servers.into());
     }
 
     /// Runs a connection that has been upgraded, until it ends. `read_ahead` is what the HTTP

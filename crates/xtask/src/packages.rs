@@ -61,6 +61,8 @@ macro_rules! table {
 table! {
     CADDY = [apt("caddy")];
     CHROMIUM = [apt("chromium")];
+    // The server and its client.
+    COTURN = [apt("coturn")];
     // The fuzzer's library is written in it.
     CXX = [apt("g++")];
     MUSL = [target(MUSL_TARGET)];

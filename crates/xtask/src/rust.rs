@@ -159,6 +159,8 @@ pub(crate) fn tests(tools: &Tools) -> Result<(), Stop> {
         ("SIGNAL_YRS_WARP", tools.yrs_warp()),
         ("SIGNAL_NGINX", tools.nginx()),
         ("SIGNAL_CADDY", tools.caddy()),
+        ("SIGNAL_TURNSERVER", tools.turnserver()),
+        ("SIGNAL_TURN_CLIENT", tools.turn_client()),
         ("SIGNAL_STRACE", tools.strace()),
         ("SIGNAL_SYSTEMD_ANALYZE", tools.systemd_analyze()),
         ("SIGNAL_WORKER", tools.worker()),

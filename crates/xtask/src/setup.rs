@@ -29,6 +29,16 @@ pub(crate) const SETUP: &[Step] = &[
         run: |tools| tools.nginx().and_then(|_| tools.caddy()).map(drop),
     },
     Step {
+        name: "coturn",
+        about: "a TURN server and a client",
+        run: |tools| {
+            tools
+                .turnserver()
+                .and_then(|_| tools.turn_client())
+                .map(drop)
+        },
+    },
+    Step {
         name: "systemd",
         about: "what judges a systemd unit, strace, and OpenSSL",
         run: |tools| {

@@ -53,6 +53,16 @@ impl Tools {
         install::program(&["caddy"], packages::CADDY)
     }
 
+    /// A TURN server.
+    pub(crate) fn turnserver(&self) -> Result<PathBuf, Stop> {
+        install::program(&["turnserver"], packages::COTURN)
+    }
+
+    /// A client of TURN servers.
+    pub(crate) fn turn_client(&self) -> Result<PathBuf, Stop> {
+        install::program(&["turnutils_uclient"], packages::COTURN)
+    }
+
     /// A C++ compiler.
     pub(crate) fn cxx(&self) -> Result<PathBuf, Stop> {
         install::program(&["c++"], packages::CXX)

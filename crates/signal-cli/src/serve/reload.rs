@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::serve::access::Keys;
 use crate::serve::tls::Tls;
+use crate::serve::turn::Turn;
 use crate::serve::watch::Watched;
 use crate::settings::Settings;
 
@@ -16,12 +17,13 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct Reload {
     pub(crate) tls: Option<Tls>,
     pub(crate) keys: Option<Keys>,
+    pub(crate) turn: Option<Turn>,
 }
 
 impl Reload {
     /// Whether there is none.
     pub(crate) fn is_empty(&self) -> bool {
-        self.tls.is_none() && self.keys.is_none()
+        self.tls.is_none() && self.keys.is_none() && self.turn.is_none()
     }
 
     /// Reads each again. One that cannot be used is reported, and what was read before stays in
@@ -32,6 +34,7 @@ impl Reload {
         }
         self.read_certificate();
         self.read_keys();
+        self.read_turn();
     }
 
     fn read_certificate(&self) {
@@ -47,6 +50,12 @@ impl Reload {
             tracing::error!("{mistake}; the old keys of tokens stay in use");
         }
     }
+
+    fn read_turn(&self) {
+        if let Some(Err(mistake)) = self.turn.as_ref().map(Turn::reload) {
+            tracing::error!("{mistake}; the old secret of TURN servers stays in use");
+        }
+    }
 }
 
 /// Looks at the files while the relay runs.
@@ -54,6 +63,7 @@ impl Reload {
 pub(crate) struct Watch {
     certificate: Watched,
     keys: Watched,
+    turn: Watched,
 }
 
 impl Watch {
@@ -63,6 +73,7 @@ impl Watch {
         Self {
             certificate: Watched::new(certificate.into_iter().flatten().cloned().collect()),
             keys: Watched::new(settings.token_key_file.iter().cloned().collect()),
+            turn: Watched::new(settings.turn_secret_file.iter().cloned().collect()),
         }
     }
 
@@ -75,11 +86,15 @@ impl Watch {
         if self.keys.look() {
             reload.read_keys();
         }
+        if self.turn.look() {
+            reload.read_turn();
+        }
     }
 
     /// Takes all for read.
     pub(crate) fn all_read(&mut self) {
         self.certificate.take_for_read();
         self.keys.take_for_read();
+        self.turn.take_for_read();
     }
 }

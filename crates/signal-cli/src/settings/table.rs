@@ -10,8 +10,8 @@ use crate::settings::listen::{
 use crate::settings::setting::{Field, Place, Setting, Text};
 use crate::settings::text::{
     name_of, parse_carriers, parse_default_topics, parse_filter, parse_header, parse_hosts,
-    parse_jwks_url, parse_log_format, parse_log_ips, parse_origins, parse_proxies, show_origins,
-    show_path, show_proxies,
+    parse_jwks_url, parse_log_format, parse_log_ips, parse_origins, parse_proxies, parse_turn_urls,
+    show_origins, show_path, show_proxies,
 };
 
 /// All settings, in the order of help and README: our own, then the limits as the libraries declare
@@ -38,6 +38,21 @@ const THREADS: Limit<Settings> = Limit {
     why: "",
     get: |settings| settings.threads.into_number(),
     set: |settings, number| settings.threads = LimitValue::from_number(number),
+};
+
+const TURN_TTL: Limit<Settings> = Limit {
+    name: "turn_ttl",
+    unit: Unit::Millis,
+    range: 60_000..=30 * 24 * 3_600_000,
+    zero: false,
+    default: || Settings::default().turn_ttl.into_number(),
+    default_from: None,
+    scope: Scope::Relay,
+    what: "How long TURN credentials are good for, from GET /turn on; with tokens, no longer than the token",
+    past: "",
+    why: "",
+    get: |settings| settings.turn_ttl.into_number(),
+    set: |settings, number| settings.turn_ttl = LimitValue::from_number(number),
 };
 
 const PROXY_PROTOCOL: Limit<Config> = Limit {
@@ -217,6 +232,33 @@ fn own() -> Vec<Setting> {
             |s, text| parse_origins(text).map(|origins| s.origins = origins),
         )
         .guards("all", "let the pages of every site connect"),
+        text(
+            "turn_urls",
+            "URL,URL",
+            "turn:turn.example.org:3478",
+            "TURN servers for whose use GET /turn gives credentials to everyone who may connect, by address, with commas \
+             between them: turn:turn.example.org:3478, turns:turn.example.org:443?transport=tcp; stun: may be among them",
+            |s| s.turn_urls.as_ref().map_or_else(String::new, ToString::to_string),
+            |s, text| parse_turn_urls(text).map(|urls| s.turn_urls = Some(urls)),
+        )
+        .guards("none", "give out no TURN credentials"),
+        text(
+            "turn_secret_file",
+            "FILE",
+            "/etc/signal/turn.secret",
+            "File with the secret that these servers have, which is static-auth-secret of coturn with use-auth-secret; \
+             `openssl rand -hex 32` makes one. Read again when it changes, and on SIGHUP",
+            |s| show_path(s.turn_secret_file.as_deref()),
+            |s, text| {
+                s.turn_secret_file = Some(text.trim().into());
+                Ok(())
+            },
+        )
+        .guards("none", "give out no TURN credentials"),
+        Setting {
+            limit: None,
+            ..Setting::limit(&TURN_TTL, Place::Own)
+        },
         text(
             "log",
             "FILTER",

@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use http::HeaderName;
 use signal_access::{
     Carriers, CarriersError, DefaultTopics, DefaultTopicsError, JwksUrl, JwksUrlError, Origins,
+    TurnUrls, TurnUrlsError,
 };
 use signal_tokio::{LogIps, TrustedProxies};
 
@@ -91,6 +92,11 @@ pub(super) fn parse_jwks_url(text: &str) -> Result<JwksUrl, String> {
 pub(super) fn parse_default_topics(text: &str) -> Result<DefaultTopics, String> {
     text.parse()
         .map_err(|error: DefaultTopicsError| error.to_string())
+}
+
+pub(super) fn parse_turn_urls(text: &str) -> Result<TurnUrls, String> {
+    text.parse()
+        .map_err(|error: TurnUrlsError| error.to_string())
 }
 
 pub(super) fn parse_log_ips(text: &str) -> Result<LogIps, String> {

@@ -1,6 +1,6 @@
 //! nginx and Caddy as processes that end with the test.
 
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use signal_testwire::installed;
 use tokio::net::TcpSocket;
 
-use crate::common::PATIENCE;
 use crate::common::certificate::Certificate;
+use crate::common::{PATIENCE, reserve_port};
 
 const NGINX: &str = include_str!("../../../../examples/nginx/signal.conf");
 const CADDY: &str = include_str!("../../../../examples/caddy/Caddyfile");
@@ -189,15 +189,4 @@ fn folder(certificate: &Certificate, name: &str) -> PathBuf {
 
 fn show(path: &Path) -> String {
     path.display().to_string()
-}
-
-/// A free port. While the socket lives nobody else is given it, and a server that is told of it can
-/// listen there: neither is for itself, and both say that they share.
-fn reserve_port() -> (TcpSocket, u16) {
-    let socket = TcpSocket::new_v4().expect("a socket");
-    socket.set_reuseaddr(true).expect("an option");
-    let any = (Ipv4Addr::LOCALHOST, 0).into();
-    socket.bind(any).expect("a free port");
-    let port = socket.local_addr().expect("bound").port();
-    (socket, port)
 }

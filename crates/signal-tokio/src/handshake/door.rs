@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "tokens")]
+use signal_access::TurnServers;
 use signal_core::Instant;
 use tokio::sync::watch;
 
@@ -27,6 +29,8 @@ pub(crate) struct Door {
     pub(crate) lifecycle: watch::Sender<Lifecycle>,
     pub(crate) hints: Hints,
     authorizer: Lock<Arc<dyn Authorizer>>,
+    #[cfg(feature = "tokens")]
+    turn_servers: Lock<Option<Arc<TurnServers>>>,
 }
 
 impl Door {
@@ -44,6 +48,8 @@ impl Door {
             lifecycle: watch::Sender::new(Lifecycle::Serving),
             hints: Hints::default(),
             authorizer: Lock::new(authorizer),
+            #[cfg(feature = "tokens")]
+            turn_servers: Lock::default(),
         }
     }
 
@@ -56,6 +62,17 @@ impl Door {
         let before = std::mem::replace(&mut *self.authorizer.lock(), authorizer);
         // Outside of the lock: what drops there is not ours.
         drop(before);
+    }
+
+    /// The TURN servers for which credentials are given out, if there are any.
+    #[cfg(feature = "tokens")]
+    pub(crate) fn turn_servers(&self) -> Option<Arc<TurnServers>> {
+        self.turn_servers.lock().clone()
+    }
+
+    #[cfg(feature = "tokens")]
+    pub(crate) fn set_turn_servers(&self, servers: Option<TurnServers>) {
+        *self.turn_servers.lock() = servers.map(Arc::new);
     }
 
     /// By when a client that has just connected must have sent its request.

@@ -6,6 +6,8 @@ pub(crate) mod hints;
 pub(crate) mod pages;
 pub(crate) mod preface;
 pub(crate) mod remote;
+#[cfg(feature = "tokens")]
+mod turn;
 pub(crate) mod unfinished;
 pub(crate) mod upgrade;
 

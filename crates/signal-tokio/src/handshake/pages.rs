@@ -8,8 +8,11 @@ use crate::config::Config;
 use crate::handshake::door::Door;
 use crate::stats::lifecycle::Lifecycle;
 
-/// The page of this path: `/healthz`, `/readyz` and `/limits`, and `okay` for every other, as
-/// y-webrtc's server has it.
+/// Where credentials for TURN servers are, if the relay has some.
+pub(crate) const TURN: &str = "/turn";
+
+/// The page of this path: `/healthz`, `/readyz` and `/limits`, none for `/turn`, and `okay` for
+/// every other, as y-webrtc's server has it.
 pub(crate) fn answer(door: &Door, path: &str) -> Response<Bytes> {
     let is_serving = door.lifecycle() == Lifecycle::Serving;
     let peers = door.places.gate.peers();
@@ -32,6 +35,8 @@ pub(crate) fn answer(door: &Door, path: &str) -> Response<Bytes> {
         ),
         "/readyz" => (StatusCode::OK, r#"{"ready":true}"#.to_owned()),
         "/limits" => (StatusCode::OK, limits(&door.config)),
+        // An app that reads JSON there learns more by the status than by `okay`.
+        TURN => return no_turn(),
         _ => return text(StatusCode::OK, "okay"),
     };
     let mut response = Response::new(Bytes::from(body));
@@ -40,6 +45,15 @@ pub(crate) fn answer(door: &Door, path: &str) -> Response<Bytes> {
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json"),
     );
+    response
+}
+
+fn no_turn() -> Response<Bytes> {
+    let mut response = text(StatusCode::NOT_FOUND, "this relay has no TURN servers");
+    let every_page = HeaderValue::from_static("*");
+    response
+        .headers_mut()
+        .insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, every_page);
     response
 }
 

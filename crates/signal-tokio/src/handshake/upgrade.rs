@@ -13,7 +13,7 @@ use http::header::{
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, Method, Response, StatusCode, Version};
-use signal_access::{AuthResult, Judging, Refusal, RefusalCause, forwarded_for};
+use signal_access::{AuthResult, Judging, Permit, Refusal, RefusalCause, forwarded_for};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::admission::Admission;
@@ -22,6 +22,8 @@ use crate::admission::places::Place;
 use crate::handshake::door::Door;
 use crate::handshake::pages;
 use crate::handshake::remote::Remote;
+#[cfg(feature = "tokens")]
+use crate::handshake::turn;
 use crate::stats::lifecycle::Lifecycle;
 use crate::stats::log_fields;
 
@@ -42,10 +44,16 @@ pub struct Upgrade {
 /// server does.
 pub(crate) async fn answer(door: &Arc<Door>, request: &Parts, remote: Remote) -> Upgrade {
     if !asks_for_upgrade(&request.headers) {
+        #[cfg(feature = "tokens")]
+        if let Some(servers) = turn::servers(door, request) {
+            return Upgrade {
+                response: turn::answer(door, request, remote, &servers).await,
+                admission: None,
+            };
+        }
         return answer_plain(door, request);
     }
     let client = client(door, remote, &request.headers);
-    let shown = || door.config.log_ips.show(client);
     let result = async {
         let key = check_upgrade(request)?;
         let (admission, protocol) = admit(door, request, remote, client)
@@ -59,7 +67,7 @@ pub(crate) async fn answer(door: &Arc<Door>, request: &Parts, remote: Remote) ->
     match result.await {
         Ok((response, admission)) => {
             tracing::debug!(
-                client = shown(),
+                client = door.config.log_ips.show(client),
                 path = log_fields::path(&request.uri),
                 "upgraded"
             );
@@ -73,15 +81,7 @@ pub(crate) async fn answer(door: &Arc<Door>, request: &Parts, remote: Remote) ->
                 Answer::Refusal(refusal) => (refusal.cause(), refused(&refusal)),
                 Answer::Bad(response) => (RefusalCause::BadRequest, *response),
             };
-            door.counters.count_refusal(cause);
-            door.hints
-                .refused(&door.config, cause, remote, client, &request.headers);
-            tracing::debug!(
-                client = shown(),
-                path = log_fields::path(&request.uri),
-                cause = cause.name(),
-                "refused"
-            );
+            note_refusal(door, request, remote, client, cause);
             Upgrade {
                 response,
                 admission: None,
@@ -90,19 +90,47 @@ pub(crate) async fn answer(door: &Arc<Door>, request: &Parts, remote: Remote) ->
     }
 }
 
+pub(super) fn note_refusal(
+    door: &Door,
+    request: &Parts,
+    remote: Remote,
+    client: Option<IpAddr>,
+    cause: RefusalCause,
+) {
+    door.counters.count_refusal(cause);
+    door.hints
+        .refused(&door.config, cause, remote, client, &request.headers);
+    tracing::debug!(
+        client = door.config.log_ips.show(client),
+        path = log_fields::path(&request.uri),
+        cause = cause.name(),
+        "refused"
+    );
+}
+
 /// Why there is no upgrade.
 enum Answer {
     Refusal(Refusal),
     Bad(Box<Response<Bytes>>),
 }
 
-/// Takes a place and asks the authorizer: the cheap checks first.
 async fn admit(
     door: &Arc<Door>,
     request: &Parts,
     remote: Remote,
     client: Option<IpAddr>,
 ) -> Result<(Admission, Option<Cow<'static, str>>), Refusal> {
+    let (place, permit) = judge(door, request, remote, client).await?;
+    Admission::new(place, permit)
+}
+
+/// Takes a place and asks the authorizer: the cheap checks first.
+pub(super) async fn judge(
+    door: &Arc<Door>,
+    request: &Parts,
+    remote: Remote,
+    client: Option<IpAddr>,
+) -> Result<(Place, Permit), Refusal> {
     let authorizer = door.authorizer();
     let mut place = take_place(door, client, authorizer.judging())?;
     let request = UpgradeRequest {
@@ -123,12 +151,12 @@ async fn admit(
             place.deny();
         }
     })?;
-    Admission::new(place, permit)
+    Ok((place, permit))
 }
 
 /// The address of the client: behind the operator's own proxies what the last of them says, else
 /// the other end of the socket.
-fn client(door: &Door, remote: Remote, headers: &HeaderMap) -> Option<IpAddr> {
+pub(super) fn client(door: &Door, remote: Remote, headers: &HeaderMap) -> Option<IpAddr> {
     let (proxies, name) = (&door.config.trusted_proxies, &door.config.forwarded_header);
     let values = headers.get_all(name).iter();
     // What is not text is not an address either, so the search ends there.
@@ -173,7 +201,7 @@ fn has_host(headers: &HeaderMap) -> bool {
 }
 
 /// Whether the request says for which host it is, if its version asks for that.
-fn is_host_clear(request: &Parts) -> bool {
+pub(super) fn is_host_clear(request: &Parts) -> bool {
     match request.version {
         Version::HTTP_11 => has_host(&request.headers),
         // It knows no host, or names it otherwise.

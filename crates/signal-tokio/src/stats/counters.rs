@@ -55,6 +55,7 @@ pub(crate) struct Counters {
     stripes: [Stripe; STRIPES],
     pub(crate) connections: AtomicU64,
     pub(crate) upgrades: AtomicU64,
+    turn_credentials: AtomicU64,
     pub(crate) topics_skipped: AtomicU64,
     pub(crate) notices: Notices,
     ignored: [AtomicU64; Ignored::ALL.len()],
@@ -130,9 +131,15 @@ impl Counters {
         );
     }
 
+    #[cfg(feature = "tokens")]
+    pub(crate) fn count_turn_credentials(&self) {
+        self.turn_credentials.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn fill(&self, stats: &mut Stats) {
         stats.connections = read(&self.connections);
         stats.upgrades = read(&self.upgrades);
+        stats.turn_credentials = read(&self.turn_credentials);
         stats.topics_skipped = read(&self.topics_skipped);
         stats.ignored = Ignored::ALL
             .into_iter()

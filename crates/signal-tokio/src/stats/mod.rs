@@ -225,6 +225,8 @@ pub struct Stats {
     pub connections: u64,
     /// Upgrades accepted since the start.
     pub upgrades: u64,
+    /// How often credentials for TURN servers were given out since the start.
+    pub turn_credentials: u64,
     /// What peers sent, by type. Bytes are those of the messages; control frames count none.
     pub received: Vec<(ReceivedType, Traffic)>,
     /// What was queued for peers, by type. Bytes include frame headers.

@@ -99,16 +99,22 @@ pub static RELAY: &[Metric<Stats>] = &[
         "Upgrades accepted",
     ),
     Metric::new(
+        "signal_turn_credentials_total",
+        &[],
+        Read::Counter(|stats| Sample::only(stats.turn_credentials)),
+        "Credentials for TURN servers given out",
+    ),
+    Metric::new(
         "signal_refusals_total",
         &["cause"],
         Read::Counter(|stats| by_name(&stats.refusals, |cause| cause.name())),
-        "Requests refused before the upgrade",
+        "Upgrades refused, and requests for TURN credentials",
     ),
     Metric::new(
         "signal_auth_total",
         &["result"],
         Read::Counter(|stats| by_name(&stats.auth, |result| result.name())),
-        "Upgrades judged by token, origin or authorizer, after all cheaper checks",
+        "Upgrades and requests for TURN credentials judged by token, origin or authorizer, after all cheaper checks",
     ),
     Metric::new(
         "signal_closes_total",
