@@ -24,13 +24,15 @@ pub enum CloseReason {
     MemoryMax,
     /// The server is about to stop. Decided by the host.
     Draining,
+    /// Other nodes of the server may have missed what the peer said. Decided by the host.
+    AnnounceAgain,
     /// A frame broke RFC 6455. Decided by the host, which owns the frames.
     Protocol,
 }
 
 impl CloseReason {
     /// All reasons, for hosts that count them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Invalid,
         Self::TooBig,
         Self::RateLimited,
@@ -39,6 +41,7 @@ impl CloseReason {
         Self::SlowConsumer,
         Self::MemoryMax,
         Self::Draining,
+        Self::AnnounceAgain,
         Self::Protocol,
     ];
 
@@ -48,7 +51,7 @@ impl CloseReason {
             Self::Protocol => 1002,
             Self::Invalid => 1007,
             Self::TooBig => 1009,
-            Self::Draining => 1012,
+            Self::Draining | Self::AnnounceAgain => 1012,
             Self::SlowConsumer | Self::MemoryMax => 1013,
             Self::GrantExpired => 4401,
             Self::TimedOut => 4408,
@@ -73,6 +76,7 @@ impl CloseReason {
             Self::Invalid => ("invalid", "too many messages in a row are not JSON"),
             Self::TooBig => ("too_big", "a message is longer than this relay accepts"),
             Self::Draining => ("draining", "this relay restarts, please reconnect"),
+            Self::AnnounceAgain => ("announce_again", "others may have missed this peer"),
             Self::SlowConsumer => ("slow_consumer", "messages are read too slowly"),
             Self::MemoryMax => (
                 "memory_max",
@@ -90,11 +94,8 @@ impl CloseReason {
     pub const fn is_peers_fault(self) -> bool {
         match self {
             Self::Invalid | Self::TooBig | Self::RateLimited | Self::Protocol => true,
-            Self::GrantExpired
-            | Self::TimedOut
-            | Self::SlowConsumer
-            | Self::MemoryMax
-            | Self::Draining => false,
+            Self::GrantExpired | Self::TimedOut | Self::SlowConsumer | Self::MemoryMax => false,
+            Self::Draining | Self::AnnounceAgain => false,
         }
     }
 

@@ -27,9 +27,9 @@ pub use admission::ring_keys::RingKeys;
 pub use client::{Announce, Client, ClientConfig, ClientError, Event, Events, Received};
 pub use config::{Config, ConfigError, LogIps};
 pub use handshake::upgrade::Upgrade;
-pub use relay::Relay;
 #[cfg(feature = "metrics")]
 pub use relay::RelayCollector;
+pub use relay::{Relay, RelayBuilder};
 pub use serve::listen::{Listen, ListenError, Listeners, LocalAddress};
 pub use serve::threads::Serving;
 pub use signal_access::{

@@ -1,5 +1,6 @@
 //! The relay itself.
 
+mod builder;
 #[cfg(feature = "metrics")]
 mod metrics;
 
@@ -19,7 +20,7 @@ use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::admission::Admission;
-use crate::admission::authorizer::{Authorizer, Everyone};
+use crate::admission::authorizer::Authorizer;
 use crate::config::{Config, ConfigError};
 use crate::handshake::Handshake;
 use crate::handshake::upgrade::{self, Upgrade};
@@ -32,6 +33,7 @@ use crate::serve::listen::{ListenError, Listeners};
 use crate::serve::messages::Messages;
 use crate::shared::Shared;
 use crate::stats::Stats;
+pub use builder::RelayBuilder;
 #[cfg(feature = "metrics")]
 pub use metrics::RelayCollector;
 
@@ -60,7 +62,7 @@ impl Relay {
     ///
     /// If a setting is out of its range.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
-        Self::with_authorizer(config, Everyone)
+        Self::builder(config).build()
     }
 
     /// A relay that asks an authorizer who may come in.
@@ -72,10 +74,12 @@ impl Relay {
         config: Config,
         authorizer: impl Authorizer,
     ) -> Result<Self, ConfigError> {
-        config.check()?;
-        Ok(Self {
-            shared: Arc::new(Shared::new(config, Arc::new(authorizer), false)),
-        })
+        Self::builder(config).authorizer(authorizer).build()
+    }
+
+    /// A relay of more parts than these: one that is a node of a cluster, for instance.
+    pub fn builder(config: Config) -> RelayBuilder {
+        RelayBuilder::new(config)
     }
 
     /// A server that sends every message back to its sender: all of a relay's connection code, with
@@ -87,10 +91,7 @@ impl Relay {
     /// If a setting is out of its range.
     #[doc(hidden)]
     pub fn echo(config: Config) -> Result<Self, ConfigError> {
-        config.check()?;
-        Ok(Self {
-            shared: Arc::new(Shared::new(config, Arc::new(Everyone), true)),
-        })
+        Self::builder(config).echo().build()
     }
 
     /// Listens, and serves until the relay has [drained](Self::drain), as [`serve`](Self::serve)
@@ -258,6 +259,13 @@ impl Relay {
         self.shared.counters.fill(&mut stats);
         self.shared.rooms.fill(&mut stats);
         stats
+    }
+
+    /// How the relay is as a node of a cluster; `None` if it is none. Feature `cluster`.
+    #[cfg(feature = "cluster")]
+    pub fn cluster_stats(&self) -> Option<crate::cluster::ClusterStats> {
+        let node = self.shared.node.as_ref();
+        node.map(|node| node.stats())
     }
 
     /// The settings.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use crate::admission::authorizer::Authorizer;
 use crate::admission::places::Places;
 use crate::clock::Clock;
+#[cfg(feature = "cluster")]
+use crate::cluster::{Board, Joining};
 use crate::config::Config;
 use crate::handshake::door::Door;
 use crate::hub::rooms::Rooms;
@@ -20,22 +22,47 @@ pub(crate) struct Shared {
     pub(crate) places: Arc<Places>,
     pub(crate) rooms: Arc<Rooms>,
     pub(crate) door: Arc<Door>,
+    /// The relay as a node of a cluster, if it is one.
+    #[cfg(feature = "cluster")]
+    pub(crate) node: Option<Arc<Board>>,
 }
 
 impl Shared {
-    pub(crate) fn new(config: Config, authorizer: Arc<dyn Authorizer>, is_echo: bool) -> Self {
+    pub(crate) fn new(
+        config: Config,
+        authorizer: Arc<dyn Authorizer>,
+        is_echo: bool,
+        #[cfg(feature = "cluster")] joining: Option<Joining>,
+    ) -> Self {
         let (config, clock) = (Arc::new(config), Clock::start());
         let counters = Arc::new(Counters::default());
         let places = Arc::new(Places::new(Arc::clone(&config), clock));
-        let rooms = Rooms::new(&config, Arc::clone(&counters), is_echo);
+        #[cfg(feature = "cluster")]
+        let (joining, uplink) = joining
+            .map(|joining| {
+                let uplink = joining.uplink(clock);
+                (joining, uplink)
+            })
+            .unzip();
+        #[cfg(not(feature = "cluster"))]
+        let uplink = None;
+        let rooms = Rooms::new(&config, Arc::clone(&counters), is_echo, uplink.clone());
+        let rooms = Arc::new(rooms);
         let door = Door::new(Arc::clone(&places), Arc::clone(&counters), authorizer);
+        #[cfg(feature = "cluster")]
+        let node = joining.zip(uplink).map(|(joining, uplink)| {
+            let readiness = Arc::clone(&door.readiness);
+            joining.join(clock, uplink, &rooms, readiness, config.drain_seconds)
+        });
         Self {
             config,
             clock,
             counters,
             places,
-            rooms: Arc::new(rooms),
+            rooms,
             door: Arc::new(door),
+            #[cfg(feature = "cluster")]
+            node,
         }
     }
 

@@ -50,6 +50,15 @@ pub struct BusHealth {
     pub dropped: u64,
 }
 
+impl BusHealth {
+    /// There is none any more.
+    pub(super) const ENDED: Self = Self {
+        is_up: false,
+        connects: 0,
+        dropped: 0,
+    };
+}
+
 /// Up, with nothing counted: what never goes down says this.
 impl Default for BusHealth {
     fn default() -> Self {

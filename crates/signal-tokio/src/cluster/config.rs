@@ -1,3 +1,8 @@
+use signal_core::{LimitError, Limits};
+
+/// How much longer than its message a publish may be: `,"clients":` and a number.
+const CLIENTS_BYTES_MAX: usize = 32;
+
 signal_core::limits! {
     /// What a relay needs to be a node of a cluster, beside its [`Bus`](super::Bus).
     ///
@@ -36,8 +41,23 @@ impl ClusterConfig {
     /// # Errors
     ///
     /// The first that is not.
-    pub fn check(&self) -> Result<(), signal_core::LimitError> {
+    pub fn check(&self) -> Result<(), LimitError> {
         self.nodes.check()?;
         Self::LIMITS.iter().try_for_each(|limit| limit.check(self))
+    }
+
+    /// Checks that what peers may publish fits between nodes.
+    pub(super) fn check_beside(&self, relay: &Limits) -> Result<(), LimitError> {
+        self.check()?;
+        let batch = self.nodes.cluster_batch_bytes_max;
+        let overhead = batch - self.nodes.message_bytes_max();
+        let topic = relay.topic_bytes_max as usize;
+        let needed = relay.message_bytes_max as usize + CLIENTS_BYTES_MAX + topic + overhead;
+        let limits = signal_cluster::Config::LIMITS.iter();
+        let mut limits = limits.filter(|limit| limit.name == "cluster_batch_bytes_max");
+        limits.try_for_each(|limit| {
+            let range = needed as u64..=*limit.range.end();
+            limit.check_in(range, Some("message_bytes_max"), &self.nodes)
+        })
     }
 }

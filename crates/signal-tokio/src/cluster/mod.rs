@@ -6,9 +6,18 @@
 //! [`signal_cluster`], which decides all of it; here are the task that runs it and the way to the
 //! peers.
 
+mod board;
 mod bus;
 mod config;
+mod joining;
+mod nudges;
+mod peers;
+mod stats;
+mod task;
 
+pub(crate) use board::Board;
 pub use bus::{Bus, BusHealth};
 pub use config::ClusterConfig;
+pub(crate) use joining::Joining;
 pub use signal_cluster::{self, Node, NodeId};
+pub use stats::ClusterStats;

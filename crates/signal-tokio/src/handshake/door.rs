@@ -17,6 +17,7 @@ use crate::handshake::unfinished::Unfinished;
 use crate::lock::Lock;
 use crate::stats::counters::Counters;
 use crate::stats::lifecycle::Lifecycle;
+use crate::stats::readiness::Readiness;
 
 /// Who may come in: whether the relay takes anybody, has a place, and who judges.
 #[derive(Debug)]
@@ -27,6 +28,7 @@ pub(crate) struct Door {
     pub(crate) unfinished: Unfinished,
     pub(crate) counters: Arc<Counters>,
     pub(crate) lifecycle: watch::Sender<Lifecycle>,
+    pub(crate) readiness: Arc<Readiness>,
     pub(crate) hints: Hints,
     authorizer: Lock<Arc<dyn Authorizer>>,
     #[cfg(feature = "tokens")]
@@ -46,6 +48,7 @@ impl Door {
             unfinished: Unfinished::default(),
             counters,
             lifecycle: watch::Sender::new(Lifecycle::Serving),
+            readiness: Arc::default(),
             hints: Hints::default(),
             authorizer: Lock::new(authorizer),
             #[cfg(feature = "tokens")]

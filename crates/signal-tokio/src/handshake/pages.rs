@@ -33,7 +33,13 @@ pub(crate) fn answer(door: &Door, path: &str) -> Response<Bytes> {
             StatusCode::SERVICE_UNAVAILABLE,
             r#"{"ready":false,"reason":"no_keys"}"#.to_owned(),
         ),
-        "/readyz" => (StatusCode::OK, r#"{"ready":true}"#.to_owned()),
+        "/readyz" => match door.readiness.obstacle() {
+            None => (StatusCode::OK, r#"{"ready":true}"#.to_owned()),
+            Some(obstacle) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!(r#"{{"ready":false,"reason":"{}"}}"#, obstacle.name()),
+            ),
+        },
         "/limits" => (StatusCode::OK, limits(&door.config)),
         // An app that reads JSON there learns more by the status than by `okay`.
         TURN => return no_turn(),

@@ -10,6 +10,11 @@ pub(crate) mod rooms;
 pub(crate) mod session;
 pub(crate) mod shards;
 #[cfg_attr(
+    not(feature = "cluster"),
+    expect(dead_code, reason = "only a cluster reads what is put in")
+)]
+pub(crate) mod uplink;
+#[cfg_attr(
     not(unix),
     expect(dead_code, reason = "only a reactor reads what is put in")
 )]

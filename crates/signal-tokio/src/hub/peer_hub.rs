@@ -43,6 +43,9 @@ impl Hub for PeerHub<'_> {
     }
 
     fn publish(&mut self, publish: &Publish<'_>) -> usize {
+        if let Some(uplink) = self.rooms.shards.uplink() {
+            self.queue.note_published(uplink.now());
+        }
         let receivers = self.rooms.shards.publish(publish);
         self.rooms.counters.count_fan_out(receivers);
         receivers

@@ -5,6 +5,7 @@ mod state;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -55,6 +56,8 @@ pub(crate) struct Outbound {
     home: Option<Home>,
     /// Where what the peer holds is counted.
     account: Account,
+    /// When the peer published last, on a relay with other nodes: a millisecond more, or 0.
+    published: AtomicU64,
     state: Lock<State>,
 }
 
@@ -190,6 +193,18 @@ impl Outbound {
             state.is_begun = false;
         }
         self.discard();
+    }
+
+    /// Notes that the peer publishes.
+    pub(crate) fn note_published(&self, now: Instant) {
+        let after = now.as_millis().saturating_add(1);
+        self.published.store(after, Ordering::Relaxed);
+    }
+
+    /// Whether the peer has published then or later.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn has_published_since(&self, since: Instant) -> bool {
+        self.published.load(Ordering::Relaxed) > since.as_millis()
     }
 
     /// Asks the connection to end.

@@ -12,6 +12,7 @@ use crate::hub::memory::Memory;
 use crate::hub::queue::Holding;
 use crate::hub::registry::Registry;
 use crate::hub::shards::Shards;
+use crate::hub::uplink::Uplink;
 use crate::lock::Lock;
 use crate::stats::Stats;
 use crate::stats::counters::Counters;
@@ -39,12 +40,17 @@ pub(crate) struct Rooms {
 }
 
 impl Rooms {
-    pub(crate) fn new(config: &Config, counters: Arc<Counters>, is_echo: bool) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        counters: Arc<Counters>,
+        is_echo: bool,
+        uplink: Option<Arc<Uplink>>,
+    ) -> Self {
         Self {
             limits: Arc::new(config.core.clone()),
             queue_bytes_max: config.outbound_bytes_max,
             grace: config.outbound_grace,
-            shards: Shards::new(config.outbound_bytes_max),
+            shards: Shards::new(config.outbound_bytes_max, uplink),
             registry: Registry::default(),
             counters,
             memory: Memory::new(config.memory_max),

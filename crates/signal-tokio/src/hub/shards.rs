@@ -1,5 +1,9 @@
 //! Who listens to what, and where their frames go, in shards by topic.
 
+#[cfg(feature = "cluster")]
+mod passing;
+
+use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, MutexGuard};
 
@@ -7,6 +11,7 @@ use signal_core::{PeerId, Publish, Topics};
 
 use crate::hub::fan_out::{FanOut, Member, OpenBatches};
 use crate::hub::queue::Outbound;
+use crate::hub::uplink::{Order, Uplink, wake};
 use crate::lock::Lock;
 use crate::stats::{SentType, Stats, Traffic};
 
@@ -25,6 +30,8 @@ pub(crate) struct Shards {
     /// Clients choose topics, so the hash has a secret.
     hasher: RandomState,
     queue_bytes_max: usize,
+    /// Where other nodes hear of it, if there may be some.
+    uplink: Option<Arc<Uplink>>,
 }
 
 #[derive(Debug, Default)]
@@ -35,16 +42,24 @@ struct Shard {
     /// Publishes queued for subscribers.
     sent: Traffic,
     open: OpenBatches,
+    /// How many subscribers topics have on other nodes, where there are some. Only the task of the
+    /// cluster changes it, as its own state changes.
+    elsewhere: HashMap<Box<str>, u32>,
 }
 
 impl Shards {
-    pub(crate) fn new(queue_bytes_max: usize) -> Self {
+    pub(crate) fn new(queue_bytes_max: usize, uplink: Option<Arc<Uplink>>) -> Self {
         let shards = (0..SHARDS).map(|_| Lock::default()).collect();
         Self {
             shards,
             hasher: RandomState::new(),
             queue_bytes_max,
+            uplink,
         }
+    }
+
+    pub(crate) fn uplink(&self) -> Option<&Uplink> {
+        self.uplink.as_deref()
     }
 
     pub(crate) fn subscribe(&self, peer: PeerId, queue: &Arc<Outbound>, topic: &Arc<str>) {
@@ -53,6 +68,7 @@ impl Shards {
         let queue = Arc::clone(queue);
         if shard.topics.subscribe(Member { peer, queue }, topic) {
             shard.subscriptions += 1;
+            self.count(shard, topic);
         }
     }
 
@@ -61,20 +77,26 @@ impl Shards {
         shard.open.close(topic);
         if shard.topics.unsubscribe(peer, topic) {
             shard.subscriptions -= 1;
+            self.count(shard, topic);
         }
     }
 
-    /// Queues a publish for all subscribers of its topic and returns how many they are.
+    /// Queues a publish for all subscribers of its topic and returns how many they are, those of
+    /// other nodes included.
     pub(crate) fn publish(&self, publish: &Publish<'_>) -> usize {
-        let mut shard = self.shard(publish.topic());
-        let shard = &mut *shard;
-        let to = shard.topics.subscribers(publish.topic());
-        if !to.is_empty() {
-            let open = &mut shard.open;
-            let fan_out = FanOut::new(publish.topic(), open, self.queue_bytes_max);
-            shard.sent += fan_out.send(to, &publish.delivery(to.len()));
-        }
-        to.len()
+        let topic = publish.topic();
+        let mut guard = self.shard(topic);
+        let shard = &mut *guard;
+        let Some(uplink) = &self.uplink else {
+            return shard.send(publish, 0, self.queue_bytes_max);
+        };
+        let elsewhere = shard.elsewhere.get(topic).copied().unwrap_or(0) as usize;
+        let clients = shard.send(publish, elsewhere, self.queue_bytes_max);
+        let waker = uplink.publish(topic, clients - elsewhere, &publish.delivery(clients));
+        // Woken without the lock, which others wait for.
+        drop(guard);
+        wake(waker);
+        clients
     }
 
     pub(crate) fn fill(&self, stats: &mut Stats) {
@@ -91,8 +113,40 @@ impl Shards {
             .for_each(|(_, traffic)| *traffic += sent);
     }
 
+    /// Lets other nodes know how many subscribers a topic has here.
+    fn count(&self, shard: MutexGuard<'_, Shard>, topic: &str) {
+        let Some(uplink) = &self.uplink else { return };
+        let waker = uplink.count(topic, shard.topics.subscribers(topic).len());
+        drop(shard);
+        wake(waker);
+    }
+
     fn shard(&self, topic: &str) -> MutexGuard<'_, Shard> {
         self.shards[self.hasher.hash_one(topic) as usize % SHARDS].lock()
+    }
+}
+
+impl Shard {
+    /// Queues a publish for the subscribers of its topic here, and returns how many there are with
+    /// those elsewhere.
+    fn send(&mut self, publish: &Publish<'_>, elsewhere: usize, queue_bytes_max: usize) -> usize {
+        let to = self.topics.subscribers(publish.topic());
+        let clients = to.len() + elsewhere;
+        if !to.is_empty() {
+            let open = &mut self.open;
+            let fan_out = FanOut::new(publish.topic(), open, queue_bytes_max);
+            self.sent += fan_out.send(to, &publish.delivery(clients));
+        }
+        clients
+    }
+}
+
+/// With the topics the relay ends, and the other nodes are to know.
+impl Drop for Shards {
+    fn drop(&mut self) {
+        if let Some(uplink) = &self.uplink {
+            uplink.order(Order::Leave);
+        }
     }
 }
 
@@ -102,7 +156,7 @@ mod tests {
 
     #[test]
     fn subscriptions_are_counted_as_the_topics_have_them() {
-        let shards = Shards::new(1);
+        let shards = Shards::new(1, None);
         let queue = Arc::new(Outbound::default());
         fastrand::seed(7);
         for _ in 0..2_000 {

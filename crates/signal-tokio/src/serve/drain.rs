@@ -26,8 +26,16 @@ pub(crate) async fn drain(shared: &Arc<Shared>) {
             seconds = shared.config.drain_seconds,
             "draining"
         );
+        #[cfg(feature = "cluster")]
+        if let Some(node) = &shared.node {
+            node.drain();
+        }
         close_spread(shared).await;
         wait_until_empty(shared).await;
+        #[cfg(feature = "cluster")]
+        if let Some(node) = &shared.node {
+            node.leave().await;
+        }
         let left = shared.places.gate.peers();
         tracing::info!(left, "drained");
         shared.door.lifecycle.send_replace(Lifecycle::Drained);

@@ -7,6 +7,7 @@ pub(crate) mod log_fields;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 pub(crate) mod notices;
+pub(crate) mod readiness;
 
 use std::ops::AddAssign;
 

@@ -1,0 +1,37 @@
+use std::sync::Arc;
+
+use signal_cluster::Local;
+use signal_core::{Instant, Publish};
+
+use super::nudges::Nudges;
+use crate::hub::rooms::Rooms;
+
+/// The peers of this relay, as its cluster reaches them.
+pub(super) struct Peers<'a> {
+    pub(super) now: Instant,
+    /// `None` once the relay is gone.
+    pub(super) rooms: Option<Arc<Rooms>>,
+    pub(super) nudges: &'a mut Nudges,
+}
+
+impl Local for Peers<'_> {
+    fn pass(&mut self, publish: &Publish<'_>, elsewhere: u32) {
+        if let Some(rooms) = &self.rooms {
+            rooms.shards.pass(publish, elsewhere);
+        }
+    }
+
+    fn elsewhere(&mut self, topic: &str, subscribers: u32) {
+        if let Some(rooms) = &self.rooms {
+            rooms.shards.set_elsewhere(topic, subscribers);
+        }
+    }
+
+    fn announce_again(&mut self, topic: &str, since: Instant) {
+        let Self { now, nudges, .. } = self;
+        if let Some(rooms) = &self.rooms {
+            let plan = |peer, queue: &_| nudges.plan(*now, peer, queue);
+            rooms.shards.published_since(topic, since, plan);
+        }
+    }
+}

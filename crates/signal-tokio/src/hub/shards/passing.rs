@@ -1,0 +1,42 @@
+//! What other nodes have to say to the topics of this one.
+
+use std::sync::Arc;
+
+use signal_core::{Instant, PeerId, Publish};
+
+use super::Shards;
+use crate::hub::queue::Outbound;
+
+impl Shards {
+    /// Queues a publish of another node for all subscribers of its topic here.
+    pub(crate) fn pass(&self, publish: &Publish<'_>, elsewhere: u32) {
+        let mut shard = self.shard(publish.topic());
+        shard.send(publish, elsewhere as usize, self.queue_bytes_max);
+    }
+
+    /// Takes how many subscribers a topic has on other nodes.
+    pub(crate) fn set_elsewhere(&self, topic: &str, subscribers: u32) {
+        let mut shard = self.shard(topic);
+        if subscribers == 0 {
+            shard.elsewhere.remove(topic);
+        } else if let Some(known) = shard.elsewhere.get_mut(topic) {
+            *known = subscribers;
+        } else {
+            shard.elsewhere.insert(topic.into(), subscribers);
+        }
+    }
+
+    /// Hands out the subscribers of a topic that have published, to whatever topic, since then.
+    pub(crate) fn published_since(
+        &self,
+        topic: &str,
+        since: Instant,
+        mut each: impl FnMut(PeerId, &Arc<Outbound>),
+    ) {
+        let shard = self.shard(topic);
+        let subscribers = shard.topics.subscribers(topic).iter();
+        subscribers
+            .filter(|member| member.queue.has_published_since(since))
+            .for_each(|member| each(member.peer, &member.queue));
+    }
+}

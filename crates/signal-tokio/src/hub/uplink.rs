@@ -1,0 +1,381 @@
+//! What the peers of this relay do that other nodes have to hear.
+
+use std::collections::BTreeMap;
+use std::task::Waker;
+
+use signal_core::{Delivery, Instant};
+
+use crate::clock::Clock;
+use crate::lock::Lock;
+
+/// What a note costs beside its text.
+const NOTE_COST: usize = size_of::<Note>();
+/// What is kept of the memory between two turns; a burst gives back the rest.
+const KEPT_BYTES_MAX: usize = 64 * 1024;
+
+/// The mailbox between the topics of a relay and the task of its cluster.
+///
+/// Notes are put in under the lock of their topic, and so they are in the order in which its peers
+/// did what they say. Nobody waits: when the mailbox is full, publishes stay on this node and are
+/// counted, and the topics whose peers published them are noted instead. How many subscribers a
+/// topic has is never lost, since nobody would say it again; of what does not fit, the last number
+/// of each topic is kept.
+#[derive(Debug)]
+pub(crate) struct Uplink {
+    clock: Clock,
+    bytes_max: usize,
+    state: Lock<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    notes: Notes,
+    order: Order,
+    /// Wakes the task; `None` while it is awake.
+    waker: Option<Waker>,
+    /// Whether the task is gone.
+    is_closed: bool,
+}
+
+/// What the relay wants of the task. It only moves forward.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Order {
+    /// Be a node.
+    #[default]
+    Serve,
+    /// Be home of nothing any more: the peers are about to be moved elsewhere.
+    Drain,
+    /// Say good-bye.
+    Leave,
+}
+
+/// What a mailbox holds.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    /// The texts of all notes, one behind the other, so that none needs an allocation of its own.
+    text: String,
+    notes: Vec<Note>,
+    /// What did not fit.
+    pub(crate) overflow: Option<Overflow>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Note {
+    Count { topic_len: u32, subscribers: u32 },
+    Publish { topic_len: u32, message_len: u32 },
+}
+
+/// What did not fit into a mailbox.
+#[derive(Debug)]
+pub(crate) struct Overflow {
+    /// When the first note did not.
+    pub(crate) since: Instant,
+    /// Publishes that stay on this node.
+    pub(crate) lost: u64,
+    /// By their names, topics of which something did not fit.
+    pub(crate) topics: BTreeMap<Box<str>, Late>,
+}
+
+/// What did not fit of a topic.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Late {
+    /// How many subscribers it had after the last change, if there was one.
+    pub(crate) subscribers: Option<u32>,
+    /// Whether one of its subscribers may have published.
+    pub(crate) has_lost: bool,
+}
+
+/// A note as the task reads it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Told<'n> {
+    /// How many subscribers a topic has now.
+    Count { topic: &'n str, subscribers: u32 },
+    /// A publish, as its subscribers here got it.
+    Publish { topic: &'n str, message: &'n str },
+}
+
+impl Uplink {
+    /// A mailbox for so many bytes.
+    pub(crate) fn new(clock: Clock, bytes_max: usize) -> Self {
+        Self {
+            clock,
+            bytes_max,
+            state: Lock::default(),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// Notes how many subscribers a topic has now. The waker is to be used once the topic's lock is
+    /// given back.
+    pub(crate) fn count(&self, topic: &str, subscribers: usize) -> Option<Waker> {
+        let subscribers = u32::try_from(subscribers).unwrap_or(u32::MAX);
+        self.put(topic.len(), |notes, fits, now| {
+            if fits {
+                notes.text.push_str(topic);
+                notes.notes.push(Note::Count {
+                    topic_len: len(topic.len()),
+                    subscribers,
+                });
+            } else {
+                let overflow = notes.overflow.get_or_insert_with(|| Overflow::new(now));
+                overflow.late(topic).subscribers = Some(subscribers);
+            }
+        })
+    }
+
+    /// Notes a publish to a topic with so many subscribers here.
+    pub(crate) fn publish(
+        &self,
+        topic: &str,
+        subscribers: usize,
+        publish: &Delivery<'_>,
+    ) -> Option<Waker> {
+        self.put(topic.len() + publish.len(), |notes, fits, now| {
+            if fits {
+                notes.text.push_str(topic);
+                publish.for_each_slice(|slice| notes.text.push_str(slice));
+                notes.notes.push(Note::Publish {
+                    topic_len: len(topic.len()),
+                    message_len: len(publish.len()),
+                });
+                return;
+            }
+            let overflow = notes.overflow.get_or_insert_with(|| Overflow::new(now));
+            overflow.lost += 1;
+            // Those who are not there cannot be made to announce again.
+            if subscribers > 0 {
+                overflow.late(topic).has_lost = true;
+            }
+        })
+    }
+
+    /// Wants something of the task.
+    pub(crate) fn order(&self, order: Order) {
+        let mut state = self.state.lock();
+        state.order = state.order.max(order);
+        let waker = state.waker.take();
+        drop(state);
+        wake(waker);
+    }
+
+    /// Exchanges all that is there for `notes`, which are none, and arranges a wake-up for the next
+    /// note.
+    pub(crate) fn take(&self, notes: &mut Notes, waker: &Waker) -> Order {
+        notes.clear();
+        let mut state = self.state.lock();
+        std::mem::swap(&mut state.notes, notes);
+        match &mut state.waker {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+        state.order
+    }
+
+    /// Takes nothing from now on, and drops what has come.
+    pub(crate) fn close(&self) {
+        let mut state = self.state.lock();
+        state.is_closed = true;
+        let left = (std::mem::take(&mut state.notes), state.waker.take());
+        drop(state);
+        drop(left);
+    }
+
+    /// Puts something in that has so many bytes. Once something did not fit, nothing does until the
+    /// task has taken all: of a topic, what comes later would be read before.
+    fn put(&self, bytes: usize, put: impl FnOnce(&mut Notes, bool, Instant)) -> Option<Waker> {
+        let mut state = self.state.lock();
+        if state.is_closed {
+            return None;
+        }
+        let notes = &mut state.notes;
+        let fits = notes.overflow.is_none() && notes.bytes() + NOTE_COST + bytes <= self.bytes_max;
+        let now = if fits { Instant::ZERO } else { self.now() };
+        put(notes, fits, now);
+        state.waker.take()
+    }
+}
+
+impl Notes {
+    /// What is told, from the first note to the last.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Told<'_>> {
+        let mut rest = self.text.as_str();
+        let mut next = move |len: u32| {
+            let (text, after) = rest.split_at(len as usize);
+            rest = after;
+            text
+        };
+        self.notes.iter().map(move |note| match *note {
+            Note::Count {
+                topic_len,
+                subscribers,
+            } => Told::Count {
+                topic: next(topic_len),
+                subscribers,
+            },
+            Note::Publish {
+                topic_len,
+                message_len,
+            } => Told::Publish {
+                topic: next(topic_len),
+                message: next(message_len),
+            },
+        })
+    }
+
+    fn bytes(&self) -> usize {
+        self.text.len() + self.notes.len() * NOTE_COST
+    }
+
+    fn clear(&mut self) {
+        self.text.clear();
+        self.notes.clear();
+        self.text.shrink_to(KEPT_BYTES_MAX);
+        self.notes.shrink_to(KEPT_BYTES_MAX / NOTE_COST);
+        self.overflow = None;
+    }
+}
+
+impl Overflow {
+    fn new(since: Instant) -> Self {
+        Self {
+            since,
+            lost: 0,
+            topics: BTreeMap::new(),
+        }
+    }
+
+    fn late(&mut self, topic: &str) -> &mut Late {
+        self.topics.entry(topic.into()).or_default()
+    }
+}
+
+/// Wakes the task, if it has to be.
+pub(crate) fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+/// No message is as long as that: a frame says its length in 32 bits at most here.
+fn len(bytes: usize) -> u32 {
+    u32::try_from(bytes).expect("a message is shorter than its limit, which is below 4 GiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use signal_core::Publish;
+
+    use super::*;
+
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Sleeper(AtomicUsize);
+
+    impl Wake for Sleeper {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn uplink(bytes_max: usize) -> Uplink {
+        Uplink::new(Clock::start(), bytes_max)
+    }
+
+    fn publish(uplink: &Uplink, topic: &str, subscribers: usize, data: &str) -> Option<Waker> {
+        let text = format!(r#"{{"type":"publish","topic":"{topic}","data":{data}}}"#);
+        let publish = Publish::read(&text).expect("it is a publish");
+        uplink.publish(topic, subscribers, &publish.delivery(subscribers))
+    }
+
+    #[test]
+    fn notes_come_out_in_the_order_in_which_they_went_in() {
+        let uplink = uplink(1 << 20);
+        uplink.count("garden", 1);
+        publish(&uplink, "garden", 1, "1");
+        uplink.count("κήπος", 7);
+        uplink.count("garden", 0);
+
+        let mut notes = Notes::default();
+        assert_eq!(uplink.take(&mut notes, Waker::noop()), Order::Serve);
+        let told: Vec<_> = notes.iter().collect();
+        let message = r#"{"type":"publish","topic":"garden","data":1,"clients":1}"#;
+        let count = |topic, subscribers| Told::Count { topic, subscribers };
+        let topic = "garden";
+        assert_eq!(
+            told,
+            [
+                count("garden", 1),
+                Told::Publish { topic, message },
+                count("κήπος", 7),
+                count("garden", 0)
+            ]
+        );
+        assert!(notes.overflow.is_none());
+        uplink.take(&mut notes, Waker::noop());
+        assert_eq!(notes.iter().count(), 0);
+    }
+
+    #[test]
+    fn counts_that_do_not_fit_are_kept_and_publishes_counted() {
+        let uplink = uplink(200);
+        uplink.count("a", 1);
+        publish(&uplink, "a", 1, &format!("{:?}", "x".repeat(200)));
+        // These would fit again, and must not overtake.
+        uplink.count("a", 2);
+        uplink.count("a", 3);
+        publish(&uplink, "b", 5, "1");
+        publish(&uplink, "nobody", 0, "1");
+
+        let mut notes = Notes::default();
+        uplink.take(&mut notes, Waker::noop());
+        let (topic, subscribers) = ("a", 1);
+        let told: Vec<_> = notes.iter().collect();
+        assert_eq!(told, [Told::Count { topic, subscribers }]);
+        let overflow = notes.overflow.take().expect("something did not fit");
+        assert_eq!(overflow.lost, 3);
+        let topics: Vec<_> = overflow
+            .topics
+            .iter()
+            .map(|(topic, late)| (&**topic, late.subscribers, late.has_lost))
+            .collect();
+        assert_eq!(topics, [("a", Some(3), true), ("b", None, true)]);
+
+        uplink.count("a", 4);
+        uplink.take(&mut notes, Waker::noop());
+        assert_eq!((notes.iter().count(), notes.overflow.is_some()), (1, false));
+    }
+
+    #[test]
+    fn the_task_is_woken_once_for_all_that_comes_while_it_sleeps() {
+        let uplink = uplink(1 << 20);
+        let sleeper = Arc::new(Sleeper::default());
+        let mut notes = Notes::default();
+        uplink.take(&mut notes, &Arc::clone(&sleeper).into());
+        for _ in 0..3 {
+            wake(uplink.count("a", 1));
+            wake(publish(&uplink, "a", 1, "1"));
+            uplink.order(Order::Drain);
+        }
+        assert_eq!(sleeper.0.load(Ordering::Relaxed), 1);
+        assert_eq!(uplink.take(&mut notes, Waker::noop()), Order::Drain);
+        assert_eq!(notes.iter().count(), 6);
+    }
+
+    #[test]
+    fn nothing_is_kept_for_a_task_that_is_gone() {
+        let uplink = uplink(1 << 20);
+        uplink.count("a", 1);
+        uplink.close();
+        uplink.count("a", 2);
+        let mut notes = Notes::default();
+        uplink.take(&mut notes, Waker::noop());
+        assert_eq!(notes.iter().count(), 0);
+    }
+}
