@@ -42,6 +42,11 @@ pub(crate) trait Socket {
 
     fn io(&mut self) -> Pin<&mut Self::Io>;
 
+    /// Writes the last bytes of our side, which is shut down as soon as they are taken.
+    fn poll_write_last(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.io().poll_write(cx, bytes)
+    }
+
     /// Has the kernel forget what it could not send, once the socket is closed.
     fn reset(&mut self) {}
 
@@ -163,6 +168,17 @@ impl<S: Socket> Framed<S> {
             .decode(input, self.message_bytes_max as usize, handle)
     }
 
+    fn note_written(&mut self, written: io::Result<usize>) -> Result<usize, Gone> {
+        match written {
+            // It will never take any.
+            Ok(0) | Err(_) => Err(Gone),
+            Ok(bytes) => {
+                self.is_flushed = false;
+                Ok(bytes)
+            }
+        }
+    }
+
     /// Reads into the thread's buffer; nothing at the end of the stream.
     fn fill<'b>(
         &mut self,
@@ -207,13 +223,19 @@ impl<S: Socket> Transport for Framed<S> {
         cx: &mut Context<'_>,
         frames: &VecDeque<Queued>,
     ) -> Poll<Result<usize, Gone>> {
-        match ready!(write_frames(self.socket.io(), cx, frames)) {
-            // It will never take any.
-            Ok(0) | Err(_) => Poll::Ready(Err(Gone)),
-            Ok(bytes) => {
-                self.is_flushed = false;
-                Poll::Ready(Ok(bytes))
-            }
+        let in_one = in_one_piece(frames, |bytes| self.socket.io().poll_write(cx, bytes));
+        let written = in_one.unwrap_or_else(|| write_slices(self.socket.io(), cx, frames));
+        written.map(|written| self.note_written(written))
+    }
+
+    fn write_last(
+        &mut self,
+        cx: &mut Context<'_>,
+        frames: &VecDeque<Queued>,
+    ) -> Poll<Result<usize, Gone>> {
+        match in_one_piece(frames, |bytes| self.socket.poll_write_last(cx, bytes)) {
+            Some(written) => written.map(|written| self.note_written(written)),
+            None => self.write(cx, frames),
         }
     }
 
@@ -251,34 +273,40 @@ impl<S: Socket> Transport for Framed<S> {
     }
 }
 
+/// Hands these frames on as one piece, copied together if they are several; nothing if that costs
+/// more than to tell the kernel where each lies.
+fn in_one_piece<T>(frames: &VecDeque<Queued>, write: impl FnOnce(&[u8]) -> T) -> Option<T> {
+    if let (1, Some(frame)) = (frames.len(), frames.front()) {
+        return Some(write(frame));
+    }
+    let bytes: usize = frames.iter().map(|frame| frame.len()).sum();
+    if bytes > COPIED_BYTES_MAX {
+        return None;
+    }
+    let mut copied = COPIED.take();
+    copied.clear();
+    frames
+        .iter()
+        .for_each(|frame| copied.extend_from_slice(frame));
+    let written = write(&copied);
+    COPIED.set(copied);
+    Some(written)
+}
+
 /// Writes as many of these frames as fit in one system call and returns how many bytes were taken.
-fn write_frames<Io: AsyncWrite>(
+fn write_slices<Io: AsyncWrite>(
     io: Pin<&mut Io>,
     cx: &mut Context<'_>,
     frames: &VecDeque<Queued>,
 ) -> Poll<io::Result<usize>> {
-    if let (1, Some(frame)) = (frames.len(), frames.front()) {
-        return io.poll_write(cx, frame);
-    }
-    let bytes: usize = frames.iter().map(|frame| frame.len()).sum();
-    if bytes <= COPIED_BYTES_MAX {
-        let mut copied = COPIED.take();
-        copied.clear();
-        frames
-            .iter()
-            .for_each(|frame| copied.extend_from_slice(frame));
-        let written = io.poll_write(cx, &copied);
-        COPIED.set(copied);
-        return written;
-    }
     if frames.len() <= SLICES_FEW {
-        write_slices::<SLICES_FEW, Io>(io, cx, frames)
+        write_at_most::<SLICES_FEW, Io>(io, cx, frames)
     } else {
-        write_slices::<SLICES_MAX, Io>(io, cx, frames)
+        write_at_most::<SLICES_MAX, Io>(io, cx, frames)
     }
 }
 
-fn write_slices<const MAX: usize, Io: AsyncWrite>(
+fn write_at_most<const MAX: usize, Io: AsyncWrite>(
     io: Pin<&mut Io>,
     cx: &mut Context<'_>,
     frames: &VecDeque<Queued>,

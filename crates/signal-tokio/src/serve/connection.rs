@@ -302,8 +302,12 @@ impl<T: Transport> Connection<T> {
         // What the system has already comes first, with its bookkeeping.
         let patience = config.outbound_grace + taken_in(2 * config.send_buffer_bytes_max);
         let mut has_taken = false;
+        let is_last = session.stage() == Stage::Closing;
         let mut written = session.queue().write_all(now, patience, |frames| {
-            let written = transport.write(cx, frames);
+            let written = match is_last {
+                true => transport.write_last(cx, frames),
+                false => transport.write(cx, frames),
+            };
             if let Poll::Ready(Ok(_)) = written {
                 has_taken |= deadlines.progressed();
             }

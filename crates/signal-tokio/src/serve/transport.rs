@@ -31,6 +31,16 @@ pub(crate) trait Transport {
         frames: &VecDeque<Queued>,
     ) -> Poll<Result<usize, Gone>>;
 
+    /// Does the same with the last frames of the connection, which is [closed](Self::close) as soon
+    /// as all of them are taken.
+    fn write_last(
+        &mut self,
+        cx: &mut Context<'_>,
+        frames: &VecDeque<Queued>,
+    ) -> Poll<Result<usize, Gone>> {
+        self.write(cx, frames)
+    }
+
     /// Passes on what was written and is held back; true if there was any.
     fn flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Gone>>;
 
