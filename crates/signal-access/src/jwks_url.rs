@@ -7,7 +7,7 @@ use core::str::FromStr;
 use thiserror::Error;
 
 /// The address at which an issuer publishes its keys, as a JWK Set: by `https`, or on the machine
-/// itself by `http`. Whoever can change what is answered there can sign tokens.
+/// itself by `http`. Anyone who can change what is answered there can sign tokens.
 ///
 /// ```
 /// use signal_access::JwksUrl;

@@ -322,7 +322,7 @@ pub enum KeyNotice {
     Skipped(KeyName, KeyProblem),
     /// It can sign, which a relay has no use for.
     #[error(
-        "{0} is a private key: whoever reads it can sign tokens; a relay needs only its public half"
+        "{0} is a private key: anyone who reads it can sign tokens; a relay needs only its public half"
     )]
     Private(KeyName),
 }

@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_told_from_what_is_no_json() {
+    fn what_is_not_an_object_is_distinguished_from_what_is_not_json() {
         for other in ["[]", "1", "null", r#""a""#] {
             assert_eq!(
                 parse(other.as_bytes()),

@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn the_right_most_hop_that_is_no_proxy_is_the_client() {
+    fn the_right_most_hop_that_is_not_a_proxy_is_the_client() {
         for (headers, expected) in [
             (&[][..], "10.0.0.1"),
             (&["203.0.113.7"], "203.0.113.7"),

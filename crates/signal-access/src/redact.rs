@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_token_stays_as_it_is() {
+    fn what_is_not_a_token_stays_as_it_is() {
         for uri in [
             "",
             "/",

@@ -39,7 +39,7 @@ fn with(algorithm: Algorithm, name: &str, value: Value) -> Value {
 }
 
 #[test]
-fn the_mark_of_windows_programs_before_a_key_is_no_part_of_it() {
+fn a_byte_order_mark_before_a_key_is_not_part_of_it() {
     let key = private(Algorithm::Hs256).to_string();
     let marked = format!("\u{feff}{key}");
     assert!(TokenVerifier::new(&marked).is_ok());
@@ -189,7 +189,7 @@ fn published() -> Vec<Value> {
     file["keys"].as_array().expect("keys").clone()
 }
 
-/// RSA and P-256 keys are judged here, whoever verifies with them.
+/// RSA and P-256 keys are judged here, whatever verifies with them.
 #[test]
 fn keys_of_providers_are_judged_before_they_are_used() {
     use KeyProblem as P;
@@ -349,7 +349,7 @@ fn a_private_key_is_used_and_said_to_be_one() {
 }
 
 #[test]
-fn a_text_that_is_no_keys_is_refused() {
+fn a_text_without_keys_is_refused() {
     let key = |id: &str| NewKey::from_seed(Algorithm::Hs256, Some(id), SEED).private_jwk();
     let set = |ids: &[&str]| {
         let keys: Vec<String> = ids.iter().map(|id| key(id)).collect();

@@ -157,7 +157,7 @@ async fn the_header_of_a_100_mib_frame() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn text_that_is_no_json() {
+async fn text_that_is_not_json() {
     survives(&["--close-hold", "100ms"], 0, async |relay| {
         for _ in 0..20 {
             let mut wire = raw(relay).await;

@@ -61,7 +61,7 @@ fn a_token_for_some_topics_is_checked_with_one_of_them() {
 }
 
 #[test]
-fn each_refusal_is_told_with_what_to_do() {
+fn each_refusal_is_reported_with_what_to_do() {
     let folder = Folder::new("check-refused");
     let (key, other) = (folder.key("key.jwk", &[]), folder.key("other.jwk", &[]));
     let relay = Relay::start(&["--token-key-file", &key, "--origins", "https://app.example"]);

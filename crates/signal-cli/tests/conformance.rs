@@ -195,7 +195,7 @@ fn a_server_is_started_drained_and_started_again() {
 }
 
 #[test]
-fn a_command_that_starts_no_server_is_told() {
+fn a_command_that_starts_no_server_is_reported() {
     let ran = run(&[
         "check",
         &free_address(),
@@ -218,7 +218,7 @@ fn a_command_that_starts_no_server_is_told() {
 }
 
 #[tokio::test]
-async fn a_server_that_refuses_is_no_report_of_failed_scenarios() {
+async fn a_server_that_refuses_is_not_reported_as_failed_scenarios() {
     let relay = Relay::start(&["--peers-max", "1"]);
     let _place = relay.connect().await;
     let ran = run(&["check", &relay.url(), "--conformance"]);

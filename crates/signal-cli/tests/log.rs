@@ -56,7 +56,7 @@ fn line<'a>(log: &'a [String], message: &str) -> &'a str {
 }
 
 #[test]
-fn clients_are_told_of_at_debug_without_secrets_and_on_one_line() {
+fn clients_are_logged_at_debug_without_secrets_and_on_one_line() {
     let log = log_of(&["--log", "debug"]);
     for message in ["\"refused\"", "\"upgraded\""] {
         let line: Value = serde_json::from_str(line(&log, message)).expect("JSON");
@@ -139,7 +139,7 @@ fn a_storm_of_refused_clients_costs_a_few_lines() {
     assert!(!log.contains("127.0.0.1"), "{log}");
 }
 
-/// Whoever writes an app sees an empty room and nothing else, so the log says which setting it was.
+/// An app's author sees an empty room and nothing else, so the log says which setting it was.
 #[tokio::test]
 async fn a_topic_that_is_skipped_is_said_once_with_its_setting() {
     let relay = Relay::start(&["--drain-seconds", "0", "--topics-per-peer-max", "3"]);

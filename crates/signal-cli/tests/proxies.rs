@@ -34,7 +34,7 @@ fn stay(relay: &Relay, headers: &[(&str, &str)]) -> TcpStream {
 }
 
 #[test]
-fn a_client_refused_for_its_proxys_address_is_told_of_once_with_the_setting_that_is_missing() {
+fn a_client_refused_for_its_proxys_address_is_logged_once_with_the_missing_setting() {
     for (arguments, header, fix) in [
         (
             &[][..],
@@ -98,7 +98,7 @@ fn a_proxy_that_is_named_with_its_header_is_not_warned_of() {
 }
 
 #[test]
-fn a_proxy_protocol_that_only_one_side_speaks_is_told_of() {
+fn a_proxy_protocol_that_only_one_side_speaks_is_logged() {
     let relay = Relay::start(&[]);
     let v1 = format!("PROXY TCP4 203.0.113.7 10.0.0.1 1 2\r\n{UPGRADE}");
     assert_eq!(ask(relay.address(), &v1).status, 400);

@@ -105,7 +105,7 @@ async fn a_second_signal_ends_at_once() {
 }
 
 #[test]
-fn a_taken_port_says_by_whom_and_what_to_do() {
+fn a_taken_port_names_the_process_and_what_to_do() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("bound").to_string();
     let ran = run(&["serve", "--listen", &address]);
@@ -127,7 +127,7 @@ fn a_second_relay_on_the_port_is_an_error_and_takes_no_connections() {
 }
 
 #[test]
-fn an_address_of_another_machine_is_told() {
+fn an_address_of_another_machine_is_reported() {
     let ran = run(&["serve", "--listen", "192.0.2.1:4444"]);
     assert_eq!(ran.code(), Some(1), "{ran:?}");
     ran.says("no network interface of this machine has the address 192.0.2.1");

@@ -207,7 +207,7 @@ fn mistake(certificate: &Certificate, cert: &str, key: &str) -> Ran {
 }
 
 #[test]
-fn files_that_do_not_serve_are_told_with_line_and_mend() {
+fn files_that_cannot_be_used_are_reported_with_line_and_fix() {
     let folder = Certificate::new();
     let (cert, key) = (read(&folder.path()), read(&folder.key_path()));
     let other = read(&Certificate::new().path());
@@ -249,7 +249,7 @@ fn files_that_do_not_serve_are_told_with_line_and_mend() {
 }
 
 #[test]
-fn a_file_that_is_not_there_and_half_a_pair_are_told() {
+fn a_missing_file_and_half_a_pair_are_reported() {
     let certificate = Certificate::new();
     let path = show(&certificate.path());
     let missing = format!("{path}.missing");

@@ -178,7 +178,7 @@ fn variables_of_other_software_are_a_warning() {
 }
 
 #[test]
-fn a_file_that_is_not_there_or_no_toml_is_told() {
+fn a_file_that_is_missing_or_not_toml_is_reported() {
     let missing = run(&["--config", "/nonexistent/signal.toml"]);
     assert_eq!(missing.code(), Some(2));
     missing.says("config = \"/nonexistent/signal.toml\" (flag --config): cannot be read");

@@ -76,7 +76,7 @@ async fn it_tells_when_it_is_ready_and_when_it_stops() {
 }
 
 #[test]
-fn a_reload_is_told_from_its_beginning_to_its_end() {
+fn systemd_is_notified_when_a_reload_begins_and_ends() {
     let manager = Manager::new("reload");
     let certificate = Certificate::new();
     let (cert, key) = (certificate.path(), certificate.key_path());

@@ -132,7 +132,7 @@ async fn a_certificate_that_runs_out_is_a_warning() {
 }
 
 #[tokio::test]
-async fn an_expired_certificate_is_told() {
+async fn an_expired_certificate_is_reported() {
     let relay = Relay::start(&[]);
     let proxy = Proxy::start(&relay, "localhost", SystemTime::now() - DAY).await;
     let ran = proxy.check("wss").await;
@@ -141,7 +141,7 @@ async fn an_expired_certificate_is_told() {
 }
 
 #[tokio::test]
-async fn a_certificate_for_another_host_is_told() {
+async fn a_certificate_for_another_host_is_reported() {
     let relay = Relay::start(&[]);
     let proxy = Proxy::start(&relay, "example.org", SystemTime::now() + 90 * DAY).await;
     let ran = proxy.check("wss").await;
@@ -151,7 +151,7 @@ async fn a_certificate_for_another_host_is_told() {
 
 /// As plain `openssl req -x509` makes one: an authority's, that is a server's too.
 #[tokio::test]
-async fn a_certificate_of_an_authority_in_place_of_a_servers_is_told() {
+async fn a_certificate_of_an_authority_in_place_of_a_servers_is_reported() {
     let relay = Relay::start(&[]);
     let until = SystemTime::now() + 90 * DAY;
     let proxy = Proxy::with(&relay, "localhost", until, |params| {
@@ -193,7 +193,7 @@ async fn an_authority_of_ones_own_is_believed_by_its_file() {
 }
 
 #[tokio::test]
-async fn an_unknown_authority_is_told() {
+async fn an_unknown_authority_is_reported() {
     let relay = Relay::start(&[]);
     let proxy = Proxy::start(&relay, "localhost", SystemTime::now() + 90 * DAY).await;
     let other = Proxy::start(&relay, "localhost", SystemTime::now() + 90 * DAY).await;
@@ -208,7 +208,7 @@ async fn an_unknown_authority_is_told() {
 }
 
 #[tokio::test]
-async fn ws_and_wss_mixed_up_is_told() {
+async fn ws_and_wss_mixed_up_is_reported() {
     let relay = Relay::start(&[]);
     let proxy = Proxy::start(&relay, "localhost", SystemTime::now() + 90 * DAY).await;
     let ran = proxy.check("ws").await;

@@ -213,7 +213,7 @@ fn each_refusal_says_why_and_what_to_do() {
 }
 
 #[test]
-fn a_key_that_cannot_be_used_is_told_without_showing_it() {
+fn a_key_that_cannot_be_used_is_reported_without_showing_it() {
     let folder = Folder::new("keys");
     let write = |name: &str, text: &str| {
         let path = folder.path(name);

@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_past_is_told_as_the_host_said_it_or_earlier() {
+    fn the_past_is_as_the_host_said_it_or_earlier() {
         let mut clock = Clock::new(Instant::from_millis(10_000), STEP);
         let start = clock.now();
         clock.advance(Instant::from_millis(10_600));

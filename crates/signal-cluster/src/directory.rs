@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_is_told_of_others_and_only_what_has_changed() {
+    fn a_node_hears_of_others_and_only_what_has_changed() {
         let (mut directory, topic) = (Directory::default(), Arc::from("t"));
         directory.set(&topic, node(1), 2, false);
         assert_eq!(directory.reports(), [(node(1), topic.clone(), 0)]);

@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn the_beginning_of_a_difference_is_told_when_it_ends() {
+    fn the_beginning_of_a_difference_is_known_when_it_ends() {
         let mut nudges = Nudges::default();
         assert_eq!(nudges.views_differ(at(1), true), None);
         assert_eq!(nudges.views_differ(at(2), true), None);

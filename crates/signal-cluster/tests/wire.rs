@@ -130,7 +130,7 @@ proptest! {
     }
 
     #[test]
-    fn garbage_is_no_message_and_does_not_panic(bytes in vec(any::<u8>(), 0..200)) {
+    fn garbage_is_not_a_message_and_does_not_panic(bytes in vec(any::<u8>(), 0..200)) {
         prop_assert!(decode(&bytes).is_err());
         support::targets::wire(&bytes);
     }

@@ -74,7 +74,7 @@ What is required, by number:
 
 /// `rest` builds on `echo`, which fails; `page` is only a SHOULD, and fails as well.
 #[tokio::test]
-async fn what_builds_on_a_failure_is_left_out_and_a_should_is_no_failure() {
+async fn what_builds_on_a_failure_is_left_out_and_a_should_is_not_a_failure() {
     let mut suite = suite();
     suite.scenarios.swap(0, 1);
     let [echo, page, pong, ..] = &mut suite.scenarios[..] else {
@@ -128,7 +128,7 @@ async fn a_run_ends_at_the_first_failure_if_it_is_to() {
 }
 
 #[tokio::test]
-async fn a_run_ends_when_its_time_is_over_and_is_no_success() {
+async fn a_run_ends_when_its_time_is_over_and_has_not_passed() {
     let mut options = options();
     options.time_max = Duration::ZERO;
     let report = suite().run(&Mortal::default(), &options).await;

@@ -12,7 +12,7 @@ use tokio_tungstenite::{WebSocketStream, accept_async};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 #[tokio::test]
-async fn messages_pongs_and_closes_are_told_as_they_come() {
+async fn messages_pongs_and_closes_are_reported_as_they_come() {
     let (mut client, mut server) = connected().await;
     server.send(Message::text("{}")).await.expect("sent");
     server

@@ -14,7 +14,7 @@ pub enum Outcome {
         /// it may, all that follow.
         skipped: usize,
         /// The first limit that one was skipped for, by the name of its setting; none if they had
-        /// no grant. The peer gets no answer, so a host logs it: whoever wrote the app looks there.
+        /// no grant. The peer gets no answer, so a host logs it, where the app's author looks.
         limit: Option<&'static str>,
     },
     /// The peer was removed from this many topics.

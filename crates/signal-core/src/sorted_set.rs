@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_out_of_order_or_repeated_is_no_set() {
+    fn what_is_out_of_order_or_repeated_is_not_a_set() {
         assert_eq!(SortedSet::from_sorted(Vec::from([2, 1])), None);
         assert_eq!(SortedSet::from_sorted(Vec::from([1, 1])), None);
     }

@@ -105,7 +105,7 @@ fn time_that_goes_back_stands_still() {
 }
 
 #[test]
-fn the_end_of_time_is_no_trouble() {
+fn the_end_of_time_does_no_harm() {
     let mut room = room_with_ann();
     timeout(&mut room, u64::MAX);
     room.receive(

@@ -34,7 +34,7 @@ fn a_subscriber_hears_its_own_publish() {
 }
 
 #[test]
-fn a_publisher_that_is_no_subscriber_hears_nothing() {
+fn a_publisher_that_is_not_subscribed_hears_nothing() {
     let out = Still::new().send(CAT, r#"{"type":"publish","topic":"t"}"#);
     assert_eq!(
         out,
@@ -191,7 +191,7 @@ fn each_ping_gets_the_same_fifteen_bytes() {
 }
 
 #[test]
-fn unknown_types_and_json_that_is_no_object_do_nothing() {
+fn unknown_types_and_json_that_is_not_an_object_do_nothing() {
     let types = [
         "\"pong\"",
         "\"PING\"",
@@ -403,7 +403,7 @@ fn topics_of_another_shape_do_nothing() {
 }
 
 #[test]
-fn entries_that_are_no_strings_are_skipped() {
+fn entries_that_are_not_strings_are_skipped() {
     let mut still = Still::new();
     let text = r#"{"type":"subscribe","topics":["t2",1,null,true,["x"],{"a":1},"\ud800", "t3" ]}"#;
     let (_, outcome) = still.send_at(0, CAT, text);

@@ -244,7 +244,7 @@ pub struct LimitError {
 ///             past: "HTTP 503",
 ///             why: "a small machine serves as many" },
 ///         idle_timeout: Duration { default: 60_000, unit: Millis, range: 1_000..=3_600_000, zero: true, scope: Peer,
-///             what: "How long a peer may be silent; zero is for ever",
+///             what: "How long a peer may be silent; zero is forever",
 ///             past: "closed with 4408",
 ///             why: "two pings of a stock client" },
 ///     ];

@@ -250,7 +250,7 @@ fn a_restart_ends_every_connection_without_a_close() {
 }
 
 #[test]
-fn a_room_that_drains_closes_whoever_is_there_and_whoever_comes() {
+fn a_room_that_drains_closes_its_peers_and_those_that_come() {
     let mut world = World::new(1);
     let (ann, bob) = pair(&mut world);
     world.drain(ROOM);
@@ -279,7 +279,7 @@ fn rooms_know_nothing_of_each_other() {
 }
 
 #[test]
-fn clocks_jump_and_nobody_who_answers_is_lost() {
+fn clocks_jump_and_no_peer_that_answers_is_lost() {
     let mut world = World::new(1);
     let (ann, bob) = pair(&mut world);
     let day = Duration::from_secs(24 * 60 * 60);

@@ -71,7 +71,7 @@ async fn the_protocol_of_the_permit_is_answered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_401_names_a_way_to_prove_who_one_is() {
+async fn a_401_names_a_way_to_authenticate() {
     let judge = |_: &UpgradeRequest<'_>| Err::<Grant, _>(Refusal::new(401, "no"));
     let relay = Relay::with_authorizer(Config::default(), judge).expect("valid settings");
     let (_, head) = ask(&relay, UPGRADE).await;
@@ -102,7 +102,7 @@ async fn an_authorizer_is_replaced_without_closing_anybody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_known_of_a_client_is_told_and_prints_no_secret() {
+async fn an_authorizer_sees_what_is_known_of_a_client_and_its_debug_shows_no_secret() {
     let judge = |request: &UpgradeRequest<'_>| -> Result<Grant, _> {
         assert_eq!(request.client, Some([203, 0, 113, 7].into()));
         assert_eq!(request.now.as_millis(), 60_000);

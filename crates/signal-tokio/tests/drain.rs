@@ -55,7 +55,7 @@ async fn a_drain_ends_when_the_last_peer_has_gone_by_itself() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_draining_relay_serves_whom_it_has_and_takes_nobody() {
+async fn a_draining_relay_serves_its_peers_and_takes_no_new_ones() {
     let relay = relay(|config| config.drain_seconds = 10);
     let mut peers = Vec::new();
     for _ in 0..50 {

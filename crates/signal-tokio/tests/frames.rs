@@ -228,7 +228,7 @@ async fn a_flood_of_pings_is_answered_without_filling_the_queue() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_relay_pings_and_closes_who_never_answers() {
+async fn the_relay_pings_and_closes_a_peer_that_never_answers() {
     let relay = relay(without_keepalive);
     let mut peer = open(&relay).await;
     let start = tokio::time::Instant::now();

@@ -279,7 +279,7 @@ async fn a_request_byte_by_byte_is_a_request() {
 }
 
 #[tokio::test]
-async fn who_sends_no_request_is_timed_out() {
+async fn a_client_that_sends_no_request_is_timed_out() {
     let timeout = Duration::from_millis(300);
     let relay = relay(|config| config.handshake_timeout = timeout);
     let address = serve(&relay);
@@ -301,7 +301,7 @@ async fn who_sends_no_request_is_timed_out() {
 }
 
 #[tokio::test]
-async fn who_leaves_before_the_request_is_forgotten() {
+async fn a_client_that_leaves_before_its_request_is_forgotten() {
     let relay = relay(|_| {});
     let address = serve(&relay);
     for sent in ["", "GET / HTT"] {
@@ -356,7 +356,7 @@ async fn refusals_say_when_to_try_again() {
 }
 
 #[tokio::test]
-async fn all_who_come_at_once_are_served() {
+async fn clients_that_come_all_at_once_are_served() {
     let relay = relay(|config| config.handshakes_max = 1);
     let address = serve(&relay);
     let mut coming = tokio::task::JoinSet::new();

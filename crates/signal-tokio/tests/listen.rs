@@ -211,7 +211,7 @@ mod unix {
     }
 
     #[tokio::test]
-    async fn a_unix_socket_is_served_for_whom_its_mode_lets_and_removed_at_the_end() {
+    async fn a_unix_socket_has_its_mode_and_is_removed_at_the_end() {
         for (threads, mode) in [(1, 0o660), (3, 0o606)] {
             let folder = Folder::new(&format!("serve-{threads}"));
             let relay = relay();
@@ -271,7 +271,7 @@ mod unix {
     }
 
     #[tokio::test]
-    async fn who_connects_to_a_unix_socket_is_a_proxy_and_without_its_word_this_machine() {
+    async fn a_unix_socket_is_a_trusted_proxy_or_this_machine_without_a_header() {
         let folder = Folder::new("client");
         let _serving = asks_who()
             .serve_per_core(folder.listen(0o660), 1)

@@ -70,7 +70,7 @@ fn unfinished() -> Vec<u8> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn unfinished_messages_past_the_ceiling_end_those_who_hold_most() {
+async fn unfinished_messages_past_the_ceiling_end_the_peers_that_hold_most() {
     let mut short = Short::new(|_| {}).await;
     let mut small = open(&short.relay).await;
     small.send_raw(&frame(0x81, &[b' '; 1_000])[..900]).await;
@@ -100,7 +100,7 @@ async fn unfinished_messages_past_the_ceiling_end_those_who_hold_most() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn topics_past_the_ceiling_end_those_who_hold_most() {
+async fn topics_past_the_ceiling_end_the_peers_that_hold_most() {
     let mut short = Short::new(|_| {}).await;
     let mut holders = Vec::new();
     for number in 0..100 {
@@ -121,7 +121,7 @@ async fn topics_past_the_ceiling_end_those_who_hold_most() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn messages_nobody_reads_past_the_ceiling_end_those_who_hold_most() {
+async fn unread_messages_past_the_ceiling_end_the_peers_that_hold_most() {
     let mut short = Short::new(|config| config.core.bytes_burst = 1 << 30).await;
     let mut deaf = Vec::new();
     let mut publisher = open(&short.relay).await;

@@ -27,7 +27,7 @@ fn series(relay: &Relay) -> BTreeSet<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_peers_do_is_told() {
+async fn what_peers_do_is_counted() {
     let relay = relay(|config| config.peers_max = 7);
     let (mut ann, mut ben) = (open(&relay).await, open(&relay).await);
     for peer in [&mut ann, &mut ben] {
@@ -94,7 +94,7 @@ async fn no_peer_can_add_a_series_or_put_a_word_into_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waits_for_a_slow_peer_is_told() {
+async fn what_waits_for_a_slow_peer_is_shown() {
     let relay = relay(|_| {});
     let (mut slow, mut publisher) = (open(&relay).await, open(&relay).await);
     slow.subscribe("t").await;

@@ -110,7 +110,7 @@ async fn loops_that_say_nothing_use_up_no_neighbours_connects() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_says_something_has_connected() {
+async fn a_client_that_says_something_has_connected() {
     let relay = relay(|_| {});
     let mut connects = 0;
     loop {
@@ -140,7 +140,7 @@ async fn show(relay: &Relay, token: &str) -> u16 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hundred_and_twenty_garbage_tokens_a_minute_use_up_nobodys_connects() {
+async fn a_hundred_and_twenty_garbage_tokens_a_minute_use_up_no_connects() {
     let relay = Relay::with_authorizer(Config::default(), only_good).expect("valid settings");
     for second in 0..120 {
         assert_eq!(
@@ -199,7 +199,10 @@ async fn an_authorizer_that_asks_others_is_asked_only_so_often() {
     while show(&relay, "garbage").await == 401 {
         asked += 1;
     }
-    assert_eq!(asked, 240, "a share for whoever behaves, and one");
+    assert_eq!(
+        asked, 240,
+        "one share, and one more for the peer that behaves"
+    );
     assert_eq!(count(&relay, RefusalCause::DeniedBefore), 1);
 }
 

@@ -79,7 +79,7 @@ async fn nothing_is_believed_from_a_stranger() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hop_that_is_no_address_leaves_the_proxy_before_it() {
+async fn a_hop_that_is_not_an_address_leaves_the_proxy_before_it() {
     // Not private, so that it is held to the limits itself.
     let relay = one_for_each_address(&["192.0.2.0/24"]);
     for (place, line) in [
@@ -110,7 +110,7 @@ async fn private_clients_of_a_proxy_are_left_alone_too() {
 /// What an authorizer is told, through a socket.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn an_authorizer_is_told_the_client_and_the_proxy() {
+async fn an_authorizer_sees_the_client_and_the_proxy() {
     use signal_tokio::Refusal;
     use tokio::net::TcpSocket;
 

@@ -169,7 +169,7 @@ async fn a_request_says_once_for_which_host_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn cookies_of_a_whole_domain_and_long_paths_are_no_obstacle() {
+async fn cookies_of_a_whole_domain_and_long_paths_are_accepted() {
     let relay = relay(|_| {});
     for request in [
         upgrade_with("Host", &format!("Cookie: {}\r\nHost", "x".repeat(9_000))),
@@ -382,7 +382,7 @@ async fn a_request_that_never_ends_is_answered_408() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_authorizer_does_not_hold_a_place_for_ever() {
+async fn a_slow_authorizer_does_not_hold_a_place_forever() {
     struct Never;
     impl signal_tokio::Authorizer for Never {
         fn authorize<'a>(&'a self, _: &'a UpgradeRequest<'a>) -> signal_tokio::Authorization<'a> {
@@ -419,7 +419,7 @@ async fn too_many_or_too_large_headers_are_answered_431() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_http_is_closed() {
+async fn what_is_not_http_is_closed() {
     let relay = relay(|_| {});
     let (head, _) = ask(&relay, "\x16\x03\x01\x02\x00\x01\x00\r\n\r\n").await;
     assert_eq!(status(&head), 400);

@@ -113,7 +113,7 @@ fn tick(relay: &mut Relay, now: u64) -> Vec<Record> {
 }
 
 #[test]
-fn a_publish_goes_to_all_who_are_subscribed_as_one_text() {
+fn a_publish_goes_to_all_subscribers_as_one_text() {
     let mut relay = relay(&[]);
     let peers = [(); 3].map(|()| connect(&mut relay, 0));
     for peer in peers {
@@ -206,7 +206,7 @@ fn an_upgrade_that_fails_gives_its_place_back() {
 }
 
 #[test]
-fn behind_a_proxy_that_is_trusted_the_client_is_who_it_says() {
+fn a_trusted_proxy_names_the_client() {
     let mut relay = relay(&[("peers_per_ip_max", "1"), ("trusted_proxies", "10.0.0.0/8")]);
     let from = |remote, forwarded| {
         let mut request = upgrade();
@@ -284,7 +284,7 @@ fn a_drain_closes_one_after_the_other() {
 }
 
 #[test]
-fn tokens_give_grants_and_those_who_have_none_are_told_why() {
+fn tokens_give_grants_and_a_client_without_one_is_told_why() {
     let key = NewKey::from_seed(Algorithm::Hs256, Some("test"), [7; 32]).private_jwk();
     let mut relay = relay(&[("token_keys", &key)]);
     let page = refused(&mut relay, 0, &upgrade());

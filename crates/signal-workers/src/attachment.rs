@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_of_whom_nothing_is_counted_is_short() {
+    fn a_peer_of_which_nothing_is_counted_is_short() {
         let mut ann = ann(&room(1, 36));
         ann.holder = Holder::default();
         let kept = keep(&ann, None);

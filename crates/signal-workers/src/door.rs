@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn who_woke_with_the_object_counts_for_address_and_subject() {
+    fn a_connection_that_woke_with_the_object_counts_for_address_and_subject() {
         let mut door = door();
         let woken = door.recall(NOW, &holder(2));
         let second = door.enter(NOW, &holder(2)).unwrap();

@@ -104,7 +104,7 @@ where
     answer(request, env, judge, who).await
 }
 
-/// Whoever judges what a client may do, and what that costs.
+/// What judges what a client may do, and what that costs.
 struct Judge<A> {
     authorize: A,
     judging: Judging,

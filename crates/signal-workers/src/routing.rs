@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_upgrade_never_reaches_an_object() {
+    fn what_is_not_an_upgrade_never_reaches_an_object() {
         let settings = Settings::default();
         assert_eq!(route(get("/healthz"), &settings), Route::Health);
         assert_eq!(route(get("/limits"), &settings), Route::Limits);
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn the_client_is_who_cloudflare_says() {
+    fn the_client_is_the_one_that_cloudflare_names() {
         let facts = Facts {
             connecting_ip: Some("203.0.113.7"),
             ..upgrade("/")

@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_cannot_be_used_let_nobody_in_and_are_not_told() {
+    fn keys_that_cannot_be_used_let_nobody_in_and_are_not_shown() {
         for wrong in [
             "",
             "secret",

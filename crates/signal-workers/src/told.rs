@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits_are_told_by_name_with_what_is_missing() {
+    fn limits_are_listed_by_name_with_what_is_missing() {
         let mut settings = Settings::default();
         let global = limits(&settings);
         assert!(

@@ -95,7 +95,7 @@ export function serve(settings: Settings = {}, options: ListenOptions = {}): Run
       Deno.addSignalListener(signal, () => {
         if (isStopping) Deno.exit(130)
         isStopping = true
-        // Whoever has not answered the close by now is not waited for.
+        // A peer that has not answered the close by now is not waited for.
         void relay.drain().then(() => Deno.exit(0))
       })
     }

@@ -153,7 +153,7 @@ impl Addresses {
     /// Counts a connection out, by how it went.
     pub fn leave(&mut self, now: Instant, visit: Visit) {
         let period = visit.period;
-        // Whoever was asked to judge it is not to be flooded.
+        // A costly judge is not to be flooded by silence.
         let is_free = visit.is_silent && visit.judging == Judging::Cheap;
         self.update(now, &visit, |account, caps| match visit.conduct {
             Conduct::Unknown => account.leave(now, period),

@@ -1,4 +1,4 @@
-/// What whoever judges tokens has found, for counting.
+/// What the authorizer has found, for counting.
 ///
 /// The names of what is wrong with a token are those of `TokenError`.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]

@@ -35,7 +35,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal by whoever judges tokens. A 401 is sent with `WWW-Authenticate: Bearer`, unless it
+    /// A refusal by the authorizer. A 401 is sent with `WWW-Authenticate: Bearer`, unless it
     /// has another [`challenge`](Self::challenge). A status that is neither 4xx nor 5xx becomes
     /// 403, because anything else would not refuse.
     pub fn new(status: u16, body: impl Into<Cow<'static, str>>) -> Self {
@@ -62,7 +62,7 @@ impl Refusal {
         Self::waiting(cause, wait)
     }
 
-    /// A refusal because whoever judges tokens did not answer in time.
+    /// A refusal because the authorizer did not answer in time.
     pub fn not_judged(random: u64) -> Self {
         Self::new(503, "your access could not be checked in time")
             .retry_after(draw(NOT_JUDGED_SECONDS, random))
@@ -116,7 +116,7 @@ impl Refusal {
         self.cause
     }
 
-    /// What whoever judges tokens has found, for counting.
+    /// What the authorizer has found, for counting.
     pub fn auth(&self) -> AuthResult {
         self.auth
     }
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn all_who_find_the_relay_full_are_spread_over_ten_seconds() {
+    fn clients_that_find_the_relay_full_are_spread_over_ten_seconds() {
         let seconds =
             |random| Refusal::because(RefusalCause::PeersMax, random).retry_after_seconds();
         for random in [0, 1, 10, 11, u64::MAX] {

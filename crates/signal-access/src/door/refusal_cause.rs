@@ -25,7 +25,7 @@ pub enum RefusalCause {
     /// This address has as many unfinished handshakes as it may have, this one of them has kept the
     /// relay waiting longest, and another came. Or none of them waits for its client.
     HandshakesPerIp,
-    /// Whoever judges tokens said no.
+    /// The authorizer refused the client.
     Unauthorized,
     /// The page is of an origin that may not connect.
     Origin,

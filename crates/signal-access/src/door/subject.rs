@@ -9,7 +9,8 @@ use crate::door::refusal_cause::RefusalCause;
 /// that was lost without a word still counts.
 const RETRY: Duration = Duration::from_secs(30);
 
-/// Whoever a token or an account stands for, however many connections and addresses they come from.
+/// The person or program that a token or an account stands for, on however many connections and
+/// from however many addresses.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Subject {
     name: Arc<str>,
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_holds_only_those_who_are_connected() {
+    fn the_table_holds_only_connected_subjects() {
         let mut subjects = Subjects::default();
         let names: Vec<String> = (0..10_000)
             .map(|number| format!("subject {number}"))

@@ -17,7 +17,7 @@ pub(crate) enum Scope {
 ///
 /// One of which somebody is connected stays, so that there are at most as many of these as
 /// connections. Of the others there are at most `idle_max`: past it, the one goes that owes least.
-/// Whoever wants another's account forgotten has to owe more for longer, from `idle_max` addresses.
+/// To have another's account forgotten takes `idle_max` addresses that owe more for longer.
 #[derive(Debug)]
 pub(crate) struct Table {
     accounts: BTreeMap<Scope, Account>,
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_left_of_those_who_owe_nothing() {
+    fn addresses_that_owe_nothing_are_forgotten() {
         let mut table = Table::new(100);
         for key in 0..50 {
             enter(&mut table, at(1), key);
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn those_who_are_here_stay_and_of_the_others_those_who_owe_most() {
+    fn connected_addresses_stay_and_of_the_others_those_that_owe_most() {
         let mut table = Table::new(2);
         for key in 0..20 {
             enter(&mut table, at(1), key);

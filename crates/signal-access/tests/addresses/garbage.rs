@@ -34,7 +34,7 @@ fn an_address_with_nothing_but_garbage_is_told_to_wait() {
 }
 
 #[test]
-fn each_who_behaves_brings_the_room_for_as_much_garbage_again() {
+fn each_peer_that_behaves_allows_as_much_garbage_again() {
     let mut book = book();
     let _neighbours: Vec<Visit> = (0..9)
         .map(|_| connect(&mut book, at(0), home()).expect("room"))
@@ -62,7 +62,7 @@ fn garbage_that_is_cheap_to_judge_keeps_nobody_out_while_somebody_behaves() {
 }
 
 #[test]
-fn connections_on_which_nothing_is_said_use_up_nobodys_connects() {
+fn silent_connections_use_up_no_connects() {
     let mut book = book();
     for _ in 0..10_000 {
         pass_by(&mut book, at(0), home()).expect("not a connect");
@@ -77,7 +77,7 @@ fn connections_on_which_nothing_is_said_use_up_nobodys_connects() {
 }
 
 #[test]
-fn a_judge_who_asks_others_is_not_flooded_by_silence() {
+fn silence_does_not_flood_a_judge_that_asks_others() {
     let mut book = book();
     let asked = (0..10_000).take_while(|_| {
         let visit = book.enter(at(0), home(), Judging::Costly);
@@ -91,7 +91,7 @@ fn a_judge_who_asks_others_is_not_flooded_by_silence() {
 }
 
 #[test]
-fn bad_bytes_at_once_use_up_nobodys_connects_while_somebody_behaves() {
+fn bad_bytes_at_once_use_up_no_connects_while_a_peer_behaves() {
     let mut book = book();
     let _neighbour = connect(&mut book, at(0), home()).expect("a connect");
     for _ in 0..10_000 {

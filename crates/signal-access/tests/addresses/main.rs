@@ -206,7 +206,7 @@ fn one_clients_offences_do_not_shut_out_its_neighbours() {
 }
 
 #[test]
-fn however_often_one_offends_those_who_behave_keep_the_door_open() {
+fn however_often_one_offends_peers_that_behave_keep_the_door_open() {
     let mut book = book();
     let neighbour = connect(&mut book, at(0), home()).expect("room");
     let mut offences = 0;
@@ -302,7 +302,7 @@ fn a_peer_that_was_there_before_the_book_counts_and_vouches() {
 }
 
 #[test]
-fn a_flood_of_addresses_does_not_free_those_who_are_kept_away() {
+fn a_flood_of_addresses_does_not_free_those_that_are_refused() {
     let mut book = Addresses::new(LIMITS, 1_000);
     let _peer = connect(&mut book, at(0), key("198.51.100.1")).expect("room");
     while offend(&mut book, at(0), home()).is_ok() {}

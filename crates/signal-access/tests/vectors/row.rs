@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use signal_access::Denied;
 
-/// The first lines of the file, for whoever holds another relay to it.
+/// The first lines of the file, for those who hold another relay to it.
 pub(crate) const ABOUT: &[&str] = &[
     "How a relay judges an upgrade request. Start each of `relays` with its keys (null: no tokens are asked for), its audience",
     "and its origins; send `GET /` with the query and the headers of a row; compare with what is expected. `token_in` is where it",
@@ -14,7 +14,7 @@ pub(crate) const ABOUT: &[&str] = &[
     "the claim that names their topics (a way into objects, if it begins with a slash), `topics_default` the topics of tokens that",
     "name none, and `pass` a token for every topic there.",
     "`now` is the relay's time in seconds since 1970; a row without it holds at any time from 2027 to 2100.",
-    "expected.status 101 is an upgrade; anything else comes before it. expected.error is the cause by name, for whoever can see",
+    "expected.status 101 is an upgrade; anything else comes before it. expected.error is the cause by name, for those who can see",
     "it; expected.challenge the WWW-Authenticate header; expected.protocol the Sec-WebSocket-Protocol header of the answer.",
     "may_* and may_not_* name topics that the connection may and may not subscribe and publish to.",
     "The keys are for tests only.",

@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn who_joins_later_misses_nothing() {
+    fn a_member_that_joins_later_misses_nothing() {
         let mut flows = Flows::new(1, 2, 1);
         let before = flows.publish(0, 0, 0, 1);
         flows.deliver(0, before);

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_marker_is_none() {
+    fn text_without_a_marker_has_none() {
         let mut search = Search::new();
         for message in ["", "~sb~", r#"{"type":"pong"}"#, "~sb~aaaaaaaaaaaaaaaz"] {
             assert_eq!(search.find(message.as_bytes()), None, "{message}");

@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_condition_says_what_to_write() {
+    fn what_is_not_a_condition_says_what_to_write() {
         for (text, hint) in [
             ("p99", "p99>50ms"),
             ("p98>5ms", "p99.9"),

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certificate_tells_nothing() {
+    fn what_is_not_a_certificate_shows_nothing() {
         for garbage in [
             &[][..],
             &[0x30],

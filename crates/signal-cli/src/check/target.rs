@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_says_what_to_write() {
+    fn what_is_not_an_address_says_what_to_write() {
         for text in [
             "",
             "ws://",

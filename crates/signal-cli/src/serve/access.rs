@@ -166,8 +166,8 @@ pub(crate) fn tell_notices(access: &Access) {
     }
 }
 
-/// Warns if whoever has a key of the issuer signs for others' relays too, and nothing tells theirs
-/// from ours.
+/// Warns if the issuer may sign for other relays by the same keys, and nothing distinguishes their
+/// tokens from ours.
 pub(crate) fn warn_of_any_issuer(settings: &Settings) {
     if settings.token_jwks_url.is_some() && settings.token_issuer.is_none() {
         tracing::warn!(

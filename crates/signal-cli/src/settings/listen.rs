@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn who_may_use_a_socket_is_read_as_chmod_does() {
+    fn a_socket_mode_is_read_as_chmod_does() {
         assert_eq!(parse_mode("660"), Ok(0o660));
         assert_eq!(parse_mode("0666"), Ok(0o666));
         for wrong in ["", "888", "1777", "rw-rw----", "-1", "00660"] {

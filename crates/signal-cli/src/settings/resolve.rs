@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_is_told_not_just_the_first() {
+    fn every_mistake_is_reported_not_just_the_first() {
         let given = flags(&[
             ("depth_max", "300"),
             ("threads", "0"),

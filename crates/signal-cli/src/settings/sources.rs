@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_kubernetes_sets_for_a_service_of_this_name_is_no_mistake() {
+    fn what_kubernetes_sets_for_a_service_of_this_name_is_accepted() {
         let variables = [
             ("SIGNAL_PORT", "tcp://10.0.0.1:4444"),
             ("SIGNAL_PORT_4444_TCP", "tcp://10.0.0.1:4444"),
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_toml_is_told_with_its_line() {
+    fn what_is_not_toml_is_reported_with_its_line() {
         let mut mistakes = Vec::new();
         File::parse("peers_max = 7\n\npeers max = 8\n", "a.toml", &mut mistakes);
         assert!(

@@ -91,7 +91,7 @@ fn own() -> Vec<Setting> {
             "OCTAL",
             "660",
             "Who may connect to the Unix socket of listen, as chmod takes it: 660 is its owner and group, 666 everybody on \
-             this machine. Whoever may is believed what it says of its clients, as trusted_proxies are",
+             this machine. What they say of their clients is believed, as of trusted_proxies",
             |s| show_mode(s.socket_mode),
             |s, text| parse_mode(text).map(|mode| s.socket_mode = mode),
         ),

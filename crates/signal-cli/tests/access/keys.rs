@@ -61,7 +61,7 @@ fn keys_of_other_programs_are_checked_and_what_is_odd_is_said() {
     }
     let private = folder.key("private.jwk", &[]);
     let ran = run(&["config", "check", "--token-key-file", &private]);
-    ran.says("is a private key: whoever reads it can sign tokens");
+    ran.says("is a private key: anyone who reads it can sign tokens");
 }
 
 #[cfg(unix)]

@@ -4,7 +4,7 @@ use crate::common::folder::{Folder, mint};
 use crate::common::{run, run_command, signal};
 
 #[test]
-fn what_cannot_be_used_is_told_at_the_start() {
+fn settings_that_cannot_be_used_are_reported_at_the_start() {
     let folder = Folder::new("mistakes");
     let weak = folder.write(
         "weak.jwk",

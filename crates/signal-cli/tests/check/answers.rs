@@ -135,7 +135,7 @@ fn each_answer_that_is_not_an_upgrade_has_its_own_sentence() {
 }
 
 #[test]
-fn what_is_no_http_is_told() {
+fn what_is_not_http_is_reported() {
     let ran = run(&["check", &url(answering(b"SSH-2.0-OpenSSH_9.2\r\n"))]);
     assert_eq!(ran.code(), Some(2), "{ran:?}");
     ran.says("upgrade: the upgrade was not answered with HTTP");

@@ -114,7 +114,7 @@ fn a_working_relay_is_reported_as_scripts_do() {
 }
 
 #[test]
-fn colours_are_for_those_who_want_them() {
+fn colours_can_be_forced_and_denied() {
     let relay = Relay::start(&[]);
     let (relay, check) = (&relay.url(), |url: &str| signal(&["check", url]));
     let forced = run_command(check(relay).env("CLICOLOR_FORCE", "1"));
@@ -188,7 +188,7 @@ fn a_dead_port_asks_whether_the_relay_runs() {
 }
 
 #[test]
-fn an_unknown_name_is_told() {
+fn an_unknown_name_is_reported() {
     let ran = run(&["check", "ws://no-such-host.invalid"]);
     assert_eq!(ran.code(), Some(2), "{ran:?}");
     ran.says("resolve: the name no-such-host.invalid cannot be resolved");
@@ -203,7 +203,7 @@ fn a_name_in_unicode_is_looked_up_as_dns_has_it() {
 }
 
 #[test]
-fn a_websocket_that_is_no_relay_is_told() {
+fn a_websocket_that_is_not_a_relay_is_reported() {
     let silent = websocket(|_| Vec::new());
     let ran = run(&["check", &url(silent), "--timeout", "1s"]);
     assert_eq!(ran.code(), Some(2), "{ran:?}");
@@ -221,7 +221,7 @@ fn a_websocket_that_is_no_relay_is_told() {
 }
 
 #[test]
-fn clients_that_do_not_reach_each_other_are_told() {
+fn clients_that_do_not_reach_each_other_are_reported() {
     // As several instances behind one address do: each answers, none knows of the other's clients.
     let alone = websocket(|message| match message["type"].as_str() {
         Some("ping") => vec![Message::text(r#"{"type":"pong"}"#)],
@@ -254,7 +254,7 @@ fn a_relay_without_tcp_nodelay_is_degraded_and_told_to_set_it() {
 }
 
 #[test]
-fn a_full_relay_that_takes_one_client_is_told() {
+fn a_full_relay_that_takes_one_client_is_reported() {
     let relay = Relay::start(&["--peers-max", "1"]);
     let ran = run(&["check", &relay.url()]);
     assert_eq!(ran.code(), Some(2), "{ran:?}");

@@ -153,7 +153,7 @@ async fn limits_hit_the_client(at_edge: &str) {
 
 /// Who reaches the relay past the proxies may say what it likes.
 #[tokio::test]
-async fn nothing_is_believed_of_who_is_no_proxy() {
+async fn a_client_that_is_not_a_proxy_is_not_believed() {
     let Some(chain) = Chain::start(APPENDED, 1) else {
         return;
     };

@@ -258,8 +258,8 @@ impl Scenario {
         self.await_publish(on, "${t}", clients, |_, _| {})
     }
 
-    /// The same, with a sum as the count, such as `1+open.x`; whoever of `x` is still served
-    /// receives the last of these publishes, too.
+    /// The same, with a sum as the count, such as `1+open.x`; those of `x` that are still served
+    /// receive the last of these publishes, too.
     pub(super) fn await_count(self, on: &str, clients: &str) -> Self {
         let text = publish("${t}", r#""data":"count""#);
         let expect = format!(

@@ -204,7 +204,7 @@ fn slow() -> Vec<Scenario> {
             robust(
                 "robust.slow_reader_in_room",
                 "L6 O4",
-                "a member of a room that stops reading holds up nobody in it, whoever came first",
+                "a member of a room that stops reading holds up nobody in it, whichever came first",
             ),
             |s| {
                 s.pause("x")

@@ -9,8 +9,8 @@ pub(super) fn robust(id: &str, requirements: &str, title: &str) -> Scenario {
     scenario(Level::Robust, id, requirements, title)
 }
 
-/// `x` does something bad as a member of a room. Afterwards the others are served, and so is
-/// whoever comes anew; and so is `x`, unless it was ended for it. Then it is in no count.
+/// `x` does something bad as a member of a room. Afterwards the others are served, and so are
+/// newcomers; and so is `x`, unless it was ended for it. Then it is in no count.
 pub(super) fn survives(scenario: Scenario, bad: impl FnOnce(Scenario) -> Scenario) -> Scenario {
     // How many they are is seen in the end: a server may notice late that somebody has gone.
     let others = |expect: &mut Expect| expect.ignoring = words("clients");

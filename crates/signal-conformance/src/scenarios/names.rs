@@ -1,5 +1,5 @@
 //! Topics that look alike, or that some reading makes the same, are apart: a publish to each
-//! reaches whoever subscribed to that one, and nobody else.
+//! reaches the subscribers of that one, and nobody else.
 
 use super::build::{publish, published, stock};
 use crate::Capability::Private;

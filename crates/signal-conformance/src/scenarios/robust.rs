@@ -1,5 +1,5 @@
-//! What y-webrtc's own server does not bear. Whoever does it is in a room with two bystanders, who
-//! exchange messages before and after, and must notice nothing.
+//! What y-webrtc's own server does not survive. The peer that does it shares a room with two
+//! bystanders, which exchange messages before and after and must notice nothing.
 
 use super::build::{publish, published, words};
 use super::crowd::nine_megabytes;

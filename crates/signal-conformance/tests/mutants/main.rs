@@ -53,7 +53,7 @@ async fn mutants_are_caught() {
 }
 
 #[tokio::test]
-async fn the_sockets_that_are_no_mutants_pass() {
+async fn sockets_that_are_not_mutants_pass() {
     let report = run_at_socket(None).await;
     assert!(report.passed(), "{}", report.to_text());
 }

@@ -406,7 +406,7 @@ impl Relay {
         true
     }
 
-    /// Whoever shares a topic with a peer.
+    /// The peers that share a topic with one.
     pub(crate) fn neighbours(&self, id: PeerId) -> Vec<PeerId> {
         let topics = &self.peers[&id].topics;
         let shares = |peer: &Peer| {

@@ -96,7 +96,7 @@ impl World {
         let is_forward = self.rng.percent(50);
         if let Some(slot) = &mut self.hosts[number] {
             slot.ahead += if is_forward { by } else { -by };
-            // Whoever set a timer by the clock is woken when that is set.
+            // Timers by the clock go off when that is set.
             slot.due = self.now;
         }
         self.at(self.now, Event::Timer(number));

@@ -42,7 +42,7 @@ impl Explorer {
         Ok(())
     }
 
-    /// Someone who is connected; whoever has been closed comes back first, as stock clients do.
+    /// An actor that is connected; closed ones come back first, as stock clients do.
     fn choose_actor(&mut self) -> Actor {
         let has_room = self.actors.len() < self.peers_max;
         if self.actors.is_empty() || (has_room && self.rng.percent(30)) {

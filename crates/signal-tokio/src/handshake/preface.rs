@@ -19,7 +19,7 @@ const V2_HEAD: usize = 16;
 const BYTES_MAX: usize = 4_096;
 
 /// Collects such a header. It asks for no more than is sure to belong to it, so what follows stays
-/// in the socket for whoever reads that: us, or the TLS library.
+/// in the socket for the next reader: us, or the TLS library.
 #[derive(Debug, Default)]
 pub(crate) struct Preface(Vec<u8>);
 

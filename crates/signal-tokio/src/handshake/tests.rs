@@ -174,7 +174,7 @@ fn a_client_that_leaves_is_refused_only_if_it_had_begun() {
 }
 
 #[test]
-fn one_whose_place_is_needed_is_told_so_if_it_has_begun() {
+fn a_request_that_has_begun_is_answered_when_its_place_is_needed() {
     let relay = relay();
     let mut silent = handshake(&relay);
     assert_eq!(silent.evict(), b"");

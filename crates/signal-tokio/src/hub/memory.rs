@@ -20,7 +20,7 @@ pub(crate) struct Memory {
     stripes: [Account; STRIPES],
 }
 
-/// A part of the count that one thread adds to. Whoever has it may give back on another.
+/// A part of the count that one thread adds to. What it added may be given back on another.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Account(Arc<Stripe>);
 

@@ -30,8 +30,8 @@ pub(crate) struct Rooms {
     pub(crate) registry: Registry,
     pub(crate) counters: Arc<Counters>,
     pub(crate) memory: Memory,
-    /// Held by whoever makes room, so that one is enough: how many turns may pass without a look at
-    /// who holds most.
+    /// Locked by the thread that makes room, as one is enough. How many turns may pass without a
+    /// look at which peers hold most.
     makes_room: Lock<usize>,
     /// Whether messages are sent back instead of carried out; see
     /// [`Relay::echo`](crate::Relay::echo).
@@ -83,7 +83,7 @@ impl Rooms {
             *rest -= 1;
             return;
         }
-        // Once more: whoever was here before may have made enough.
+        // Once more: the thread that was here before may have made enough.
         let excess = self.memory.excess();
         if excess == 0 {
             return;

@@ -342,12 +342,14 @@ impl<T: Transport> Connection<T> {
         Ok(true)
     }
 
-    /// Notes when the session has begun to close, and for which side's fault.
-    /// Whoever leaves without a word has not used a connect of its address.
+    /// Notes whether anything was said: a peer that leaves without a word has not used a connect of
+    /// its address.
     fn note_silence(&mut self) {
         self.place.set_silent(!self.session.has_spoken());
     }
 
+    /// Notes when the session has begun to close, and for which side's fault.
+    /// Notes when the session has begun to close, and for which side's fault.
     fn note_close(&mut self, now: Instant) {
         if self.session.stage() != Stage::Closing {
             return;

@@ -44,10 +44,10 @@ pub enum Listen {
     Everywhere(u16),
     /// A Unix socket.
     ///
-    /// Whoever connects there is taken for a proxy on this machine, since only those can connect
-    /// whom `mode` lets: it is believed what it says of its clients, as one of
-    /// [`trusted_proxies`](Config::trusted_proxies) is, and a client of which it says nothing is
-    /// counted as 127.0.0.1.
+    /// A connection there is taken for one of a proxy on this machine, as only programs can connect
+    /// that `mode` lets: what it says of its client is believed, as of
+    /// [`trusted_proxies`](Config::trusted_proxies), and a client of which it says nothing counts
+    /// as 127.0.0.1.
     ///
     /// A socket that nobody listens at is replaced, any other file is not. The file is removed when
     /// the [`Serving`](crate::Serving) is dropped or joined.

@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_many_threads_count_is_told_as_one() {
+    fn what_many_threads_count_is_read_as_one_sum() {
         let counters = Counters::default();
         std::thread::scope(|scope| {
             for _ in 0..2 * STRIPES {

@@ -4,7 +4,7 @@ use crate::client::Client;
 use crate::workerd;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_receiver_whose_send_fails_harms_no_other() {
+async fn a_receiver_whose_send_fails_does_not_affect_the_others() {
     let Some(server) = workerd("fault-send", &[]).await else {
         return;
     };

@@ -211,7 +211,7 @@ async fn the_networks_of_one_ipv6_site_share_a_limit_and_all_workers_have_one() 
         101
     );
 
-    // Requests of Workers have one address, whoever's they are.
+    // Requests of all Workers have one address.
     let _three = Client::connect_from(&server, "2a06:98c0:3600::103").await;
     let _four = Client::connect_from(&server, "2a06:98c0:3600::103").await;
     let answer = upgrade(&server, "/", &from("2a06:98c0:3600::103")).await;

@@ -373,7 +373,7 @@ fn what_waits_for_many_is_held_by_each_in_part() {
 }
 
 #[test]
-fn whoever_is_evicted_counts_for_nothing_from_then_on() {
+fn an_evicted_peer_counts_for_nothing_from_then_on() {
     let memory = Memory::new(1 << 20);
     let queue = Outbound::new(None, memory.account());
     queue.hold_input(START, 2 << 20, None);
