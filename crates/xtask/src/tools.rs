@@ -43,6 +43,11 @@ impl Tools {
         Ok(install::python("kosoku", packages::KOSOKU)?.join("kosoku"))
     }
 
+    /// The bus of a cluster.
+    pub(crate) fn nats_server(&self) -> Result<PathBuf, Stop> {
+        Ok(install::python("nats-server", packages::NATS_SERVER)?.join("nats-server"))
+    }
+
     /// The proxy of `examples/nginx`.
     pub(crate) fn nginx(&self) -> Result<PathBuf, Stop> {
         install::program(&["nginx"], packages::NGINX)

@@ -1,0 +1,13 @@
+//! The bus over real NATS servers. `SIGNAL_NATS_SERVER` names the program; `cargo xtask test`
+//! installs it.
+
+mod failures;
+mod forged;
+mod messages;
+mod node;
+mod payload;
+mod process;
+mod proxy;
+mod reload;
+mod sign_in;
+mod tls;

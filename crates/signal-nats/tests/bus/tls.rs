@@ -1,0 +1,113 @@
+//! Servers whose certificates are signed by an authority of their own.
+
+use std::path::PathBuf;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use signal_nats::{Config, Problem};
+
+use crate::node::{ANN, BOB, Node, config, meet};
+use crate::process::{Folder, Server};
+
+/// An authority, and a server with a certificate by it for 127.0.0.1.
+struct Secured {
+    server: Server,
+    authority: PathBuf,
+    folder: Folder,
+}
+
+impl Secured {
+    fn start() -> Option<Self> {
+        let folder = Folder::new();
+        let authority = authority();
+        let key = KeyPair::generate().expect("a key");
+        let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("a name");
+        let certificate = params.signed_by(&key, &authority).expect("a certificate");
+        let cert = folder.write("cert.pem", &certificate.pem());
+        let key = folder.write("key.pem", &key.serialize_pem());
+        let server = Server::start(&format!(
+            "tls {{ cert_file: {cert:?}, key_file: {key:?}, timeout: 60 }}"
+        ))?;
+        Some(Self {
+            server,
+            authority: folder.write("ca.pem", &authority.pem()),
+            folder,
+        })
+    }
+
+    fn config(&self, authority: Option<PathBuf>) -> Config {
+        let mut config = config(&[&format!("tls://{}", self.server.clients)]);
+        config.cluster_ca_file = authority;
+        config
+    }
+}
+
+fn authority() -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = CertificateParams::new(Vec::new()).expect("no names");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().expect("a key");
+    CertifiedIssuer::self_signed(params, key).expect("a certificate")
+}
+
+#[tokio::test]
+async fn a_server_with_a_certificate_of_the_named_authority_is_used() {
+    let Some(secured) = Secured::start() else {
+        return;
+    };
+    let authority = || Some(secured.authority.clone());
+    let mut ann = Node::connected(ANN, secured.config(authority())).await;
+    let mut bob = Node::connected(BOB, secured.config(authority())).await;
+    meet(&mut ann, &mut bob, BOB).await;
+    // A server that asks for TLS gets it without being named as such.
+    let mut plain = config(&[&secured.server.url()]);
+    plain.cluster_ca_file = authority();
+    Node::connected(ANN, plain).await;
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_not_trusted_is_a_problem_that_names_the_setting() {
+    let Some(secured) = Secured::start() else {
+        return;
+    };
+    let other = secured.folder.write("other.pem", &authority().pem());
+    for trusted in [None, Some(other)] {
+        let node = Node::start(ANN, secured.config(trusted));
+        let problem = node.has_problem().await;
+        assert!(problem.contains("certificate"), "{problem}");
+        assert!(
+            problem.ends_with("(see cluster_ca_file, and tls:// in cluster_nats)"),
+            "{problem}"
+        );
+        assert!(!node.handle.status().is_connected());
+    }
+}
+
+#[tokio::test]
+async fn tls_is_not_given_up_for_a_server_that_has_none() {
+    let Some(server) = Server::start("") else {
+        return;
+    };
+    let node = Node::start(ANN, config(&[&format!("tls://{}", server.clients)]));
+    let problem = node.has_problem().await;
+    assert!(!node.handle.status().is_connected(), "{problem}");
+    let status = node.handle.status();
+    assert!(
+        matches!(status.problem, Some((_, Problem::Tls(_)))),
+        "{status:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_file_without_certificates_is_an_error_at_once() {
+    let folder = Folder::new();
+    let mut config = config(&["tls://127.0.0.1:1"]);
+    config.cluster_ca_file = Some(folder.write("empty.pem", ""));
+    let error = signal_nats::Nats::start(ANN, config).expect_err("no certificate");
+    let file = folder.path().join("empty.pem");
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "cluster_ca_file: {} has no certificate in it; PEM is expected",
+            file.display()
+        )
+    );
+}
