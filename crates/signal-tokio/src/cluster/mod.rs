@@ -10,6 +10,8 @@ mod board;
 mod bus;
 mod config;
 mod joining;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod nudges;
 mod peers;
 mod stats;
@@ -19,5 +21,7 @@ pub(crate) use board::Board;
 pub use bus::{Bus, BusHealth};
 pub use config::ClusterConfig;
 pub(crate) use joining::Joining;
+#[cfg(feature = "metrics")]
+pub use metrics::METRICS;
 pub use signal_cluster::{self, Node, NodeId};
 pub use stats::ClusterStats;

@@ -15,7 +15,12 @@ pub struct RelayCollector {
 
 impl Collector for RelayCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        metrics::encode(metrics::RELAY, &self.relay.stats(), &mut encoder)
+        metrics::encode(metrics::RELAY, &self.relay.stats(), &mut encoder)?;
+        #[cfg(feature = "cluster")]
+        if let Some(stats) = self.relay.cluster_stats() {
+            metrics::encode(crate::cluster::METRICS, &stats, &mut encoder)?;
+        }
+        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 #![doc = include_str!("../../METRICS.md")]
 
 mod encode;
-mod table;
+pub(crate) mod table;
 
 use prometheus_client::encoding::text;
 use prometheus_client::registry::Registry;

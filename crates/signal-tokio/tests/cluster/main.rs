@@ -486,3 +486,28 @@ async fn peers_of_threads_and_tasks_meet_over_sockets() {
         .await
         .expect("no panic");
 }
+
+#[cfg(feature = "metrics")]
+#[tokio::test(start_paused = true)]
+async fn a_node_has_metrics_and_a_relay_that_is_none_has_not() {
+    let air = Air::default();
+    let [a, b] = nodes(&air).await;
+    let mut ann = member(&a, "garden").await;
+    let _bob = member(&b, "garden").await;
+    sleep(BEAT).await;
+    ann.publish("garden", 1).await;
+    next(&mut ann).await;
+    sleep(BEAT).await;
+    let lines = [a.open_metrics(), b.open_metrics()];
+    for (node, line) in [
+        (0, "signal_cluster_nodes 2"),
+        (0, "signal_cluster_bus_up 1"),
+        (1, "signal_cluster_passed_total 1"),
+        (1, "signal_cluster_dropped_total{cause=\"malformed\"} 0"),
+    ] {
+        let text = &lines[node];
+        assert!(text.lines().any(|shown| shown == line), "{line}:\n{text}");
+    }
+    let alone = common::relay(|_| {});
+    assert!(!alone.open_metrics().contains("cluster"));
+}

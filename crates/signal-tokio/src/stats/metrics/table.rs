@@ -234,26 +234,21 @@ fn traffic<T: Copy>(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::{Config, Relay};
 
     const PAGE: &str = include_str!("../../../METRICS.md");
 
-    fn fresh() -> Stats {
-        let relay = Relay::new(Config::default()).expect("the default is valid");
-        relay.stats()
-    }
-
     /// The samples of a metric; none of a histogram, whose labels are not ours.
-    fn samples(metric: &Metric<Stats>, stats: &Stats) -> Vec<Sample> {
+    fn samples<S>(metric: &Metric<S>, stats: &S) -> Vec<Sample> {
         match metric.read {
             Read::Gauge(read) | Read::Counter(read) | Read::Info(read) => read(stats),
             Read::Histogram(..) => Vec::new(),
         }
     }
 
-    fn labels(metric: &Metric<Stats>, stats: &Stats) -> String {
+    fn labels<S>(metric: &Metric<S>, stats: &S) -> String {
         if metric.labels.is_empty() {
             return String::new();
         }
@@ -267,47 +262,43 @@ mod tests {
         format!("{names}: {}", values.collect::<Vec<_>>().join(", "))
     }
 
-    #[test]
-    fn the_page_has_the_table_of_all_metrics() {
-        let stats = fresh();
-        let mut table = "| name | type | labels | what |\n|---|---|---|---|\n".to_owned();
-        for metric in RELAY {
-            let (labels, kind) = (labels(metric, &stats), metric.kind());
-            table += &format!(
+    /// Checks that the page has these metrics as the table of this name, and that their names and
+    /// labels are as OpenMetrics wants them.
+    pub(crate) fn check<S>(table: &str, metrics: &[Metric<S>], stats: &S) {
+        let mut rows = "| name | type | labels | what |\n|---|---|---|---|\n".to_owned();
+        for metric in metrics {
+            check_one(metric, stats);
+            let (labels, kind) = (labels(metric, stats), metric.kind());
+            rows += &format!(
                 "| `{}` | {kind} | {labels} | {} |\n",
                 metric.name, metric.help
             );
         }
         let shown = PAGE
-            .split_once("<!-- relay -->\n")
+            .split_once(&format!("<!-- {table} -->\n"))
             .and_then(|(_, rest)| Some(rest.split_once("<!-- end -->")?.0));
-        assert!(shown == Some(&table), "METRICS.md must show\n{table}");
+        assert!(shown == Some(&rows), "METRICS.md must show\n{rows}");
     }
 
-    #[test]
-    fn a_sample_has_as_many_labels_as_its_metric_and_differs_from_the_others() {
-        let stats = fresh();
-        for metric in RELAY {
-            let mut seen = std::collections::BTreeSet::new();
-            for sample in samples(metric, &stats) {
-                assert_eq!(sample.labels.len(), metric.labels.len(), "{}", metric.name);
-                assert!(seen.insert(sample.labels), "{} twice", metric.name);
-            }
+    fn check_one<S>(metric: &Metric<S>, stats: &S) {
+        let name = metric.name;
+        assert!(name.starts_with("signal_"), "{name}");
+        assert_eq!(
+            name.ends_with("_total"),
+            metric.kind() == "counter",
+            "{name}"
+        );
+        assert!(!metric.help.ends_with('.'), "{name}");
+        let mut seen = std::collections::BTreeSet::new();
+        for sample in samples(metric, stats) {
+            assert_eq!(sample.labels.len(), metric.labels.len(), "{name}");
+            assert!(seen.insert(sample.labels), "{name} has a series twice");
         }
     }
 
     #[test]
-    fn names_say_what_they_count_as_openmetrics_wants_it() {
-        for metric in RELAY {
-            assert!(metric.name.starts_with("signal_"), "{}", metric.name);
-            let is_counter = metric.kind() == "counter";
-            assert_eq!(
-                metric.name.ends_with("_total"),
-                is_counter,
-                "{}",
-                metric.name
-            );
-            assert!(!metric.help.ends_with('.'), "{}", metric.name);
-        }
+    fn the_page_has_the_table_of_all_metrics() {
+        let relay = Relay::new(Config::default()).expect("the default is valid");
+        check("relay", RELAY, &relay.stats());
     }
 }
