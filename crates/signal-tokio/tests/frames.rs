@@ -249,6 +249,39 @@ async fn a_peer_that_answers_pings_stays() {
     peer.settle().await;
 }
 
+/// It cannot answer a ping inside of a frame, but something arrives.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_sends_a_message_byte_by_byte_is_alive() {
+    let relay = relay(without_keepalive);
+    let mut peer = open(&relay).await;
+    let message = frame(TEXT, br#"{"type":"ping"}"#);
+    let (last, bytes) = message.split_last().expect("it is not empty");
+    for byte in bytes {
+        peer.send_raw(&[*byte]).await;
+        tokio::time::sleep(Duration::from_secs(25)).await;
+    }
+    peer.send_raw(&[*last]).await;
+    loop {
+        let frame = peer.next().await.expect("it is still open");
+        if frame.first_byte == TEXT {
+            assert_eq!(frame.text(), r#"{"type":"pong"}"#);
+            return;
+        }
+        assert_eq!(frame.first_byte, PING);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_stops_inside_of_a_frame_is_closed() {
+    let relay = relay(without_keepalive);
+    let mut peer = open(&relay).await;
+    let start = tokio::time::Instant::now();
+    peer.send_raw(&frame(TEXT, b"{}")[..3]).await;
+    assert_eq!(peer.next().await.expect("a ping").first_byte, PING);
+    assert_eq!(peer.next().await.expect("a close").close_code(), 4408);
+    assert_eq!(start.elapsed().as_secs(), 60);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_asks_for_nothing_hears_a_pong_each_20_s() {
     let relay = relay(|config| config.core.ping_interval = Duration::ZERO);

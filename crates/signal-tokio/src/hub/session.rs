@@ -201,6 +201,10 @@ impl Session {
     /// now. Then has those ended who hold most if all together hold too much.
     pub(crate) fn hold_input(&mut self, now: Instant, bytes: usize, has_come: bool) {
         let is_new = std::mem::take(&mut self.has_completed) || !self.has_unfinished;
+        if bytes > 0 && has_come {
+            // Inside of a frame it cannot answer a ping, but it is there.
+            self.peer.pong(now);
+        }
         if bytes > 0 && has_come || self.has_unfinished && bytes == 0 {
             let patience = is_new.then_some(self.rooms.grace);
             self.queue.hold_input(now, bytes, patience);
