@@ -269,6 +269,76 @@ async fn a_peer_that_reads_nothing_is_ended_by_the_write_deadline() {
     drop(deaf);
 }
 
+/// A peer over TLS, and its stream to write below TLS.
+async fn upgraded(tls: &Tls, address: SocketAddr) -> client::TlsStream<TcpStream> {
+    let stream = TcpStream::connect(address).await.expect("it listens");
+    let mut stream = tls.connect(stream, &[]).await.expect("TLS");
+    let request = UPGRADE.as_bytes();
+    stream.write_all(request).await.expect("it reads");
+    stream.flush().await.expect("it reads");
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.expect("an answer"));
+    }
+    stream
+}
+
+#[tokio::test]
+async fn a_record_without_its_end_counts_and_whoever_hoards_them_is_ended() {
+    const MEMORY_MAX: usize = 1024 * 1024;
+    let tls = Tls::new();
+    let relay = relay(|config| config.memory_max = MEMORY_MAX);
+    let address = tls.listen(&relay).await;
+    let mut record = vec![23, 3, 3, 0x40, 0x00];
+    record.resize(16_000, 0);
+    let mut hoarders = Vec::new();
+    for _ in 0..10 {
+        let mut hoarder = upgraded(&tls, address).await;
+        let below = hoarder.get_mut().0;
+        below.write_all(&record).await.expect("it reads");
+        hoarders.push(hoarder);
+    }
+    let counts = |stats: &signal_tokio::Stats| stats.memory_bytes >= 10 * 16_000;
+    until(&relay, "the records count", counts).await;
+    for _ in 0..60 {
+        let mut hoarder = upgraded(&tls, address).await;
+        let below = hoarder.get_mut().0;
+        // It may be ended as soon as some of it is there.
+        let _ = below.write_all(&record).await;
+        hoarders.push(hoarder);
+    }
+    until(&relay, "some are ended", |stats| stats.peers < 70).await;
+    let is_below = |stats: &signal_tokio::Stats| stats.memory_bytes <= MEMORY_MAX as u64;
+    until(&relay, "it is below the ceiling", is_below).await;
+    assert!(relay.stats().peers > 35, "{}", relay.stats().peers);
+    drop(hoarders);
+    until(&relay, "nothing is left", |stats| stats.memory_bytes == 0).await;
+}
+
+#[tokio::test]
+async fn what_tls_keeps_for_a_peer_that_reads_nothing_counts() {
+    let tls = Tls::new();
+    let relay = relay(|config| config.send_buffer_bytes_max = 4_096);
+    let address = tls.listen(&relay).await;
+    let mut deaf = Vec::new();
+    for _ in 0..60 {
+        let mut peer = Wire::start(upgraded(&tls, address).await);
+        peer.subscribe("room").await;
+        peer.settle().await;
+        deaf.push(peer);
+    }
+    let mut publisher = common::open(&relay).await;
+    let data = "x".repeat(60_000);
+    for _ in 0..12 {
+        publisher.publish("room", format_args!("{data:?}")).await;
+    }
+    // More than the messages, which are kept once.
+    let counts = |stats: &signal_tokio::Stats| stats.memory_bytes > 1_000_000;
+    until(&relay, "what is written counts", counts).await;
+    drop((deaf, publisher));
+    until(&relay, "nothing is left", |stats| stats.memory_bytes == 0).await;
+}
+
 const URL: &str = "SIGNAL_TEST_WSS_URL";
 
 /// The client trusts what the system trusts. That is read from the environment, so it runs in a

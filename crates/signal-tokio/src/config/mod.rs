@@ -109,8 +109,9 @@ signal_core::limits! {
             why: "one round trip of the slowest network, and some" },
         /// Counted is what peers decide about: messages that wait for them, messages whose end is
         /// missing, and topics. Half of the memory leaves room for all else that takes some: idle
-        /// connections, the system's buffers, TLS, and what a library keeps that frames in its own
-        /// way, as with [`Relay::accept_messages`](crate::Relay::accept_messages).
+        /// connections (9 KiB more with TLS), the system's buffers, and what a library keeps that
+        /// frames or encrypts in its own way, as with
+        /// [`Relay::accept_messages`](crate::Relay::accept_messages).
         memory_max: usize { default: memory::bytes() / 2, default_from: "half of the memory of the machine or its control group",
             unit: Bytes, range: 1 << 20..=1 << 50, scope: Relay,
             what: "What all peers together may make the relay hold",

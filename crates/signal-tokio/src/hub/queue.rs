@@ -149,6 +149,13 @@ impl Outbound {
         state.count(&self.account);
     }
 
+    /// Notes how much the layer below keeps of what was written, for its socket has no room.
+    pub(crate) fn hold_unflushed(&self, bytes: usize) {
+        let mut state = self.state.lock();
+        state.unflushed_bytes = bytes;
+        state.count(&self.account);
+    }
+
     /// Notes that the peer has a topic.
     pub(crate) fn hold_topic(&self, topic: &str) {
         let mut state = self.state.lock();
@@ -177,10 +184,9 @@ impl Outbound {
         };
         let is_input_late = state.more_by.min(state.end_by) <= now;
         *holding.part(is_input_late) += state.input_bytes;
-        if state.is_blocked {
-            let is_late = state.behind > 0 && state.late_at <= now;
-            *holding.part(is_late) += state.share();
-        }
+        let is_late = state.behind > 0 && state.late_at <= now;
+        let waits = if state.is_blocked { state.share() } else { 0 };
+        *holding.part(is_late) += waits + state.unflushed_bytes;
         holding
     }
 

@@ -52,8 +52,10 @@ pub(crate) struct Session {
     is_paused: bool,
     pongs_this_turn: u32,
     late_pong: Option<Box<BytesMut>>,
-    /// Whether it holds a part of a message, as far as its queue knows.
-    has_unfinished: bool,
+    /// What its queue knows of messages whose end is missing, and of what the transport keeps of
+    /// what was written.
+    input_bytes: u32,
+    unflushed_bytes: u32,
     /// Whether a message has come whole since.
     has_completed: bool,
     has_spoken: bool,
@@ -77,7 +79,8 @@ impl Session {
             is_paused: false,
             pongs_this_turn: 0,
             late_pong: None,
-            has_unfinished: false,
+            input_bytes: 0,
+            unflushed_bytes: 0,
             has_completed: false,
             has_spoken: false,
         }
@@ -200,17 +203,28 @@ impl Session {
     /// Notes how much is kept of messages whose end is missing, and whether some of it has come
     /// now. Then has those ended who hold most if all together hold too much.
     pub(crate) fn hold_input(&mut self, now: Instant, bytes: usize, has_come: bool) {
-        let is_new = std::mem::take(&mut self.has_completed) || !self.has_unfinished;
-        if bytes > 0 && has_come {
+        let noted = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let is_new = std::mem::take(&mut self.has_completed) || self.input_bytes == 0;
+        let has_come = noted > 0 && (has_come || noted != self.input_bytes);
+        if has_come {
             // Inside of a frame it cannot answer a ping, but it is there.
             self.peer.pong(now);
         }
-        if bytes > 0 && has_come || self.has_unfinished && bytes == 0 {
+        if has_come || noted != self.input_bytes {
+            self.input_bytes = noted;
             let patience = is_new.then_some(self.rooms.grace);
             self.queue.hold_input(now, bytes, patience);
-            self.has_unfinished = bytes > 0;
         }
         self.rooms.make_room(now);
+    }
+
+    /// Notes how much the transport keeps of what was written.
+    pub(crate) fn hold_unflushed(&mut self, bytes: usize) {
+        let noted = u32::try_from(bytes).unwrap_or(u32::MAX);
+        if noted != self.unflushed_bytes {
+            self.unflushed_bytes = noted;
+            self.queue.hold_unflushed(bytes);
+        }
     }
 
     /// Whether the peer has sent anything but a close: whatever it was, it was charged.

@@ -54,6 +54,19 @@ pub(crate) trait Socket {
     fn is_read_out(&self) -> bool {
         false
     }
+
+    /// Notes that something of what has arrived was delivered.
+    fn delivered(&mut self) {}
+
+    /// How much it keeps of what has arrived and is not delivered.
+    fn held_bytes(&self) -> usize {
+        0
+    }
+
+    /// How much it may keep of what was written and is not flushed.
+    fn unflushed_bytes_max(&self) -> usize {
+        0
+    }
 }
 
 impl Socket for TcpStream {
@@ -75,19 +88,6 @@ impl Socket for UnixStream {
 
     fn io(&mut self) -> Pin<&mut Self> {
         Pin::new(self)
-    }
-}
-
-#[cfg(feature = "tls")]
-impl<S: Socket + AsyncRead + AsyncWrite + Unpin> Socket for tokio_rustls::server::TlsStream<S> {
-    type Io = Self;
-
-    fn io(&mut self) -> Pin<&mut Self> {
-        Pin::new(self)
-    }
-
-    fn reset(&mut self) {
-        self.get_mut().0.reset();
     }
 }
 
@@ -205,13 +205,21 @@ impl<S: Socket> Transport for Framed<S> {
         if input.is_empty() {
             return Poll::Ready(Err(ReadError::Gone));
         }
+        self.socket.delivered();
         let bytes = input.len();
         let decoded = self.decode(input, handle);
         Poll::Ready(decoded.map(|()| bytes).map_err(ReadError::Frame))
     }
 
     fn held_bytes(&self) -> usize {
-        self.decoder.held_bytes()
+        self.decoder.held_bytes() + self.socket.held_bytes()
+    }
+
+    fn unflushed_bytes(&self) -> usize {
+        match self.is_flushed {
+            true => 0,
+            false => self.socket.unflushed_bytes_max(),
+        }
     }
 
     fn forget_input(&mut self) {

@@ -264,6 +264,8 @@ impl<T: Transport> Connection<T> {
     /// at once.
     fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, Gone> {
         let written = self.write_queued(cx, now);
+        let unflushed = self.transport.unflushed_bytes();
+        self.session.hold_unflushed(unflushed);
         let config = self.place.config();
         let is_over = written.is_pending() && self.session.is_over_limit();
         if self.deadlines.is_slow(now, is_over, config) {

@@ -12,6 +12,8 @@ pub(crate) mod listen;
 pub(crate) mod messages;
 #[cfg(unix)]
 pub(crate) mod reactor;
+#[cfg(feature = "tls")]
+pub(crate) mod records;
 pub(crate) mod threads;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;

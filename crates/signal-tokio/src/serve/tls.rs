@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use http::StatusCode;
-use rustls::server::Acceptor;
+use rustls::server::{Acceptor, ServerConnection};
 use signal_access::RefusalCause;
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
@@ -12,6 +12,7 @@ use tokio_rustls::{LazyConfigAcceptor, TlsAcceptor};
 use crate::handshake::{Handshake, pages};
 use crate::serve::arrival::{self, Arrival};
 use crate::serve::bytes::Fresh;
+use crate::serve::records::{Records, UNFLUSHED_BYTES_MAX};
 use crate::stats::log_fields;
 
 /// The answer to a client that speaks HTTP where TLS is spoken.
@@ -62,15 +63,18 @@ async fn accept<S: Fresh>(
     acceptor: &TlsAcceptor,
     stream: S,
     arrival: &mut Arrival,
-) -> Option<io::Result<TlsStream<S>>> {
-    let greeting = LazyConfigAcceptor::new(Acceptor::default(), stream);
+) -> Option<io::Result<TlsStream<Records<S>>>> {
+    let greeting = LazyConfigAcceptor::new(Acceptor::default(), Records::new(stream));
     let greeted = match arrival.wait(greeting).await? {
         Ok(greeted) => greeted,
         Err(error) => return Some(Err(error)),
     };
     arrival.advance();
     let config = Arc::clone(acceptor.config());
-    let accepted = arrival.wait(greeted.into_stream(config)).await?;
+    let limit = |tls: &mut ServerConnection| tls.set_buffer_limit(Some(UNFLUSHED_BYTES_MAX));
+    let accepted = arrival
+        .wait(greeted.into_stream_with(config, limit))
+        .await?;
     arrival.advance();
     Some(accepted)
 }

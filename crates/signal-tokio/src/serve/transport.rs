@@ -21,7 +21,12 @@ pub(crate) trait Transport {
         0
     }
 
-    /// Drops that, because nothing more will be read.
+    /// How much it may keep of what was written and is not flushed.
+    fn unflushed_bytes(&self) -> usize {
+        0
+    }
+
+    /// Drops what it keeps of messages, because nothing more will be read.
     fn forget_input(&mut self) {}
 
     /// Writes what it takes of these frames: so many of their bytes, at least one.

@@ -55,9 +55,11 @@ pub(super) struct State {
     /// Until when more of them is to come, and by when their end.
     pub(super) more_by: Instant,
     pub(super) end_by: Instant,
+    /// What the layer between the queue and the socket keeps of what was written.
+    pub(super) unflushed_bytes: usize,
     /// What its topics cost.
     pub(super) topic_bytes: usize,
-    /// What is counted of these two and of the places of frames.
+    /// What is counted of these three and of the places of frames.
     pub(super) counted: usize,
     /// Whether the peer is being ended because it holds much, or has gone. What it holds still is
     /// as good as given back, and is counted no more.
@@ -149,7 +151,7 @@ impl State {
         let bytes = if self.is_written_off {
             0
         } else {
-            places * PLACE_COST + self.input_bytes + self.topic_bytes
+            places * PLACE_COST + self.input_bytes + self.unflushed_bytes + self.topic_bytes
         };
         if bytes != self.counted {
             account.change(self.counted, bytes);
