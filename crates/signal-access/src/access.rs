@@ -12,6 +12,7 @@ use crate::door::subject::Subject;
 use crate::error::TokenError;
 use crate::origins::Origins;
 use crate::protocol::PROTOCOL_MARKER;
+use crate::signature_check::SignatureCheck;
 use crate::time::UnixTime;
 use crate::upgrade_parts::UpgradeParts;
 use crate::verifier::TokenVerifier;
@@ -37,6 +38,21 @@ impl Access {
     /// and then closed reconnects at once, again and again; one that is answered with a status
     /// backs off.
     pub fn judge(&self, request: &UpgradeParts<'_>, now: UnixTime) -> Result<Admitted, Denied> {
+        self.judge_with(request, now, &mut |_| false)
+    }
+
+    /// The same with what a host says of signatures, if it verifies them; see
+    /// [`TokenVerifier::verify_with`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`judge`](Self::judge).
+    pub fn judge_with(
+        &self,
+        request: &UpgradeParts<'_>,
+        now: UnixTime,
+        is_right: &mut dyn FnMut(SignatureCheck<'_>) -> bool,
+    ) -> Result<Admitted, Denied> {
         if !self.origins.allow(request.origin, request.host) {
             return Err(Denied::Origin);
         }
@@ -49,7 +65,7 @@ impl Access {
             });
         };
         let (carrier, token) = carrier::find(request, verifier.carriers())?;
-        let claims = verifier.verify(&token, now)?;
+        let claims = verifier.verify_with(&token, now, is_right)?;
         Ok(Admitted {
             claims: Some(claims),
             carrier: Some(carrier),

@@ -1,5 +1,7 @@
 use alloc::borrow::ToOwned;
-use alloc::string::{String, ToString as _};
+use alloc::string::String;
+#[cfg(feature = "tokens")]
+use alloc::string::ToString as _;
 use alloc::vec::Vec;
 
 use serde_json::{Map, Value};
@@ -9,7 +11,9 @@ use crate::claim_error::ClaimError;
 use crate::default_topics::DefaultTopics;
 use crate::object::{self, ObjectError};
 use crate::time::UnixTime;
-use crate::topics::{PATTERNS_MAX, read_into, write_topics};
+#[cfg(feature = "tokens")]
+use crate::topics::write_topics;
+use crate::topics::{PATTERNS_MAX, read_into};
 
 /// The longest subject, in bytes: an identifier, not a document.
 pub const SUBJECT_BYTES_MAX: usize = 256;
@@ -139,6 +143,7 @@ impl Claims {
     }
 
     /// The claims as JSON, with the names in the order of the alphabet.
+    #[cfg(feature = "tokens")]
     pub(crate) fn to_json(&self) -> Result<String, ClaimError> {
         self.check()?;
         let mut claims = Map::new();

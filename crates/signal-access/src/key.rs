@@ -1,19 +1,26 @@
 //! Keys as they are written down: a JWK or a JWK Set (RFC 7517).
 
+#[cfg(feature = "tokens")]
 use alloc::boxed::Box;
 use alloc::string::String;
+#[cfg(feature = "tokens")]
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::ops::RangeInclusive;
 
+#[cfg(feature = "tokens")]
 use ed25519_dalek::{SigningKey, VerifyingKey};
+#[cfg(feature = "tokens")]
 use hmac::{Hmac, KeyInit as _};
 use serde_json::{Map, Value};
+#[cfg(feature = "tokens")]
 use sha2::Sha256;
 use thiserror::Error;
 
+use crate::host_key;
 use crate::object::{self, ObjectError};
+#[cfg(feature = "tokens")]
 use crate::public_key::{PublicKey, PublicKeys};
 use crate::scheme::Scheme;
 use crate::token::decode;
@@ -32,16 +39,35 @@ pub(crate) const RSA_BITS: RangeInclusive<usize> = 2_048..=4_096;
 /// Where keys come from, and what there is to verify with.
 #[derive(Clone, Copy)]
 pub(crate) struct Source<'a> {
-    /// Verifies RS256 and ES256.
-    pub(crate) public_keys: Option<&'a dyn PublicKeys>,
+    /// What verifies.
+    pub(crate) means: Means<'a>,
     /// Whether anyone can read them there, so that only public halves count.
     pub(crate) is_published: bool,
 }
 
+/// What verifies the signatures of a key.
+#[derive(Clone, Copy)]
+pub(crate) enum Means<'a> {
+    /// This crate, which has HS256 and EdDSA.
+    #[cfg(feature = "tokens")]
+    Own,
+    /// This crate, and for RS256 and ES256 what its host has brought.
+    #[cfg(feature = "tokens")]
+    Brought(&'a dyn PublicKeys),
+    /// The host, from case to case.
+    Host(core::marker::PhantomData<&'a ()>),
+}
+
 impl Source<'_> {
     /// Keys of the operator's own, of the algorithms that this crate has.
+    #[cfg(feature = "tokens")]
     pub(crate) const OWN: Source<'static> = Source {
-        public_keys: None,
+        means: Means::Own,
+        is_published: false,
+    };
+    /// Keys of the operator's own, which the host verifies with.
+    pub(crate) const OF_HOST: Source<'static> = Source {
+        means: Means::Host(core::marker::PhantomData),
         is_published: false,
     };
 }
@@ -62,15 +88,24 @@ pub(crate) struct Jwk {
 }
 
 pub(crate) enum Material {
+    #[cfg(feature = "tokens")]
     Hs256(Hmac<Sha256>),
+    #[cfg(feature = "tokens")]
     Ed25519 {
         public: VerifyingKey,
         private: Option<Box<SigningKey>>,
     },
     /// Of RS256 or ES256. The private half is not read.
+    #[cfg(feature = "tokens")]
     Other {
         scheme: Scheme,
         public: Arc<dyn PublicKey>,
+        has_private: bool,
+    },
+    /// The host verifies with this JWK. The private half is not read.
+    Host {
+        scheme: Scheme,
+        jwk: String,
         has_private: bool,
     },
 }
@@ -141,19 +176,38 @@ impl Jwk {
         if source.is_published && can_sign {
             return Err(KeyProblem::Published);
         }
-        let verifiers = source.public_keys.ok_or(KeyProblem::NotVerified);
+        let material = match source.means {
+            #[cfg(feature = "tokens")]
+            Means::Own => Self::own(scheme, key, None)?,
+            #[cfg(feature = "tokens")]
+            Means::Brought(verifiers) => Self::own(scheme, key, Some(verifiers))?,
+            Means::Host(_) => Material::Host {
+                scheme,
+                jwk: host_key::jwk(scheme, key)?,
+                has_private: key.contains_key("d"),
+            },
+        };
+        Ok(Self { id, material })
+    }
+
+    #[cfg(feature = "tokens")]
+    fn own(
+        scheme: Scheme,
+        key: &Map<String, Value>,
+        verifiers: Option<&dyn PublicKeys>,
+    ) -> Result<Material, KeyProblem> {
+        let verifiers = verifiers.ok_or(KeyProblem::NotVerified);
         let other = |public| Material::Other {
             scheme,
             public,
-            has_private: can_sign,
+            has_private: key.contains_key("d"),
         };
-        let material = match scheme {
+        Ok(match scheme {
             Scheme::Hs256 => Self::hs256(key)?,
             Scheme::EdDsa => Self::ed25519(key)?,
             Scheme::Rs256 => other(rsa(key, verifiers?)?),
             Scheme::Es256 => other(p256(key, verifiers?)?),
-        };
-        Ok(Self { id, material })
+        })
     }
 
     /// What the key is for. Its type decides; `alg` is needed only where a type is for several
@@ -182,21 +236,23 @@ impl Jwk {
     /// Whether it can sign though there is a half of it that only verifies.
     fn has_private(&self) -> bool {
         match &self.material {
+            #[cfg(feature = "tokens")]
             Material::Hs256(_) => false,
+            #[cfg(feature = "tokens")]
             Material::Ed25519 { private, .. } => private.is_some(),
+            #[cfg(feature = "tokens")]
             Material::Other { has_private, .. } => *has_private,
+            Material::Host { has_private, .. } => *has_private,
         }
     }
 
+    #[cfg(feature = "tokens")]
     fn hs256(key: &Map<String, Value>) -> Result<Material, KeyProblem> {
-        let secret = decode(text(key, "k")?).ok_or(KeyProblem::Base64("k"))?;
-        if secret.len() < SECRET_BYTES_MIN {
-            return Err(KeyProblem::Short);
-        }
-        let mac = Hmac::new_from_slice(&secret).map_err(|_| KeyProblem::Short)?;
+        let mac = Hmac::new_from_slice(&secret(key)?).map_err(|_| KeyProblem::Short)?;
         Ok(Material::Hs256(mac))
     }
 
+    #[cfg(feature = "tokens")]
     fn ed25519(key: &Map<String, Value>) -> Result<Material, KeyProblem> {
         if text(key, "crv") != Ok("Ed25519") {
             return Err(KeyProblem::Curve);
@@ -221,10 +277,40 @@ impl Jwk {
 }
 
 /// The RSA key of `n` and `e`.
+#[cfg(feature = "tokens")]
 fn rsa(
     key: &Map<String, Value>,
     verifiers: &dyn PublicKeys,
 ) -> Result<Arc<dyn PublicKey>, KeyProblem> {
+    let (modulus, exponent) = rsa_numbers(key)?;
+    let key = verifiers.rs256(&modulus, &exponent);
+    key.ok_or(KeyProblem::NotPublic)
+}
+
+/// The key of the point `x`, `y`.
+#[cfg(feature = "tokens")]
+fn p256(
+    key: &Map<String, Value>,
+    verifiers: &dyn PublicKeys,
+) -> Result<Arc<dyn PublicKey>, KeyProblem> {
+    let (x, y) = p256_numbers(key)?;
+    let point = [&[4], &x[..], &y[..]].concat();
+    let point: [u8; 65] = point.try_into().map_err(|_| KeyProblem::NotPublic)?;
+    let key = verifiers.es256(&point);
+    key.ok_or(KeyProblem::NotPublic)
+}
+
+/// The secret of HS256.
+pub(crate) fn secret(key: &Map<String, Value>) -> Result<Vec<u8>, KeyProblem> {
+    let secret = decode(text(key, "k")?).ok_or(KeyProblem::Base64("k"))?;
+    if secret.len() < SECRET_BYTES_MIN {
+        return Err(KeyProblem::Short);
+    }
+    Ok(secret)
+}
+
+/// `n` and `e` of an RSA key that may be used.
+pub(crate) fn rsa_numbers(key: &Map<String, Value>) -> Result<(Vec<u8>, Vec<u8>), KeyProblem> {
     let (modulus, exponent) = (number(key, "n")?, number(key, "e")?);
     let zeros = modulus.first().map_or(0, |byte| byte.leading_zeros());
     let bits = modulus.len() * 8 - zeros as usize;
@@ -239,22 +325,15 @@ fn rsa(
     if !is_odd(&exponent) || exponent == [1] || exponent.len() > 4 || !is_odd(&modulus) {
         return Err(KeyProblem::NotPublic);
     }
-    let key = verifiers.rs256(&modulus, &exponent);
-    key.ok_or(KeyProblem::NotPublic)
+    Ok((modulus, exponent))
 }
 
-/// The key of the point `x`, `y`.
-fn p256(
-    key: &Map<String, Value>,
-    verifiers: &dyn PublicKeys,
-) -> Result<Arc<dyn PublicKey>, KeyProblem> {
+/// `x` and `y` of a key on P-256.
+pub(crate) fn p256_numbers(key: &Map<String, Value>) -> Result<([u8; 32], [u8; 32]), KeyProblem> {
     if text(key, "crv") != Ok("P-256") {
         return Err(KeyProblem::EcCurve);
     }
-    let point = [&[4], &bytes(key, "x")?[..], &bytes(key, "y")?[..]].concat();
-    let point: [u8; 65] = point.try_into().map_err(|_| KeyProblem::NotPublic)?;
-    let key = verifiers.es256(&point);
-    key.ok_or(KeyProblem::NotPublic)
+    Ok((bytes(key, "x")?, bytes(key, "y")?))
 }
 
 /// A number in big-endian bytes, without the zeros before it.
@@ -263,13 +342,16 @@ fn number(key: &Map<String, Value>, name: &'static str) -> Result<Vec<u8>, KeyPr
     Ok(bytes.into_iter().skip_while(|byte| *byte == 0).collect())
 }
 
-fn text<'k>(key: &'k Map<String, Value>, name: &'static str) -> Result<&'k str, KeyProblem> {
+pub(crate) fn text<'k>(
+    key: &'k Map<String, Value>,
+    name: &'static str,
+) -> Result<&'k str, KeyProblem> {
     key.get(name)
         .and_then(Value::as_str)
         .ok_or(KeyProblem::Missing(name))
 }
 
-fn bytes(key: &Map<String, Value>, name: &'static str) -> Result<[u8; 32], KeyProblem> {
+pub(crate) fn bytes(key: &Map<String, Value>, name: &'static str) -> Result<[u8; 32], KeyProblem> {
     let bytes = decode(text(key, name)?).ok_or(KeyProblem::Base64(name))?;
     bytes.try_into().map_err(|_| KeyProblem::Length(name))
 }

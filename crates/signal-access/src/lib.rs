@@ -13,31 +13,33 @@
 
 extern crate alloc;
 
-#[cfg(feature = "tokens")]
+#[cfg(feature = "claims")]
 mod access;
 mod address;
 #[cfg(feature = "tokens")]
 mod algorithm;
-#[cfg(feature = "tokens")]
+#[cfg(feature = "claims")]
 mod carrier;
-#[cfg(feature = "tokens")]
+#[cfg(feature = "claims")]
 mod claim_error;
-#[cfg(feature = "tokens")]
+#[cfg(feature = "claims")]
 mod claims;
-#[cfg(feature = "tokens")]
+#[cfg(feature = "claims")]
 mod default_topics;
 mod door;
-#[cfg(feature = "tokens")]
+#[cfg(feature = "claims")]
 mod error;
-#[cfg(feature = "tokens")]
+#[cfg(feature = "claims")]
+mod host_key;
+#[cfg(feature = "claims")]
 mod jwks_url;
-#[cfg(feature = "tokens")]
+#[cfg(feature = "claims")]
 mod key;
-#[cfg(feature = "tokens")]
+#[cfg(feature = "claims")]
 mod key_schedule;
 #[cfg(feature = "tokens")]
 mod new_key;
-#[cfg(feature = "tokens")]
+#[cfg(feature = "claims")]
 mod object;
 mod origins;
 mod percent;
@@ -46,37 +48,39 @@ mod proxies;
 #[cfg(feature = "tokens")]
 mod public_key;
 mod redact;
-#[cfg(feature = "tokens")]
+#[cfg(feature = "claims")]
 mod scheme;
+#[cfg(feature = "claims")]
+mod signature_check;
 #[cfg(feature = "tokens")]
 mod signer;
-#[cfg(feature = "tokens")]
+#[cfg(feature = "claims")]
 mod time;
-#[cfg(feature = "tokens")]
+#[cfg(feature = "claims")]
 mod token;
-#[cfg(feature = "tokens")]
+#[cfg(feature = "claims")]
 mod topics;
 #[cfg(feature = "tokens")]
 mod turn;
 #[cfg(feature = "tokens")]
 mod turn_urls;
-#[cfg(feature = "tokens")]
+#[cfg(feature = "claims")]
 mod upgrade_parts;
-#[cfg(feature = "tokens")]
+#[cfg(feature = "claims")]
 mod verifier;
 
-#[cfg(feature = "tokens")]
+#[cfg(feature = "claims")]
 pub use access::{Access, Admitted, Denied};
 pub use address::AddressKey;
 #[cfg(feature = "tokens")]
 pub use algorithm::Algorithm;
-#[cfg(feature = "tokens")]
+#[cfg(feature = "claims")]
 pub use carrier::{Carrier, Carriers, CarriersError};
-#[cfg(feature = "tokens")]
+#[cfg(feature = "claims")]
 pub use claim_error::ClaimError;
-#[cfg(feature = "tokens")]
+#[cfg(feature = "claims")]
 pub use claims::{Claims, SUBJECT_BYTES_MAX};
-#[cfg(feature = "tokens")]
+#[cfg(feature = "claims")]
 pub use default_topics::{DefaultTopics, DefaultTopicsError};
 pub use door::addresses::{AddressLimits, Addresses, Visit};
 pub use door::auth_result::AuthResult;
@@ -85,13 +89,13 @@ pub use door::permit::Permit;
 pub use door::refusal::{Refusal, Refused};
 pub use door::refusal_cause::RefusalCause;
 pub use door::subject::{Subject, Subjects};
-#[cfg(feature = "tokens")]
+#[cfg(feature = "claims")]
 pub use error::{MalformedCause, TokenError};
-#[cfg(feature = "tokens")]
+#[cfg(feature = "claims")]
 pub use jwks_url::{JwksUrl, JwksUrlError};
-#[cfg(feature = "tokens")]
+#[cfg(feature = "claims")]
 pub use key::{KEY_TEXT_BYTES_MAX, KeyError, KeyName, KeyNotice, KeyProblem, SECRET_BYTES_MIN};
-#[cfg(feature = "tokens")]
+#[cfg(feature = "claims")]
 pub use key_schedule::KeySchedule;
 #[cfg(feature = "tokens")]
 pub use new_key::NewKey;
@@ -101,19 +105,21 @@ pub use proxies::{ProxyError, TrustedProxies, forwarded_for};
 #[cfg(feature = "tokens")]
 pub use public_key::{PublicKey, PublicKeys};
 pub use redact::redact;
+#[cfg(feature = "claims")]
+pub use signature_check::SignatureCheck;
 #[cfg(feature = "tokens")]
 pub use signer::{SignError, TokenSigner};
-#[cfg(feature = "tokens")]
+#[cfg(feature = "claims")]
 pub use time::UnixTime;
-#[cfg(feature = "tokens")]
+#[cfg(feature = "claims")]
 pub use token::TOKEN_BYTES_MAX;
-#[cfg(feature = "tokens")]
+#[cfg(feature = "claims")]
 pub use topics::{PATTERNS_MAX, read_topics, write_topics};
 #[cfg(feature = "tokens")]
 pub use turn::{TURN_SECRET_BYTES_MIN, TurnCredentials, TurnSecretError, TurnServers};
 #[cfg(feature = "tokens")]
 pub use turn_urls::{TURN_URLS_MAX, TurnUrls, TurnUrlsError};
-#[cfg(feature = "tokens")]
+#[cfg(feature = "claims")]
 pub use upgrade_parts::UpgradeParts;
-#[cfg(feature = "tokens")]
+#[cfg(feature = "claims")]
 pub use verifier::{KEYS_MAX, KEYS_TRIED_MAX, LEEWAY, TokenVerifier};

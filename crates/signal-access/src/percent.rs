@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 /// Decodes `%41` to `A`. None if a sign of percent has no two digits behind it, or the result is no
 /// UTF-8.
-#[cfg(feature = "tokens")]
+#[cfg(feature = "claims")]
 pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains('%') {
         return Some(Cow::Borrowed(text));
@@ -65,10 +65,10 @@ pub(crate) fn decode_fully(text: &str) -> Cow<'_, str> {
 }
 
 /// The decoded bytes of a text; `None` for a sign of percent that means nothing.
-#[cfg(feature = "tokens")]
+#[cfg(feature = "claims")]
 struct Bytes<'a>(&'a [u8]);
 
-#[cfg(feature = "tokens")]
+#[cfg(feature = "claims")]
 impl Iterator for Bytes<'_> {
     type Item = Option<u8>;
 
@@ -98,7 +98,7 @@ fn escaped(text: &[u8]) -> Option<(u8, &[u8])> {
 mod tests {
     use super::*;
 
-    #[cfg(feature = "tokens")]
+    #[cfg(feature = "claims")]
     #[test]
     fn decodes_once_and_strictly() {
         assert_eq!(decode("a.b").as_deref(), Some("a.b"));

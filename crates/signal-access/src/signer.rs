@@ -52,7 +52,9 @@ impl TokenSigner {
         let [key] = <[Jwk; 1]>::try_from(keys).map_err(|keys| KeyError::NotOne(keys.len()))?;
         let secret = match key.material {
             Material::Hs256(mac) => Secret::Hs256(mac),
-            Material::Other { .. } => return Err(KeyError::Key(1, KeyProblem::NotVerified)),
+            Material::Other { .. } | Material::Host { .. } => {
+                return Err(KeyError::Key(1, KeyProblem::NotVerified));
+            }
             Material::Ed25519 { public: _, private } => {
                 Secret::Ed25519(private.ok_or(KeyError::Key(1, KeyProblem::NotPrivate))?)
             }

@@ -1,20 +1,28 @@
 use alloc::string::String;
+#[cfg(feature = "tokens")]
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
+#[cfg(feature = "tokens")]
 use ed25519_dalek::{Signature, VerifyingKey};
+#[cfg(feature = "tokens")]
 use hmac::{Hmac, Mac as _};
+#[cfg(feature = "tokens")]
 use sha2::Sha256;
 
 use crate::carrier::Carriers;
 use crate::claims::{Claims, TopicRules};
 use crate::default_topics::DefaultTopics;
 use crate::error::TokenError;
+#[cfg(feature = "tokens")]
+use crate::key::Means;
 use crate::key::{Jwk, KeyError, KeyNotice, Keys, Material, Source};
+#[cfg(feature = "tokens")]
 use crate::public_key::{PublicKey, PublicKeys};
 use crate::scheme::Scheme;
+use crate::signature_check::SignatureCheck;
 use crate::time::UnixTime;
 use crate::token::{Header, TOKEN_BYTES_MAX, Token};
 
@@ -64,6 +72,7 @@ impl TokenVerifier {
     /// # Errors
     ///
     /// If there is no key that can be used, or more than [`KEYS_MAX`].
+    #[cfg(feature = "tokens")]
     pub fn new(keys: &str) -> Result<Self, KeyError> {
         Self::without_keys().with_keys(keys, Source::OWN)
     }
@@ -74,12 +83,28 @@ impl TokenVerifier {
     /// # Errors
     ///
     /// As for [`new`](Self::new).
+    #[cfg(feature = "tokens")]
     pub fn with_public_keys(keys: &str, public_keys: &dyn PublicKeys) -> Result<Self, KeyError> {
         let source = Source {
-            public_keys: Some(public_keys),
+            means: Means::Brought(public_keys),
             is_published: false,
         };
         Self::without_keys().with_keys(keys, source)
+    }
+
+    /// A verifier for a host that verifies every signature itself, of HS256, EdDSA, RS256 and ES256,
+    /// and perhaps answers later: with it there is no cryptography in this crate. It takes
+    /// [`host_keys`](Self::host_keys) from here, and its answers go into
+    /// [`verify_with`](Self::verify_with).
+    ///
+    /// Of a key it is checked what can be without cryptography: whether its numbers are a point on
+    /// their curve is seen by the host.
+    ///
+    /// # Errors
+    ///
+    /// If there is no key that can be used, or more than [`KEYS_MAX`].
+    pub fn with_host_keys(keys: &str) -> Result<Self, KeyError> {
+        Self::without_keys().with_keys(keys, Source::OF_HOST)
     }
 
     /// A verifier whose keys are still to be fetched from where their issuer publishes them; see
@@ -103,13 +128,14 @@ impl TokenVerifier {
     /// # Errors
     ///
     /// As for [`new`](Self::new).
+    #[cfg(feature = "tokens")]
     pub fn with_published_keys(
         &self,
         keys: &str,
         public_keys: &dyn PublicKeys,
     ) -> Result<Self, KeyError> {
         let source = Source {
-            public_keys: Some(public_keys),
+            means: Means::Brought(public_keys),
             is_published: true,
         };
         self.clone().with_keys(keys, source)
@@ -189,6 +215,15 @@ impl TokenVerifier {
         self
     }
 
+    /// The keys that the host verifies with, each a JWK of its public half, or of its secret.
+    pub fn host_keys(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().filter_map(|key| match &key.secret {
+            Secret::Host { jwk, .. } => Some(jwk.as_str()),
+            #[cfg(feature = "tokens")]
+            Secret::Hs256(_) | Secret::Ed25519(_) | Secret::Other(..) => None,
+        })
+    }
+
     /// How many keys there are.
     pub fn key_count(&self) -> usize {
         self.keys.len()
@@ -221,7 +256,25 @@ impl TokenVerifier {
     ///
     /// Why it is refused. The signature is judged before anything that it signs.
     pub fn verify(&self, token: &str, now: UnixTime) -> Result<Claims, TokenError> {
-        let claims = self.read(token)?;
+        self.verify_with(token, now, &mut |_| false)
+    }
+
+    /// The same with what a host says of signatures. It is asked only with the keys of
+    /// [`with_host_keys`](Self::with_host_keys), of which up to [`KEYS_TRIED_MAX`] may have signed.
+    ///
+    /// A host that cannot answer at once says no, notes what it was asked, and asks again when it
+    /// knows: the same is asked of the same token.
+    ///
+    /// # Errors
+    ///
+    /// As for [`verify`](Self::verify): [`TokenError::Signature`] as long as nothing is verified.
+    pub fn verify_with(
+        &self,
+        token: &str,
+        now: UnixTime,
+        is_right: &mut dyn FnMut(SignatureCheck<'_>) -> bool,
+    ) -> Result<Claims, TokenError> {
+        let claims = self.read_with(token, is_right)?;
         self.judge(&claims, now)?;
         Ok(claims)
     }
@@ -233,31 +286,41 @@ impl TokenVerifier {
     ///
     /// Why it cannot be read.
     pub fn read(&self, token: &str) -> Result<Claims, TokenError> {
+        self.read_with(token, &mut |_| false)
+    }
+
+    fn read_with(
+        &self,
+        token: &str,
+        is_right: &mut dyn FnMut(SignatureCheck<'_>) -> bool,
+    ) -> Result<Claims, TokenError> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(TokenError::TooLong);
         }
         let token = Token::parse(token)?;
         let candidates = self.candidates(&token.header)?;
-        if !candidates.iter().any(|key| key.has_signed(&token)) {
+        let mut candidates = candidates.into_iter();
+        if !candidates.any(|(position, key)| key.has_signed(position, &token, is_right)) {
             return Err(TokenError::Signature);
         }
         Claims::parse(&token.claims()?, &self.topics).map_err(TokenError::Claims)
     }
 
     /// The keys that may have signed a token with this header.
-    fn candidates(&self, header: &Header) -> Result<Vec<&Key>, TokenError> {
+    fn candidates(&self, header: &Header) -> Result<Vec<(usize, &Key)>, TokenError> {
         if self.keys.is_empty() {
             return Err(TokenError::NoKeys);
         }
-        let is_named = |key: &&Key| match (&key.id, &header.key_id) {
+        let is_named = |(_, key): &(usize, &Key)| match (&key.id, &header.key_id) {
             (Some(ours), Some(theirs)) => ours == theirs,
             (None, _) | (_, None) => true,
         };
-        let mut keys: Vec<&Key> = self.keys.iter().filter(is_named).collect();
+        let keys = self.keys.iter().enumerate().filter(is_named);
+        let mut keys: Vec<(usize, &Key)> = keys.collect();
         if keys.is_empty() {
             return Err(TokenError::UnknownKey);
         }
-        keys.retain(|key| key.scheme() == header.scheme);
+        keys.retain(|(_, key)| key.scheme() == header.scheme);
         match keys.len() {
             0 => Err(TokenError::Algorithm),
             1..=KEYS_TRIED_MAX => Ok(keys),
@@ -306,9 +369,16 @@ struct Key {
 #[derive(Clone)]
 enum Secret {
     /// With the key already in it.
+    #[cfg(feature = "tokens")]
     Hs256(Hmac<Sha256>),
+    #[cfg(feature = "tokens")]
     Ed25519(VerifyingKey),
+    #[cfg(feature = "tokens")]
     Other(Scheme, Arc<dyn PublicKey>),
+    Host {
+        scheme: Scheme,
+        jwk: String,
+    },
 }
 
 impl Key {
@@ -316,34 +386,55 @@ impl Key {
         Self {
             id: jwk.id,
             secret: match jwk.material {
+                #[cfg(feature = "tokens")]
                 Material::Hs256(mac) => Secret::Hs256(mac),
+                #[cfg(feature = "tokens")]
                 Material::Ed25519 { public, private: _ } => Secret::Ed25519(public),
+                #[cfg(feature = "tokens")]
                 Material::Other { scheme, public, .. } => Secret::Other(scheme, public),
+                Material::Host { scheme, jwk, .. } => Secret::Host { scheme, jwk },
             },
         }
     }
 
     fn scheme(&self) -> Scheme {
-        match self.secret {
+        match &self.secret {
+            #[cfg(feature = "tokens")]
             Secret::Hs256(_) => Scheme::Hs256,
+            #[cfg(feature = "tokens")]
             Secret::Ed25519(_) => Scheme::EdDsa,
-            Secret::Other(scheme, _) => scheme,
+            #[cfg(feature = "tokens")]
+            Secret::Other(scheme, _) => *scheme,
+            Secret::Host { scheme, .. } => *scheme,
         }
     }
 
-    fn has_signed(&self, token: &Token<'_>) -> bool {
-        let (signed, signature) = (token.signed.as_bytes(), &token.signature);
+    fn has_signed(
+        &self,
+        position: usize,
+        token: &Token<'_>,
+        is_right: &mut dyn FnMut(SignatureCheck<'_>) -> bool,
+    ) -> bool {
+        let (message, signature) = (token.signed.as_bytes(), token.signature.as_slice());
         match &self.secret {
             // Compares in constant time.
+            #[cfg(feature = "tokens")]
             Secret::Hs256(mac) => mac
                 .clone()
-                .chain_update(signed)
+                .chain_update(message)
                 .verify_slice(signature)
                 .is_ok(),
             // Strict: refuses the odd points with which one signature fits many messages.
+            #[cfg(feature = "tokens")]
             Secret::Ed25519(key) => Signature::from_slice(signature)
-                .is_ok_and(|signature| key.verify_strict(signed, &signature).is_ok()),
-            Secret::Other(_, key) => key.has_signed(signed, signature),
+                .is_ok_and(|signature| key.verify_strict(message, &signature).is_ok()),
+            #[cfg(feature = "tokens")]
+            Secret::Other(_, key) => key.has_signed(message, signature),
+            Secret::Host { .. } => is_right(SignatureCheck {
+                key: position,
+                message,
+                signature,
+            }),
         }
     }
 }

@@ -12,14 +12,18 @@
     reason = "`no_mangle` exports a function by its name; there is no unsafe block"
 )]
 
-use std::cell::RefCell;
+use alloc::string::ToString as _;
+use alloc::vec::Vec;
 
 use signal_access::UnixTime;
 use signal_core::{Instant, PeerId};
+use spin::Mutex;
 
 use crate::fields;
+use crate::metrics::Queues;
 use crate::output::Output;
-use crate::relay::Relay;
+use crate::question::NoAnswer;
+use crate::relay::{Host, Relay};
 use crate::request::{Answer, Request};
 use crate::settings::Settings;
 
@@ -28,11 +32,12 @@ const KEPT_BYTES_MAX: usize = 256 * 1024;
 /// A deadline for never.
 const NEVER: f64 = f64::INFINITY;
 
-thread_local! {
-    static MODULE: RefCell<Module> = RefCell::default();
-}
+static MODULE: Mutex<Module> = Mutex::new(Module {
+    relay: None,
+    input: Vec::new(),
+    output: Output::new(),
+});
 
-#[derive(Default)]
 struct Module {
     relay: Option<Relay>,
     input: Vec<u8>,
@@ -62,23 +67,31 @@ pub extern "C" fn signal_output_len() -> usize {
     with(|module| module.output.bytes().len())
 }
 
-/// Makes the relay from settings, names and values by turns. 1 if it is made, with its limits as
-/// JSON and who may come in; 0 if not, with what is wrong.
+/// Makes the relay from settings, names and values by turns, for a host that may ping and have an
+/// authorizer: see [`Host`]. 1 if it is made, with its limits as JSON, who may come in, the keys of
+/// tokens as JSON, and sentences for the log; 0 if not, with what is wrong.
 #[unsafe(no_mangle)]
-pub extern "C" fn signal_open(len: usize, runtime_pings: u32) -> u32 {
+pub extern "C" fn signal_open(len: usize, pings: u32, authorizes: u32) -> u32 {
     with(|module| {
         module.output.clear();
         let input = module.input.get(..len).unwrap_or_default();
         let mut texts = fields::read(input);
-        let pairs = std::iter::from_fn(|| {
+        let pairs = core::iter::from_fn(|| {
             let name = texts.next()?.unwrap_or_default();
             Some((name, texts.next()?.unwrap_or_default()))
         });
-        match Settings::read(pairs) {
-            Ok(settings) => {
-                let relay = Relay::new(settings, runtime_pings != 0);
+        let host = Host {
+            pings: pings != 0,
+            authorizes: authorizes != 0,
+        };
+        match Settings::read(pairs).and_then(|settings| Relay::new(settings, host)) {
+            Ok(relay) => {
                 module.output.tell(&relay.limits());
                 module.output.tell(&relay.access());
+                module.output.tell(&relay.keys());
+                for notice in relay.notices() {
+                    module.output.tell(&notice);
+                }
                 module.relay = Some(relay);
                 1
             }
@@ -105,25 +118,74 @@ pub extern "C" fn signal_stats() {
     call(|relay, _, output| output.tell(&relay.stats()));
 }
 
+/// Writes the same as text for Prometheus; so many bytes wait for peers, and for the one for whom
+/// most do.
+#[unsafe(no_mangle)]
+pub extern "C" fn signal_metrics(queued: f64, queued_largest: f64) {
+    let queues = Queues {
+        bytes: queued as u64,
+        largest: queued_largest as u64,
+    };
+    call(|relay, _, output| output.tell(&relay.metrics(queues)));
+}
+
 /// Judges a request, which is in the input as the texts of [`Request`].
 #[unsafe(no_mangle)]
 pub extern "C" fn signal_request(len: usize, now: f64, unix_now: f64, random: u32) {
     call(|relay, input, output| {
         let request = Request::from_bytes(input.get(..len).unwrap_or_default());
         let unix_now = UnixTime::from_millis(unix_now as u64);
-        match relay.request(instant(now), unix_now, random.into(), &request) {
-            Answer::Page(page) => output.page(&page),
-            Answer::Upgrade { peer, protocol } => {
-                output.upgrade(peer, &protocol.unwrap_or_default());
-            }
+        answer(
+            relay.request(instant(now), unix_now, random.into(), &request),
+            output,
+        );
+    });
+}
+
+/// Answers which signatures are right: a bit for each, the lowest for the first.
+#[unsafe(no_mangle)]
+pub extern "C" fn signal_verified(peer: u32, right: u32, now: f64, unix_now: f64, random: u32) {
+    call(|relay, _, output| {
+        let unix_now = UnixTime::from_millis(unix_now as u64);
+        let verified = relay.verified(instant(now), unix_now, random.into(), id(peer), right);
+        answer(verified, output);
+    });
+}
+
+/// Answers what the authorizer has said, the JSON in the input.
+#[unsafe(no_mangle)]
+pub extern "C" fn signal_authorized(peer: u32, len: usize, now: f64, unix_now: f64, random: u32) {
+    call(|relay, input, output| {
+        let unix_now = UnixTime::from_millis(unix_now as u64);
+        let said = str::from_utf8(input.get(..len).unwrap_or_default()).unwrap_or_default();
+        let (authorized, problem) =
+            relay.authorized(instant(now), unix_now, random.into(), id(peer), said);
+        answer(authorized, output);
+        if let Some(problem) = problem {
+            output.tell(&problem);
         }
+    });
+}
+
+/// Says that nobody has answered, because it took too long (1) or whoever was asked failed (0).
+#[unsafe(no_mangle)]
+pub extern "C" fn signal_not_judged(peer: u32, is_late: u32, now: f64, random: u32) {
+    call(|relay, _, output| {
+        let why = match is_late {
+            0 => NoAnswer::Failed,
+            _ => NoAnswer::Late,
+        };
+        answer(
+            relay.not_judged(instant(now), random.into(), id(peer), why),
+            output,
+        );
     });
 }
 
 /// Begins a connection. Returns the next deadline, as all that follow do.
 #[unsafe(no_mangle)]
 pub extern "C" fn signal_connect(peer: u32, now: f64) -> f64 {
-    call(|relay, _, _| relay.connect(instant(now), id(peer)))
+    call(|relay, _, output| relay.connect(instant(now), id(peer), output))
 }
 
 /// Handles the message in the input.
@@ -184,9 +246,24 @@ fn call(act: impl FnOnce(&mut Relay, &[u8], &mut Output)) -> f64 {
     })
 }
 
+fn answer(answer: Answer, output: &mut Output) {
+    match answer {
+        Answer::Page(page) => output.page(&page),
+        Answer::Upgrade { peer, protocol } => output.upgrade(peer, &protocol.unwrap_or_default()),
+        Answer::Ask { peer, question } => output.ask(peer, &question),
+    }
+}
+
 /// No call comes while another runs: the module imports nothing that could make one.
+#[expect(
+    clippy::panic,
+    reason = "a call that has trapped never ends, and what it left behind is not to be used"
+)]
 fn with<T>(act: impl FnOnce(&mut Module) -> T) -> T {
-    MODULE.with_borrow_mut(act)
+    match MODULE.try_lock() {
+        Some(mut module) => act(&mut module),
+        None => panic!("the module has trapped, or is called from two threads"),
+    }
 }
 
 /// A negative time is zero.

@@ -45,8 +45,9 @@ impl Door {
         &mut self,
         now: Instant,
         address: Option<AddressKey>,
+        judging: Judging,
     ) -> Result<Place, Refusal> {
-        let enter = |address| self.addresses.enter(now, address, Judging::Cheap);
+        let enter = |address| self.addresses.enter(now, address, judging);
         Ok(Place {
             visit: address.map(enter).transpose()?,
             subject: None,
@@ -88,6 +89,13 @@ impl Door {
 }
 
 impl Place {
+    /// Notes whether nothing has been said on its connection yet.
+    pub(crate) fn set_silent(&mut self, is_silent: bool) {
+        if let Some(visit) = &mut self.visit {
+            visit.set_silent(is_silent);
+        }
+    }
+
     /// Notes that its token or its origin was not good.
     pub(crate) fn deny(&mut self) {
         if let Some(visit) = &mut self.visit {

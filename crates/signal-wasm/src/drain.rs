@@ -1,7 +1,8 @@
 //! Ending without a herd: closes are spread, so that not all clients come back at once.
 
-use std::time::Duration;
-use std::vec;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::time::Duration;
 
 use signal_core::{Instant, PeerId};
 
@@ -73,7 +74,7 @@ mod tests {
     fn without_a_spread_all_are_closed_at_once() {
         let peers: Vec<_> = (1..100).map(PeerId::new).collect();
         let mut drain = Drain::new(at(7), Duration::ZERO, peers);
-        assert_eq!(std::iter::from_fn(|| drain.next(at(7))).count(), 99);
+        assert_eq!(core::iter::from_fn(|| drain.next(at(7))).count(), 99);
         assert_eq!(drain.poll_timeout(), None);
     }
 }

@@ -1,19 +1,31 @@
 //! Texts on their way in: each as its length in four bytes, least first, and its bytes.
 
+use alloc::vec::Vec;
 /// Stands for a text that is not there.
 const NONE: u32 = u32::MAX;
 
 /// The texts in these bytes; one that is cut short or not UTF-8 is not there.
 pub(crate) fn read(bytes: &[u8]) -> impl Iterator<Item = Option<&str>> {
     let mut rest = bytes;
-    std::iter::from_fn(move || {
+    core::iter::from_fn(move || {
         let (length, after) = rest.split_first_chunk()?;
         let length = u32::from_le_bytes(*length);
         let size = if length == NONE { 0 } else { length as usize };
         let text = after.get(..size).filter(|_| length != NONE);
         rest = after.get(size..).unwrap_or_default();
-        Some(text.and_then(|text| std::str::from_utf8(text).ok()))
+        Some(text.and_then(|text| core::str::from_utf8(text).ok()))
     })
+}
+
+/// Texts as [`read`] reads them.
+pub(crate) fn write<'a>(texts: impl IntoIterator<Item = Option<&'a str>>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for text in texts {
+        let length = text.map_or(NONE, |text| text.len() as u32);
+        bytes.extend(length.to_le_bytes());
+        bytes.extend(text.unwrap_or_default().as_bytes());
+    }
+    bytes
 }
 
 #[cfg(test)]
@@ -25,6 +37,12 @@ mod tests {
         let bytes = b"\x02\0\0\0ab\xff\xff\xff\xff\0\0\0\0\x01\0\0\0\xff";
         let texts: Vec<_> = read(bytes).collect();
         assert_eq!(texts, [Some("ab"), None, Some(""), None]);
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let texts = [Some("ab"), None, Some(""), Some("ü")];
+        assert!(read(&write(texts)).eq(texts));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //!
 //! Settings have the names and the forms of `signal serve`: see [`Settings`].
 
+#![no_std]
 // Under `panic = "abort"` one panic would reset every room of the process.
 #![deny(
     clippy::expect_used,
@@ -17,19 +18,31 @@
     clippy::unreachable
 )]
 
+extern crate alloc;
+// Elsewhere than in a module, tests and tools have a standard library around them.
+#[cfg(not(target_arch = "wasm32"))]
+extern crate std;
+
 pub mod abi;
+mod decision;
 mod door;
 mod drain;
 mod fields;
 mod json;
+#[cfg(target_arch = "wasm32")]
+mod machine;
+mod metrics;
 pub mod output;
 mod pages;
+mod question;
 mod relay;
 mod request;
 mod settings;
 mod stats;
 mod upgrade;
 
-pub use relay::Relay;
+pub use metrics::Queues;
+pub use question::{NoAnswer, Question, Signature};
+pub use relay::{Host, Relay};
 pub use request::{Answer, Page, Request};
 pub use settings::{Settings, SettingsError};

@@ -12,9 +12,15 @@
 //! | upgrade | 5, peer, bytes of the subprotocol, 0 for none; the subprotocol |
 //! | page | 6, status, bytes of each; the body, then names and values of headers by turns, each ended by a line feed |
 //! | text | 7, bytes; a text |
+//! | signatures | 8, peer, how many, then of each: position of the key, bytes of what is signed, bytes of the signature; the two |
+//! | authorize | 9, peer |
+//! | notice | 10, bytes; a text for the log |
 
+use alloc::string::String;
+use alloc::vec::Vec;
 use signal_core::{CloseReason, Message, PeerId, Sink};
 
+use crate::question::{Question, Signature};
 use crate::request::Page;
 
 const SEND: u32 = 1;
@@ -24,6 +30,9 @@ const HOLD: u32 = 4;
 const UPGRADE: u32 = 5;
 const PAGE: u32 = 6;
 const TEXT: u32 = 7;
+const SIGNATURES: u32 = 8;
+const AUTHORIZE: u32 = 9;
+const NOTICE: u32 = 10;
 
 /// Beyond this the memory of one large output is given back.
 const KEPT_BYTES_MAX: usize = 256 * 1024;
@@ -35,6 +44,11 @@ pub struct Output {
 }
 
 impl Output {
+    /// One with nothing in it.
+    pub const fn new() -> Self {
+        Self { bytes: Vec::new() }
+    }
+
     /// What is written.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
@@ -53,6 +67,31 @@ impl Output {
     pub(crate) fn upgrade(&mut self, peer: PeerId, protocol: &str) {
         self.numbers([UPGRADE, number(peer), length(protocol)]);
         self.text(protocol);
+    }
+
+    pub(crate) fn ask(&mut self, peer: PeerId, question: &Question) {
+        match question {
+            Question::Authorizer => self.numbers([AUTHORIZE, number(peer)]),
+            Question::Signatures(signatures) => {
+                self.numbers([SIGNATURES, number(peer), signatures.len() as u32]);
+                for Signature {
+                    key,
+                    message,
+                    signature,
+                } in signatures
+                {
+                    self.numbers([*key as u32, message.len() as u32, signature.len() as u32]);
+                    self.raw(message);
+                    self.raw(signature);
+                }
+            }
+        }
+    }
+
+    /// Writes a text for the host's log.
+    pub(crate) fn notice(&mut self, text: &str) {
+        self.numbers([NOTICE, length(text)]);
+        self.text(text);
     }
 
     pub(crate) fn page(&mut self, page: &Page) {
@@ -80,7 +119,11 @@ impl Output {
     }
 
     fn text(&mut self, text: &str) {
-        self.bytes.extend(text.as_bytes());
+        self.raw(text.as_bytes());
+    }
+
+    fn raw(&mut self, bytes: &[u8]) {
+        self.bytes.extend(bytes);
         let whole = self.bytes.len().next_multiple_of(4);
         self.bytes.resize(whole, 0);
     }
@@ -119,6 +162,8 @@ fn length(text: &str) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::String;
+
     use super::*;
 
     #[test]
@@ -126,7 +171,7 @@ mod tests {
         let mut output = Output::default();
         output.send(
             &[PeerId::new(7), PeerId::new(9)],
-            &Message::from("hello".to_owned()),
+            &Message::from(String::from("hello")),
         );
         output.ping(PeerId::new(7));
         let expected = [1, 2, 5, 7, 9, u32::from_le_bytes(*b"hell"), 0x6f, 2, 7];

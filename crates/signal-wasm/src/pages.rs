@@ -1,5 +1,8 @@
 //! The pages beside the WebSocket.
 
+use alloc::borrow::ToOwned as _;
+use alloc::format;
+use alloc::string::{String, ToString as _};
 use signal_core::Scope;
 
 use crate::json;

@@ -1,12 +1,17 @@
 //! A request, as a host hands it in, and what it is answered.
 
-use std::borrow::Cow;
-use std::net::IpAddr;
+use alloc::borrow::Cow;
+use alloc::borrow::ToOwned as _;
+use alloc::string::{String, ToString as _};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use signal_access::{Refusal, UpgradeParts};
 use signal_core::PeerId;
 
 use crate::fields;
+use crate::question::Question;
 
 /// What of a request is looked at. The values of a header that came more than once are joined with
 /// `, `.
@@ -65,6 +70,26 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// The bytes that [`from_bytes`](Self::from_bytes) reads.
+    pub(crate) fn to_bytes(self) -> Vec<u8> {
+        fields::write([
+            Some(self.method),
+            Some(self.target),
+            self.remote,
+            self.upgrade,
+            self.version,
+            self.key,
+            self.protocols,
+            self.host,
+            self.origin,
+            self.authorization,
+            self.forwarded_for,
+            self.cors_method,
+            self.content_length,
+            self.transfer_encoding,
+        ])
+    }
+
     pub(crate) fn path(&self) -> &'a str {
         self.target.split(['?', '#']).next().unwrap_or_default()
     }
@@ -97,6 +122,14 @@ pub enum Answer {
         peer: PeerId,
         /// The subprotocol to answer.
         protocol: Option<String>,
+    },
+    /// Later: first the host has a question to answer.
+    Ask {
+        /// The name that the new peer will have. It has its place already, so if the client goes
+        /// away in the meantime, hand it to [`Relay::leave`](crate::Relay::leave).
+        peer: PeerId,
+        /// What is to be known.
+        question: Question,
     },
 }
 

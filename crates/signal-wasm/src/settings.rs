@@ -1,8 +1,13 @@
-use std::time::Duration;
+use alloc::borrow::ToOwned as _;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::time::Duration;
 
 use signal_access::{
-    Access, Carriers, CarriersError, KeyError, OriginError, Origins, ProxyError, TokenVerifier,
-    TrustedProxies,
+    Access, Carriers, CarriersError, DefaultTopics, DefaultTopicsError, KeyError, OriginError,
+    Origins, ProxyError, TokenVerifier, TrustedProxies,
 };
 use signal_core::{Limit, LimitError, Limits, Unit};
 
@@ -12,7 +17,7 @@ use crate::json;
 const SLIPS_MAX: usize = 3;
 
 /// The settings that are not limits: name, what to write, what leaving it out means, what it is.
-const TEXTS: [(&str, &str, &str, &str); 5] = [
+const TEXTS: [(&str, &str, &str, &str); 8] = [
     (
         "origins",
         "origins such as https://app.example",
@@ -30,6 +35,24 @@ const TEXTS: [(&str, &str, &str, &str); 5] = [
         "a name",
         "accept tokens without an aud",
         "Name of this relay, which each token must have as its aud",
+    ),
+    (
+        "token_issuer",
+        "a name",
+        "accept tokens of any issuer that the keys have signed",
+        "Issuer that each token must have as its iss, letter by letter, with the slash at its end if it has one",
+    ),
+    (
+        "token_topics_claim",
+        "the name of a claim",
+        "read the claims topics, subscribe and publish",
+        "Claim that names the topics of a token, in place of topics, subscribe and publish; with a slash before it a way into objects, as /app_metadata/topics",
+    ),
+    (
+        "token_topics_default",
+        "topics such as lobby,user/{sub}/*",
+        "give no topics to a token that names none",
+        "Topics of a token that names none: patterns, in which {sub} is the token's subject",
     ),
     (
         "token_in",
@@ -74,6 +97,11 @@ signal_core::limits! {
             what: "How long a close may take",
             past: "TCP reset",
             why: "one round trip of the slowest network, and some" },
+        /// Of which `authorize` and the verification of a token have so much.
+        handshake_timeout: Duration { default: 5_000, unit: Millis, range: 100..=300_000, scope: Relay,
+            what: "How long judging an upgrade may take, by authorize or by the signature of its token",
+            past: "HTTP 503 with Retry-After",
+            why: "several round trips of the slowest network" },
         peers_max: u32 { default: 10_000, unit: Count, range: 1..=100_000_000, scope: Relay,
             what: "Peers at once",
             past: "HTTP 503 with Retry-After",
@@ -160,9 +188,36 @@ pub enum SettingsError {
     /// There is no such place for tokens.
     #[error("token_in cannot be used: {0}")]
     TokenIn(#[from] CarriersError),
-    /// Tokens must name an audience, and there is no key to verify them.
-    #[error("token_audience is set, but token_keys is not set")]
-    AudienceWithoutKeys,
+    /// Two things say who may come in.
+    #[error("token_keys and authorize are both given; one of them says who may come in")]
+    TokensAndAuthorizer,
+    /// The topics of tokens that name none are not topics.
+    #[error("token_topics_default cannot be used: {0}")]
+    TopicsDefault(#[from] DefaultTopicsError),
+    /// Something is said of tokens, and there is no key to verify them.
+    #[error("{0} is set, but token_keys is not set")]
+    WithoutKeys(&'static str),
+}
+
+/// What tokens have to be like.
+enum Rule {
+    In(Carriers),
+    Audience(String),
+    Issuer(String),
+    TopicsClaim(String),
+    TopicsDefault(DefaultTopics),
+}
+
+impl Rule {
+    fn add(self, keys: TokenVerifier) -> TokenVerifier {
+        match self {
+            Self::In(carriers) => keys.with_carriers(carriers),
+            Self::Audience(audience) => keys.with_audience(audience),
+            Self::Issuer(issuer) => keys.with_issuer(issuer),
+            Self::TopicsClaim(claim) => keys.with_topics_claim(claim),
+            Self::TopicsDefault(topics) => keys.with_default_topics(topics),
+        }
+    }
 }
 
 impl Settings {
@@ -176,8 +231,9 @@ impl Settings {
         pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, SettingsError> {
         let mut settings = Self::default();
-        let (mut keys, mut audience) = (None, None);
-        let mut carriers = Carriers::default();
+        let mut keys = None;
+        // What tokens have to be like, which says nothing where none are asked for.
+        let mut rules: Vec<(&'static str, Rule)> = Vec::new();
         for (name, text) in pairs {
             match name {
                 "origins" => settings.access.origins = Origins::new(entries(name, text)?)?,
@@ -185,18 +241,36 @@ impl Settings {
                     settings.trusted_proxies = TrustedProxies::new(entries(name, text)?)?;
                 }
                 "token_keys" => {
-                    keys = Some(TokenVerifier::new(entry(name, text)?)?);
+                    keys = Some(TokenVerifier::with_host_keys(entry(name, text)?)?);
                 }
-                "token_in" => carriers = entry(name, text)?.parse()?,
-                "token_audience" => audience = Some(entry(name, text)?),
+                "token_in" => rules.push(("token_in", Rule::In(entry(name, text)?.parse()?))),
+                "token_audience" => {
+                    rules.push((
+                        "token_audience",
+                        Rule::Audience(entry(name, text)?.to_owned()),
+                    ));
+                }
+                "token_issuer" => {
+                    rules.push(("token_issuer", Rule::Issuer(entry(name, text)?.to_owned())));
+                }
+                "token_topics_claim" => {
+                    let claim = entry(name, text)?.to_owned();
+                    rules.push(("token_topics_claim", Rule::TopicsClaim(claim)));
+                }
+                "token_topics_default" => {
+                    let topics = entry(name, text)?.parse()?;
+                    rules.push(("token_topics_default", Rule::TopicsDefault(topics)));
+                }
                 _ => settings.set_limit(name, text)?,
             }
         }
-        let keys = keys.map(|keys| keys.with_carriers(carriers));
-        settings.access.tokens = match (keys, audience) {
-            (Some(keys), Some(audience)) => Some(keys.with_audience(audience)),
-            (keys @ Some(_), None) => keys,
-            (None, Some(_)) => return Err(SettingsError::AudienceWithoutKeys),
+        settings.access.tokens = match (keys, rules.first()) {
+            (Some(keys), _) => Some(
+                rules
+                    .into_iter()
+                    .fold(keys, |keys, (_, rule)| rule.add(keys)),
+            ),
+            (None, Some((name, _))) => return Err(SettingsError::WithoutKeys(name)),
             (None, None) => None,
         };
         settings.check()?;
@@ -343,6 +417,8 @@ fn slips(one: &str, other: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString as _;
+
     use super::*;
 
     const KEY: &str =

@@ -1,9 +1,13 @@
 //! The relay by what a host hands in and reads out.
 
+use std::time::Duration;
+
 use signal_access::{Algorithm, Claims, NewKey, TokenSigner, UnixTime};
 use signal_core::{Instant, PeerId};
 use signal_wasm::output::Output;
-use signal_wasm::{Answer, Page, Relay, Request, Settings};
+use signal_wasm::{
+    Answer, Host, NoAnswer, Page, Question, Queues, Relay, Request, Settings, SettingsError,
+};
 
 const UNIX_NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 
@@ -13,7 +17,7 @@ fn at(millis: u64) -> Instant {
 
 fn relay(settings: &[(&str, &str)]) -> Relay {
     let settings = Settings::read(settings.iter().copied());
-    Relay::new(settings.expect("settings"), false)
+    Relay::new(settings.expect("settings"), Host::default()).expect("a relay")
 }
 
 fn get(target: &str) -> Request<'_> {
@@ -41,21 +45,27 @@ fn ask(relay: &mut Relay, now: u64, request: &Request<'_>) -> Answer {
 fn refused(relay: &mut Relay, now: u64, request: &Request<'_>) -> Page {
     match ask(relay, now, request) {
         Answer::Page(page) => page,
-        Answer::Upgrade { .. } => panic!("it was let in"),
+        other @ (Answer::Upgrade { .. } | Answer::Ask { .. }) => panic!("{other:?}"),
     }
 }
 
 fn admit(relay: &mut Relay, now: u64, request: &Request<'_>) -> PeerId {
     match ask(relay, now, request) {
         Answer::Upgrade { peer, .. } => peer,
-        Answer::Page(page) => panic!("{page:?}"),
+        other @ (Answer::Page(_) | Answer::Ask { .. }) => panic!("{other:?}"),
     }
 }
 
 fn connect(relay: &mut Relay, now: u64) -> PeerId {
     let peer = admit(relay, now, &upgrade());
-    relay.connect(at(now), peer);
+    start(relay, now, peer);
     peer
+}
+
+fn start(relay: &mut Relay, now: u64, peer: PeerId) {
+    let mut output = Output::default();
+    relay.connect(at(now), peer, &mut output);
+    assert_eq!(records(&output), []);
 }
 
 /// A record of the output: its numbers, and its text if it has one.
@@ -65,6 +75,7 @@ enum Record {
     Ping(u64),
     Close(u64, u16, bool),
     Hold(u64),
+    Notice(String),
 }
 
 fn records(output: &Output) -> Vec<Record> {
@@ -94,6 +105,10 @@ fn records(output: &Output) -> Vec<Record> {
                 Record::Close(peer.into(), code as u16, drops != 0)
             }
             4 => Record::Hold(number(&mut rest).into()),
+            10 => {
+                let len = number(&mut rest);
+                Record::Notice(text(&mut rest, len))
+            }
             other => panic!("record {other}"),
         });
     }
@@ -151,7 +166,11 @@ fn a_peer_that_is_silent_is_pinged_and_then_closed() {
 #[test]
 fn where_the_runtime_pings_the_relay_does_not() {
     let settings = Settings::read([("ping_interval", "1s")]).expect("settings");
-    let mut relay = Relay::new(settings, true);
+    let host = Host {
+        pings: true,
+        ..Host::default()
+    };
+    let mut relay = Relay::new(settings, host).expect("a relay");
     let peer = connect(&mut relay, 0);
     // What a hidden tab needs is the relay's own, as the runtime does not send it.
     assert_eq!(relay.poll_timeout(), Some(at(20_000)));
@@ -200,7 +219,7 @@ fn an_upgrade_that_fails_gives_its_place_back() {
     let peer = admit(&mut relay, 0, &upgrade());
     assert_eq!(refused(&mut relay, 0, &upgrade()).status, 503);
     relay.leave(at(0), peer);
-    relay.connect(at(0), peer);
+    start(&mut relay, 0, peer);
     assert!(relay.stats().contains(r#""peers":0"#), "{}", relay.stats());
     connect(&mut relay, 0);
 }
@@ -283,35 +302,355 @@ fn a_drain_closes_one_after_the_other() {
     assert_eq!(relay.poll_timeout(), None);
 }
 
-#[test]
-fn tokens_give_grants_and_a_client_without_one_is_told_why() {
-    let key = NewKey::from_seed(Algorithm::Hs256, Some("test"), [7; 32]).private_jwk();
-    let mut relay = relay(&[("token_keys", &key)]);
-    let page = refused(&mut relay, 0, &upgrade());
-    assert_eq!(page.status, 401);
-    assert!(
-        page.headers
-            .contains(&("www-authenticate", "Bearer".into()))
-    );
+const SEED: [u8; 32] = [7; 32];
 
-    let expires = UNIX_NOW.saturating_add(std::time::Duration::from_secs(60));
-    let mut claims = Claims::until(expires);
-    claims.subscribe = signal_core::TopicSet::none().exact("garden");
+fn token(algorithm: Algorithm, topic: &str, seconds: u64) -> String {
+    let key = NewKey::from_seed(algorithm, Some("test"), SEED).private_jwk();
+    let mut claims = Claims::until(UNIX_NOW.saturating_add(Duration::from_secs(seconds)));
+    claims.subscribe = signal_core::TopicSet::none().exact(topic);
     let token = TokenSigner::new(&key).map(|signer| signer.sign(&claims));
-    let token = token.expect("a key").expect("claims");
-    let query = format!("/?token={token}");
-    let mut request = upgrade();
-    request.target = &query;
-    let peer = admit(&mut relay, 0, &request);
-    relay.connect(at(0), peer);
-    receive(
-        &mut relay,
-        0,
-        peer,
-        r#"{"type":"subscribe","topics":["garden","house"]}"#,
-    );
+    token.expect("a key").expect("claims")
+}
+
+fn with_tokens(algorithm: Algorithm) -> Relay {
+    let key = NewKey::from_seed(algorithm, Some("test"), SEED).private_jwk();
+    relay(&[("token_keys", &key)])
+}
+
+fn asked(relay: &mut Relay, request: &Request<'_>) -> (PeerId, Question) {
+    match ask(relay, 0, request) {
+        Answer::Ask { peer, question } => (peer, question),
+        other @ (Answer::Page(_) | Answer::Upgrade { .. }) => panic!("{other:?}"),
+    }
+}
+
+/// The text of a signature, as it stands in a token.
+fn signature(question: &Question) -> (usize, String, String) {
+    let Question::Signatures(signatures) = question else {
+        panic!("{question:?}");
+    };
+    let [one] = signatures.as_slice() else {
+        panic!("{signatures:?}");
+    };
+    let message = String::from_utf8(one.message.clone()).expect("UTF-8");
+    let key = NewKey::from_seed(Algorithm::EdDsa, None, SEED).private_jwk();
+    let expected = TokenSigner::new(&key).expect("a key").signature(&message);
+    (one.key, message, expected)
+}
+
+fn page(answer: Answer) -> Page {
+    match answer {
+        Answer::Page(page) => page,
+        other @ (Answer::Upgrade { .. } | Answer::Ask { .. }) => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_runtime_is_asked_whether_a_signature_is_right_and_without_a_yes_nobody_comes_in() {
+    let mut relay = with_tokens(Algorithm::EdDsa);
+    assert_eq!(refused(&mut relay, 0, &upgrade()).status, 401);
+    let token = token(Algorithm::EdDsa, "garden", 60);
+    let target = format!("/?token={token}");
+    let request = Request {
+        target: &target,
+        ..upgrade()
+    };
+    let (peer, question) = asked(&mut relay, &request);
+    let (key, message, expected) = signature(&question);
+    assert_eq!((key, format!("{message}.{expected}")), (0, token.clone()));
+    let keys: serde_json::Value = serde_json::from_str(&relay.keys()).expect("JSON");
+    assert_eq!(keys[0]["crv"], "Ed25519");
+    assert!(!relay.keys().contains(r#""d""#), "the private half stays");
+
+    let answer = relay.verified(at(1), UNIX_NOW, 7, peer, 0);
+    assert_eq!(page(answer).body, "the signature of the token is wrong");
+    let answer = relay.verified(at(1), UNIX_NOW, 7, peer, 1);
+    assert_eq!(page(answer).status, 400, "a question has one answer");
+
+    let (peer, _) = asked(&mut relay, &request);
+    let Answer::Upgrade { peer, .. } = relay.verified(at(1), UNIX_NOW, 7, peer, 1) else {
+        panic!("it is refused");
+    };
+    start(&mut relay, 1, peer);
+    let subscribe = r#"{"type":"subscribe","topics":["garden","house"]}"#;
+    receive(&mut relay, 1, peer, subscribe);
     assert!(relay.stats().contains(r#""topics":1"#), "{}", relay.stats());
     assert!(!relay.stats().contains(&token));
+}
+
+#[test]
+fn a_token_is_judged_by_the_time_at_which_its_signature_is_known() {
+    let mut relay = with_tokens(Algorithm::Hs256);
+    let target = format!("/?token={}", token(Algorithm::Hs256, "garden", 3));
+    let request = Request {
+        target: &target,
+        ..upgrade()
+    };
+    let (peer, _) = asked(&mut relay, &request);
+    let later = UNIX_NOW.saturating_add(Duration::from_secs(4));
+    let answer = relay.verified(at(4_000), later, 7, peer, 1);
+    assert_eq!(page(answer).body, "the token has expired");
+}
+
+#[test]
+fn a_signature_that_nobody_verifies_keeps_the_door_shut() {
+    let mut relay = with_tokens(Algorithm::Hs256);
+    let target = format!("/?token={}", token(Algorithm::Hs256, "garden", 60));
+    let request = Request {
+        target: &target,
+        ..upgrade()
+    };
+    for (why, status) in [(NoAnswer::Failed, 500), (NoAnswer::Late, 503)] {
+        let (peer, _) = asked(&mut relay, &request);
+        assert_eq!(page(relay.not_judged(at(1), 7, peer, why)).status, status);
+        let answer = relay.verified(at(1), UNIX_NOW, 7, peer, u32::MAX);
+        assert_eq!(page(answer).status, 400);
+        start(&mut relay, 1, peer);
+    }
+    assert!(relay.stats().contains(r#""peers":0"#), "{}", relay.stats());
+}
+
+#[test]
+fn whoever_is_being_judged_has_a_place_and_gives_it_back() {
+    let mut relay = authorizing(&[("peers_max", "1")]);
+    let (peer, question) = asked(&mut relay, &upgrade());
+    assert_eq!(question, Question::Authorizer);
+    assert_eq!(refused(&mut relay, 0, &upgrade()).status, 503);
+    relay.leave(at(0), peer);
+    let (late, problem) = relay.authorized(at(0), UNIX_NOW, 7, peer, r#"{"topics":["*"]}"#);
+    assert_eq!((page(late).status, problem), (400, None));
+    let (peer, _) = asked(&mut relay, &upgrade());
+    let (answer, _) = relay.authorized(at(0), UNIX_NOW, 7, peer, r#"{"status":403}"#);
+    assert_eq!(page(answer).status, 403);
+    asked(&mut relay, &upgrade());
+}
+
+fn authorizing(settings: &[(&str, &str)]) -> Relay {
+    let settings = Settings::read(settings.iter().copied()).expect("settings");
+    let host = Host {
+        authorizes: true,
+        ..Host::default()
+    };
+    Relay::new(settings, host).expect("a relay")
+}
+
+/// What becomes of a client of which the authorizer says this.
+fn authorized(relay: &mut Relay, request: &Request<'_>, said: &str) -> (Answer, Option<String>) {
+    let (peer, _) = asked(relay, request);
+    relay.authorized(at(0), UNIX_NOW, 7, peer, said)
+}
+
+#[test]
+fn an_authorizer_gives_topics_an_end_and_a_number_of_connections() {
+    let mut relay = authorizing(&[("ping_interval", "0"), ("keepalive_interval", "0")]);
+    let said = r#"{"subscribe":["garden","team-*"],"publish":[],"sub":"ann","peers_max":1,"exp":1800000060}"#;
+    let (answer, problem) = authorized(&mut relay, &upgrade(), said);
+    let (Answer::Upgrade { peer, .. }, None) = (answer, problem) else {
+        panic!("it is refused");
+    };
+    start(&mut relay, 0, peer);
+    let subscribe = r#"{"type":"subscribe","topics":["garden","team-7","house"]}"#;
+    receive(&mut relay, 0, peer, subscribe);
+    let publish = r#"{"type":"publish","topic":"garden"}"#;
+    assert_eq!(receive(&mut relay, 0, peer, publish), []);
+    let metrics = relay.metrics(Queues::default());
+    assert!(metrics.contains("\nsignal_topics 2\n"), "{metrics}");
+    assert!(metrics.contains("\nsignal_ignored_total{cause=\"not_granted\"} 1\n"));
+
+    let (answer, _) = authorized(&mut relay, &upgrade(), said);
+    assert_eq!(page(answer).status, 429, "ann has a connection");
+    assert_eq!(tick(&mut relay, 59_999), []);
+    tick(&mut relay, 60_000);
+    tick(&mut relay, 65_000);
+    let stats = relay.stats();
+    assert!(stats.contains(r#""closes":{"grant_expired":1}"#), "{stats}");
+}
+
+#[test]
+fn an_authorizer_refuses_in_its_own_words() {
+    let mut relay = authorizing(&[]);
+    let said = r#"{"status":401,"body":"please log in","retry_after":1.5,"challenge":"Basic"}"#;
+    let (answer, problem) = authorized(&mut relay, &upgrade(), said);
+    let page = page(answer);
+    assert_eq!(
+        (page.status, page.body.as_str(), problem),
+        (401, "please log in", None)
+    );
+    assert!(
+        page.headers.contains(&("retry-after", "2".into())),
+        "{page:?}"
+    );
+    assert!(
+        page.headers.contains(&("www-authenticate", "Basic".into())),
+        "{page:?}"
+    );
+    assert!(
+        relay.stats().contains(r#""auth":{"refused":1}"#),
+        "{}",
+        relay.stats()
+    );
+}
+
+#[test]
+fn an_answer_of_an_authorizer_that_makes_no_sense_lets_nobody_in() {
+    let mut relay = authorizing(&[]);
+    for (said, expected) in [
+        ("", "it is not JSON"),
+        ("null", "neither a grant nor a refusal"),
+        ("true", "neither a grant nor a refusal"),
+        (r#"["*"]"#, "neither a grant nor a refusal"),
+        ("{}", "it opens no topics; write topics: ['*'] for all"),
+        (r#"{"sub":"ann"}"#, "it opens no topics"),
+        (
+            r#"{"topic":["*"]}"#,
+            r#"there is no "topic"; write topics, "#,
+        ),
+        (
+            r#"{"topics":"*"}"#,
+            r#"its "topics" is not a list of topics"#,
+        ),
+        (
+            r#"{"topics":[1]}"#,
+            r#"its "topics" is not a list of topics"#,
+        ),
+        (r#"{"topics":["a*b"]}"#, r#"its "topics": "#),
+        (r#"{"topics":[],"publish":["a"]}"#, r#"it has "topics" and"#),
+        (
+            r#"{"topics":[],"peers_max":1}"#,
+            r#"it has "peers_max" without "sub""#,
+        ),
+        (
+            r#"{"topics":[],"sub":"a","peers_max":0}"#,
+            r#"its "peers_max" is not"#,
+        ),
+        (
+            r#"{"topics":[],"sub":"a","peers_max":"1"}"#,
+            r#"its "peers_max" is not"#,
+        ),
+        (r#"{"topics":[],"sub":""}"#, r#"its "sub" is not"#),
+        (r#"{"topics":[],"sub":7}"#, r#"its "sub" is not"#),
+        (r#"{"topics":[],"exp":null}"#, r#"its "exp" is not"#),
+        (r#"{"topics":[],"exp":"2027"}"#, r#"its "exp" is not"#),
+        (
+            r#"{"topics":[],"exp":1800000000000}"#,
+            r#"its "exp" is not a time in seconds"#,
+        ),
+        (
+            r#"{"topics":[],"protocol":"mine"}"#,
+            "the client does not offer the protocol",
+        ),
+        (
+            r#"{"status":200}"#,
+            r#"its "status" is not one from 400 to 599"#,
+        ),
+        (
+            r#"{"status":"401"}"#,
+            r#"its "status" is not one from 400 to 599"#,
+        ),
+        (
+            r#"{"status":403,"topics":["*"]}"#,
+            r#"there is no "topics""#,
+        ),
+        (
+            r#"{"status":403,"retry_after":-1}"#,
+            r#"its "retry_after" is not"#,
+        ),
+    ] {
+        let (answer, problem) = authorized(&mut relay, &upgrade(), said);
+        let page = page(answer);
+        assert_eq!(
+            (page.status, page.body.as_str()),
+            (500, "your access could not be checked")
+        );
+        let problem = problem.unwrap_or_default();
+        assert!(problem.contains(expected), "{said}: {problem}");
+    }
+    let (answer, problem) = authorized(&mut relay, &upgrade(), r#"{"topics":["*"],"exp":1}"#);
+    assert_eq!(
+        (page(answer).status, problem),
+        (401, None),
+        "it has ended already"
+    );
+    assert!(relay.stats().contains(r#""peers":0"#));
+}
+
+#[test]
+fn origins_are_judged_before_an_authorizer_is_asked() {
+    let mut relay = authorizing(&[("origins", "https://app.example")]);
+    assert_eq!(
+        relay.access(),
+        "those whom authorize lets in; origins https://app.example"
+    );
+    let foreign = Request {
+        origin: Some("https://evil.example"),
+        ..upgrade()
+    };
+    assert_eq!(refused(&mut relay, 0, &foreign).status, 403);
+    let own = Request {
+        origin: Some("https://app.example"),
+        ..upgrade()
+    };
+    asked(&mut relay, &own);
+}
+
+#[test]
+fn tokens_and_an_authorizer_do_not_both_say_who_may_come_in() {
+    let key = NewKey::from_seed(Algorithm::Hs256, None, SEED).private_jwk();
+    let settings = Settings::read([("token_keys", key.as_str())]).expect("settings");
+    let host = Host {
+        authorizes: true,
+        ..Host::default()
+    };
+    let error = Relay::new(settings, host).err();
+    assert_eq!(error, Some(SettingsError::TokensAndAuthorizer));
+}
+
+#[test]
+fn whoever_is_let_in_while_the_relay_drains_is_closed_at_once() {
+    let mut relay = relay(&[("drain_seconds", "0")]);
+    let peer = admit(&mut relay, 0, &upgrade());
+    relay.drain(at(1), &mut Output::default());
+    let mut output = Output::default();
+    relay.connect(at(1), peer, &mut output);
+    assert_eq!(
+        records(&output),
+        [Record::Close(peer.as_u64(), 1012, false)]
+    );
+}
+
+#[test]
+fn connections_on_which_nothing_is_said_are_not_connects_of_their_address() {
+    let limits = [
+        ("connects_per_minute_per_ip", "2"),
+        ("peers_per_ip_max", "1"),
+    ];
+    let mut quiet = relay(&limits);
+    for now in 0..20 {
+        let peer = connect(&mut quiet, now);
+        quiet.leave(at(now), peer);
+    }
+    let mut loud = relay(&limits);
+    for now in 0..2 {
+        let peer = connect(&mut loud, now);
+        receive(&mut loud, now, peer, r#"{"type":"ping"}"#);
+        loud.leave(at(now), peer);
+    }
+    assert_eq!(refused(&mut loud, 2, &upgrade()).status, 429);
+}
+
+#[test]
+fn a_subscribe_past_a_limit_is_said_once_a_minute() {
+    let mut relay = relay(&[("topics_per_peer_max", "1")]);
+    let peer = connect(&mut relay, 0);
+    let mut notices = |now: u64, topic: &str| {
+        let mut output = Output::default();
+        let subscribe = format!(r#"{{"type":"subscribe","topics":["{topic}"]}}"#);
+        relay.receive(at(now), peer, subscribe.as_bytes(), &mut output);
+        records(&output).len()
+    };
+    let said =
+        [(0, "a"), (1, "b"), (2, "c"), (60_001, "d")].map(|(now, topic)| notices(now, topic));
+    assert_eq!(said, [0, 1, 0, 1]);
 }
 
 #[test]

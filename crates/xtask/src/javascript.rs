@@ -16,6 +16,10 @@ use crate::{packages, workspace};
 /// closes who does not answer with 1001 where the relay would with 4408.
 const DENO_DECIDES: &[&str] = &["lifecycle.half_open_closed"];
 
+/// What the relays with tokens ask for.
+const ORIGIN: &str = "https://app.example.org";
+const AUDIENCE: &str = "relay.example.org";
+
 /// What the host for Workers consists of.
 const WORKERS_FILES: &[&str] = &[
     "workers.js",
@@ -23,6 +27,9 @@ const WORKERS_FILES: &[&str] = &[
     "relay.js",
     "module.js",
     "settings.js",
+    "signatures.js",
+    "authorize.js",
+    "log.js",
     "web.js",
     "relay.wasm",
 ];
@@ -112,16 +119,49 @@ pub(crate) fn conformance(tools: &Tools) -> Result<(), Stop> {
         access(&pair, serve, check)?;
         lifecycle(*runtime, &signal, &folder, &secret)?;
     }
-    workers(tools, &signal, &folder)
+    workers(tools, &signal, &folder, &pair)
 }
 
-/// The same in a Durable Object, in Cloudflare's own runtime.
-fn workers(tools: &Tools, signal: &Path, folder: &Path) -> Result<(), Stop> {
+/// The same in a Durable Object, in Cloudflare's own runtime: without tokens, and with.
+fn workers(tools: &Tools, signal: &Path, folder: &Path, key: &str) -> Result<(), Stop> {
     println!("\non workerd");
+    worker(tools, signal, folder, "{}", &["--hostile"])?;
+    let keys = workspace::read(Path::new(key))?;
+    let settings = format!(
+        "{{\"token_keys\":{},\"token_audience\":\"{AUDIENCE}\",\"origins\":[\"{ORIGIN}\"]}}",
+        keys.trim(),
+    );
+    let asks = ["--token-key-file", key, "--token-audience", AUDIENCE];
+    let levels = [
+        "--only-origin",
+        ORIGIN,
+        "--level",
+        "access",
+        "--level",
+        "stock",
+    ];
+    worker(
+        tools,
+        signal,
+        folder,
+        &settings,
+        &[&asks[..], &levels].concat(),
+    )
+}
+
+/// A relay with these settings, a JSON, and a check of it with these arguments.
+fn worker(
+    tools: &Tools,
+    signal: &Path,
+    folder: &Path,
+    settings: &str,
+    arguments: &[&str],
+) -> Result<(), Stop> {
     let address = format!("127.0.0.1:{}", workspace::free_port()?);
     let to = workspace::tools().join("javascript").join("workerd");
     let from = workspace::worker_tools();
     let config = workspace::read(&from.join("javascript.capnp"))?.replace("LISTEN", &address);
+    let config = config.replace("SETTINGS", &settings.replace('"', "\\\""));
     let prepare = || {
         fs::create_dir_all(&to)?;
         fs::copy(from.join("javascript.js"), to.join("javascript.js"))?;
@@ -134,7 +174,7 @@ fn workers(tools: &Tools, signal: &Path, folder: &Path) -> Result<(), Stop> {
     let mut workerd = command(tools.workerd()?, ["serve"]);
     let mut relay = Relay::run(workerd.arg(to.join("javascript.capnp")), address)?;
     let mut check = command(signal, ["check", &relay.url(), "--conformance", PATIENT]);
-    run(check.arg("--hostile"))?;
+    run(check.args(arguments))?;
     relay.check_alive()
 }
 
@@ -143,8 +183,6 @@ fn access(
     serve: impl Fn(&[&str]) -> Result<Relay, Stop>,
     check: impl Fn(&mut Relay, &[&str]) -> Result<(), Stop>,
 ) -> Result<(), Stop> {
-    const ORIGIN: &str = "https://app.example.org";
-    const AUDIENCE: &str = "relay.example.org";
     let asks = ["--token-key-file", key, "--token-audience", AUDIENCE];
     let mut relay = serve(&[&asks[..], &["--origins", ORIGIN]].concat())?;
     let levels = ["--level", "access", "--level", "stock"];

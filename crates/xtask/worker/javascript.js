@@ -2,7 +2,9 @@
 import { WorkersRelay } from './workers.js'
 
 export class Room {
-  relay = new WorkersRelay()
+  constructor(state, env) {
+    this.relay = new WorkersRelay(env.RELAY)
+  }
 
   fetch(request) {
     return this.relay.fetch(request)

@@ -1,4 +1,4 @@
-import { type Message, Relay, type Settings, type Socket } from './index.ts'
+import { type Answer, type Message, Relay, type RelayOptions, type Settings, type Socket } from './index.ts'
 import { factsOf, responseOf } from './web.ts'
 
 export * from './index.ts'
@@ -24,7 +24,7 @@ export interface BunServer {
 declare const Bun: { serve(options: object): BunServer }
 
 /** Where to listen. */
-export interface ListenOptions {
+export interface ListenOptions extends RelayOptions {
   /** Default 127.0.0.1; `0.0.0.0` is every interface. */
   readonly host?: string
   /** Default 4444; 0 is a port that is free. */
@@ -41,8 +41,12 @@ export class BunRelay extends Relay {
   readonly #sockets = new Map<number, BunWebSocket>()
 
   /** Answers a request: upgrades, `/healthz`, `/readyz` and `/limits`, and `okay` elsewhere. */
-  readonly fetch = (request: Request, server: BunServer): Response | undefined => {
-    const answer = this.request(factsOf(request, server.requestIP(request)?.address))
+  readonly fetch = (request: Request, server: BunServer): Response | undefined | Promise<Response | undefined> => {
+    const answer = this.request(factsOf(request, server.requestIP(request)?.address), request)
+    return answer instanceof Promise ? answer.then((answer) => this.#respond(answer, request, server)) : this.#respond(answer, request, server)
+  }
+
+  #respond(answer: Answer, request: Request, server: BunServer): Response | undefined {
     if (answer.peer === undefined) return responseOf(answer)
     const { peer, protocol } = answer
     const options = protocol === undefined ? {} : { headers: { 'sec-websocket-protocol': protocol } }
@@ -76,8 +80,8 @@ export class BunRelay extends Relay {
   }
 
   /** @throws {SettingsError} A setting cannot be used. */
-  constructor(settings: Settings = {}) {
-    super(settings)
+  constructor(settings: Settings = {}, options: RelayOptions = {}) {
+    super(settings, options)
   }
 }
 
@@ -123,7 +127,7 @@ export interface RunningRelay {
  * @throws {SettingsError} A setting cannot be used.
  */
 export function serve(settings: Settings = {}, options: ListenOptions = {}): RunningRelay {
-  const relay = new BunRelay(settings)
+  const relay = new BunRelay(settings, options)
   const { fetch, websocket } = relay
   const server = Bun.serve({ hostname: options.host ?? '127.0.0.1', port: options.port ?? 4444, fetch, websocket })
   const stop = async (): Promise<void> => {

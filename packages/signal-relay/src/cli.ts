@@ -91,10 +91,12 @@ async function main(): Promise<void> {
 async function start(settings: Settings, listen: { host: string; port: number }): Promise<{ port: number; access: string; runtime: string }> {
   if ('Deno' in globalThis) {
     const { relay, port } = (await import('./deno.ts')).serve(settings, listen)
+    await relay.ready()
     return { port, access: relay.access, runtime: 'Deno' }
   }
   if ('Bun' in globalThis) {
     const { relay, port } = (await import('./bun.ts')).serve(settings, listen)
+    await relay.ready()
     return { port, access: relay.access, runtime: 'Bun' }
   }
   const { relay, server } = await (await import('./node.ts')).serve(settings, listen)

@@ -1,4 +1,4 @@
-import { Relay, type Settings } from './index.ts'
+import { type Answer, Relay, type RelayOptions, type Settings } from './index.ts'
 import { factsOf, listen, responseOf, WebSocketSocket } from './web.ts'
 
 export * from './index.ts'
@@ -11,7 +11,7 @@ interface DenoServer {
 declare const Deno: {
   serve(
     options: { hostname: string; port: number; onListen?: (address: { hostname: string; port: number }) => void },
-    handler: (request: Request, info: ConnectionInfo) => Response,
+    handler: (request: Request, info: ConnectionInfo) => Response | Promise<Response>,
   ): DenoServer
   upgradeWebSocket(
     request: Request,
@@ -28,7 +28,7 @@ export interface ConnectionInfo {
 }
 
 /** Where to listen. */
-export interface ListenOptions {
+export interface ListenOptions extends RelayOptions {
   /** Default 127.0.0.1; `0.0.0.0` is every interface. */
   readonly host?: string
   /** Default 4444; 0 is a port that is free. */
@@ -44,14 +44,18 @@ const ONE_INSTANCE =
 /** A relay for Deno: `fetch` goes into `Deno.serve`, or into a handler of yours. */
 export class DenoRelay extends Relay {
   /** @throws {SettingsError} A setting cannot be used. */
-  constructor(settings: Settings = {}) {
-    super(settings, { runtimePings: true })
+  constructor(settings: Settings = {}, options: RelayOptions = {}) {
+    super(settings, { ...options, runtimePings: true })
     if (isOnDeploy()) console.warn(ONE_INSTANCE)
   }
 
   /** Answers a request: upgrades, `/healthz`, `/readyz` and `/limits`, and `okay` elsewhere. */
-  readonly fetch = (request: Request, info: ConnectionInfo): Response => {
-    const answer = this.request(factsOf(request, info.remoteAddr.hostname))
+  readonly fetch = (request: Request, info: ConnectionInfo): Response | Promise<Response> => {
+    const answer = this.request(factsOf(request, info.remoteAddr.hostname), request)
+    return answer instanceof Promise ? answer.then((answer) => this.#respond(answer, request)) : this.#respond(answer, request)
+  }
+
+  #respond(answer: Answer, request: Request): Response {
     if (answer.peer === undefined) return responseOf(answer)
     const { peer, protocol } = answer
     try {
@@ -82,7 +86,7 @@ export interface RunningRelay {
  * @throws {SettingsError} A setting cannot be used.
  */
 export function serve(settings: Settings = {}, options: ListenOptions = {}): RunningRelay {
-  const relay = new DenoRelay(settings)
+  const relay = new DenoRelay(settings, options)
   const listenOptions = { hostname: options.host ?? '127.0.0.1', port: options.port ?? 4444, onListen: () => {} }
   const server = Deno.serve(listenOptions, relay.fetch)
   const stop = async (): Promise<void> => {

@@ -4,10 +4,14 @@ export interface Exports {
   signal_input(length: number): number
   signal_output(): number
   signal_output_len(): number
-  signal_open(length: number, runtimePings: number): number
+  signal_open(length: number, pings: number, authorizes: number): number
   signal_settings(): void
   signal_stats(): void
+  signal_metrics(queued: number, queuedLargest: number): void
   signal_request(length: number, now: number, unixNow: number, random: number): void
+  signal_verified(peer: number, right: number, now: number, unixNow: number, random: number): void
+  signal_authorized(peer: number, length: number, now: number, unixNow: number, random: number): void
+  signal_not_judged(peer: number, isLate: number, now: number, random: number): void
   signal_connect(peer: number, now: number): number
   signal_receive(peer: number, length: number, now: number): number
   signal_frame(peer: number, bytes: number, now: number): number
@@ -44,6 +48,14 @@ export class Instance {
       at += 4 + (text?.length ?? 0)
     }
     return length
+  }
+
+  /** Writes one text as it is, and returns how many bytes it takes. */
+  writeText(text: string): number {
+    const bytes = encoder.encode(text)
+    const start = this.exports.signal_input(bytes.length)
+    new Uint8Array(this.exports.memory.buffer, start, bytes.length).set(bytes)
+    return bytes.length
   }
 
   /** Writes the first bytes of a message, `most` at most, and returns how many they are. */

@@ -4,18 +4,18 @@ import { Socket as TcpSocket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
 
-import { type Answer, type Facts, type Message, Relay, type Settings, type Socket } from './index.ts'
+import { type Answer, type Facts, type Message, Relay, type RelayOptions, type Settings, type Socket } from './index.ts'
 
 export * from './index.ts'
 
 /** Which upgrades of a server are the relay's. */
-export interface AttachOptions {
+export interface AttachOptions extends RelayOptions {
   /** Only those to these paths; others are left to other listeners. Default: all. */
   readonly path?: string | readonly string[]
 }
 
 /** Where to listen. */
-export interface ListenOptions {
+export interface ListenOptions extends RelayOptions {
   /** Default 127.0.0.1; `0.0.0.0` is every interface. */
   readonly host?: string
   /** Default 4444; 0 is a port that is free. */
@@ -33,7 +33,7 @@ const MESSAGE_SLACK = 64 * 1024
  * @throws {SettingsError} A setting cannot be used.
  */
 export function attach(server: Server | SecureServer, settings: Settings = {}, options: AttachOptions = {}): NodeRelay {
-  const relay = new NodeRelay(settings)
+  const relay = new NodeRelay(settings, options)
   const paths = options.path === undefined ? undefined : [options.path].flat()
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const path = request.url?.split('?')[0] ?? '/'
@@ -49,8 +49,9 @@ export function attach(server: Server | SecureServer, settings: Settings = {}, o
  */
 export async function serve(settings: Settings = {}, options: ListenOptions = {}): Promise<NodeServer> {
   const server = createServer()
-  const relay = attach(server, settings)
+  const relay = attach(server, settings, options)
   server.on('request', relay.page)
+  await relay.ready()
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(options.port ?? 4444, options.host ?? '127.0.0.1', resolve)
@@ -79,8 +80,8 @@ export class NodeRelay extends Relay {
   readonly #protocols = new WeakMap<IncomingMessage, string>()
 
   /** @throws {SettingsError} A setting cannot be used. */
-  constructor(settings: Settings = {}) {
-    super(settings)
+  constructor(settings: Settings = {}, options: RelayOptions = {}) {
+    super(settings, options)
     this.#sockets = new WebSocketServer({
       noServer: true,
       clientTracking: false,
@@ -95,7 +96,12 @@ export class NodeRelay extends Relay {
   readonly upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     // The client may end it at any time, which the close says, too.
     socket.on('error', () => {})
-    const answer = this.request(factsOf(request))
+    const answer = this.request(factsOf(request), request)
+    if (answer instanceof Promise) void answer.then((answer) => this.#upgrade(answer, request, socket, head))
+    else this.#upgrade(answer, request, socket, head)
+  }
+
+  #upgrade(answer: Answer, request: IncomingMessage, socket: Duplex, head: Buffer): void {
     if (answer.peer === undefined) {
       refuse(socket, answer)
       return
@@ -104,12 +110,19 @@ export class NodeRelay extends Relay {
     if (protocol !== undefined) this.#protocols.set(request, protocol)
     const leave = (): void => this.leave(peer)
     socket.once('close', leave)
+    // The client may have gone away while its request was judged.
+    if (socket.destroyed) leave()
     this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.#begin(peer, webSocket, socket))
   }
 
   /** Answers `/healthz`, `/readyz` and `/limits`, and `okay` elsewhere: a request listener. */
   readonly page = (request: IncomingMessage, response: ServerResponse): void => {
-    const answer = this.request(factsOf(request))
+    const answer = this.request(factsOf(request), request)
+    if (answer instanceof Promise) void answer.then((answer) => this.#page(answer, response))
+    else this.#page(answer, response)
+  }
+
+  #page(answer: Answer, response: ServerResponse): void {
     if (answer.peer !== undefined) {
       // Only an upgrade that Node does not take for one comes here.
       this.leave(answer.peer)

@@ -1,6 +1,11 @@
 import { Instance, Message, Records } from './module.ts'
+import { askable, type Authorize, type AuthorizeRequest, type Grant, Refusal } from './authorize.ts'
+import { type Log, type LogEntry, toConsole } from './log.ts'
 import { type Settings, SettingsError, texts } from './settings.ts'
+import { type Signature, Signatures } from './signatures.ts'
 
+export { type Authorize, type AuthorizeRequest, type Grant, Refusal } from './authorize.ts'
+export type { Log, LogEntry } from './log.ts'
 export { Message } from './module.ts'
 export { type Setting, type Settings, SettingsError } from './settings.ts'
 
@@ -43,9 +48,12 @@ export interface Stats {
   readonly draining: boolean
   readonly connects: number
   readonly received: Readonly<Record<string, number>>
+  readonly ignored: Readonly<Record<string, number>>
   readonly deliveries: number
+  readonly topics_skipped: number
   readonly holds: Readonly<Record<string, number>>
   readonly closes: Readonly<Record<string, number>>
+  readonly by_peer: number
   readonly refusals: Readonly<Record<string, number>>
   readonly auth: Readonly<Record<string, number>>
 }
@@ -61,8 +69,16 @@ export interface SettingDescription {
   readonly why?: string
 }
 
+/** What a relay may be given beside settings. */
+export interface RelayOptions {
+  /** Says who may come in, in place of `token_keys`. */
+  readonly authorize?: Authorize
+  /** Where log entries go. Default: warnings and errors go to the console. */
+  readonly log?: Log
+}
+
 /** How a host differs from others. */
-export interface HostOptions {
+export interface HostOptions extends RelayOptions {
   /** Whether the runtime pings its sockets itself, each `limits.ping_interval` milliseconds. */
   readonly runtimePings?: boolean
 }
@@ -103,6 +119,10 @@ export class RelayOf {
   readonly #connections = new Map<number, Connection>()
   readonly #outboundMax: number
   readonly #inboundMax: number
+  readonly #signatures: Signatures
+  readonly #authorize: Authorize | undefined
+  readonly #hasOrigins: boolean
+  readonly #log: Log
   #due = Infinity
   #timer: ReturnType<typeof setTimeout> | undefined
   #emptied: (() => void)[] = []
@@ -114,11 +134,18 @@ export class RelayOf {
   constructor(module: WebAssembly.Module, settings: Settings = {}, options: HostOptions = {}) {
     this.#module = new Instance(module)
     const length = this.#module.writeTexts(texts(settings))
-    const isOpen = this.#module.exports.signal_open(length, options.runtimePings === true ? 1 : 0)
+    if (options.authorize !== undefined && typeof options.authorize !== 'function') throw new SettingsError('authorize is not a function')
+    if (options.log !== undefined && typeof options.log !== 'function') throw new SettingsError('log is not a function')
+    const isOpen = this.#module.exports.signal_open(length, options.runtimePings === true ? 1 : 0, options.authorize === undefined ? 0 : 1)
     const told = this.#told()
     if (isOpen === 0) throw new SettingsError(told[0])
     this.limits = JSON.parse(told[0] ?? '{}') as Record<string, number>
     this.access = told[1] ?? ''
+    this.#signatures = new Signatures(JSON.parse(told[2] ?? '[]') as JsonWebKey[])
+    this.#authorize = options.authorize
+    this.#hasOrigins = settings.origins !== undefined
+    this.#log = options.log ?? toConsole
+    for (const text of told.slice(3)) this.#tell({ level: 'warn', event: 'notice', text })
     this.#outboundMax = this.limits.outbound_bytes_max ?? 0
     // Enough of a message to see that it is too long, whatever its last character is.
     this.#inboundMax = (this.limits.message_bytes_max ?? 0) + 4
@@ -144,12 +171,104 @@ export class RelayOf {
     return JSON.parse(this.#told()[0] ?? '{}') as Stats
   }
 
-  /** Judges a request. Upgrade, then `connect` or `leave` the peer; or answer with the page. */
-  request(facts: Facts): Answer {
+  /** The same as text for Prometheus, of the type `text/plain; version=0.0.4`. */
+  metrics(): string {
+    const waiting = [...this.#connections.values()].map(({ socket }) => socket.buffered())
+    const sum = waiting.reduce((sum, bytes) => sum + bytes, 0)
+    this.#module.exports.signal_metrics(sum, waiting.reduce((most, bytes) => Math.max(most, bytes), 0))
+    return this.#told()[0] ?? ''
+  }
+
+  /**
+   * Reads the keys of tokens, which otherwise happens with the first token.
+   *
+   * @throws {Error} The runtime cannot use one of them.
+   */
+  ready(): Promise<void> {
+    return this.#signatures.ready()
+  }
+
+  /**
+   * Judges a request. Upgrade, then `connect` or `leave` the peer; or answer with the page. It takes
+   * time only where a token is verified or `authorize` is asked, which gets `raw`.
+   */
+  request(facts: Facts, raw?: unknown): Answer | Promise<Answer> {
     const headers = HEADERS.map((name) => facts.header(name))
     const length = this.#module.writeTexts([facts.method, facts.target, facts.remote, ...headers])
-    const random = Math.floor(Math.random() * 0x100000000)
-    this.#module.exports.signal_request(length, performance.now(), Date.now(), random)
+    this.#module.exports.signal_request(length, performance.now(), Date.now(), random())
+    const records = new Records(this.#module.read())
+    switch (records.number()) {
+      case RECORD.signatures:
+        return this.#verify(records)
+      case RECORD.authorize:
+        return this.#ask(records.number(), facts, raw)
+    }
+    return this.#answer()
+  }
+
+  async #verify(records: Records): Promise<Answer> {
+    const [peer, count] = [records.number(), records.number()]
+    const signatures: Signature[] = []
+    for (let at = 0; at < count; at += 1) {
+      const [key, messageLength, signatureLength] = [records.number(), records.number(), records.number()]
+      const [message, signature] = [records.bytes(messageLength), records.bytes(signatureLength)]
+      signatures.push({ key, message, signature })
+    }
+    const verify = () => this.#signatures.verify(signatures)
+    return this.#inTime(peer, 'a token could not be verified', verify, (right) => {
+      this.#module.exports.signal_verified(peer, right, performance.now(), Date.now(), random())
+      return this.#answer()
+    })
+  }
+
+  async #ask(peer: number, facts: Facts, raw: unknown): Promise<Answer> {
+    const ask = async () => {
+      return JSON.stringify(await this.#said(askable(facts, raw, this.#hasOrigins))) ?? 'null'
+    }
+    return this.#inTime(peer, 'authorize has failed', ask, (said) => {
+      const length = this.#module.writeText(said)
+      this.#module.exports.signal_authorized(peer, length, performance.now(), Date.now(), random())
+      const answer = this.#answer()
+      const problem = this.#told()[0]
+      if (problem !== undefined) this.#tell({ level: 'error', event: 'failed', text: `what authorize returned cannot be used: ${problem}` })
+      return answer
+    })
+  }
+
+  /** What `authorize` says. A refusal may be thrown, too. */
+  async #said(request: AuthorizeRequest): Promise<Grant | Refusal | undefined> {
+    try {
+      return await this.#authorize?.(request)
+    } catch (error) {
+      if (error instanceof Refusal) return error
+      throw error
+    }
+  }
+
+  /** The answer by what `find` finds out, or that of a door that stays shut if it fails or takes too long. */
+  async #inTime<T>(peer: number, failure: string, find: () => Promise<T>, answer: (found: T) => Answer): Promise<Answer> {
+    const { handshake_timeout: wait = 0 } = this.limits
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const late = new Promise<typeof LATE>((resolve) => {
+      timer = setTimeout(resolve, wait, LATE)
+    })
+    try {
+      const found = await Promise.race([find(), late])
+      if (found !== LATE) return answer(found)
+      this.#tell({ level: 'error', event: 'failed', text: `${failure}: it took more than ${wait} ms` })
+    } catch (error) {
+      this.#tell({ level: 'error', event: 'failed', text: failure, error })
+      this.#module.exports.signal_not_judged(peer, 0, performance.now(), random())
+      return this.#answer()
+    } finally {
+      clearTimeout(timer)
+    }
+    this.#module.exports.signal_not_judged(peer, 1, performance.now(), random())
+    return this.#answer()
+  }
+
+  /** The answer that stands in the output. */
+  #answer(): Answer {
     const records = new Records(this.#module.read())
     if (records.number() === RECORD.upgrade) {
       const peer = records.number()
@@ -159,12 +278,14 @@ export class RelayOf {
     const body = records.text(bodyLength)
     const lines = records.text(headersLength).split('\n')
     const pairs = lines.slice(0, -1).flatMap((line, at) => (at % 2 === 0 ? [[line, lines[at + 1] ?? '']] : []))
+    if (status >= 400) this.#tell({ level: 'debug', event: 'refused', text: body, status })
     return { status, headers: pairs as [string, string][], body }
   }
 
   /** Begins the connection of a peer that `request` has named. */
   connect(peer: number, socket: Socket): void {
     this.#connections.set(peer, { socket, closing: undefined })
+    this.#tell({ level: 'debug', event: 'connected', text: 'a peer is connected', peer })
     this.#carryOut(this.#module.exports.signal_connect(peer, performance.now()))
   }
 
@@ -187,7 +308,7 @@ export class RelayOf {
   /** Forgets a connection that has ended, or an upgrade that has failed. */
   leave(peer: number): void {
     clearTimeout(this.#connections.get(peer)?.closing)
-    this.#connections.delete(peer)
+    if (this.#connections.delete(peer)) this.#tell({ level: 'debug', event: 'left', text: 'a peer is gone', peer })
     this.#carryOut(this.#module.exports.signal_leave(peer, performance.now()))
     if (this.#connections.size === 0) this.#emptied.splice(0).forEach((resolve) => resolve())
   }
@@ -229,6 +350,9 @@ export class RelayOf {
         case RECORD.hold:
           this.#connections.get(records.number())?.socket.hold?.()
           break
+        case RECORD.notice:
+          this.#tell({ level: 'warn', event: 'notice', text: records.text(records.number()) })
+          break
       }
     }
     for (const peer of slow) this.#carryOut(this.#module.exports.signal_overflow(peer))
@@ -260,6 +384,7 @@ export class RelayOf {
     const reason = records.text(records.number())
     const connection = this.#connections.get(peer)
     if (connection === undefined) return
+    this.#tell({ level: 'debug', event: 'closed', text: reason, peer, code })
     const { socket } = connection
     if (socket.abort !== undefined) {
       connection.closing = setTimeout(() => socket.abort?.(), this.limits.close_timeout)
@@ -280,14 +405,41 @@ export class RelayOf {
     if (typeof this.#timer === 'object') (this.#timer as { unref?: () => void }).unref?.()
   }
 
+  /** The texts in the output, behind the page or upgrade that it may begin with. */
   #told(): string[] {
     const told: string[] = []
     for (const records = new Records(this.#module.read()); !records.isAtEnd; ) {
-      if (records.number() === RECORD.text) told.push(records.text(records.number()))
+      switch (records.number()) {
+        case RECORD.text:
+          told.push(records.text(records.number()))
+          break
+        case RECORD.upgrade:
+          records.number()
+          records.bytes(records.number())
+          break
+        case RECORD.page: {
+          records.number()
+          const lengths = [records.number(), records.number()]
+          lengths.forEach((length) => records.bytes(length))
+          break
+        }
+      }
     }
     return told
   }
+
+  #tell(entry: LogEntry): void {
+    try {
+      this.#log(entry)
+    } catch {
+      // A log that fails ends no connection.
+    }
+  }
 }
 
+const LATE = Symbol('late')
+
+const random = (): number => Math.floor(Math.random() * 0x100000000)
+
 /** The records of an output; see `crates/signal-wasm/src/output.rs`. */
-const RECORD = { send: 1, ping: 2, close: 3, hold: 4, upgrade: 5, page: 6, text: 7 } as const
+const RECORD = { send: 1, ping: 2, close: 3, hold: 4, upgrade: 5, page: 6, text: 7, signatures: 8, authorize: 9, notice: 10 } as const

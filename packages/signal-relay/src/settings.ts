@@ -13,6 +13,12 @@ export interface Settings {
   readonly token_keys?: string | object
   /** Name of this relay, which each token must have as its `aud`. */
   readonly token_audience?: string
+  /** Issuer that each token must have as its `iss`, letter by letter. */
+  readonly token_issuer?: string
+  /** Claim that names the topics of a token, in place of `topics`, `subscribe` and `publish`. */
+  readonly token_topics_claim?: string
+  /** Topics of a token that names none, in which `{sub}` is its subject: `['lobby', 'user/{sub}/*']`. */
+  readonly token_topics_default?: string | readonly string[]
   /** Where in a request its token is: `'any'`, or those of `query`, `header` and `protocol` that count. */
   readonly token_in?: string | readonly string[]
   /** Proxies before the relay, by network or address, whose `X-Forwarded-For` is believed. */
@@ -42,6 +48,7 @@ export interface Settings {
 
   readonly outbound_bytes_max?: number | string
   readonly close_timeout?: number | string
+  readonly handshake_timeout?: number | string
   readonly peers_max?: number | string
   readonly peers_per_ip_max?: number | string
   readonly peers_per_site_max?: number | string

@@ -1,4 +1,4 @@
-import { Relay, type Settings } from './wasm.ts'
+import { type Answer, Relay, type RelayOptions, type Settings } from './wasm.ts'
 import { factsOf, listen, responseOf, WebSocketSocket } from './web.ts'
 
 export * from './wasm.ts'
@@ -10,17 +10,23 @@ declare const WebSocketPair: new () => { 0: WebSocket; 1: WebSocket & { accept()
  * awake while somebody is connected; a Worker in Rust that sleeps is `examples/cloudflare`.
  *
  * The runtime has no pings, so `ping_interval` is how long a client may say nothing, 90 seconds by
- * default: a stock client pings each 15 seconds, in a hidden tab each minute at least.
+ * default: a stock client pings each 15 seconds, in a hidden tab each minute at least. Nor does the
+ * relay send what a hidden tab needs to stay connected, so `keepalive_interval` is 0 by default: each
+ * message costs.
  */
 export class WorkersRelay extends Relay {
   /** @throws {SettingsError} A setting cannot be used. */
-  constructor(settings: Settings = {}) {
-    super({ ping_interval: '90s', ...settings })
+  constructor(settings: Settings = {}, options: RelayOptions = {}) {
+    super({ ping_interval: '90s', keepalive_interval: 0, ...settings }, options)
   }
 
   /** Answers a request: upgrades, `/healthz`, `/readyz` and `/limits`, and `okay` elsewhere. */
-  readonly fetch = (request: Request): Response => {
-    const answer = this.request(factsOf(request, request.headers.get('cf-connecting-ip') ?? undefined))
+  readonly fetch = (request: Request): Response | Promise<Response> => {
+    const answer = this.request(factsOf(request, request.headers.get('cf-connecting-ip') ?? undefined), request)
+    return answer instanceof Promise ? answer.then((answer) => this.#respond(answer)) : this.#respond(answer)
+  }
+
+  #respond(answer: Answer): Response {
     if (answer.peer === undefined) return responseOf(answer)
     const { peer, protocol } = answer
     const pair = new WebSocketPair()

@@ -93,7 +93,7 @@ impl AuthResult {
     }
 }
 
-#[cfg(all(test, feature = "tokens"))]
+#[cfg(all(test, feature = "claims"))]
 mod tests {
     use super::*;
 

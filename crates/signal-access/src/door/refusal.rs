@@ -157,7 +157,7 @@ impl Refusal {
     }
 }
 
-#[cfg(feature = "tokens")]
+#[cfg(feature = "claims")]
 impl From<crate::Denied> for Refusal {
     fn from(denied: crate::Denied) -> Self {
         let cause = match denied {
@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(Refusal::from(refused).retry_after_seconds(), Some(2));
     }
 
-    #[cfg(feature = "tokens")]
+    #[cfg(feature = "claims")]
     #[test]
     fn what_is_wrong_with_a_token_is_said_and_counted() {
         use crate::{Denied, TokenError};
