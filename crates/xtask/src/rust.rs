@@ -7,7 +7,9 @@ use crate::command::{cargo, command, run};
 use crate::publish::PUBLISHED;
 use crate::stop::{Stop, in_ci};
 use crate::tools::Tools;
-use crate::workspace::{FUZZ_MANIFEST, TUNGSTENITE_MANIFEST, WORKER_MANIFEST, YRS_WARP_MANIFEST};
+use crate::workspace::{
+    FUZZ_MANIFEST, TUNGSTENITE_MANIFEST, WORKER_MANIFEST, YRS_AXUM_MANIFEST, YRS_WARP_MANIFEST,
+};
 use crate::{install, packages, publish, workspace};
 
 /// The crates that other programs depend on.
@@ -29,6 +31,7 @@ pub(crate) fn fmt(_: &Tools) -> Result<(), Stop> {
     [
         FUZZ_MANIFEST,
         TUNGSTENITE_MANIFEST,
+        YRS_AXUM_MANIFEST,
         YRS_WARP_MANIFEST,
         WORKER_MANIFEST,
     ]
@@ -157,6 +160,8 @@ pub(crate) fn tests(tools: &Tools) -> Result<(), Stop> {
     let installed = [
         ("SIGNAL_NODE_MODULES", tools.node_modules()),
         ("SIGNAL_KOSOKU", tools.kosoku()),
+        ("SIGNAL_JUPYTER", tools.jupyter_signaling()),
+        ("SIGNAL_YRS_AXUM", tools.yrs_axum()),
         ("SIGNAL_YRS_WARP", tools.yrs_warp()),
         ("SIGNAL_NATS_SERVER", tools.nats_server()),
         ("SIGNAL_NGINX", tools.nginx()),

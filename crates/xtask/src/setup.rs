@@ -91,6 +91,16 @@ pub(crate) const SETUP: &[Step] = &[
         run: |_| instructions::install().map(drop),
     },
     Step {
+        name: "yrs-axum",
+        about: "another relay by others, built",
+        run: |tools| tools.yrs_axum().map(drop),
+    },
+    Step {
+        name: "jupyter",
+        about: "a relay by others, in Python",
+        run: |tools| tools.jupyter_signaling().map(drop),
+    },
+    Step {
         name: "yrs-warp",
         about: "a relay by others, built",
         run: |tools| tools.yrs_warp().map(drop),

@@ -15,6 +15,7 @@ use crate::{install, packages, workspace};
 pub(crate) struct Tools {
     pub(crate) worker: OnceCell<Result<PathBuf, Stop>>,
     pub(crate) module: OnceCell<Result<PathBuf, Stop>>,
+    yrs_axum: OnceCell<Result<PathBuf, Stop>>,
     yrs_warp: OnceCell<Result<PathBuf, Stop>>,
 }
 
@@ -134,7 +135,19 @@ impl Tools {
 
     /// yrs-warp's signaling service as a server, for the conformance suite's own test.
     pub(crate) fn yrs_warp(&self) -> Result<PathBuf, Stop> {
-        self.yrs_warp.get_or_init(build_yrs_warp).clone()
+        let build = || build_peer("yrs-warp", workspace::YRS_WARP_MANIFEST);
+        self.yrs_warp.get_or_init(build).clone()
+    }
+
+    /// yrs-axum's signaling service as a server, for the same test.
+    pub(crate) fn yrs_axum(&self) -> Result<PathBuf, Stop> {
+        let build = || build_peer("yrs-axum", workspace::YRS_AXUM_MANIFEST);
+        self.yrs_axum.get_or_init(build).clone()
+    }
+
+    /// A Python that has Jupyter's signaling service, for the same test.
+    pub(crate) fn jupyter_signaling(&self) -> Result<PathBuf, Stop> {
+        Ok(install::python("jupyter-signaling", packages::JUPYTER_SIGNALING)?.join("python"))
     }
 }
 
@@ -143,15 +156,10 @@ fn has_openssl_headers() -> bool {
 }
 
 /// Built in a target folder of its own: its dependencies are not ours.
-fn build_yrs_warp() -> Result<PathBuf, Stop> {
-    let folder = workspace::tools().join("yrs-warp");
-    let build = [
-        "build",
-        "--locked",
-        "--manifest-path",
-        workspace::YRS_WARP_MANIFEST,
-    ];
+fn build_peer(name: &str, manifest: &str) -> Result<PathBuf, Stop> {
+    let folder = workspace::tools().join(name);
+    let build = ["build", "--locked", "--manifest-path", manifest];
     run(cargo(build).arg("--target-dir").arg(&folder))?;
-    let name = format!("yrs-warp-peer{}", std::env::consts::EXE_SUFFIX);
-    Ok(folder.join("debug").join(name))
+    let program = format!("{name}-peer{}", std::env::consts::EXE_SUFFIX);
+    Ok(folder.join("debug").join(program))
 }

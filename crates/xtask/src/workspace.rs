@@ -13,6 +13,7 @@ pub(crate) const FUZZ_MANIFEST: &str = "crates/signal-core/fuzz/Cargo.toml";
 pub(crate) const WORKER_MANIFEST: &str = "examples/cloudflare/Cargo.toml";
 
 /// A relay by others: a workspace of its own, to keep its dependencies out of ours.
+pub(crate) const YRS_AXUM_MANIFEST: &str = "crates/signal-conformance/peers/yrs-axum/Cargo.toml";
 pub(crate) const YRS_WARP_MANIFEST: &str = "crates/signal-conformance/peers/yrs-warp/Cargo.toml";
 
 /// A plain server of ours, to compare the relay with: a workspace of its own.
