@@ -205,6 +205,59 @@ async fn those_of_a_node_that_is_gone_are_not_counted_any_more() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_comes_back_to_a_topic_does_not_find_the_counts_of_before() {
+    let air = Air::default();
+    let [a, b] = nodes(&air).await;
+    let ann = member(&a, "garden").await;
+    let bob = member(&b, "garden").await;
+    sleep(BEAT).await;
+    drop(ann);
+    sleep(BEAT).await;
+    drop(bob);
+    sleep(BEAT).await;
+    let mut ann = member(&a, "garden").await;
+    ann.publish("garden", 1).await;
+    assert_eq!(next(&mut ann).await["clients"], 1);
+}
+
+/// All that a hundred peers say in one moment, before the task has a turn.
+#[tokio::test(start_paused = true)]
+async fn what_does_not_fit_into_the_mailbox_is_counted_and_its_publishers_announce_again() {
+    const PEERS: usize = 100;
+    let air = Air::default();
+    let small = |cluster: &mut ClusterConfig| cluster.cluster_mailbox_bytes_max = 1 << 20;
+    let a = node_with(&air, |_| {}, small);
+    let b = node(&air);
+    let [a, b] = know_each_other([a, b]).await;
+    let (mut here, mut there) = (Vec::new(), Vec::new());
+    for number in 0..PEERS {
+        here.push(member(&a, &format!("room {number}")).await);
+        there.push(member(&b, &format!("room {number}")).await);
+    }
+    sleep(BEAT).await;
+    let data = format!("{:?}", "x".repeat(50_000));
+    for (number, peer) in here.iter_mut().enumerate() {
+        peer.publish(&format!("room {number}"), &data).await;
+    }
+    let (mut arrived, mut closed) = (0, 0);
+    for (here, there) in here.iter_mut().zip(&mut there) {
+        arrived += all(there).await.len();
+        assert_eq!(next(here).await["clients"], 2, "those here are served");
+        let end = timeout(Duration::from_secs(10), here.closed()).await;
+        closed += usize::from(end == Ok(1012));
+    }
+    let lost = stats(&a).mailbox_overflows as usize;
+    assert!(lost > 0, "all of it fitted");
+    assert_eq!((arrived, closed), (PEERS - lost, lost));
+    // The last of them have left the mailbox as it was.
+    let mut ann = member(&a, "garden").await;
+    let mut bob = member(&b, "garden").await;
+    sleep(BEAT).await;
+    ann.publish("garden", 1).await;
+    assert_eq!(next(&mut bob).await["clients"], 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn peers_of_one_node_go_on_when_the_bus_has_ended() {
     let air = Air::default();
     let [a, b] = nodes(&air).await;
@@ -311,6 +364,28 @@ async fn a_node_that_drains_moves_its_peers_and_is_missed_by_nobody() {
     assert_eq!(stats(&a).nodes, []);
     bob.publish("garden", 1).await;
     assert_eq!(next(&mut ann).await["clients"], 2);
+}
+
+/// Or what is published in the moment of its end would be lost.
+#[tokio::test(start_paused = true)]
+async fn a_node_that_drains_is_home_of_nothing_before_its_last_peer_goes() {
+    let air = Air::default();
+    let [a, b] = nodes(&air).await;
+    let mut ann = open(&a).await;
+    for number in 0..40 {
+        ann.subscribe(&format!("room {number}")).await;
+    }
+    let _bobs = [member(&b, "garden").await, member(&b, "garden").await];
+    sleep(BEAT).await;
+    assert!(stats(&b).homed > 0);
+    let drain = tokio::spawn({
+        let b = b.clone();
+        async move { b.drain().await }
+    });
+    sleep(Duration::from_millis(500)).await;
+    assert_eq!((stats(&a).homed, stats(&b).homed), (41, 0));
+    assert_eq!(stats(&a).nodes.len(), 1, "it is there still");
+    drain.await.expect("no panic");
 }
 
 #[tokio::test(start_paused = true)]
