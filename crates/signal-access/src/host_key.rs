@@ -4,7 +4,8 @@ use alloc::string::{String, ToString as _};
 
 use serde_json::{Map, Value, json};
 
-use crate::key::{KeyProblem, bytes, p256_numbers, rsa_numbers, secret, text};
+use crate::key_numbers::{bytes, p256_numbers, rsa_numbers, secret, text};
+use crate::key_problem::KeyProblem;
 use crate::scheme::Scheme;
 use crate::token::encode;
 

@@ -7,7 +7,6 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use core::ops::RangeInclusive;
 
 #[cfg(feature = "tokens")]
 use ed25519_dalek::{SigningKey, VerifyingKey};
@@ -19,22 +18,18 @@ use sha2::Sha256;
 use thiserror::Error;
 
 use crate::host_key;
+use crate::key_numbers::text;
+#[cfg(feature = "tokens")]
+use crate::key_numbers::{bytes, p256_numbers, rsa_numbers, secret};
+use crate::key_problem::KeyProblem;
 use crate::object::{self, ObjectError};
 #[cfg(feature = "tokens")]
 use crate::public_key::{PublicKey, PublicKeys};
 use crate::scheme::Scheme;
-use crate::token::decode;
 
 /// The longest text of keys that is read. Ten keys with their certificates, as large providers
 /// publish them, are 30 KiB.
 pub const KEY_TEXT_BYTES_MAX: usize = 64 * 1024;
-
-/// The shortest secret of HS256: as long as its hash, which RFC 7518 3.2 demands.
-pub const SECRET_BYTES_MIN: usize = 32;
-
-/// The sizes of RSA keys in bits: what RFC 7518 3.3 demands at least, and what is verified in well
-/// under a millisecond.
-pub(crate) const RSA_BITS: RangeInclusive<usize> = 2_048..=4_096;
 
 /// Where keys come from, and what there is to verify with.
 #[derive(Clone, Copy)]
@@ -300,62 +295,6 @@ fn p256(
     key.ok_or(KeyProblem::NotPublic)
 }
 
-/// The secret of HS256.
-pub(crate) fn secret(key: &Map<String, Value>) -> Result<Vec<u8>, KeyProblem> {
-    let secret = decode(text(key, "k")?).ok_or(KeyProblem::Base64("k"))?;
-    if secret.len() < SECRET_BYTES_MIN {
-        return Err(KeyProblem::Short);
-    }
-    Ok(secret)
-}
-
-/// `n` and `e` of an RSA key that may be used.
-pub(crate) fn rsa_numbers(key: &Map<String, Value>) -> Result<(Vec<u8>, Vec<u8>), KeyProblem> {
-    let (modulus, exponent) = (number(key, "n")?, number(key, "e")?);
-    let zeros = modulus.first().map_or(0, |byte| byte.leading_zeros());
-    let bits = modulus.len() * 8 - zeros as usize;
-    if bits < *RSA_BITS.start() {
-        return Err(KeyProblem::RsaShort);
-    }
-    if bits > *RSA_BITS.end() {
-        return Err(KeyProblem::RsaLong);
-    }
-    // With 1, everyone could sign; four bytes are more than any is.
-    let is_odd = |number: &[u8]| number.last().is_some_and(|byte| byte % 2 == 1);
-    if !is_odd(&exponent) || exponent == [1] || exponent.len() > 4 || !is_odd(&modulus) {
-        return Err(KeyProblem::NotPublic);
-    }
-    Ok((modulus, exponent))
-}
-
-/// `x` and `y` of a key on P-256.
-pub(crate) fn p256_numbers(key: &Map<String, Value>) -> Result<([u8; 32], [u8; 32]), KeyProblem> {
-    if text(key, "crv") != Ok("P-256") {
-        return Err(KeyProblem::EcCurve);
-    }
-    Ok((bytes(key, "x")?, bytes(key, "y")?))
-}
-
-/// A number in big-endian bytes, without the zeros before it.
-fn number(key: &Map<String, Value>, name: &'static str) -> Result<Vec<u8>, KeyProblem> {
-    let bytes = decode(text(key, name)?).ok_or(KeyProblem::Base64(name))?;
-    Ok(bytes.into_iter().skip_while(|byte| *byte == 0).collect())
-}
-
-pub(crate) fn text<'k>(
-    key: &'k Map<String, Value>,
-    name: &'static str,
-) -> Result<&'k str, KeyProblem> {
-    key.get(name)
-        .and_then(Value::as_str)
-        .ok_or(KeyProblem::Missing(name))
-}
-
-pub(crate) fn bytes(key: &Map<String, Value>, name: &'static str) -> Result<[u8; 32], KeyProblem> {
-    let bytes = decode(text(key, name)?).ok_or(KeyProblem::Base64(name))?;
-    bytes.try_into().map_err(|_| KeyProblem::Length(name))
-}
-
 /// Whether `key_ops` has an operation on signatures in it.
 fn names_signatures(operations: &Value) -> bool {
     let is_one = |name: &Value| name == "verify" || name == "sign";
@@ -453,81 +392,4 @@ impl fmt::Display for Reasons<'_> {
             more => write!(f, ". And {more} more"),
         }
     }
-}
-
-/// What is wrong with a key.
-#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
-#[non_exhaustive]
-pub enum KeyProblem {
-    /// It is not an object.
-    #[error("it is not a JSON object")]
-    NotObject,
-    /// A name stands twice in it.
-    #[error("a name stands twice in it")]
-    Duplicate,
-    /// Its `kid` is not a string.
-    #[error("its \"kid\" is not a string")]
-    Id,
-    /// It is for something else than signatures.
-    #[error("its \"use\" is not \"sig\"")]
-    Use,
-    /// It is for something else than signatures, by its `key_ops`.
-    #[error("its \"key_ops\" has neither \"verify\" nor \"sign\" in it")]
-    Operations,
-    /// It is for an algorithm that is not known here.
-    #[error("its \"alg\" is not \"HS256\", \"EdDSA\", \"RS256\" or \"ES256\"")]
-    Algorithm,
-    /// It does not say which algorithm its secret is for. The key must, because a token cannot
-    /// choose.
-    #[error("it has no \"alg\", which a secret needs: \"alg\":\"HS256\"")]
-    NoAlgorithm,
-    /// Its type does not fit its algorithm, or is not one that is used here.
-    #[error(
-        "its \"kty\" is not one that fits: HS256 needs \"oct\", EdDSA \"OKP\", RS256 \"RSA\", ES256 \"EC\""
-    )]
-    Type,
-    /// It is for another curve.
-    #[error("its \"crv\" is not \"Ed25519\", the one curve of EdDSA that is known here")]
-    Curve,
-    /// It is for another curve than that of ES256.
-    #[error("its \"crv\" is not \"P-256\", which ES256 needs")]
-    EcCurve,
-    /// It is for RS256 or ES256, and was read where these are not known.
-    #[error("it is for RS256 or ES256, which cannot be used here")]
-    NotVerified,
-    /// It comes from an address where anyone can read it, and can sign.
-    #[error(
-        "it can sign, and anyone can read it where it comes from; only public keys count there"
-    )]
-    Published,
-    /// The RSA key is shorter than RFC 7518 allows.
-    #[error("its \"n\" has fewer than 2,048 bits, which RS256 needs at least")]
-    RsaShort,
-    /// The RSA key is longer than what is verified.
-    #[error("its \"n\" has more than 4,096 bits, which would take too long to verify")]
-    RsaLong,
-    /// What is in it is not a public key of RS256 or ES256.
-    #[error("the numbers in it are not a public key")]
-    NotPublic,
-    /// A member is missing.
-    #[error("it has no \"{0}\"")]
-    Missing(&'static str),
-    /// A member is not base64url.
-    #[error("its \"{0}\" is not base64url without padding")]
-    Base64(&'static str),
-    /// A member of an Ed25519 or P-256 key has the wrong length.
-    #[error("its \"{0}\" is not 32 bytes long")]
-    Length(&'static str),
-    /// The secret is shorter than [`SECRET_BYTES_MIN`].
-    #[error("its \"k\" is shorter than 32 bytes, which HS256 needs at least")]
-    Short,
-    /// The public key is not a point on the curve, or is one that must not be used.
-    #[error("its \"x\" is not a public key")]
-    Point,
-    /// Private and public key do not belong together.
-    #[error("its \"d\" and \"x\" do not belong together")]
-    Mismatch,
-    /// It can only verify.
-    #[error("it is a public key, which cannot sign; use the one with \"d\"")]
-    NotPrivate,
 }

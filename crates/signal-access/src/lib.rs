@@ -36,6 +36,10 @@ mod jwks_url;
 #[cfg(feature = "claims")]
 mod key;
 #[cfg(feature = "claims")]
+mod key_numbers;
+#[cfg(feature = "claims")]
+mod key_problem;
+#[cfg(feature = "claims")]
 mod key_schedule;
 #[cfg(feature = "tokens")]
 mod new_key;
@@ -94,7 +98,11 @@ pub use error::{MalformedCause, TokenError};
 #[cfg(feature = "claims")]
 pub use jwks_url::{JwksUrl, JwksUrlError};
 #[cfg(feature = "claims")]
-pub use key::{KEY_TEXT_BYTES_MAX, KeyError, KeyName, KeyNotice, KeyProblem, SECRET_BYTES_MIN};
+pub use key::{KEY_TEXT_BYTES_MAX, KeyError, KeyName, KeyNotice};
+#[cfg(feature = "claims")]
+pub use key_numbers::SECRET_BYTES_MIN;
+#[cfg(feature = "claims")]
+pub use key_problem::KeyProblem;
 #[cfg(feature = "claims")]
 pub use key_schedule::KeySchedule;
 #[cfg(feature = "tokens")]

@@ -11,7 +11,8 @@ use thiserror::Error;
 use crate::algorithm::Algorithm;
 use crate::claim_error::ClaimError;
 use crate::claims::Claims;
-use crate::key::{Jwk, KeyError, KeyProblem, Keys, Material, Source};
+use crate::key::{Jwk, KeyError, Keys, Material, Source};
+use crate::key_problem::KeyProblem;
 use crate::new_key::NewKey;
 use crate::token::{TOKEN_BYTES_MAX, encode};
 

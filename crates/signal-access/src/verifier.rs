@@ -92,9 +92,9 @@ impl TokenVerifier {
         Self::without_keys().with_keys(keys, source)
     }
 
-    /// A verifier for a host that verifies every signature itself, of HS256, EdDSA, RS256 and ES256,
-    /// and perhaps answers later: with it there is no cryptography in this crate. It takes
-    /// [`host_keys`](Self::host_keys) from here, and its answers go into
+    /// A verifier for a host that verifies every signature itself, of HS256, EdDSA, RS256 and
+    /// ES256, and perhaps answers later: with it there is no cryptography in this crate. The host
+    /// takes [`host_keys`](Self::host_keys) from here, and its answers go into
     /// [`verify_with`](Self::verify_with).
     ///
     /// Of a key it is checked what can be without cryptography: whether its numbers are a point on

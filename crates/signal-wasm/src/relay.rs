@@ -145,8 +145,8 @@ impl Relay {
         json::object(now.into_iter().chain(self.stats.members()))
     }
 
-    /// The same as text for Prometheus, by the names of `signal serve`. What waits for peers is known
-    /// to the host.
+    /// The same as text for Prometheus, by the names of `signal serve`. What waits for peers is
+    /// known to the host.
     pub fn metrics(&self, queues: Queues) -> String {
         let is_coming = |connection: &&Connection| {
             matches!(connection.stage, Stage::Judging(_) | Stage::Upgrading(_))
