@@ -28,11 +28,13 @@ pub enum CloseReason {
     AnnounceAgain,
     /// A frame broke RFC 6455. Decided by the host, which owns the frames.
     Protocol,
+    /// Somebody who runs the server wants the peer gone. Decided by the host.
+    ByOperator,
 }
 
 impl CloseReason {
     /// All reasons, for hosts that count them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Invalid,
         Self::TooBig,
         Self::RateLimited,
@@ -43,6 +45,7 @@ impl CloseReason {
         Self::Draining,
         Self::AnnounceAgain,
         Self::Protocol,
+        Self::ByOperator,
     ];
 
     /// The close code of the frame.
@@ -54,6 +57,7 @@ impl CloseReason {
             Self::Draining | Self::AnnounceAgain => 1012,
             Self::SlowConsumer | Self::MemoryMax => 1013,
             Self::GrantExpired => 4401,
+            Self::ByOperator => 4403,
             Self::TimedOut => 4408,
             Self::RateLimited => 4429,
         }
@@ -83,6 +87,7 @@ impl CloseReason {
                 "this relay is short of memory, please try again later",
             ),
             Self::GrantExpired => ("grant_expired", "the access token has expired"),
+            Self::ByOperator => ("by_operator", "the operator has closed this connection"),
             Self::TimedOut => ("timed_out", "no sign of life between two pings"),
             Self::RateLimited => ("rate_limited", "too many messages, please slow down"),
         }
@@ -95,7 +100,7 @@ impl CloseReason {
         match self {
             Self::Invalid | Self::TooBig | Self::RateLimited | Self::Protocol => true,
             Self::GrantExpired | Self::TimedOut | Self::SlowConsumer | Self::MemoryMax => false,
-            Self::Draining | Self::AnnounceAgain => false,
+            Self::Draining | Self::AnnounceAgain | Self::ByOperator => false,
         }
     }
 

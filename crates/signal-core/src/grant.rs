@@ -18,7 +18,9 @@ use crate::Instant;
 /// assert!(grant.may_subscribe("team-7/notes"));
 /// assert!(!grant.may_publish("lobby"));
 /// ```
-#[derive(Clone, Debug, Eq, PartialEq)]
+///
+/// By default it is [`open`](Self::open).
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Grant {
     /// `None` is every topic for both: what most have takes no room.
     scope: Option<Box<Scope>>,
@@ -87,12 +89,6 @@ impl Grant {
 
     pub(crate) fn is_expired(&self, now: Instant) -> bool {
         self.expires.is_some_and(|end| end <= now)
-    }
-}
-
-impl Default for Grant {
-    fn default() -> Self {
-        Self::open()
     }
 }
 

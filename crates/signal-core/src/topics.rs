@@ -101,10 +101,15 @@ impl<S: Subscriber> Topics<S> {
     }
 
     /// All topics with their subscribers, sorted by topic.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &[S])> {
+    pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &[S])> {
+        self.iter_from("")
+    }
+
+    /// The same from this name on: a host that lists many topics goes on where it stopped.
+    pub fn iter_from(&self, topic: &str) -> impl Iterator<Item = (&Arc<str>, &[S])> {
         self.subscribers
-            .iter()
-            .map(|(topic, subscribers)| (&**topic, &**subscribers))
+            .range(Arc::<str>::from(topic)..)
+            .map(|(topic, subscribers)| (topic, &**subscribers))
     }
 
     /// How many topics have subscribers.

@@ -128,7 +128,7 @@ impl Trio {
             .room
             .topics()
             .iter()
-            .flat_map(|(topic, peers)| peers.iter().map(move |peer| (topic, *peer)));
+            .flat_map(|(topic, peers)| peers.iter().map(move |peer| (&**topic, *peer)));
         let expected = self.naive.pairs.iter().copied();
         assert!(
             pairs.collect::<BTreeSet<_>>().into_iter().eq(expected),

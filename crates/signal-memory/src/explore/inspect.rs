@@ -140,7 +140,8 @@ fn peers(actual: &Room, naive: &NaiveRoom) -> Finding {
 /// What the room has by topic, what it has by peer, and what is right must be the same.
 fn topics(actual: &Room, naive: &NaiveRoom) -> Finding {
     let by_topic = actual.topics().iter();
-    let by_topic = by_topic.flat_map(|(topic, peers)| peers.iter().map(move |peer| (topic, *peer)));
+    let by_topic =
+        by_topic.flat_map(|(topic, peers)| peers.iter().map(move |peer| (&**topic, *peer)));
     if !by_topic.eq(naive.pairs.iter().copied()) {
         let text = format!("the room has {:?}, not {:?}", actual.topics(), naive.pairs);
         return Some((About::Room, text));

@@ -100,11 +100,13 @@ impl Counts {
     }
 }
 
-/// Whether the relay ended it for what the peer did or did not do. Peers that leave, vanish or are
-/// drained are expected.
+/// Whether the relay ended it for what the peer did or did not do. Peers that leave, vanish, are
+/// drained or closed by hand are expected.
 fn is_trouble(ending: Ending) -> bool {
     match ending {
-        Ending::ByRelay(reason) => reason != CloseReason::Draining,
+        Ending::ByRelay(reason) => {
+            !matches!(reason, CloseReason::Draining | CloseReason::ByOperator)
+        }
         Ending::WriteDeadline => true,
         Ending::ByPeer | Ending::Lost | _ => false,
     }
