@@ -108,6 +108,8 @@ pub use key_schedule::KeySchedule;
 #[cfg(feature = "tokens")]
 pub use new_key::NewKey;
 pub use origins::{OriginError, Origins};
+#[cfg(feature = "claims")]
+pub use percent::decode as percent_decode;
 pub use protocol::{PROTOCOL_MARKER, choose_protocol};
 pub use proxies::{ProxyError, TrustedProxies, forwarded_for};
 #[cfg(feature = "tokens")]

@@ -4,10 +4,10 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// Decodes `%41` to `A`. None if a sign of percent has no two digits behind it, or the result is no
-/// UTF-8.
+/// Decodes what is percent-encoded in a URL: `%41` to `A`. `None` if a sign of percent has no two
+/// digits behind it, or the result is not UTF-8.
 #[cfg(feature = "claims")]
-pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
+pub fn decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains('%') {
         return Some(Cow::Borrowed(text));
     }

@@ -29,7 +29,7 @@ pub use config::{Config, ConfigError, LogIps};
 pub use handshake::upgrade::Upgrade;
 #[cfg(feature = "metrics")]
 pub use relay::RelayCollector;
-pub use relay::{Relay, RelayBuilder};
+pub use relay::{PublishError, Relay, RelayBuilder, TopicPage, TopicQuery};
 pub use serve::listen::{Listen, ListenError, Listeners, LocalAddress};
 pub use serve::threads::Serving;
 pub use signal_access::{

@@ -3,6 +3,7 @@
 mod builder;
 #[cfg(feature = "metrics")]
 mod metrics;
+mod operator;
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -36,6 +37,7 @@ use crate::stats::Stats;
 pub use builder::RelayBuilder;
 #[cfg(feature = "metrics")]
 pub use metrics::RelayCollector;
+pub use operator::{PublishError, TopicPage, TopicQuery};
 
 /// A relay: its topics, its peers, its limits. Cloning it gives another handle to the same.
 ///

@@ -87,6 +87,11 @@ impl Place {
         }
     }
 
+    /// Whose connection it is for, if that is counted.
+    pub(crate) fn subject(&self) -> Option<&Arc<str>> {
+        self.subject.as_ref()
+    }
+
     pub(super) fn count_for(&mut self, subject: &Subject) -> Result<(), Refusal> {
         self.places.subjects.lock().enter(subject)?;
         self.subject = Some(Arc::clone(subject.name()));

@@ -46,9 +46,7 @@ impl Hub for PeerHub<'_> {
         if let Some(uplink) = self.rooms.shards.uplink() {
             self.queue.note_published(uplink.now());
         }
-        let receivers = self.rooms.shards.publish(publish);
-        self.rooms.counters.count_fan_out(receivers);
-        receivers
+        self.rooms.publish(publish)
     }
 
     fn pong(&mut self) {

@@ -1,6 +1,6 @@
 //! All connections, for those who must reach every one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, MutexGuard};
 
@@ -14,19 +14,57 @@ const SHARDS: usize = 16;
 
 type Queues = HashMap<PeerId, Arc<Outbound>, BuildHasherDefault<PeerHasher>>;
 
+/// How many connections of a subject are looked up under one lock.
+const LOOKED_UP_MAX: usize = 1_024;
+
 /// The queue of every connection, topics or not.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     shards: [Lock<Queues>; SHARDS],
+    /// The connections of those that have a subject, by its name.
+    subjects: Lock<BTreeSet<(Arc<str>, PeerId)>>,
 }
 
 impl Registry {
-    pub(crate) fn insert(&self, peer: PeerId, queue: Arc<Outbound>) {
+    pub(crate) fn insert(&self, peer: PeerId, subject: Option<&Arc<str>>, queue: Arc<Outbound>) {
         self.shard(peer).insert(peer, queue);
+        if let Some(subject) = subject {
+            self.subjects.lock().insert((Arc::clone(subject), peer));
+        }
     }
 
     pub(crate) fn remove(&self, peer: PeerId) {
         self.shard(peer).remove(&peer);
+    }
+
+    pub(crate) fn remove_from(&self, subject: &Arc<str>, peer: PeerId) {
+        self.subjects.lock().remove(&(Arc::clone(subject), peer));
+    }
+
+    /// Hands out the queues of a subject's connections, in the order in which they came, but for
+    /// those with a number from `end` on: one that is ended may come back while this goes on.
+    pub(crate) fn for_each_of(&self, subject: &str, end: PeerId, mut each: impl FnMut(&Outbound)) {
+        let subject: Arc<str> = subject.into();
+        let mut start = PeerId::new(0);
+        loop {
+            let range = (Arc::clone(&subject), start)..(Arc::clone(&subject), end);
+            let subjects = self.subjects.lock();
+            let peers = subjects.range(range).take(LOOKED_UP_MAX);
+            let peers: Vec<_> = peers.map(|(_, peer)| *peer).collect();
+            drop(subjects);
+            for peer in &peers {
+                let queue = self.shard(*peer).get(peer).map(Arc::clone);
+                if let Some(queue) = queue {
+                    each(&queue);
+                }
+            }
+            match peers.last() {
+                Some(last) if peers.len() == LOOKED_UP_MAX => {
+                    start = PeerId::new(last.as_u64() + 1);
+                }
+                _ => return,
+            }
+        }
     }
 
     /// The queues of all connections, in no order.

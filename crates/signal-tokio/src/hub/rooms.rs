@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use signal_core::{Instant, Limits, PeerId};
+use signal_core::{CloseReason, Instant, Limits, PeerId, Publish};
 
 use crate::config::Config;
 use crate::hub::memory::Memory;
@@ -63,6 +63,32 @@ impl Rooms {
     /// A number that no other peer of this relay has had.
     pub(crate) fn next_peer(&self) -> PeerId {
         PeerId::new(self.next_peer.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Queues a publish for all subscribers of its topic and returns how many they are.
+    #[inline]
+    pub(crate) fn publish(&self, publish: &Publish<'_>) -> usize {
+        let receivers = self.shards.publish(publish);
+        self.counters.count_fan_out(receivers);
+        receivers
+    }
+
+    /// Ends the connections that a subject has now, and returns how many they are.
+    pub(crate) fn end_subject(&self, subject: &str, reason: CloseReason) -> usize {
+        let end = PeerId::new(self.next_peer.load(Ordering::Relaxed));
+        let mut ended = 0;
+        self.registry.for_each_of(subject, end, |queue| {
+            queue.end(reason);
+            ended += 1;
+        });
+        ended
+    }
+
+    /// Ends the connections that subscribe to a topic now, and returns how many they are.
+    pub(crate) fn end_topic(&self, topic: &str, reason: CloseReason) -> usize {
+        let queues = self.shards.queues(topic);
+        queues.iter().for_each(|queue| queue.end(reason));
+        queues.len()
     }
 
     /// Ends those who hold most, if all together hold more than they may.

@@ -63,11 +63,17 @@ pub(crate) struct Session {
 
 impl Session {
     /// A session on a connection that is a task, or lives in the reactor of a thread.
-    pub(crate) fn new(now: Instant, rooms: Arc<Rooms>, grant: Grant, home: Option<Home>) -> Self {
+    pub(crate) fn new(
+        now: Instant,
+        rooms: Arc<Rooms>,
+        grant: Grant,
+        subject: Option<&Arc<str>>,
+        home: Option<Home>,
+    ) -> Self {
         let id = rooms.next_peer();
         let peer = Peer::new(Arc::clone(&rooms.limits), grant, now);
         let queue = Arc::new(Outbound::new(home, rooms.memory.account()));
-        rooms.registry.insert(id, Arc::clone(&queue));
+        rooms.registry.insert(id, subject, Arc::clone(&queue));
         rooms.counters.upgrades.fetch_add(1, Ordering::Relaxed);
         Self {
             rooms,
@@ -84,6 +90,11 @@ impl Session {
             has_completed: false,
             has_spoken: false,
         }
+    }
+
+    /// Notes that the connection, which is this subject's, ends now.
+    pub(crate) fn leave_subject(&self, subject: &Arc<str>) {
+        self.rooms.registry.remove_from(subject, self.id);
     }
 
     pub(crate) fn counters(&self) -> &Counters {

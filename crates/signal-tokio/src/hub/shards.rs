@@ -3,7 +3,7 @@
 #[cfg(feature = "cluster")]
 mod passing;
 
-use std::collections::HashMap;
+use std::collections::{BinaryHeap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, MutexGuard};
 
@@ -99,6 +99,42 @@ impl Shards {
         clients
     }
 
+    /// How many subscribers the topic has.
+    pub(crate) fn peers(&self, topic: &str) -> usize {
+        self.shard(topic).topics.subscribers(topic).len()
+    }
+
+    /// The queues of all subscribers of the topic.
+    pub(crate) fn queues(&self, topic: &str) -> Vec<Arc<Outbound>> {
+        let shard = self.shard(topic);
+        let members = shard.topics.subscribers(topic).iter();
+        members.map(|member| Arc::clone(&member.queue)).collect()
+    }
+
+    /// The first `count` topics from `from` on whose names begin with `prefix`, sorted, with how
+    /// many subscribers each has.
+    ///
+    /// Each shard is sorted, so of none more than `count` topics are looked at under its lock.
+    pub(crate) fn first(&self, prefix: &str, from: &str, count: usize) -> Vec<(Arc<str>, usize)> {
+        // The last name on top, to be replaced by one before it.
+        let mut first: BinaryHeap<(Arc<str>, usize)> = BinaryHeap::new();
+        for shard in &self.shards {
+            let shard = shard.lock();
+            for (topic, members) in shard.topics.iter_from(from.max(prefix)) {
+                let is_full = first.len() >= count;
+                let is_late = is_full && first.peek().is_none_or(|(last, _)| last < topic);
+                if is_late || !topic.starts_with(prefix) {
+                    break;
+                }
+                first.push((Arc::clone(topic), members.len()));
+                if first.len() > count {
+                    first.pop();
+                }
+            }
+        }
+        first.into_sorted_vec()
+    }
+
     pub(crate) fn fill(&self, stats: &mut Stats) {
         let mut sent = Traffic::default();
         for shard in &self.shards {
@@ -153,6 +189,40 @@ impl Drop for Shards {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_topics_are_those_of_all_shards_together() {
+        let shards = Shards::new(1, None);
+        let queue = Arc::new(Outbound::default());
+        let mut names: Vec<String> = (0..500).map(|number| format!("{number}")).collect();
+        for (peer, name) in (0..).zip(&names) {
+            shards.subscribe(PeerId::new(peer), &queue, &name.as_str().into());
+        }
+        names.sort_unstable();
+        for (prefix, from) in [
+            ("", ""),
+            ("", "250"),
+            ("4", ""),
+            ("4", "3"),
+            ("4", "45"),
+            ("4", "5"),
+            ("x", ""),
+        ] {
+            for count in [0, 1, 7, 1_000] {
+                let expected: Vec<_> = names
+                    .iter()
+                    .filter(|name| name.starts_with(prefix) && name.as_str() >= from)
+                    .take(count)
+                    .map(|name| (name.as_str().into(), 1))
+                    .collect();
+                assert_eq!(
+                    shards.first(prefix, from, count),
+                    expected,
+                    "{prefix} {from} {count}"
+                );
+            }
+        }
+    }
 
     #[test]
     fn subscriptions_are_counted_as_the_topics_have_them() {

@@ -120,7 +120,8 @@ impl<T: Transport> Connection<T> {
     ) -> Self {
         let Admission { mut place, grant } = admission;
         place.set_silent(true);
-        let session = Session::new(place.clock().now(), rooms, grant, home);
+        let now = place.clock().now();
+        let session = Session::new(now, rooms, grant, place.subject(), home);
         Self {
             transport,
             session,
@@ -359,6 +360,15 @@ impl<T: Transport> Connection<T> {
         let is_first = self.deadlines.closing(now, self.place.config());
         if is_first && self.session.is_peers_fault() {
             self.place.offend();
+        }
+    }
+}
+
+impl<T> Drop for Connection<T> {
+    fn drop(&mut self) {
+        // The session would need as much again to know it.
+        if let Some(subject) = self.place.subject() {
+            self.session.leave_subject(subject);
         }
     }
 }
