@@ -6,15 +6,27 @@
 //!      /metrics      OpenMetrics text
 //!      /healthz      the process turns
 //!      /readyz       the relay takes new peers
+//!
+//!  With the key of `admin_key_file`, as `Authorization: Bearer KEY`:
+//!
+//!  GET    /api/topics             topics and how many subscribe to each
+//!  GET    /api/topics/TOPIC       one of them
+//!  POST   /api/topics/TOPIC       publishes what is in the body
+//!  DELETE /api/topics/TOPIC       closes the connections of those who subscribe to it
+//!  DELETE /api/subjects/SUBJECT   closes the connections of a subject
 //! ```
 //!
 //! A thread and a runtime of its own, so that nothing here can slow down a peer.
 
 mod answer;
+mod api;
 mod certificate;
 mod history;
+mod key;
 mod page;
 mod process;
+mod request;
+mod requests;
 mod server;
 mod status;
 
@@ -26,6 +38,8 @@ use std::time::Instant;
 use signal_tokio::{LocalAddress, Relay};
 
 use crate::admin::history::History;
+pub(crate) use crate::admin::key::ApiKey;
+use crate::admin::requests::Requests;
 use crate::serve::tls::Shown;
 use crate::settings::{Resolved, SETTINGS, Settings};
 
@@ -33,6 +47,9 @@ use crate::settings::{Resolved, SETTINGS, Settings};
 #[derive(Debug)]
 struct Admin {
     relay: Relay,
+    /// By which the API is used; without, it is off.
+    key: Option<Arc<ApiKey>>,
+    requests: Arc<Requests>,
     /// The relay's own, if it has one.
     certificate: Option<Arc<Shown>>,
     started: Instant,
@@ -63,6 +80,7 @@ pub(crate) fn start(
     resolved: &Resolved,
     relay: &Relay,
     listens: &[LocalAddress],
+    key: Option<Arc<ApiKey>>,
     certificate: Option<Arc<Shown>>,
     listeners: Vec<TcpListener>,
 ) -> io::Result<Vec<SocketAddr>> {
@@ -70,6 +88,8 @@ pub(crate) fn start(
     let addresses = addresses.collect::<io::Result<_>>()?;
     let admin = Arc::new(Admin {
         relay: relay.clone(),
+        key,
+        requests: Arc::default(),
         certificate,
         started: Instant::now(),
         host: process::host(),
@@ -88,14 +108,24 @@ pub(crate) fn start(
 }
 
 /// Warns of an admin address that the world may reach.
-pub(crate) fn warn_if_open(addresses: &[SocketAddr]) {
+pub(crate) fn warn_if_open(settings: &Settings, addresses: &[SocketAddr]) {
     let open = |address: &&SocketAddr| !address.ip().is_loopback();
-    if let Some(address) = addresses.iter().find(open) {
-        tracing::warn!(
+    let has_key = settings.admin_key_file.is_some();
+    match addresses.iter().find(open) {
+        Some(address) if has_key => tracing::warn!(
+            %address,
+            "the admin address can be reached from other machines: numbers are shown without the key, and the key is sent \
+             unencrypted; let a firewall guard it, put a proxy with TLS before it, or use localhost"
+        ),
+        Some(address) => tracing::warn!(
             %address,
             "the admin address can be reached from other machines and asks for no password: let a firewall guard it, or use \
              localhost"
-        );
+        ),
+        None if has_key && addresses.is_empty() => tracing::warn!(
+            "admin_key_file has no effect, because the relay has no admin address; set admin_listen too"
+        ),
+        None => {}
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 use signal_access::{Access, TurnServers};
 
+use crate::admin::ApiKey;
 use crate::serve::access;
 use crate::serve::tls::Tls;
 use crate::serve::turn;
@@ -70,10 +71,11 @@ impl ConfigArgs {
 fn check(given: &Given) -> Result<String, Vec<Mistake>> {
     let resolved = Arc::new(resolve(given, &Environment::read())?);
     let (tls, access) = (Tls::load(&resolved), access::load(&resolved));
-    match (tls, access, turn::load(&resolved)) {
-        (Ok(_), Ok(access), Ok(turn)) => Ok(summary(&resolved, &access, turn.as_ref())),
-        (tls, access, turn) => {
-            let mistakes = [tls.err(), access.err(), turn.err()];
+    let (turn, admin_key) = (turn::load(&resolved), ApiKey::load(&resolved));
+    match (tls, access, turn, admin_key) {
+        (Ok(_), Ok(access), Ok(turn), Ok(_)) => Ok(summary(&resolved, &access, turn.as_ref())),
+        (tls, access, turn, admin_key) => {
+            let mistakes = [tls.err(), access.err(), turn.err(), admin_key.err()];
             Err(mistakes.into_iter().flatten().collect())
         }
     }

@@ -4,7 +4,7 @@ pub(crate) mod access;
 pub(crate) mod descriptors;
 mod greeting;
 mod inherited;
-mod log;
+pub(crate) mod log;
 #[cfg_attr(not(unix), path = "serve/notify_none.rs")]
 mod notify;
 mod pem;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use signal_tokio::{LocalAddress, Relay};
 
-use crate::admin;
+use crate::admin::{self, ApiKey};
 use crate::failure::Failure;
 use crate::serve::access::Keys;
 use crate::serve::descriptors::Descriptors;
@@ -49,6 +49,7 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
     let tls = Tls::load(&resolved).map_err(|mistake| Failure::Settings(vec![mistake]))?;
     let access = access::load(&resolved).map_err(|mistake| Failure::Settings(vec![mistake]))?;
     let turn = turn::load(&resolved).map_err(|mistake| Failure::Settings(vec![mistake]))?;
+    let admin_key = ApiKey::load(&resolved).map_err(|mistake| Failure::Settings(vec![mistake]))?;
     let log = log::start(settings);
 
     let relay = Relay::new(settings.relay.clone())
@@ -63,7 +64,12 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
     relay.set_turn_servers(turn);
     let keys = Keys::new(&resolved, &relay);
     let turn = Turn::new(&resolved, &relay);
-    let reload = Reload { tls, keys, turn };
+    let reload = Reload {
+        tls,
+        keys,
+        turn,
+        admin_key,
+    };
     let shutdown = Shutdown::listen(&reload)?;
     let (place, threads) = (settings.place(), settings.threads);
     let listeners = inherited.relay.unwrap_or_else(|| place.clone().into());
@@ -78,7 +84,7 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
         &resolved,
         &relay,
         serving.local_addresses(),
-        reload.tls.as_ref(),
+        &reload,
         inherited.admin,
     )?;
     greeting::greet(
@@ -88,7 +94,7 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
         &admin,
         &descriptors,
     );
-    admin::warn_if_open(&admin);
+    admin::warn_if_open(settings, &admin);
     if is_activated && !resolved.origin("listen").is_default() {
         tracing::warn!("listen has no effect, because systemd has opened the sockets");
     }
@@ -118,7 +124,7 @@ fn start_admin(
     resolved: &Resolved,
     relay: &Relay,
     listens: &[LocalAddress],
-    tls: Option<&Tls>,
+    reload: &Reload,
     inherited: Vec<TcpListener>,
 ) -> Result<Vec<SocketAddr>, Failure> {
     const NAME: &str = "admin_listen";
@@ -129,7 +135,11 @@ fn start_admin(
             .map_err(|error| port::explain(resolved, NAME, listen, &error))?,
         None => return Ok(Vec::new()),
     };
-    admin::start(resolved, relay, listens, tls.map(Tls::shown), listeners)
+    let (key, certificate) = (
+        reload.admin_key.clone(),
+        reload.tls.as_ref().map(Tls::shown),
+    );
+    admin::start(resolved, relay, listens, key, certificate, listeners)
         .map_err(|error| Failure::other(error, "this should not happen, please report it"))
 }
 

@@ -44,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) admin_listen: Option<Listen>,
     /// The names by which they may be called, beside addresses and `localhost`.
     pub(crate) admin_hosts: Vec<String>,
+    /// The key of the admin API; without, it is off.
+    pub(crate) admin_key_file: Option<PathBuf>,
     pub(crate) threads: usize,
     /// The certificate of `wss://`; both files or none.
     pub(crate) tls_cert: Option<PathBuf>,
@@ -106,6 +108,7 @@ impl Default for Settings {
             socket_mode: listen::SOCKET_MODE,
             admin_listen: None,
             admin_hosts: Vec::new(),
+            admin_key_file: None,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             tls_cert: None,
             tls_key: None,

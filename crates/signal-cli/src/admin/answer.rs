@@ -1,6 +1,6 @@
 //! What a request to the admin address is answered.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,12 +11,14 @@ use http::header::{
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
+use hyper::body::Incoming;
 use signal_tokio::metrics;
 use signal_tokio::metrics::prometheus_client::registry::Registry;
 
 use crate::admin::certificate::CertificateCollector;
 use crate::admin::process::ProcessCollector;
-use crate::admin::{Admin, page, status};
+use crate::admin::requests::RequestsCollector;
+use crate::admin::{Admin, api, page, status};
 
 type Answer = Response<Full<Bytes>>;
 
@@ -24,12 +26,19 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const PATHS: &str = "/ /status.json /metrics /healthz /readyz";
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
-pub(super) async fn answer(admin: &Admin, request: &Parts) -> Answer {
+pub(super) async fn answer(
+    admin: &Admin,
+    from: SocketAddr,
+    request: &Parts,
+    sent: Incoming,
+) -> Answer {
     let mut answer = if !is_called_ours(request, &admin.hosts) {
         text(
             StatusCode::MISDIRECTED_REQUEST,
             "this address answers only to IP addresses, to localhost and to the names in the setting admin_hosts",
         )
+    } else if api::has(request.uri.path()) {
+        api::answer(admin, from, request, sent).await
     } else if matches!(request.method, Method::GET | Method::HEAD) {
         read(admin, request.uri.path()).await
     } else {
@@ -89,6 +98,10 @@ fn all_metrics(admin: &Admin) -> String {
         let certificate = CertificateCollector(Arc::clone(certificate));
         registry.register_collector(Box::new(certificate));
     }
+    if admin.key.is_some() {
+        let requests = RequestsCollector(Arc::clone(&admin.requests));
+        registry.register_collector(Box::new(requests));
+    }
     metrics::to_text(&registry)
 }
 
@@ -122,7 +135,11 @@ fn text(status: StatusCode, text: impl Into<Bytes>) -> Answer {
     body(status, TEXT, text)
 }
 
-fn body(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+pub(super) fn body(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Bytes>,
+) -> Answer {
     let mut answer = Response::new(Full::new(body.into()));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();

@@ -1,4 +1,5 @@
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,8 +19,8 @@ const CONNECTIONS_MAX: usize = 64;
 /// How long a connection may take, from its first byte to our last: one that hangs gives its place
 /// back.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
-/// As for clients of the relay.
-const HEADER_BYTES_MAX: usize = 8 * 1024;
+/// The longest name of a topic, percent-encoded, is 12 KiB by default.
+const HEADER_BYTES_MAX: usize = 64 * 1024;
 const HEADERS_MAX: usize = 64;
 /// How long to wait after an accept that failed, instead of spinning.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -42,7 +43,7 @@ async fn accept(admin: &Arc<Admin>, places: &Arc<Semaphore>, listener: TcpListen
         let Ok(place) = Arc::clone(places).acquire_owned().await else {
             return;
         };
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok((stream, from)) = listener.accept().await else {
             // The relay's own listeners say so, and why.
             sleep(ACCEPT_PAUSE).await;
             continue;
@@ -50,17 +51,21 @@ async fn accept(admin: &Arc<Admin>, places: &Arc<Semaphore>, listener: TcpListen
         let admin = Arc::clone(admin);
         tokio::spawn(async move {
             // A client that is slow, or has gone, harms only itself.
-            let _ = timeout(CONNECTION_TIMEOUT, answer_one(&admin, stream)).await;
+            let _ = timeout(CONNECTION_TIMEOUT, answer_one(&admin, from, stream)).await;
             drop(place);
         });
     }
 }
 
 /// Answers the one request of a connection.
-async fn answer_one(admin: &Admin, stream: TcpStream) -> Result<(), hyper::Error> {
+async fn answer_one(
+    admin: &Admin,
+    from: SocketAddr,
+    stream: TcpStream,
+) -> Result<(), hyper::Error> {
     let service = service_fn(|request: Request<Incoming>| async move {
-        let (request, _body) = request.into_parts();
-        Ok::<_, Infallible>(answer::answer(admin, &request).await)
+        let (request, body) = request.into_parts();
+        Ok::<_, Infallible>(answer::answer(admin, from, &request, body).await)
     });
     http1::Builder::new()
         .keep_alive(false)

@@ -23,6 +23,9 @@ use crate::serve::log::suppress::Suppress;
 use crate::serve::log::trouble::Trouble;
 use crate::settings::{LogFormat, Settings};
 
+/// The target of what somebody did by hand: each line of it is said.
+pub(crate) const AUDIT: &str = "signal::audit";
+
 /// How often sums that are not reported yet are looked at.
 const TICK: Duration = Duration::from_secs(10);
 

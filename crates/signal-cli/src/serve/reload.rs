@@ -1,7 +1,9 @@
 //! What is read again: when it has changed, and on SIGHUP.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::admin::ApiKey;
 use crate::serve::access::Keys;
 use crate::serve::tls::Tls;
 use crate::serve::turn::Turn;
@@ -18,12 +20,14 @@ pub(crate) struct Reload {
     pub(crate) tls: Option<Tls>,
     pub(crate) keys: Option<Keys>,
     pub(crate) turn: Option<Turn>,
+    pub(crate) admin_key: Option<Arc<ApiKey>>,
 }
 
 impl Reload {
     /// Whether there is none.
     pub(crate) fn is_empty(&self) -> bool {
-        self.tls.is_none() && self.keys.is_none() && self.turn.is_none()
+        let has_keys = self.keys.is_some() || self.admin_key.is_some();
+        self.tls.is_none() && !has_keys && self.turn.is_none()
     }
 
     /// Reads each again. One that cannot be used is reported, and what was read before stays in
@@ -35,6 +39,7 @@ impl Reload {
         self.read_certificate();
         self.read_keys();
         self.read_turn();
+        self.read_admin_key();
     }
 
     fn read_certificate(&self) {
@@ -56,6 +61,12 @@ impl Reload {
             tracing::error!("{mistake}; the old secret of TURN servers stays in use");
         }
     }
+
+    fn read_admin_key(&self) {
+        if let Some(Err(mistake)) = self.admin_key.as_ref().map(|key| key.reload()) {
+            tracing::error!("{mistake}; the old key of the admin API stays in use");
+        }
+    }
 }
 
 /// Looks at the files while the relay runs.
@@ -64,6 +75,7 @@ pub(crate) struct Watch {
     certificate: Watched,
     keys: Watched,
     turn: Watched,
+    admin_key: Watched,
 }
 
 impl Watch {
@@ -74,6 +86,7 @@ impl Watch {
             certificate: Watched::new(certificate.into_iter().flatten().cloned().collect()),
             keys: Watched::new(settings.token_key_file.iter().cloned().collect()),
             turn: Watched::new(settings.turn_secret_file.iter().cloned().collect()),
+            admin_key: Watched::new(settings.admin_key_file.iter().cloned().collect()),
         }
     }
 
@@ -89,6 +102,9 @@ impl Watch {
         if self.turn.look() {
             reload.read_turn();
         }
+        if self.admin_key.look() {
+            reload.read_admin_key();
+        }
     }
 
     /// Takes all for read.
@@ -96,5 +112,6 @@ impl Watch {
         self.certificate.take_for_read();
         self.keys.take_for_read();
         self.turn.take_for_read();
+        self.admin_key.take_for_read();
     }
 }

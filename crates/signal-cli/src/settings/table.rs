@@ -114,6 +114,19 @@ fn own() -> Vec<Setting> {
             |s, text| parse_hosts(text).map(|hosts| s.admin_hosts = hosts),
         )
         .guards("none", "answer to IP addresses and localhost alone"),
+        text(
+            "admin_key_file",
+            "FILE",
+            "/etc/signal/admin.key",
+            "File with the key of the admin API, 32 characters at least, by which programs list topics, publish, and close \
+             connections at the admin address. Read again when it changes, and on SIGHUP",
+            |s| show_path(s.admin_key_file.as_deref()),
+            |s, text| {
+                s.admin_key_file = Some(text.trim().into());
+                Ok(())
+            },
+        )
+        .guards("none: the admin API is off", "have no admin API"),
         Setting {
             limit: None,
             ..Setting::limit(&THREADS, Place::Own)

@@ -8,6 +8,8 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
+use crate::serve::log::AUDIT;
+
 /// How often one place in the code may say its line in one [`WINDOW`].
 const LINES_MAX: u32 = 3;
 const WINDOW: Duration = Duration::from_secs(60);
@@ -141,8 +143,8 @@ pub(super) struct SuppressLayer(Arc<Suppress>);
 impl<S: Subscriber> Layer<S> for SuppressLayer {
     fn event_enabled(&self, event: &Event<'_>, _context: Context<'_, S>) -> bool {
         let metadata = event.metadata();
-        let is_sum = metadata.target() == module_path!();
-        is_sum || *metadata.level() > Level::INFO || self.0.admit(Instant::now(), event)
+        let is_free = [module_path!(), AUDIT].contains(&metadata.target());
+        is_free || *metadata.level() > Level::INFO || self.0.admit(Instant::now(), event)
     }
 }
 
@@ -252,6 +254,14 @@ mod tests {
             assert_eq!(lines.take().len(), 1);
             say();
             assert_eq!(lines.take().len(), 3);
+        });
+    }
+
+    #[test]
+    fn what_somebody_did_by_hand_is_always_said() {
+        with_log(|_, lines| {
+            (0..100).for_each(|_| tracing::info!(target: AUDIT, "closed a topic"));
+            assert_eq!(lines.take().len(), 100);
         });
     }
 
