@@ -127,6 +127,9 @@ impl Relay {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
+    /// In a cluster it goes to the subscribers on all nodes, of whom those elsewhere are counted if
+    /// there is a subscriber here.
+    ///
     /// # Errors
     ///
     /// It is not JSON, or the topic or the message is longer than a peer's may be. A peer's budgets

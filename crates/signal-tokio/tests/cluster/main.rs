@@ -131,6 +131,17 @@ async fn a_publish_reaches_the_subscribers_of_all_nodes_and_counts_them() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_an_operator_publishes_on_one_node_is_heard_on_all() {
+    let air = Air::default();
+    let [a, b] = nodes(&air).await;
+    let mut bob = member(&b, "garden").await;
+    sleep(BEAT).await;
+    let here = a.publish("garden", "1").expect("it is JSON");
+    assert_eq!(here, 0, "nobody is on this node");
+    assert_eq!(next(&mut bob).await["data"], 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_who_open_a_room_in_the_same_moment_on_two_nodes_meet() {
     let air = Air::default();
     let [a, b] = nodes(&air).await;
