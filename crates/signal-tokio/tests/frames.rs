@@ -249,6 +249,20 @@ async fn a_peer_that_answers_pings_stays() {
     peer.settle().await;
 }
 
+/// RFC 6455, 5.2.
+#[tokio::test(start_paused = true)]
+async fn a_length_in_more_bytes_than_it_takes_is_closed_with_1002() {
+    let relay = relay(|_| {});
+    for header in [
+        &[0x81, 0xfe, 0, 2][..],
+        &[0x82, 0xff, 0, 0, 0, 0, 0, 0, 0, 2],
+    ] {
+        let mut peer = open(&relay).await;
+        peer.send_raw(&[header, &[0; 4], b"{}"].concat()).await;
+        assert_eq!(peer.next().await.expect("a close").close_code(), 1002);
+    }
+}
+
 /// It cannot answer a ping inside of a frame, but something arrives.
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_sends_a_message_byte_by_byte_is_alive() {

@@ -236,7 +236,13 @@ fn start(
             .iter()
             .fold(0, |length, byte| length << 8 | u64::from(*byte)),
     };
-    if length >> 63 != 0 {
+    // RFC 6455, 5.2: in as few bytes as it takes.
+    let shortest = match length_bytes {
+        0 => 0,
+        2 => 126,
+        _ => 1 << 16,
+    };
+    if length >> 63 != 0 || length < shortest {
         return Err(FrameError::Protocol);
     }
     let before = message.map_or(0, |message| message.bytes.len());

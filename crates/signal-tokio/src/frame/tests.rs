@@ -228,6 +228,16 @@ fn each_broken_frame_has_its_error() {
             vec![0x81, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0],
             FrameError::Protocol,
         ),
+        (
+            "125 in two bytes",
+            vec![0x81, 0xfe, 0, 125],
+            FrameError::Protocol,
+        ),
+        (
+            "65,535 in eight bytes",
+            vec![0x81, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff],
+            FrameError::Protocol,
+        ),
     ];
     for (name, bytes, error) in cases {
         assert_eq!(
