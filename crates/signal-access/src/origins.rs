@@ -15,7 +15,8 @@ use thiserror::Error;
 ///
 /// An origin is `scheme://host` or `scheme://host:port` and is compared as RFC 6454 says: the case
 /// of scheme and host and a default port do not matter, everything else does. A slash or path
-/// behind it, which only programs send, is cut. An entry of the list may be wider:
+/// behind it, which only programs send, is cut; an entry of the list has no path, as pages under
+/// one cannot be told from their neighbours. It may be wider:
 ///
 /// | entry | pages |
 /// |---|---|
@@ -89,7 +90,7 @@ impl Origins {
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error(
     "`{0}` is not an origin such as https://app.example.org, https://*.example.org, http://localhost:*, \
-     moz-extension://* or null (a name with other than ASCII letters as browsers send it, beginning with xn--)"
+     moz-extension://* or null (no path; a name with other than ASCII letters as browsers send it, beginning with xn--)"
 )]
 pub struct OriginError(Box<str>);
 
@@ -123,7 +124,8 @@ impl Pattern {
         if text == NULL {
             return Some(Self::Null);
         }
-        let (scheme, authority) = cut_path(text)?.split_once("://")?;
+        let (scheme, authority) = text.split_once("://")?;
+        let authority = authority.strip_suffix('/').unwrap_or(authority);
         let (authority, is_any_port) = match authority.strip_suffix(":*") {
             Some(host) => (host, true),
             None => (authority, false),
@@ -325,7 +327,7 @@ mod tests {
             ("https://*.example.org", "https://a.b.example.org"),
             ("https://app.example", "https://app.example/"),
             ("https://app.example", "https://app.example/a/page?b#c"),
-            ("https://app.example/a/page", "https://app.example"),
+            ("https://app.example/", "https://app.example"),
             ("http://localhost:*", "http://localhost:8000"),
             ("http://localhost:*", "http://localhost"),
             ("http://[::1]:*", "http://[::1]:8000"),
@@ -356,7 +358,7 @@ mod tests {
             "file://",
             "null",
         ];
-        let origins = ["HTTPS://app.example:443/page"].into_iter();
+        let origins = ["HTTPS://app.example:443/"].into_iter();
         let origins = Origins::new(origins.chain(written[1..].iter().copied()));
         let shown: Vec<String> = origins
             .expect("origins")
@@ -452,6 +454,12 @@ mod tests {
             "app.example",
             "https://",
             "https://app.example/ https://b.example",
+            "https://app.example/page",
+            "https://app.example//",
+            "https://app.example?",
+            "https://app.example#top",
+            "https://*.example.org/page",
+            "file:///home/ann",
             "https://app*.example",
             "https://**",
             "https://*app.example",

@@ -233,7 +233,8 @@ fn own() -> Vec<Setting> {
              own, such as oauth2-proxy, write query",
             |s| s.token_in.to_string(),
             |s, text| parse_carriers(text).map(|carriers| s.token_in = carriers),
-        ),
+        )
+        .guards("any", "look for tokens in every place"),
         text(
             "origins",
             "ORIGIN,ORIGIN",
@@ -315,7 +316,8 @@ fn own() -> Vec<Setting> {
              one of addresses, or forwarded (RFC 7239). They must set it themselves, whatever a client has written there",
             |s| s.relay.forwarded_header.as_str().to_owned(),
             |s, text| parse_header(text).map(|name| s.relay.forwarded_header = name),
-        ),
+        )
+        .guards("x-forwarded-for", "read X-Forwarded-For"),
         Setting {
             limit: None,
             ..Setting::limit(&PROXY_PROTOCOL, Place::Relay)
@@ -381,15 +383,12 @@ mod tests {
 
     #[test]
     fn what_is_not_there_by_default_guards_and_is_a_mistake_when_it_is_empty() {
+        // Their defaults let more in, or believe more.
+        const WIDE: [&str; 2] = ["token_in", "forwarded_header"];
         for setting in SETTINGS.iter() {
             let is_unset = setting.show(&Settings::default()).is_empty();
-            let is_switch = setting.is_switch();
-            assert_eq!(
-                setting.is_guard(),
-                is_unset || is_switch,
-                "{}",
-                setting.name
-            );
+            let is_wide = WIDE.contains(&setting.name) || setting.is_switch();
+            assert_eq!(setting.is_guard(), is_unset || is_wide, "{}", setting.name);
             for empty in ["", "  ", ",", " , ,"] {
                 let set = setting.set(&mut Settings::default(), empty);
                 assert!(set.is_err(), "{} = {empty:?}", setting.name);

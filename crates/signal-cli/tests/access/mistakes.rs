@@ -60,6 +60,11 @@ fn settings_that_cannot_be_used_are_reported_at_the_start() {
                 "`app.example` is not an origin",
                 "--origins",
             ),
+            (
+                ["--origins", "https://app.example/room"],
+                "`https://app.example/room` is not an origin",
+                "no path",
+            ),
         ] {
             let ran = run(&[&words[..], &arguments].concat());
             assert_eq!(ran.code(), Some(2), "{ran:?}");
@@ -72,14 +77,16 @@ fn settings_that_cannot_be_used_are_reported_at_the_start() {
 }
 
 /// What keeps someone out, with an advice that is right.
-const GUARDS: [(&str, &str); 7] = [
+const GUARDS: [(&str, &str); 9] = [
     ("admin_hosts", "signal.internal"),
     ("tls_cert", "/etc/signal/fullchain.pem"),
     ("tls_key", "/etc/signal/privkey.pem"),
     ("token_key_file", "/etc/signal/relay.jwk"),
     ("token_audience", "signal.example.org"),
+    ("token_in", "query"),
     ("origins", "https://app.example.org"),
     ("trusted_proxies", "127.0.0.1"),
+    ("forwarded_header", "x-forwarded-for"),
 ];
 
 /// Each would start an open relay if it counted as not written.
