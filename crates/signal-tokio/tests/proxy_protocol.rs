@@ -264,3 +264,29 @@ async fn the_header_in_which_proxies_name_clients_is_a_setting() {
         );
     }
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn unfinished_requests_count_for_the_client_that_the_proxy_names() {
+    let cause = RefusalCause::HandshakesPerIp;
+    let relay = asks_who(|config| config.handshakes_per_ip_max = 3);
+    for (before, to) in (0..).zip(serve(&relay).await) {
+        let mut silent = Vec::new();
+        for client in [7, 7, 7, 8, 8, 8] {
+            let mut stream = connect("127.0.0.2", to).await;
+            let header = format!("PROXY TCP4 203.0.113.{client} 10.0.0.1 4711 4444\r\nG");
+            stream.write_all(header.as_bytes()).await.expect("it reads");
+            silent.push(stream);
+        }
+        common::until(&relay, "all are there", |stats| stats.handshakes == 6).await;
+        assert_eq!(common::count(&relay, cause), before);
+        let mut one_more = connect("127.0.0.2", to).await;
+        let header = b"PROXY TCP4 203.0.113.7 10.0.0.1 4711 4444\r\n";
+        one_more.write_all(header).await.expect("it reads");
+        let is_counted = || common::count(&relay, cause) == before + 1;
+        common::until(&relay, "one too many", |_| is_counted()).await;
+        common::until(&relay, "one is ended", |stats| stats.handshakes == 6).await;
+        drop((silent, one_more));
+        common::until(&relay, "all have gone", |stats| stats.handshakes == 0).await;
+    }
+}

@@ -146,14 +146,9 @@ impl Unfinished {
     pub(crate) fn enter(&self, ip: Option<IpAddr>, config: &Config) -> Option<Entered> {
         let networks = ip.map_or([None, None], |ip| networks(ip, config));
         let mut table = self.table.lock();
-        let (mut evicted_for, mut wakers) = (None, Vec::new());
-        for network in networks.iter().flatten() {
-            if table.is_full_for(network, config) {
-                // A client that fills its network's places keeps nobody else of it out.
-                wakers.extend(table.evict_of(network)?.waker);
-                evicted_for = Some(RefusalCause::HandshakesPerIp);
-            }
-        }
+        let mut wakers = Vec::new();
+        let is_one_ended = table.make_room_in(&networks, config, &mut wakers)?;
+        let mut evicted_for = is_one_ended.then_some(RefusalCause::HandshakesPerIp);
         if table.entries.len() >= config.handshakes_max {
             let lingering = table.lingering.first().copied();
             let waiting = || table.waiting.first().map(|(_, id)| *id);
@@ -167,9 +162,7 @@ impl Unfinished {
         }
         let id = table.next;
         table.next += 1;
-        for network in networks.into_iter().flatten() {
-            *table.by_network.entry(network).or_default() += 1;
-        }
+        table.recount(networks);
         let entry = Entry {
             networks,
             stage: Stage::Busy,
@@ -182,6 +175,22 @@ impl Unfinished {
         // Outside of the lock, as all wakers: what they do is not ours.
         wakers.into_iter().for_each(Waker::wake);
         Some(Entered { id, evicted_for })
+    }
+
+    /// Notes whose handshake it is, once a proxy has named its client, and counts it there. `None` if there is no place for it, and else whether another has been ended.
+    pub(crate) fn name(&self, id: u64, ip: Option<IpAddr>, config: &Config) -> Option<bool> {
+        let networks = ip.map_or([None, None], |ip| networks(ip, config));
+        let mut table = self.table.lock();
+        let mut wakers = Vec::new();
+        let is_one_ended = table.make_room_in(&networks, config, &mut wakers)?;
+        if let Some(entry) = table.entries.get_mut(&id) {
+            let before = std::mem::replace(&mut entry.networks, networks);
+            table.recount(networks);
+            table.uncount(before);
+        }
+        drop(table);
+        wakers.into_iter().for_each(Waker::wake);
+        Some(is_one_ended)
     }
 
     /// Notes what a handshake waits for. False if it has been ended, as `waker` will tell from now
@@ -254,6 +263,25 @@ impl Table {
         count >= config.handshakes_per_ip_max.saturating_mul(factor)
     }
 
+    /// Ends one of each network that has as many as it may have: a client that fills its network's
+    /// places keeps nobody else of it out. `None` if none of those waits for its client, and else
+    /// whether one was ended.
+    fn make_room_in(
+        &mut self,
+        networks: &[Option<Network>; 2],
+        config: &Config,
+        wakers: &mut Vec<Waker>,
+    ) -> Option<bool> {
+        let mut is_one_ended = false;
+        for network in networks.iter().flatten() {
+            if self.is_full_for(network, config) {
+                wakers.extend(self.evict_of(network)?.waker);
+                is_one_ended = true;
+            }
+        }
+        Some(is_one_ended)
+    }
+
     /// Ends the one of a network that has kept us waiting longest for its client.
     fn evict_of(&mut self, network: &Network) -> Option<Entry> {
         let is_of = |id| {
@@ -302,6 +330,12 @@ impl Table {
         }
         self.uncount(entry.networks);
         Some(entry)
+    }
+
+    fn recount(&mut self, networks: [Option<Network>; 2]) {
+        for network in networks.into_iter().flatten() {
+            *self.by_network.entry(network).or_default() += 1;
+        }
     }
 
     fn uncount(&mut self, networks: [Option<Network>; 2]) {

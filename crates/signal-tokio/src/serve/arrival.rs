@@ -116,7 +116,23 @@ impl Arrival {
             }
         }
         self.remote = handshake.remote();
-        !handshake.is_ended()
+        !handshake.is_ended() && self.name(self.remote)
+    }
+
+    /// Notes whose connection it is, once its PROXY header is read. False if that client has too
+    /// many already.
+    fn name(&self, client: Remote) -> bool {
+        let Shared {
+            door,
+            config,
+            counters,
+            ..
+        } = &*self.shared;
+        let named = door.unfinished.name(self.id, client.ip(), config);
+        if named != Some(false) {
+            counters.count_refusal(RefusalCause::HandshakesPerIp);
+        }
+        named.is_some()
     }
 
     /// Notes what it waits for. False if it has to end; from now on `waker` is woken for that.
@@ -256,10 +272,16 @@ where
     Io: AsyncRead + AsyncWrite + Unpin,
 {
     handshake.handle_timeout(now);
+    let is_nameless = handshake.awaits_preface();
     let begun = poll(handshake, io, now, cx);
     if begun.is_pending() {
+        let is_named = is_nameless && !handshake.awaits_preface() && !handshake.is_ended();
         let waits_for = handshake.waits_for();
-        if arrival.is_some_and(|arrival| !arrival.pause(now, waits_for, cx.waker())) {
+        let has_place = |arrival: &Arrival| {
+            (!is_named || arrival.name(handshake.remote()))
+                && arrival.pause(now, waits_for, cx.waker())
+        };
+        if !arrival.is_none_or(has_place) {
             let answer = handshake.evict();
             // If it is not taken, there is nobody left to hear it.
             let _ = Pin::new(io).poll_write(cx, &answer);
