@@ -218,7 +218,7 @@ async fn a_burst_for_a_pair_that_reads_ends_those_who_hoard() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_takes_too_slowly_is_ended_before_those_who_read() {
+async fn a_slow_reader_is_ended_before_those_that_read() {
     let relay = relay(|config| config.memory_max = MEMORY_MAX);
     let mut deaf = member(&relay, "deaf").await;
     speech(&relay, "deaf").await;

@@ -49,6 +49,11 @@ use crate::shared::Shared;
 /// Events of one look at the sockets.
 const EVENTS: usize = 1_024;
 
+/// A look that finds so many is followed by another at once, as there are some again by then.
+const EVENTS_OF_MANY: usize = 4;
+/// How many looks follow each other before the runtime does what else it has to do.
+const LOOKS: usize = 4;
+
 /// The first listener's place among the connections; the others have those before it.
 const LISTENER: u32 = u32::MAX;
 
@@ -139,14 +144,25 @@ impl Reactor {
     /// All that is ready is read before anything is written: what many peers have to say to one in
     /// a moment then goes out to it with one system call, which costs as much for a hundred frames
     /// as for one. Nothing in a round waits, and it ends by asking to be woken for the next one, or
-    /// at once if the runtime should only do what else it has to do in between.
+    /// at once if the runtime should only do what else it has to do in between. While much happens
+    /// that is not for each look, as the runtime looks at its own epoll then.
     fn round(&mut self, cx: &mut Context<'_>) -> Poll<Infallible> {
-        self.look_at_sockets(cx);
-        self.read_mail();
-        self.find_overdue();
-        self.accept(cx);
-        self.take_turns();
-        self.write();
+        for _ in 0..LOOKS {
+            let is_busy = self.look_at_sockets(cx);
+            self.read_mail();
+            self.find_overdue();
+            self.take_turns();
+            self.write();
+            // After all else, because by then many of those who come have sent their requests.
+            if self.accept(cx) {
+                self.take_turns();
+                self.write();
+            }
+            if !is_busy {
+                break;
+            }
+            self.has_more_events = true;
+        }
         if !self.sleep(cx) {
             // After the listener, and whatever else the runtime has to do.
             let _ = pin!(tokio::task::yield_now()).poll(cx);
@@ -154,8 +170,8 @@ impl Reactor {
         Poll::Pending
     }
 
-    /// Asks the system which sockets are ready, if it has something to say.
-    fn look_at_sockets(&mut self, cx: &mut Context<'_>) {
+    /// Asks the system which sockets are ready, if it has something to say. True if they are many.
+    fn look_at_sockets(&mut self, cx: &mut Context<'_>) -> bool {
         let Self {
             shared,
             poll,
@@ -173,17 +189,17 @@ impl Reactor {
             *has_more_events = true;
         }
         if !std::mem::take(has_more_events) {
-            return;
+            return false;
         }
         match poll.get_mut().poll(events, Some(Duration::ZERO)) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                 *has_more_events = true;
-                return;
+                return false;
             }
             Err(error) => {
                 tracing::error!(%error, "cannot ask which sockets are ready");
-                return;
+                return false;
             }
         }
         let now = shared.clock.now();
@@ -207,6 +223,7 @@ impl Reactor {
             }
         }
         *has_more_events = count == EVENTS;
+        count >= EVENTS_OF_MANY
     }
 
     fn read_mail(&mut self) {

@@ -66,12 +66,16 @@ impl Newcomer {
 }
 
 impl Reactor {
-    /// Accepts the connections that wait.
-    pub(super) fn accept(&mut self, cx: &Context<'_>) {
+    /// Accepts the connections that wait. True if there was any.
+    pub(super) fn accept(&mut self, cx: &Context<'_>) -> bool {
+        let mut has_any = false;
         for (number, place) in (0..self.listeners.len()).zip((0..=LISTENER).rev()) {
             for _ in 0..ACCEPTS {
                 match self.listeners[number].accept(&self.shared, cx.waker()) {
-                    Accepted::One(io, arrival) => self.accepted(io, arrival),
+                    Accepted::One(io, arrival) => {
+                        has_any = true;
+                        self.accepted(io, arrival);
+                    }
                     Accepted::Refused => {}
                     Accepted::Nobody => break,
                     Accepted::NotBefore(again) => {
@@ -81,6 +85,7 @@ impl Reactor {
                 }
             }
         }
+        has_any
     }
 
     /// Begins the handshake of a connection. Often the request is there already, and no place is
