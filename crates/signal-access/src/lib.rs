@@ -86,13 +86,15 @@ pub use claim_error::ClaimError;
 pub use claims::{Claims, SUBJECT_BYTES_MAX};
 #[cfg(feature = "claims")]
 pub use default_topics::{DefaultTopics, DefaultTopicsError};
-pub use door::addresses::{AddressLimits, Addresses, Visit};
+pub use door::addresses::{Addresses, Visit};
 pub use door::auth_result::AuthResult;
 pub use door::judging::Judging;
+pub use door::limits::AddressLimits;
 pub use door::permit::Permit;
 pub use door::refusal::{Refusal, Refused};
 pub use door::refusal_cause::RefusalCause;
 pub use door::subject::{Subject, Subjects};
+pub use door::{Door, Place};
 #[cfg(feature = "claims")]
 pub use error::{MalformedCause, TokenError};
 #[cfg(feature = "claims")]

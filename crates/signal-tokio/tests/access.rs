@@ -166,7 +166,7 @@ async fn the_rate_of_refused_tokens_is_judged_before_the_token() {
         let (_, head) = Wire::request(client, &with(token)).await;
         status(&head)
     };
-    let rate = relay.config().connects_per_minute_per_ip;
+    let rate = relay.config().addresses.connects_per_minute_per_ip;
     for number in 0..rate {
         assert_eq!(knock(&format!("broken{number}")).await, 401);
     }

@@ -119,7 +119,7 @@ async fn a_crowd_never_has_more_places_than_there_are() {
 async fn an_address_has_so_many_unfinished_handshakes_and_no_more() {
     let change = |config: &mut Config| {
         config.handshakes_per_ip_max = 2;
-        config.limit_private_ips = true;
+        config.addresses.limit_private_ips = true;
         config.trusted_proxies = TrustedProxies::new(["127.0.0.9"]).expect("an address");
     };
     for (relay, address) in each_way(change).await {

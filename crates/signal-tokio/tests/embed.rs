@@ -174,8 +174,8 @@ mod axum {
     #[tokio::test]
     async fn a_relay_serves_beside_other_routes() {
         let relay = relay(|config| {
-            config.limit_private_ips = true;
-            config.peers_per_ip_max = 2;
+            config.addresses.limit_private_ips = true;
+            config.addresses.peers_per_ip_max = 2;
         });
         let address = listen(&relay).await;
         let close = "Host: a\r\nConnection: close\r\n\r\n";

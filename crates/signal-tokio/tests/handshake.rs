@@ -322,8 +322,8 @@ async fn a_client_that_leaves_before_its_request_is_forgotten() {
 #[tokio::test]
 async fn refusals_say_when_to_try_again() {
     let relay = relay(|config| {
-        config.limit_private_ips = true;
-        config.peers_per_ip_max = 1;
+        config.addresses.limit_private_ips = true;
+        config.addresses.peers_per_ip_max = 1;
         config.drain_seconds = 1;
     });
     let address = serve(&relay);

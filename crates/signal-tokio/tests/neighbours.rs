@@ -218,7 +218,7 @@ async fn what_an_authorizer_refuses_for_another_reason_is_a_connect() {
 
 #[tokio::test(start_paused = true)]
 async fn the_networks_of_one_ipv6_site_share_a_limit() {
-    let relay = relay(|config| config.peers_per_site_max = 3);
+    let relay = relay(|config| config.addresses.peers_per_site_max = 3);
     let mut peers = Vec::new();
     for network in 0..3 {
         let (peer, head) = knock(&relay, &format!("[2001:db8:1:{network}::1]:1000")).await;

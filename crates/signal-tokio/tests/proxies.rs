@@ -23,7 +23,7 @@ where
 /// A relay that lets one peer in from each address, behind these proxies.
 fn one_for_each_address(proxies: &[&str]) -> Relay {
     relay(|config| {
-        config.peers_per_ip_max = 1;
+        config.addresses.peers_per_ip_max = 1;
         config.trusted_proxies = TrustedProxies::new(proxies.iter().copied()).expect("networks");
     })
 }

@@ -189,7 +189,7 @@ async fn a_header_that_does_not_come_gives_its_place_back() {
 async fn a_peer_behind_such_a_proxy_is_served() {
     let relay = common::relay(|config| {
         config.proxy_protocol = true;
-        config.peers_per_ip_max = 1;
+        config.addresses.peers_per_ip_max = 1;
         config.trusted_proxies = TrustedProxies::new(["127.0.0.2"]).expect("an address");
     });
     for (number, to) in serve(&relay).await.into_iter().enumerate() {

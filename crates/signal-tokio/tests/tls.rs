@@ -140,7 +140,7 @@ async fn a_proxy_names_its_client_before_the_tls_handshake() {
     let tls = Tls::new();
     let relay = relay(|config| {
         config.proxy_protocol = true;
-        config.peers_per_ip_max = 1;
+        config.addresses.peers_per_ip_max = 1;
         config.trusted_proxies = TrustedProxies::new(["127.0.0.1"]).expect("an address");
     });
     let address = tls.listen(&relay).await;

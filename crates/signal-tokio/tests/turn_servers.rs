@@ -195,7 +195,7 @@ async fn an_address_may_ask_as_often_as_it_may_connect() {
         head
     };
     let relay = relay_with(
-        config(|config| config.connects_per_minute_per_ip = 3),
+        config(|config| config.addresses.connects_per_minute_per_ip = 3),
         Access::default(),
     );
     for _ in 0..3 {
@@ -214,7 +214,7 @@ async fn an_address_may_ask_as_often_as_it_may_connect() {
         ..Access::default()
     };
     let relay = relay_with(
-        config(|config| config.connects_per_minute_per_ip = 3),
+        config(|config| config.addresses.connects_per_minute_per_ip = 3),
         access,
     );
     for _ in 0..3 {

@@ -313,7 +313,7 @@ async fn knock(relay: &Relay, remote: &str) -> (Wire<tokio::io::DuplexStream>, S
 
 #[tokio::test(start_paused = true)]
 async fn one_address_cannot_take_all_places() {
-    let relay = relay(|config| config.peers_per_ip_max = 1);
+    let relay = relay(|config| config.addresses.peers_per_ip_max = 1);
     let (_first, head) = knock(&relay, "203.0.113.7:1000").await;
     assert_eq!(status(&head), 101);
     let (mut second, head) = knock(&relay, "203.0.113.7:1001").await;

@@ -25,7 +25,6 @@ extern crate std;
 
 pub mod abi;
 mod decision;
-mod door;
 mod drain;
 mod fields;
 mod json;

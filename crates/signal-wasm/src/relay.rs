@@ -6,13 +6,12 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use signal_access::{
-    AddressKey, Admitted, AuthResult, Denied, Judging, Permit, Refusal, RefusalCause, UnixTime,
-    choose_protocol,
+    AddressKey, Admitted, AuthResult, Denied, Door, Judging, Permit, Place, Refusal, RefusalCause,
+    UnixTime, choose_protocol,
 };
 use signal_core::{CloseReason, Grant, Instant, Message, Outcome, PeerId, Room, Sink};
 
 use crate::decision;
-use crate::door::{Door, Place};
 use crate::drain::Drain;
 use crate::metrics::{self, Now, Queues};
 use crate::output::Output;
@@ -23,6 +22,8 @@ use crate::settings::{Settings, SettingsError};
 use crate::stats::Stats;
 use crate::{json, upgrade};
 
+/// The most addresses remembered of which nobody is connected, each in some 150 bytes.
+const IDLE_ADDRESSES_MAX: usize = 16_384;
 /// How long a line is not said again.
 const NOTICE_PAUSE: Duration = Duration::from_secs(60);
 
@@ -88,7 +89,7 @@ impl Relay {
         Ok(Self {
             host,
             room: Room::new(core),
-            door: Door::new(&settings),
+            door: Door::new(settings.addresses, IDLE_ADDRESSES_MAX),
             connections: BTreeMap::new(),
             drain: None,
             stats: Stats::default(),
@@ -502,7 +503,7 @@ impl Relay {
         let forwarded = request.forwarded_for.as_slice().iter().copied();
         let client = self.settings.trusted_proxies.client(remote, forwarded);
         let address = AddressKey::new(client);
-        (self.settings.limit_private_ips || !address.is_private()).then_some(address)
+        (self.settings.addresses.limit_private_ips || !address.is_private()).then_some(address)
     }
 
     /// A name that no connection has. They come round after four billion connections.

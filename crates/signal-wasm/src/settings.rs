@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use signal_access::{
-    Access, Carriers, CarriersError, DefaultTopics, DefaultTopicsError, KeyError, OriginError,
-    Origins, ProxyError, TokenVerifier, TrustedProxies,
+    Access, AddressLimits, Carriers, CarriersError, DefaultTopics, DefaultTopicsError, KeyError,
+    OriginError, Origins, ProxyError, TokenVerifier, TrustedProxies,
 };
 use signal_core::{Limit, LimitError, Limits, Unit};
 
@@ -78,6 +78,8 @@ signal_core::limits! {
     pub struct Settings {
         /// What the core holds each peer to.
         pub core: Limits = Limits::default(),
+        /// What the connections of one address may take.
+        pub addresses: AddressLimits = AddressLimits::default(),
         /// Who may come in. Default: anyone, to every topic.
         pub access: Access = Access::default(),
         /// Proxies whose word on the client's address is believed. Default: none.
@@ -85,7 +87,7 @@ signal_core::limits! {
     }
 
     /// The limits that this crate keeps itself, or has its host keep. A new limit is a new row
-    /// here; those of the core are [`Limits::ALL`].
+    /// here; those of the core are [`Limits::ALL`], those of addresses [`AddressLimits::ALL`].
     pub const LIMITS = [
         /// At least one message of `message_bytes_max` must fit.
         outbound_bytes_max: u32 { default: 1024 * 1024, unit: Bytes, range: 1_039..=1 << 31, scope: Peer,
@@ -106,34 +108,6 @@ signal_core::limits! {
             what: "Peers at once",
             past: "HTTP 503 with Retry-After",
             why: "one thread serves as many; a peer is an open file" },
-        peers_per_ip_max: u32 { default: 100, unit: Count, range: 1..=100_000_000, scope: Address,
-            what: "Peers at once from one IPv4 address or IPv6 /64",
-            past: "HTTP 429 with Retry-After",
-            why: "a school behind one address" },
-        peers_per_site_max: u32 { default: 500, unit: Count, range: 1..=100_000_000, scope: Address,
-            what: "Peers at once from one IPv6 /48, beside the limit for each /64 in it",
-            past: "HTTP 429 with Retry-After",
-            why: "five such schools; a hoster gives each customer 65,536 networks of 64 bits" },
-        connects_per_minute_per_ip: u32 { default: 120, unit: Count, range: 1..=60_000, scope: Address,
-            what: "Upgrades in a minute from one IPv4 address or IPv6 /64; those refused with 401 or 403 count apart",
-            past: "HTTP 429 with Retry-After",
-            why: "such a school comes back after an outage" },
-        connects_per_minute_per_site: u32 { default: 600, unit: Count, range: 1..=60_000, scope: Address,
-            what: "Upgrades in a minute from one IPv6 /48, beside the limit for each /64 in it",
-            past: "HTTP 429 with Retry-After",
-            why: "five such schools" },
-        limit_private_ips: bool { default: 0, unit: Switch, range: 0..=1, scope: Address,
-            what: "Hold loopback and private addresses to the limits per address too; they are mostly proxies",
-            past: "as these limits",
-            why: "a relay behind a proxy must not take the world for one client" },
-        offences_per_minute_per_ip: u32 { default: 12, unit: Count, range: 1..=60_000, scope: Address,
-            what: "Closes with 1002, 1007, 1009 and 4429 in a minute, of peers from one IPv4 address or IPv6 /64 where nobody behaves",
-            past: "refused for refuse_after_close",
-            why: "one mistake is not a flood; a client that is closed and comes back at once makes 12 in a second" },
-        refuse_after_close: Duration { default: 10_000, unit: Millis, range: 0..=3_600_000, scope: Address,
-            what: "How long an address is refused that is past offences_per_minute_per_ip",
-            past: "HTTP 429 until then",
-            why: "a refused stock client backs off to a try each 1.3 s, a closed one does not" },
         drain_seconds: u32 { default: 10, unit: Seconds, range: 0..=3_600, scope: Relay,
             what: "Over how long a shutdown spreads the closes, so that not all come back at once",
             past: "the process ends",
@@ -288,21 +262,29 @@ impl Settings {
             ])
         });
         let core = Limits::ALL.iter().map(describe);
+        let addresses = AddressLimits::ALL.iter().map(describe);
         let own = Self::LIMITS.iter().map(describe);
-        json::list(texts.into_iter().chain(core).chain(own))
+        json::list(texts.into_iter().chain(core).chain(addresses).chain(own))
     }
 
     /// All limits by name, sizes in bytes and times in milliseconds.
     pub(crate) fn limits(&self) -> impl Iterator<Item = (&'static str, signal_core::Scope, u64)> {
         let core = Limits::ALL.iter();
         let core = core.map(|limit| (limit.name, limit.scope, (limit.get)(&self.core)));
+        let addresses = AddressLimits::ALL.iter();
+        let addresses =
+            addresses.map(|limit| (limit.name, limit.scope, (limit.get)(&self.addresses)));
         let own = Self::LIMITS.iter();
-        core.chain(own.map(|limit| (limit.name, limit.scope, (limit.get)(self))))
+        let own = own.map(|limit| (limit.name, limit.scope, (limit.get)(self)));
+        core.chain(addresses).chain(own)
     }
 
     fn set_limit(&mut self, name: &str, text: &str) -> Result<(), SettingsError> {
         if let Some(limit) = Limits::ALL.iter().find(|limit| limit.name == name) {
             return set(limit, &mut self.core, text);
+        }
+        if let Some(limit) = AddressLimits::ALL.iter().find(|limit| limit.name == name) {
+            return set(limit, &mut self.addresses, text);
         }
         let limit = Self::LIMITS.iter().find(|limit| limit.name == name);
         let limit = limit.ok_or_else(|| unknown(name))?;
@@ -387,9 +369,11 @@ fn entries<'a>(name: &str, text: &'a str) -> Result<impl Iterator<Item = &'a str
 fn unknown(name: &str) -> SettingsError {
     let texts = TEXTS.into_iter().map(|(name, ..)| name);
     let core = Limits::ALL.iter().map(|limit| limit.name);
+    let addresses = AddressLimits::ALL.iter().map(|limit| limit.name);
     let own = Settings::LIMITS.iter().map(|limit| limit.name);
     let meant = texts
         .chain(core)
+        .chain(addresses)
         .chain(own)
         .map(|known| (slips(name, known), known))
         .min()
@@ -447,7 +431,7 @@ mod tests {
         .unwrap();
         assert_eq!(settings.core.message_bytes_max, 2_048);
         assert_eq!(settings.core.close_hold, Duration::from_millis(500));
-        assert!(settings.limit_private_ips);
+        assert!(settings.addresses.limit_private_ips);
         assert_eq!(settings.drain_seconds, 60);
         assert_eq!(
             settings.access.to_string(),
@@ -511,7 +495,7 @@ mod tests {
     fn every_setting_is_described_and_can_be_set_to_its_default() {
         let described: Vec<serde_json::Value> =
             serde_json::from_str(&Settings::describe()).unwrap();
-        let limits = Limits::ALL.len() + Settings::LIMITS.len();
+        let limits = Limits::ALL.len() + AddressLimits::ALL.len() + Settings::LIMITS.len();
         assert_eq!(described.len(), TEXTS.len() + limits);
         for setting in &described[TEXTS.len()..] {
             let (name, default) = (setting["name"].as_str(), setting["default"].as_str());

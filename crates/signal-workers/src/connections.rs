@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use signal_access::Place;
 use signal_core::{Instant, PeerId};
 use worker::js_sys::{self, Function, Reflect, Uint8Array};
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::worker_sys::ext::WebSocketExt as _;
 use worker::{Result, WebSocket, web_sys};
 
-use crate::door::Entry;
 use crate::row::Row;
 use crate::ticket::Holder;
 
@@ -25,7 +25,7 @@ pub(crate) struct Connections {
 pub(crate) struct Connection {
     pub(crate) socket: WebSocket,
     pub(crate) holder: Holder,
-    pub(crate) entry: Entry,
+    pub(crate) place: Place,
     /// When the last message of it was handled, or the last ping of it that was looked for.
     pub(crate) heard_at: Instant,
     /// What is stored of it.

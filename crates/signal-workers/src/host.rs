@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use signal_access::{Refusal, RefusalCause};
+use signal_access::{Door, Place, Refusal, RefusalCause};
 use signal_core::{CloseReason, Instant, Outcome, Output, PeerId, RestoreError, Room};
 use worker::{WebSocket, WebSocketIncomingMessage, WebSocketPair};
 
@@ -16,7 +16,7 @@ use crate::attachment::{self, Attachment, Kept, Record, RowChange};
 use crate::clock;
 use crate::closing::{self, Answer, Lost};
 use crate::connections::{self, Connection, Connections};
-use crate::door::{Door, Entry};
+use crate::door;
 use crate::event::Event;
 use crate::overflow::Overflow;
 use crate::row::Row;
@@ -66,7 +66,7 @@ impl Host {
         let mut host = Self {
             room: Room::new(runtime.settings.core.clone()),
             connections: Connections::new(),
-            door: Door::new(&runtime.settings),
+            door: door::new(&runtime.settings),
             overflow,
             looked_at: Instant::ZERO,
             skip_noted_at: None,
@@ -95,12 +95,12 @@ impl Host {
     pub(crate) fn accept(&mut self, ticket: Ticket) -> Result<WebSocket, Rejection> {
         let now = clock::now();
         self.end_the_silent(now);
-        let entry = self.enter(now, &ticket.holder);
-        let entry = entry.map_err(Rejection::Refused)?;
+        let place = self.enter(now, &ticket.holder);
+        let place = place.map_err(Rejection::Refused)?;
         let pair = match self.open() {
             Ok(pair) => pair,
             Err(error) => {
-                self.door.leave(now, entry);
+                self.door.leave(now, place);
                 return Err(Rejection::Failed(error));
             }
         };
@@ -111,7 +111,7 @@ impl Host {
         let connection = Connection {
             socket: pair.server,
             holder: ticket.holder,
-            entry,
+            place,
             heard_at: now,
             row: None,
         };
@@ -225,7 +225,7 @@ impl Host {
         self.room.restore(peer, record.snapshot).map_err(lost)?;
         let connection = Connection {
             socket: socket.clone(),
-            entry: self.door.recall(clock::now(), &record.holder),
+            place: door::recall(&mut self.door, clock::now(), &record.holder),
             holder: record.holder,
             heard_at: record.heard_at,
             row,
@@ -234,11 +234,11 @@ impl Host {
         Ok(())
     }
 
-    fn enter(&mut self, now: Instant, holder: &Holder) -> Result<Entry, Refusal> {
+    fn enter(&mut self, now: Instant, holder: &Holder) -> Result<Place, Refusal> {
         if self.room.peers().len() >= self.runtime.settings.peers_max as usize {
             return Err(Refusal::because(RefusalCause::PeersMax, clock::random()));
         }
-        self.door.enter(now, holder)
+        door::enter(&mut self.door, now, holder)
     }
 
     /// A pair of sockets, of which the runtime has taken over one.
@@ -357,7 +357,7 @@ impl Host {
     fn forget(&mut self, peer: PeerId) -> Option<WebSocket> {
         self.room.disconnect(peer);
         let connection = self.connections.remove(peer)?;
-        self.door.leave(clock::now(), connection.entry);
+        self.door.leave(clock::now(), connection.place);
         if connection.row.is_some() {
             self.remove_row(peer);
         }
@@ -374,7 +374,7 @@ impl Host {
             return;
         }
         if let Some(connection) = self.connections.get_mut(peer) {
-            self.door.offend(now, &mut connection.entry);
+            self.door.offend(now, &mut connection.place);
         }
     }
 }

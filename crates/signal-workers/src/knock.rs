@@ -4,10 +4,10 @@
 
 use std::cell::RefCell;
 
-use signal_access::{AddressKey, Addresses, Judging, Refusal, Visit};
+use signal_access::{AddressKey, AddressLimits, Addresses, Judging, Refusal, Visit};
 
 use crate::clock;
-use crate::door;
+use crate::door::IDLE_ADDRESSES_MAX;
 use crate::settings::Settings;
 
 thread_local! {
@@ -29,11 +29,13 @@ impl Knock {
     ) -> Result<Self, Refusal> {
         let enter = |addresses: &mut Option<Addresses>| {
             let addresses = addresses.get_or_insert_with(|| {
-                let mut settings = settings.clone();
                 // Connections are not counted here, but by the objects.
-                settings.peers_per_ip_max = u32::MAX;
-                settings.peers_per_site_max = u32::MAX;
-                door::addresses(&settings)
+                let limits = AddressLimits {
+                    peers_per_ip_max: u32::MAX,
+                    peers_per_site_max: u32::MAX,
+                    ..settings.addresses
+                };
+                Addresses::new(limits, IDLE_ADDRESSES_MAX)
             });
             address
                 .map(|address| addresses.enter(clock::now(), address, judging))

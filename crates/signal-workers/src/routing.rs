@@ -71,7 +71,7 @@ pub(crate) fn route(facts: Facts<'_>, settings: &Settings) -> Route {
     }
     let address = facts
         .connecting_ip
-        .and_then(|ip| limited(ip, settings.limit_private_ips));
+        .and_then(|ip| limited(ip, settings.addresses.limit_private_ips));
     match object_name(facts, settings.rooms) {
         Ok(object) => Route::Upgrade(Upgrade { object, address }),
         Err(refusal) => Route::Refuse(refusal),

@@ -3,7 +3,7 @@ mod read;
 
 use std::time::Duration;
 
-use signal_access::Origins;
+use signal_access::{AddressLimits, Origins};
 use signal_core::{Limit, Limits};
 use worker::Env;
 
@@ -62,6 +62,10 @@ signal_core::limits! {
         /// What the core holds each peer to. `ping_interval` and `keepalive_interval` are always
         /// zero, as their timers would wake the object for each peer: see `silence_max`.
         pub core: Limits = core_limits(),
+        /// What the connections of one address may take of one object. The binding `CONNECTS` counts
+        /// connects apart from it, over all objects of a location; those refused with 401 or 403
+        /// count in each isolate.
+        pub addresses: AddressLimits = AddressLimits::default(),
         /// Which object serves a connection. Default: one for all.
         pub rooms: Rooms = Rooms::default(),
         /// Pages that may connect, as origins separated by commas, `https://app.example,
@@ -71,7 +75,7 @@ signal_core::limits! {
     }
 
     /// The limits that this crate keeps itself. A new limit is a new row here; those of the core
-    /// are [`Limits::ALL`].
+    /// are [`Limits::ALL`], those of addresses [`AddressLimits::ALL`].
     pub const LIMITS = [
         /// As good as the runtime's own count. At least one message of `message_bytes_max` must
         /// fit.
@@ -90,35 +94,6 @@ signal_core::limits! {
             what: "Peers of one object at once",
             past: "HTTP 503 with Retry-After",
             why: "the runtime's limit is 32,768; one object is one thread" },
-        peers_per_ip_max: u32 { default: 100, unit: Count, range: 1..=SOCKETS_PER_OBJECT_MAX, scope: Address,
-            what: "Peers of one object at once from one IPv4 address or IPv6 /64",
-            past: "HTTP 429 with Retry-After",
-            why: "a school behind one address" },
-        peers_per_site_max: u32 { default: 500, unit: Count, range: 1..=SOCKETS_PER_OBJECT_MAX, scope: Address,
-            what: "Peers of one object at once from one IPv6 /48, or from the Workers of all others together",
-            past: "HTTP 429 with Retry-After",
-            why: "five such schools; a hoster gives each customer 65,536 networks of 64 bits" },
-        /// The binding `CONNECTS` counts apart from it, over all objects of a location.
-        connects_per_minute_per_ip: u32 { default: 120, unit: Count, range: 1..=60_000, scope: Address,
-            what: "Upgrades in a minute from one IPv4 address or IPv6 /64 to one object; those refused with 401 or 403 count apart, in each isolate",
-            past: "HTTP 429 with Retry-After",
-            why: "such a school comes back after a deploy" },
-        connects_per_minute_per_site: u32 { default: 600, unit: Count, range: 1..=60_000, scope: Address,
-            what: "Upgrades in a minute from one IPv6 /48, beside the limit for each /64 in it",
-            past: "HTTP 429 with Retry-After",
-            why: "five such schools" },
-        limit_private_ips: bool { default: 0, unit: Switch, range: 0..=1, scope: Address,
-            what: "Hold loopback and private addresses to the limits per address too",
-            past: "as these limits",
-            why: "they occur in development only" },
-        offences_per_minute_per_ip: u32 { default: 12, unit: Count, range: 1..=60_000, scope: Address,
-            what: "Closes with 1007, 1009 and 4429 in a minute, of peers from one IPv4 address or IPv6 /64 where no peer behaves",
-            past: "refused for refuse_after_close",
-            why: "one mistake is not a flood" },
-        refuse_after_close: Duration { default: 10_000, unit: Millis, range: 0..=3_600_000, scope: Address,
-            what: "How long an address is refused that is past offences_per_minute_per_ip",
-            past: "HTTP 429 until then",
-            why: "after as long without events an object is evicted and remembers nothing anyway" },
     ];
 }
 
@@ -174,6 +149,9 @@ impl Settings {
         for limit in core_table() {
             read_limit(&variable, limit, &mut settings.core)?;
         }
+        for limit in AddressLimits::ALL {
+            read_limit(&variable, limit, &mut settings.addresses)?;
+        }
         for limit in Self::LIMITS {
             read_limit(&variable, limit, &mut settings)?;
         }
@@ -211,9 +189,15 @@ pub(crate) fn core_table() -> impl Iterator<Item = &'static Limit<Limits>> {
 }
 
 fn is_known(variable: &str) -> bool {
+    [ROOMS, ORIGINS].contains(&variable) || limits().any(|name| variable_name(name) == variable)
+}
+
+/// The names of all limits that can be set.
+fn limits() -> impl Iterator<Item = &'static str> {
     let core = core_table().map(|limit| limit.name);
-    let mut limits = core.chain(Settings::LIMITS.iter().map(|limit| limit.name));
-    [ROOMS, ORIGINS].contains(&variable) || limits.any(|name| variable_name(name) == variable)
+    let addresses = AddressLimits::ALL.iter().map(|limit| limit.name);
+    let own = Settings::LIMITS.iter().map(|limit| limit.name);
+    core.chain(addresses).chain(own)
 }
 
 fn variable_name(setting: &str) -> String {

@@ -1,34 +1,13 @@
-use core::time::Duration;
-
 use signal_core::Instant;
 
 use crate::address::AddressKey;
 use crate::door::account::{Account, Caps};
 use crate::door::crowd::Period;
 use crate::door::judging::Judging;
+use crate::door::limits::AddressLimits;
 use crate::door::refusal::Refused;
 use crate::door::refusal_cause::RefusalCause;
 use crate::door::table::{Scope, Table};
-
-/// What the connections of one address may take of a relay: of an IPv4 address or an IPv6 /64, and
-/// beside it of the IPv6 /48 around it, a *site*, which is what a customer of a hoster gets.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct AddressLimits {
-    /// Peers at once from one address.
-    pub peers_max: u32,
-    /// Upgrades in a minute from one address. Those that are refused for their token or origin are
-    /// counted apart, to the same number for each who behaves.
-    pub connects_per_minute: u32,
-    /// Peers at once from one site.
-    pub site_peers_max: u32,
-    /// Upgrades in a minute from one site.
-    pub site_connects_per_minute: u32,
-    /// Peers of one address that may be closed in a minute for what they did, before the address is
-    /// refused.
-    pub offences_per_minute: u32,
-    /// How long it is refused then.
-    pub refuse_after_close: Duration,
-}
 
 /// Who has come from where, and how they behaved.
 ///
@@ -48,19 +27,11 @@ pub struct AddressLimits {
 /// lock in it.
 ///
 /// ```
-/// use std::time::Duration;
-///
 /// use signal_access::{AddressKey, AddressLimits, Addresses, Judging, RefusalCause};
 /// use signal_core::Instant;
 ///
-/// let limits = AddressLimits {
-///     peers_max: 1,
-///     connects_per_minute: 120,
-///     site_peers_max: 10,
-///     site_connects_per_minute: 600,
-///     offences_per_minute: 12,
-///     refuse_after_close: Duration::from_secs(10),
-/// };
+/// let mut limits = AddressLimits::default();
+/// limits.peers_per_ip_max = 1;
 /// let mut addresses = Addresses::new(limits, 1_000);
 /// let (now, home) = (Instant::ZERO, AddressKey::new([203, 0, 113, 7].into()));
 ///
@@ -121,7 +92,7 @@ impl Addresses {
     ) -> Result<Visit, Refused> {
         for scope in scopes(key) {
             let account = self.accounts.get(scope);
-            account.judge(now, &self.limits.caps(scope), judging)?;
+            account.judge(now, &caps(&self.limits, scope), judging)?;
         }
         let visit = Visit {
             key,
@@ -180,7 +151,7 @@ impl Addresses {
     /// Changes each account that a visit counts in.
     fn update(&mut self, now: Instant, visit: &Visit, change: impl Fn(&mut Account, &Caps)) {
         for scope in scopes(visit.key) {
-            let caps = self.limits.caps(scope);
+            let caps = caps(&self.limits, scope);
             self.accounts
                 .update(now, scope, |account| change(account, &caps));
         }
@@ -210,24 +181,23 @@ impl Visit {
     }
 }
 
-impl AddressLimits {
-    fn caps(&self, scope: Scope) -> Caps {
-        match scope {
-            Scope::Address(_) => Caps {
-                peers_max: self.peers_max,
-                connects_per_minute: self.connects_per_minute,
-                offences: Some((self.offences_per_minute, self.refuse_after_close)),
-                peers_cause: RefusalCause::PeersPerIp,
-                connects_cause: RefusalCause::ConnectRate,
-            },
-            Scope::Site(_) => Caps {
-                peers_max: self.site_peers_max,
-                connects_per_minute: self.site_connects_per_minute,
-                offences: None,
-                peers_cause: RefusalCause::PeersPerSite,
-                connects_cause: RefusalCause::SiteConnectRate,
-            },
-        }
+/// What one account of these limits may have.
+fn caps(limits: &AddressLimits, scope: Scope) -> Caps {
+    match scope {
+        Scope::Address(_) => Caps {
+            peers_max: limits.peers_per_ip_max,
+            connects_per_minute: limits.connects_per_minute_per_ip,
+            offences: Some((limits.offences_per_minute_per_ip, limits.refuse_after_close)),
+            peers_cause: RefusalCause::PeersPerIp,
+            connects_cause: RefusalCause::ConnectRate,
+        },
+        Scope::Site(_) => Caps {
+            peers_max: limits.peers_per_site_max,
+            connects_per_minute: limits.connects_per_minute_per_site,
+            offences: None,
+            peers_cause: RefusalCause::PeersPerSite,
+            connects_cause: RefusalCause::SiteConnectRate,
+        },
     }
 }
 

@@ -11,11 +11,12 @@ use signal_access::{AddressKey, AddressLimits, Addresses, Judging, RefusalCause,
 use signal_core::Instant;
 
 const LIMITS: AddressLimits = AddressLimits {
-    peers_max: 100,
-    connects_per_minute: 120,
-    site_peers_max: 500,
-    site_connects_per_minute: 600,
-    offences_per_minute: 12,
+    peers_per_ip_max: 100,
+    peers_per_site_max: 500,
+    connects_per_minute_per_ip: 120,
+    connects_per_minute_per_site: 600,
+    limit_private_ips: false,
+    offences_per_minute_per_ip: 12,
     refuse_after_close: Duration::from_secs(10),
 };
 
@@ -88,7 +89,7 @@ fn refused(cause: RefusalCause, seconds: u64) -> Refused {
 #[test]
 fn an_address_has_a_limit_of_its_own() {
     let limits = AddressLimits {
-        peers_max: 2,
+        peers_per_ip_max: 2,
         ..LIMITS
     };
     let mut book = Addresses::new(limits, 10);
@@ -104,7 +105,7 @@ fn an_address_has_a_limit_of_its_own() {
 #[test]
 fn an_ipv6_network_of_64_bits_is_one_address() {
     let limits = AddressLimits {
-        peers_max: 1,
+        peers_per_ip_max: 1,
         ..LIMITS
     };
     let mut book = Addresses::new(limits, 10);
@@ -117,8 +118,8 @@ fn an_ipv6_network_of_64_bits_is_one_address() {
 #[test]
 fn the_networks_of_an_ipv6_site_share_a_larger_limit() {
     let limits = AddressLimits {
-        site_peers_max: 5,
-        site_connects_per_minute: 6,
+        peers_per_site_max: 5,
+        connects_per_minute_per_site: 6,
         ..LIMITS
     };
     let mut book = Addresses::new(limits, 10);
@@ -142,7 +143,7 @@ fn the_networks_of_an_ipv6_site_share_a_larger_limit() {
 #[test]
 fn connects_past_the_rate_are_told_when_to_come_back() {
     let limits = AddressLimits {
-        connects_per_minute: 6,
+        connects_per_minute_per_ip: 6,
         ..LIMITS
     };
     let mut book = Addresses::new(limits, 10);
@@ -286,7 +287,7 @@ fn the_workers_of_all_the_world_are_not_one_client() {
 fn a_peer_that_was_there_before_the_book_counts_and_vouches() {
     let mut book = Addresses::new(
         AddressLimits {
-            peers_max: 2,
+            peers_per_ip_max: 2,
             ..LIMITS
         },
         10,
@@ -318,7 +319,7 @@ fn a_flood_of_addresses_does_not_free_those_that_are_refused() {
 #[test]
 fn every_connected_address_is_held_to_its_limits_however_many_there_are() {
     let limits = AddressLimits {
-        peers_max: 1,
+        peers_per_ip_max: 1,
         ..LIMITS
     };
     let mut book = Addresses::new(limits, 10);

@@ -48,7 +48,7 @@ struct Known {
 proptest! {
     #[test]
     fn peers_are_counted_as_in_a_plain_list_and_the_settled_keep_the_door_open(events in events()) {
-        let limits = AddressLimits { peers_max: 3, site_peers_max: 5, offences_per_minute: 1, ..LIMITS };
+        let limits = AddressLimits { peers_per_ip_max: 3, peers_per_site_max: 5, offences_per_minute_per_ip: 1, ..LIMITS };
         let mut book = Addresses::new(limits, 4);
         let mut now = Instant::ZERO;
         let mut known: Vec<Known> = Vec::new();

@@ -1,5 +1,6 @@
 use std::ops::RangeInclusive;
 
+use signal_access::AddressLimits;
 use signal_core::{Limit, Limits, Unit};
 use signal_tokio::Config;
 
@@ -63,6 +64,7 @@ pub(crate) enum Place {
     Own(Read<Settings>, Write<Settings>),
     Relay(Read<Config>, Write<Config>),
     Core(Read<Limits>, Write<Limits>),
+    Addresses(Read<AddressLimits>, Write<AddressLimits>),
 }
 
 type Read<Owner> = fn(&Owner) -> u64;
@@ -208,6 +210,7 @@ impl Number {
             Place::Own(read, _) => read(settings),
             Place::Relay(read, _) => read(&settings.relay),
             Place::Core(read, _) => read(&settings.relay.core),
+            Place::Addresses(read, _) => read(&settings.relay.addresses),
         }
     }
 
@@ -216,6 +219,7 @@ impl Number {
             Place::Own(_, write) => write(settings, value),
             Place::Relay(_, write) => write(&mut settings.relay, value),
             Place::Core(_, write) => write(&mut settings.relay.core, value),
+            Place::Addresses(_, write) => write(&mut settings.relay.addresses, value),
         }
     }
 

@@ -1,5 +1,6 @@
 use std::sync::LazyLock;
 
+use signal_access::AddressLimits;
 use signal_core::{Limit, LimitValue, Limits, Scope, Unit};
 use signal_tokio::Config;
 
@@ -20,6 +21,8 @@ pub(crate) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
     let mut settings = own();
     let core = Limits::ALL.iter();
     settings.extend(core.map(|limit| Setting::limit(limit, Place::Core)));
+    let addresses = AddressLimits::ALL.iter();
+    settings.extend(addresses.map(|limit| Setting::limit(limit, Place::Addresses)));
     let relay = Config::LIMITS.iter();
     settings.extend(relay.map(|limit| Setting::limit(limit, Place::Relay)));
     settings

@@ -3,9 +3,7 @@
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use signal_access::{
-    AddressKey, AddressLimits, Addresses, Judging, Refusal, RefusalCause, Refused, Visit,
-};
+use signal_access::{AddressKey, Addresses, Judging, Refusal, RefusalCause, Refused, Visit};
 use signal_core::Instant;
 
 use crate::config::Config;
@@ -30,8 +28,8 @@ impl Gate {
         Self {
             peers: AtomicUsize::new(0),
             peers_max: config.peers_max,
-            addresses: Lock::new(Addresses::new(config.address_limits(), IDLE_ADDRESSES_MAX)),
-            limit_private_ips: config.limit_private_ips,
+            addresses: Lock::new(Addresses::new(config.addresses, IDLE_ADDRESSES_MAX)),
+            limit_private_ips: config.addresses.limit_private_ips,
             has_warned: AtomicBool::new(false),
         }
     }
@@ -98,20 +96,6 @@ impl Gate {
     }
 }
 
-impl Config {
-    fn address_limits(&self) -> AddressLimits {
-        let saturating = |number| u32::try_from(number).unwrap_or(u32::MAX);
-        AddressLimits {
-            peers_max: saturating(self.peers_per_ip_max),
-            connects_per_minute: self.connects_per_minute_per_ip,
-            site_peers_max: saturating(self.peers_per_site_max),
-            site_connects_per_minute: self.connects_per_minute_per_site,
-            offences_per_minute: self.offences_per_minute_per_ip,
-            refuse_after_close: self.refuse_after_close,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_client_that_is_refused_is_not_counted() {
-        let gate = gate(|config| config.peers_per_ip_max = 1);
+        let gate = gate(|config| config.addresses.peers_per_ip_max = 1);
         let visit = gate.enter(NOW, ip("203.0.113.7"), CHEAP).expect("room");
         let refusal = gate
             .enter(NOW, ip("203.0.113.7"), CHEAP)
@@ -148,7 +132,7 @@ mod tests {
 
     #[test]
     fn private_addresses_are_left_alone_unless_asked() {
-        let one = |config: &mut Config| config.peers_per_ip_max = 1;
+        let one = |config: &mut Config| config.addresses.peers_per_ip_max = 1;
         let open = gate(one);
         for private in [
             "127.0.0.1",
@@ -163,7 +147,7 @@ mod tests {
         }
         let strict = gate(|config| {
             one(config);
-            config.limit_private_ips = true;
+            config.addresses.limit_private_ips = true;
         });
         let _visit = strict.enter(NOW, ip("127.0.0.1"), CHEAP).expect("room");
         assert!(strict.enter(NOW, ip("127.0.0.1"), CHEAP).is_err());

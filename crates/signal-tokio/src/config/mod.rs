@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 use serde::{Deserialize, Serialize};
-use signal_access::TrustedProxies;
+use signal_access::{AddressLimits, TrustedProxies};
 use signal_core::{LimitError, Limits};
 
 pub use self::log_ips::LogIps;
@@ -49,6 +49,9 @@ signal_core::limits! {
         /// What the core holds each peer to.
         #[serde(with = "limits")]
         pub core: Limits = Limits::default(),
+        /// What the connections of one address may take.
+        #[serde(with = "limits")]
+        pub addresses: AddressLimits = AddressLimits::default(),
         /// The proxies before the relay, by network or address. Default none. Of a connection from
         /// one of them, the client is the right-most address in
         /// [`forwarded_header`](Self::forwarded_header) that is not such a proxy; from anywhere
@@ -150,44 +153,6 @@ signal_core::limits! {
             what: "Peers at once",
             past: "HTTP 503 with Retry-After",
             why: "a peer is an open file; the process needs some itself" },
-        peers_per_ip_max: usize { default: 100, unit: Count, range: 1..=MANY, scope: Address,
-            what: "Peers at once from one IPv4 address or IPv6 /64",
-            past: "HTTP 429 with Retry-After",
-            why: "a school behind one address" },
-        peers_per_site_max: usize { default: 500, unit: Count, range: 1..=MANY, scope: Address,
-            what: "Peers at once from one IPv6 /48, beside the limit for each /64 in it",
-            past: "HTTP 429 with Retry-After",
-            why: "five such schools; a hoster gives each customer 65,536 networks of 64 bits" },
-        /// All at once or spread. Upgrades refused with 401 or 403 have a budget of their own: as
-        /// large, and as large again for each peer from there that behaves. With a cheap
-        /// [`Authorizer`](crate::Authorizer) it has no end while somebody there behaves.
-        ///
-        /// Connections that end in an offence have such a budget too, and those on which nothing is
-        /// said are not counted at all. So one client's loop does not keep its neighbours out.
-        connects_per_minute_per_ip: u32 { default: 120, unit: Count, range: 1..=60_000, scope: Address,
-            what: "Upgrades in a minute from one IPv4 address or IPv6 /64; those refused with 401 or 403 or closed for an offence count apart, those that send nothing do not",
-            past: "HTTP 429 with Retry-After",
-            why: "such a school comes back after an outage" },
-        connects_per_minute_per_site: u32 { default: 600, unit: Count, range: 1..=60_000, scope: Address,
-            what: "Upgrades in a minute from one IPv6 /48, beside the limit for each /64 in it",
-            past: "HTTP 429 with Retry-After",
-            why: "five such schools" },
-        /// They are nearly always a proxy that is not in `trusted_proxies`.
-        limit_private_ips: bool { default: 0, unit: Switch, range: 0..=1, scope: Address,
-            what: "Hold loopback and private addresses to the limits per address too; they are mostly proxies",
-            past: "as these limits",
-            why: "a relay behind a proxy must not take the world for one client" },
-        /// While a peer from there behaves, the address is not refused: it has been connected for
-        /// ten to twenty seconds and has not offended, or left so within the last minute.
-        offences_per_minute_per_ip: u32 { default: 12, unit: Count, range: 1..=60_000, scope: Address,
-            what: "Closes with 1002, 1007, 1009 and 4429 in a minute, of peers from one IPv4 address or IPv6 /64 where no peer behaves",
-            past: "refused for refuse_after_close",
-            why: "one mistake is not a flood; a client that is closed and comes back at once makes 12 in a second" },
-        #[serde(with = "seconds")]
-        refuse_after_close: Duration { default: 10_000, unit: Millis, range: 0..=3_600_000, scope: Address,
-            what: "How long an address is refused that is past offences_per_minute_per_ip",
-            past: "HTTP 429 until then",
-            why: "a refused stock client backs off to a try each 1.3 s, a closed one does not" },
         drain_seconds: u32 { default: 10, unit: Seconds, range: 0..=3_600, scope: Relay,
             what: "Over how long a shutdown spreads the closes, so that not all come back at once",
             past: "the process ends",
@@ -233,6 +198,9 @@ impl Config {
     /// The first limit that is not, with its value and the range.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.core.check()?;
+        for limit in AddressLimits::ALL {
+            limit.check(&self.addresses)?;
+        }
         // A frame header has at most ten bytes, and a close frame must fit behind a message.
         let one_message = u64::from(self.core.message_bytes_max) + 1_024;
         for limit in Self::LIMITS {

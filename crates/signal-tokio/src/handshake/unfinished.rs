@@ -369,7 +369,7 @@ fn grace(config: &Config) -> Duration {
 /// Where a client is counted: nowhere if it may be a proxy.
 fn networks(ip: IpAddr, config: &Config) -> [Option<Network>; 2] {
     let narrow = AddressKey::new(ip);
-    let is_private = narrow.is_private() && !config.limit_private_ips;
+    let is_private = narrow.is_private() && !config.addresses.limit_private_ips;
     if is_private || config.trusted_proxies.contains(ip) {
         return [None, None];
     }

@@ -38,7 +38,7 @@ fn each_setting_has_a_variable() {
     assert_eq!(settings.rooms, Rooms::Hashed(8));
     assert!(settings.origins.allow(Some("https://b.b.example"), None));
     assert!(!settings.origins.allow(Some("https://c.example"), None));
-    assert!(settings.limit_private_ips);
+    assert!(settings.addresses.limit_private_ips);
 }
 
 #[test]
@@ -93,8 +93,7 @@ fn what_keeps_pages_out_and_cannot_be_read_lets_nobody_in() {
 
 #[test]
 fn every_limit_has_a_variable() {
-    let names = core_table().map(|limit| limit.name);
-    for name in names.chain(Settings::LIMITS.iter().map(|limit| limit.name)) {
+    for name in limits() {
         let variable = variable_name(name);
         assert!(is_known(&variable), "{variable}");
         let wrong = [(variable.as_str(), Variable::Other("null"))];

@@ -199,7 +199,7 @@ fn a_network_has_so_many_and_no_more() {
             assert!(enter(private, &config).is_some(), "{private}");
         }
     }
-    config.limit_private_ips = true;
+    config.addresses.limit_private_ips = true;
     for number in 0..3 {
         assert_eq!(enter("127.0.0.2", &config).is_some(), number < 2);
     }
