@@ -293,10 +293,13 @@ async fn a_record_without_its_end_counts_and_whoever_hoards_them_is_ended() {
     record.resize(16_000, 0);
     let mut hoarders = Vec::new();
     for _ in 0..10 {
-        let mut hoarder = upgraded(&tls, address).await;
+        hoarders.push(upgraded(&tls, address).await);
+    }
+    until(&relay, "all are there", |stats| stats.peers == 10).await;
+    assert_eq!(relay.stats().memory_bytes, 0, "at rest they hold nothing");
+    for hoarder in &mut hoarders {
         let below = hoarder.get_mut().0;
         below.write_all(&record).await.expect("it reads");
-        hoarders.push(hoarder);
     }
     let counts = |stats: &signal_tokio::Stats| stats.memory_bytes >= 10 * 16_000;
     until(&relay, "the records count", counts).await;

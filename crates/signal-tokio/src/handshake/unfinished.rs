@@ -177,7 +177,8 @@ impl Unfinished {
         Some(Entered { id, evicted_for })
     }
 
-    /// Notes whose handshake it is, once a proxy has named its client, and counts it there. `None` if there is no place for it, and else whether another has been ended.
+    /// Notes whose handshake it is, once a proxy has named its client, and counts it there. `None`
+    /// if there is no place for it, and else whether another has been ended.
     pub(crate) fn name(&self, id: u64, ip: Option<IpAddr>, config: &Config) -> Option<bool> {
         let networks = ip.map_or([None, None], |ip| networks(ip, config));
         let mut table = self.table.lock();

@@ -143,7 +143,9 @@ pub(crate) struct Framed<S> {
 }
 
 impl<S: Socket> Framed<S> {
-    pub(crate) fn new(socket: S, message_bytes_max: u32) -> Self {
+    pub(crate) fn new(mut socket: S, message_bytes_max: u32) -> Self {
+        // All that was read of it before: the request.
+        socket.delivered();
         Self {
             socket,
             decoder: Decoder::default(),

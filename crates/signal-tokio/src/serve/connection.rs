@@ -337,7 +337,12 @@ impl<T: Transport> Connection<T> {
             return Err(Gone);
         }
         for _ in 0..READS_PER_TURN {
-            match self.transport.close(cx) {
+            let step = self.transport.close(cx);
+            if self.session.is_evicted() && self.transport.held_bytes() > 0 {
+                // That is to be free now, and not when the client has answered.
+                return Err(Gone);
+            }
+            match step {
                 Poll::Pending => return Ok(false),
                 Poll::Ready(step) => step?,
             }
