@@ -4,7 +4,7 @@ import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { openBrowser, Tab } from './lib/browser.js'
-import { assert, assertEqual, check, run, until } from './lib/checks.js'
+import { assertEqual, check, run, until, untilEqual } from './lib/checks.js'
 import { servePage } from './lib/page.js'
 import { relayFromArguments } from './lib/relay.js'
 
@@ -52,7 +52,8 @@ await run(async () => {
     await bob.reads(await ann.text())
   })
   await check('each tab shows who is there, and where', async () => {
-    assertEqual([await ann.people(), await bob.people()], [['Ann', 'Bob'], ['Bob', 'Ann']], 'people, oneself first')
+    const people = async () => [await ann.people(), await bob.people()]
+    await untilEqual(people, [['Ann', 'Bob'], ['Bob', 'Ann']], 'people, oneself first,')
     await until(async () => (await ann.cursors()).includes('Bob'), "Bob's cursor in Ann's tab")
   })
   await check('the flag with a name covers no word', async () => {

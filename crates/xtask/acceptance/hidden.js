@@ -11,6 +11,10 @@ const MINUTES = 10
 
 const { relay, options } = relayFromArguments({ away: { type: 'boolean', default: false } })
 const { setTimeout: realTimeout, clearTimeout: realClear } = globalThis
+/** A pause of this length, in real milliseconds, is one that the client may take for silence of the relay. */
+const PAUSE_MAX = 200
+const TRIES = 5
+
 const sleep = (virtual) => new Promise((resolve) => realTimeout(resolve, virtual / SPEED))
 
 globalThis.WebSocket ??= WebSocket
@@ -20,18 +24,13 @@ await run(async () => {
   hide()
   // What it takes the clock from, it takes when it is loaded.
   const { WebsocketClient } = await import('lib0/websocket')
-  const client = new WebsocketClient(relay.url)
-  const seen = { connects: 0, pongs: 0 }
-  client.on('connect', () => (seen.connects += 1))
-  client.on('message', (message) => (seen.pongs += message.type === 'pong'))
-  while (!client.connected) await sleep(1_000)
-
-  const looks = []
-  for (let second = 0; second < MINUTES * 60; second += 1) {
-    await sleep(1_000)
-    looks.push(client.connected)
+  let seen = await watch(WebsocketClient)
+  // A machine that stands still in between says nothing about the relay.
+  for (let tries = 1; seen.pause > PAUSE_MAX && tries < TRIES; tries += 1) {
+    console.log(`      once more, as the machine stood still for ${seen.pause} ms`)
+    seen = await watch(WebsocketClient)
   }
-  const here = Math.round((100 * looks.filter(Boolean).length) / looks.length)
+  const { here } = seen
   const what = `it was connected ${here} % of ${MINUTES} minutes, connected ${seen.connects} times and heard ${seen.pongs} pongs`
   console.log(`      ${what}`)
   if (options.away) {
@@ -41,8 +40,27 @@ await run(async () => {
   } else {
     await check('a hidden tab stays connected', async () => assert(here === 100 && seen.connects === 1, what))
   }
+}, { seconds: 1_200 })
+
+/** How a client fares, and the longest time for which this process stood still. */
+async function watch(WebsocketClient) {
+  const client = new WebsocketClient(relay.url)
+  const seen = { connects: 0, pongs: 0, pause: 0 }
+  client.on('connect', () => (seen.connects += 1))
+  client.on('message', (message) => (seen.pongs += message.type === 'pong'))
+  while (!client.connected) await sleep(1_000)
+
+  const looks = []
+  for (let second = 0; second < MINUTES * 60; second += 1) {
+    const start = performance.now()
+    await sleep(1_000)
+    seen.pause = Math.max(seen.pause, Math.round(performance.now() - start - 1_000 / SPEED))
+    looks.push(client.connected)
+  }
   client.destroy()
-})
+  seen.here = Math.round((100 * looks.filter(Boolean).length) / looks.length)
+  return seen
+}
 
 /** Hides the page that runs from now on: each timer waits for the next minute after it is due. */
 function hide() {

@@ -5,7 +5,7 @@ import http from 'node:http'
 import path from 'node:path'
 import WebSocket from 'ws'
 import { openBrowser, PATIENCE } from './lib/browser.js'
-import { assert, assertEqual, check, onFinish, run, until } from './lib/checks.js'
+import { assert, assertEqual, check, onFinish, run, until, untilEqual } from './lib/checks.js'
 import { relayFromArguments } from './lib/relay.js'
 
 const { relay, options } = relayFromArguments({
@@ -43,11 +43,14 @@ await run(async () => {
   await check('the page says that the relay serves, and that nobody is there', async () => {
     await until(async () => (await text('#state')) === 'serving', async () => `the state, which is ${await text('#state')}`)
     await shows('peers', (peers) => peers === 0)
-    assertEqual([...(await rows('counts-refusals')).keys()], ['none yet'], 'refusals')
+    await untilEqual(async () => [...(await rows('counts-refusals')).keys()], ['none yet'], 'refusals')
   })
   await check('every limit in force is shown', async () => {
-    const limits = await rows('limits')
-    assertEqual([limits.get('message_bytes_max'), limits.get('ping_interval')], ['64KiB', '30s'], 'limits')
+    const limits = async () => {
+      const shown = await rows('limits')
+      return [shown.get('message_bytes_max'), shown.get('ping_interval')]
+    }
+    await untilEqual(limits, ['64KiB', '30s'], 'limits')
   })
   const peers = await Promise.all(Array.from({ length: 12 }, connect))
   onFinish(() => peers.forEach((peer) => peer.terminate()))

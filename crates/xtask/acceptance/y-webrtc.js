@@ -1,6 +1,6 @@
 // Two unchanged y-webrtc providers in two processes share a document through the relay.
 
-import { assert, assertEqual, check, run } from './lib/checks.js'
+import { assert, assertEqual, check, run, until, untilEqual } from './lib/checks.js'
 import { listen } from './lib/listener.js'
 import { Peer } from './lib/peer.js'
 import { relayFromArguments } from './lib/relay.js'
@@ -43,8 +43,8 @@ async function withoutPassword() {
     await reads(ann, 'hello world')
   })
   await check('the document went over WebRTC, not over BroadcastChannel', async () => {
-    assertEqual(
-      [ann.state.webrtc, ann.state.broadcast, bob.state.webrtc, bob.state.broadcast],
+    await untilEqual(
+      () => [ann.state.webrtc, ann.state.broadcast, bob.state.webrtc, bob.state.broadcast],
       [1, 0, 1, 0],
       'connections (webrtc, broadcast) of ann and of bob',
     )
@@ -72,9 +72,9 @@ async function withPassword() {
     await reads(bob, 'between us')
   })
   await check('with a password the relay carries only ciphertext', async () => {
-    const publishes = operator.publishes()
-    assert(publishes.length >= 3, `an announce, an offer and an answer at least, saw ${publishes.length} messages`)
-    for (const message of publishes) {
+    const saw = () => `an announce, an offer and an answer at least, saw ${operator.publishes().length} messages`
+    await until(() => operator.publishes().length >= 3, saw)
+    for (const message of operator.publishes()) {
       // base64 of lib0's VarString "AES-GCM", which starts every encrypted message
       assert(/^B0FFUy1HQ00M/.test(message.data), `not encrypted: ${JSON.stringify(message).slice(0, 200)}`)
     }

@@ -78,10 +78,22 @@ const RUNTIMES: &[Runtime; 3] = &[
     },
 ];
 
-/// The package builds, its tests pass, and npm would pack it.
+/// The package builds, its tests pass, no runtime fails under a short soak, and npm and JSR would
+/// take it.
 pub(crate) fn check(tools: &Tools) -> Result<(), Stop> {
     let folder = build(tools)?;
     run(command(npm(), ["test"]).current_dir(&folder))?;
+    // Whether it grows takes minutes; whether everyone is served right does not.
+    let soak = [
+        "run",
+        "soak",
+        "--",
+        "--minutes",
+        "0.1",
+        "--runtime",
+        "node,deno,bun",
+    ];
+    run(command(npm(), soak).current_dir(&folder))?;
     let tarball = pack(&folder)?;
     let bytes = fs::metadata(&tarball).map(|metadata| metadata.len());
     println!("the tarball has {} KiB", bytes.unwrap_or_default() / 1024);

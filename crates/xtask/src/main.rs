@@ -174,7 +174,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "javascript",
-        about: "the npm package builds, passes its tests and can be packed",
+        about: "the npm package builds, passes its tests and a soak, and can be packed",
         run: javascript::check,
     },
     Step {

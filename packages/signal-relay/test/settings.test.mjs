@@ -8,7 +8,7 @@ import { describeSettings, Relay, SettingsError } from '../dist/index.js'
 const here = (path) => new URL(path, import.meta.url)
 const command = (words, environment = {}) => {
   const env = { PATH: process.env.PATH, ...environment }
-  return spawnSync(process.execPath, [here('../dist/cli.js').pathname, ...words], { encoding: 'utf8', env, timeout: 20_000 })
+  return spawnSync(process.execPath, [here('../dist/cli.js').pathname, ...words], { encoding: 'utf8', env, timeout: 120_000 })
 }
 
 test('the types name every setting there is, and no other', () => {

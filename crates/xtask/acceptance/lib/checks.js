@@ -52,6 +52,16 @@ export function assertEqual(actual, expected, what) {
   if (left !== right) throw new Error(`${what}: expected ${right}, got ${left}`)
 }
 
+/** Polls until `actual` answers what is expected. */
+export async function untilEqual(actual, expected, what) {
+  let seen
+  const isExpected = async () => {
+    seen = await actual()
+    return JSON.stringify(seen) === JSON.stringify(expected)
+  }
+  await until(isExpected, () => `${what} to be ${JSON.stringify(expected)}, which is ${JSON.stringify(seen)}`)
+}
+
 /** Runs a whole script under one time limit, cleans up, prints the totals and sets the exit code. */
 export async function run(script, { seconds = 600 } = {}) {
   const watchdog = setTimeout(() => finish(new Error(`the script took more than ${seconds} s`)), seconds * 1000)
