@@ -149,6 +149,11 @@ impl signal_cluster::Bus for Nats {
 }
 
 impl Handle {
+    /// Whether messages get through now.
+    pub fn is_connected(&self) -> bool {
+        self.shared.is_connected()
+    }
+
     /// How it is doing now.
     pub fn status(&self) -> Status {
         self.shared.status()

@@ -56,6 +56,12 @@ impl Server {
         self.credentials.is_some()
     }
 
+    /// The address with stars in place of what signs in, so that it is seen that something does.
+    pub fn masked(&self) -> String {
+        let mask = if self.has_credentials() { "***@" } else { "" };
+        format!("{}://{mask}{}:{}", self.scheme(), self.host, self.port)
+    }
+
     pub(crate) const fn credentials(&self) -> Option<&Credentials> {
         self.credentials.as_ref()
     }
@@ -187,6 +193,7 @@ mod tests {
         );
         for server in [read("nats://ann:s3cret@a"), read("nats://s3cret@a")] {
             assert!(server.has_credentials());
+            assert_eq!(server.masked(), "nats://***@a:4222");
             assert!(!format!("{server} {server:?} {server:#?}").contains("s3cret"));
         }
         assert!(!read("nats://a").has_credentials());

@@ -51,6 +51,20 @@ pub struct Dropped {
     pub malformed: u64,
 }
 
+impl Dropped {
+    /// How many by each reason, with its name.
+    pub const fn by_reason(&self) -> [(&'static str, u64); 6] {
+        [
+            ("unconnected", self.unconnected),
+            ("unsent", self.unsent),
+            ("unread", self.unread),
+            ("too_long", self.too_long),
+            ("bad_mac", self.bad_mac),
+            ("malformed", self.malformed),
+        ]
+    }
+}
+
 macro_rules! counters {
     ($($name:ident)*) => {
         /// The same as they are counted.

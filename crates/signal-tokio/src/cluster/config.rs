@@ -46,8 +46,12 @@ impl ClusterConfig {
         Self::LIMITS.iter().try_for_each(|limit| limit.check(self))
     }
 
-    /// Checks that what peers may publish fits between nodes.
-    pub(super) fn check_beside(&self, relay: &Limits) -> Result<(), LimitError> {
+    /// Checks that each limit is in its range, and that what peers may publish fits between nodes.
+    ///
+    /// # Errors
+    ///
+    /// The first limit that is not.
+    pub fn check_beside(&self, relay: &Limits) -> Result<(), LimitError> {
         self.check()?;
         let batch = self.nodes.cluster_batch_bytes_max;
         let overhead = batch - self.nodes.message_bytes_max();
