@@ -21,6 +21,8 @@
 mod answer;
 mod api;
 mod certificate;
+#[cfg_attr(not(feature = "cluster"), path = "admin/cluster_none.rs")]
+mod cluster;
 mod history;
 mod key;
 mod page;
@@ -40,6 +42,7 @@ use signal_tokio::{LocalAddress, Relay};
 use crate::admin::history::History;
 pub(crate) use crate::admin::key::ApiKey;
 use crate::admin::requests::Requests;
+use crate::serve::cluster::Joined;
 use crate::serve::tls::Shown;
 use crate::settings::{Resolved, SETTINGS, Settings};
 
@@ -52,6 +55,8 @@ struct Admin {
     requests: Arc<Requests>,
     /// The relay's own, if it has one.
     certificate: Option<Arc<Shown>>,
+    /// The node of a cluster that the relay is.
+    node: Option<Arc<Joined>>,
     started: Instant,
     /// Which machine this is, if that has a name, and where the relay listens.
     host: Option<String>,
@@ -82,6 +87,7 @@ pub(crate) fn start(
     listens: &[LocalAddress],
     key: Option<Arc<ApiKey>>,
     certificate: Option<Arc<Shown>>,
+    node: Option<Arc<Joined>>,
     listeners: Vec<TcpListener>,
 ) -> io::Result<Vec<SocketAddr>> {
     let addresses = listeners.iter().map(TcpListener::local_addr);
@@ -91,6 +97,7 @@ pub(crate) fn start(
         key,
         requests: Arc::default(),
         certificate,
+        node,
         started: Instant::now(),
         host: process::host(),
         listens: listens.iter().map(LocalAddress::to_string).collect(),

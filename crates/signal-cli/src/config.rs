@@ -7,9 +7,9 @@ use clap::{Args, Subcommand};
 use signal_access::{Access, TurnServers};
 
 use crate::admin::ApiKey;
-use crate::serve::access;
 use crate::serve::tls::Tls;
 use crate::serve::turn;
+use crate::serve::{access, cluster};
 use crate::settings::{
     Consequence, Environment, Given, Mistake, Resolved, SETTINGS, Setting, Settings, resolve,
 };
@@ -72,10 +72,14 @@ fn check(given: &Given) -> Result<String, Vec<Mistake>> {
     let resolved = Arc::new(resolve(given, &Environment::read())?);
     let (tls, access) = (Tls::load(&resolved), access::load(&resolved));
     let (turn, admin_key) = (turn::load(&resolved), ApiKey::load(&resolved));
-    match (tls, access, turn, admin_key) {
-        (Ok(_), Ok(access), Ok(turn), Ok(_)) => Ok(summary(&resolved, &access, turn.as_ref())),
-        (tls, access, turn, admin_key) => {
-            let mistakes = [tls.err(), access.err(), turn.err(), admin_key.err()];
+    let cluster = cluster::load(&resolved);
+    match (tls, access, turn, admin_key, cluster) {
+        (Ok(_), Ok(access), Ok(turn), Ok(_), Ok(_)) => {
+            Ok(summary(&resolved, &access, turn.as_ref()))
+        }
+        (tls, access, turn, admin_key, cluster) => {
+            let key = admin_key.err();
+            let mistakes = [tls.err(), access.err(), turn.err(), key, cluster.err()];
             Err(mistakes.into_iter().flatten().collect())
         }
     }

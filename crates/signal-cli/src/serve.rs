@@ -1,6 +1,8 @@
 //! `signal serve`: a relay until somebody ends it.
 
 pub(crate) mod access;
+#[cfg_attr(not(feature = "cluster"), path = "serve/cluster_none.rs")]
+pub(crate) mod cluster;
 pub(crate) mod descriptors;
 mod greeting;
 mod inherited;
@@ -50,10 +52,11 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
     let access = access::load(&resolved).map_err(|mistake| Failure::Settings(vec![mistake]))?;
     let turn = turn::load(&resolved).map_err(|mistake| Failure::Settings(vec![mistake]))?;
     let admin_key = ApiKey::load(&resolved).map_err(|mistake| Failure::Settings(vec![mistake]))?;
+    let cluster = cluster::load(&resolved).map_err(|mistake| Failure::Settings(vec![mistake]))?;
     let log = log::start(settings);
 
-    let relay = Relay::new(settings.relay.clone())
-        .map_err(|error| Failure::other(error, "correct the setting"))?;
+    let builder = Relay::builder(settings.relay.clone());
+    let (relay, cluster) = cluster::build(&resolved, builder, cluster)?;
     let fetcher = match &settings.token_jwks_url {
         Some(url) => Some(access::set_published(&relay, access.clone(), url)?),
         None => {
@@ -64,11 +67,13 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
     relay.set_turn_servers(turn);
     let keys = Keys::new(&resolved, &relay);
     let turn = Turn::new(&resolved, &relay);
+    let cluster = cluster.map(Arc::new);
     let reload = Reload {
         tls,
         keys,
         turn,
         admin_key,
+        cluster,
     };
     let shutdown = Shutdown::listen(&reload)?;
     let (place, threads) = (settings.place(), settings.threads);
@@ -139,7 +144,8 @@ fn start_admin(
         reload.admin_key.clone(),
         reload.tls.as_ref().map(Tls::shown),
     );
-    admin::start(resolved, relay, listens, key, certificate, listeners)
+    let node = reload.cluster.clone();
+    admin::start(resolved, relay, listens, key, certificate, node, listeners)
         .map_err(|error| Failure::other(error, "this should not happen, please report it"))
 }
 

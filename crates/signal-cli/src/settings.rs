@@ -1,6 +1,8 @@
 //! The settings of `serve`: one table, from which flags, environment variables, keys of the file,
 //! help and README follow.
 
+#[cfg_attr(not(feature = "cluster"), path = "settings/cluster_none.rs")]
+mod cluster;
 mod given;
 mod listen;
 mod mistake;
@@ -18,6 +20,7 @@ use clap::ValueEnum;
 use signal_access::{Carriers, DefaultTopics, JwksUrl, Origins, TurnUrls};
 use signal_tokio::Listen;
 
+pub(crate) use cluster::ClusterSettings;
 pub(crate) use given::Given;
 pub(crate) use mistake::Mistake;
 pub(crate) use origin::Origin;
@@ -71,6 +74,7 @@ pub(crate) struct Settings {
     pub(crate) log: String,
     pub(crate) log_format: LogFormat,
     pub(crate) relay: signal_tokio::Config,
+    pub(crate) cluster: ClusterSettings,
 }
 
 impl Settings {
@@ -126,6 +130,7 @@ impl Default for Settings {
             log: "info".to_owned(),
             log_format: LogFormat::Auto,
             relay: signal_tokio::Config::default(),
+            cluster: ClusterSettings::default(),
         }
     }
 }

@@ -67,12 +67,12 @@ fn every_metric_is_on_the_dashboard_and_in_the_table() {
 }
 
 #[test]
-fn there_are_eight_alerts_and_each_is_tested_both_ways() {
+fn there_are_ten_alerts_and_each_is_tested_both_ways() {
     let alerts: Vec<&str> = after(ALERTS, "- alert: ")
         .into_iter()
         .map(str::trim)
         .collect();
-    assert_eq!(alerts.len(), 8, "{alerts:?}");
+    assert_eq!(alerts.len(), 10, "{alerts:?}");
     for alert in alerts {
         let silent = ALERTS_TEST.lines().any(|line| {
             line.contains(&format!("alertname: {alert},")) && line.contains("exp_alerts: []")
@@ -182,7 +182,10 @@ fn exposed() -> Exposed {
     let (cert, key) = (certificate.path(), certificate.key_path());
     let [cert, key] = [&cert, &key].map(|path| path.to_str().expect("UTF-8"));
     let tls = ["--tls-cert", cert, "--tls-key", key];
-    let relay = Relay::start(&[&["--admin-listen", "127.0.0.1:0"], &tls[..]].concat());
+    // Where no server is: it has the numbers of a node all the same.
+    let cluster = ["--cluster-nats", "nats://127.0.0.1:1"];
+    let admin = ["--admin-listen", "127.0.0.1:0"];
+    let relay = Relay::start(&[&admin[..], &tls[..], &cluster[..]].concat());
     let address = relay.listening["admin"]
         .as_str()
         .expect("the admin address");

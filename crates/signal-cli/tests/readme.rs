@@ -19,8 +19,7 @@ fn assert_says(path: &str, sentence: &str) {
 #[test]
 fn it_needs_the_rust_of_the_manifests() {
     let cli = env!("CARGO_PKG_RUST_VERSION");
-    // What a clone has locked is also for the Worker, and asks for more.
-    assert_says("README.md", &format!("({cli} for `cargo install`)"));
+    assert_says("README.md", &format!("It needs Rust {cli} or newer"));
     for (manifest, readme) in [
         (
             "crates/signal-workers/Cargo.toml",

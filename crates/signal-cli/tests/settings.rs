@@ -49,7 +49,13 @@ fn help_names_every_setting() {
         .collect();
     assert!(names.len() > 30, "{settings}");
     for name in names {
-        let is_switch = ["limit_private_ips", "proxy_protocol"].contains(&name);
+        let switches = [
+            "cluster_reannounce",
+            "cluster_required",
+            "limit_private_ips",
+            "proxy_protocol",
+        ];
+        let is_switch = switches.contains(&name);
         let opens = if is_switch { "[" } else { " <" };
         help.says(&format!("--{}{opens}", name.replace('_', "-")));
     }

@@ -59,7 +59,7 @@ await run(async () => {
   await check('every alert has been evaluated, and what it watches is there', async () => {
     const rules = async () => (await ask('rules')).groups.flatMap((group) => group.rules)
     await until(async () => (await rules()).every(({ health }) => health === 'ok'), async () => JSON.stringify(await rules()))
-    assertEqual((await rules()).length, 8, 'alerts')
+    assertEqual((await rules()).length, 10, 'alerts')
     for (const { name, query } of await rules()) {
       const watched = query.replace(/ [<>] [\d.e+]+$/, '')
       assert(watched !== query, `${name} compares with a number: ${query}`)

@@ -289,6 +289,14 @@ pub(crate) fn prometheus(tools: &Tools) -> Result<(), Stop> {
     let (certificate, key) = make_certificate(tools, "prometheus")?;
     let admin = format!("127.0.0.1:{}", workspace::free_port()?);
     let address = format!("127.0.0.1:{}", workspace::free_port()?);
+    // And as a node of a cluster, of which others do.
+    let port = workspace::free_port()?.to_string();
+    let mut nats = command(
+        tools.nats_server()?,
+        ["--addr", "127.0.0.1", "--port", &port],
+    );
+    let nats_address = format!("127.0.0.1:{port}");
+    let _nats = Relay::run(&mut nats, nats_address.clone())?;
     let mut node = command("node", [workspace::acceptance().join("prometheus.js")]);
     node.env("NODE_EXTRA_CA_CERTS", &certificate);
     node.arg("--prometheus").arg(&prometheus);
@@ -302,6 +310,7 @@ pub(crate) fn prometheus(tools: &Tools) -> Result<(), Stop> {
     ]);
     node.arg(built_signal()?)
         .args(["serve", "--listen", &address, "--admin-listen", &admin]);
+    node.args(["--cluster-nats", &format!("nats://{nats_address}")]);
     node.arg("--tls-cert").arg(&certificate);
     run(node.arg("--tls-key").arg(&key))
 }

@@ -163,7 +163,7 @@ fn speaks(crowd: Crowd, number: usize) -> bool {
     match crowd {
         Crowd::Silent => false,
         Crowd::Trickle => true,
-        Crowd::Mixed => number % 2 == 0,
+        Crowd::Mixed => number.is_multiple_of(2),
     }
 }
 

@@ -18,7 +18,7 @@ use signal_tokio::metrics::prometheus_client::registry::Registry;
 use crate::admin::certificate::CertificateCollector;
 use crate::admin::process::ProcessCollector;
 use crate::admin::requests::RequestsCollector;
-use crate::admin::{Admin, api, page, status};
+use crate::admin::{Admin, api, cluster, page, status};
 
 type Answer = Response<Full<Bytes>>;
 
@@ -101,6 +101,9 @@ fn all_metrics(admin: &Admin) -> String {
     if admin.key.is_some() {
         let requests = RequestsCollector(Arc::clone(&admin.requests));
         registry.register_collector(Box::new(requests));
+    }
+    if let Some(node) = &admin.node {
+        registry.register_collector(cluster::collector(node));
     }
     metrics::to_text(&registry)
 }

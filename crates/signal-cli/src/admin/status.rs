@@ -4,9 +4,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use signal_tokio::{Histogram, SentType, Stats, Traffic};
 
-use crate::admin::Admin;
 use crate::admin::history::Point;
 use crate::admin::process::Process;
+use crate::admin::{Admin, cluster};
 
 /// Numbers with their names, in the order in which they are known.
 type Named = Vec<(&'static str, Value)>;
@@ -37,6 +37,8 @@ struct Status<'a> {
     fan_out: Value,
     turns: Value,
     limits: &'a [super::ShownLimit],
+    /// What it is as a node of a cluster.
+    cluster: Option<Value>,
 }
 
 pub(super) fn json(admin: &Admin) -> String {
@@ -69,6 +71,7 @@ pub(super) fn json(admin: &Admin) -> String {
         fan_out: histogram(&stats.fan_out),
         turns: histogram(&stats.turns),
         limits: &admin.limits,
+        cluster: cluster::status(&admin.relay, admin.node.as_deref()),
     };
     // Names and numbers, which always are JSON.
     serde_json::to_string(&status).unwrap_or_default()

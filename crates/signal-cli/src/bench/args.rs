@@ -183,13 +183,13 @@ impl BenchArgs {
         plan.threads = self.threads;
         plan.seed = self.seed;
         plan.pid = self.pid;
-        if let Some(threshold) = self.fail_if.iter().find(|one| one.needs_process()) {
-            if plan.pid.is_none() {
-                return Err((
-                    format!("--fail-if '{threshold}' needs the server's process"),
-                    "add --pid".to_owned(),
-                ));
-            }
+        if plan.pid.is_none()
+            && let Some(threshold) = self.fail_if.iter().find(|one| one.needs_process())
+        {
+            return Err((
+                format!("--fail-if '{threshold}' needs the server's process"),
+                "add --pid".to_owned(),
+            ));
         }
         plan.check().map_err(|error| (error.what, error.fix))?;
         Ok(plan)

@@ -41,6 +41,7 @@ pub(crate) fn greet(
         return;
     };
     let admin = admin.first();
+    let cluster = resolved.settings.cluster.shown();
     if !log::is_terminal() || resolved.settings.log_format == LogFormat::Json {
         tracing::info!(
             %address,
@@ -49,6 +50,7 @@ pub(crate) fn greet(
             app,
             who_may_come_in = %access,
             peers_max,
+            cluster,
             admin = admin.map(tracing::field::display),
             open_files = descriptors.limit,
             open_files_before = descriptors.raised_from,
@@ -59,6 +61,9 @@ pub(crate) fn greet(
     let status = admin.map_or_else(String::new, |admin| {
         format!("{DIM}numbers{DIM:#}      http://{admin}\n  ")
     });
+    let cluster = cluster.map_or_else(String::new, |cluster| {
+        format!("{DIM}cluster{DIM:#}      one of its relays, by {cluster}\n  ")
+    });
     let version = env!("CARGO_PKG_VERSION");
     lines::tell(&format!(
         "\n  {BOLD}signal {version}{BOLD:#}, a signaling relay for y-webrtc apps\n\n  \
@@ -67,6 +72,7 @@ pub(crate) fn greet(
          {DIM}open to{DIM:#}      {access}\n  \
          {DIM}check it{DIM:#}     signal check {url}{check}\n  \
          {DIM}peers{DIM:#}        up to {peers}\n  \
+         {cluster}\
          {status}\
          {DIM}to end{DIM:#}       Ctrl-C\n\n"
     ));

@@ -29,6 +29,9 @@ pub(crate) const AUDIT: &str = "signal::audit";
 /// How often sums that are not reported yet are looked at.
 const TICK: Duration = Duration::from_secs(10);
 
+/// Libraries that say with each attempt what we say once, unless the setting names them.
+const QUIET: &str = "async_nats=off";
+
 /// The log of this process.
 #[derive(Debug)]
 pub(crate) struct Log {
@@ -38,7 +41,7 @@ pub(crate) struct Log {
 /// Begins to log on standard error.
 pub(crate) fn start(settings: &Settings) -> Log {
     // It was read once already, when the settings were.
-    let filter = EnvFilter::builder().parse_lossy(&settings.log);
+    let filter = EnvFilter::builder().parse_lossy(format!("{QUIET},{}", settings.log));
     let suppress = Arc::new(Suppress::default());
     let lines = fmt::layer().with_writer(std::io::stderr);
     let lines = if is_text(settings.log_format) {

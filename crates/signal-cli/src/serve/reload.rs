@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::admin::ApiKey;
 use crate::serve::access::Keys;
+use crate::serve::cluster::Joined;
 use crate::serve::tls::Tls;
 use crate::serve::turn::Turn;
 use crate::serve::watch::Watched;
@@ -21,13 +22,16 @@ pub(crate) struct Reload {
     pub(crate) keys: Option<Keys>,
     pub(crate) turn: Option<Turn>,
     pub(crate) admin_key: Option<Arc<ApiKey>>,
+    /// The node of a cluster that the relay is.
+    pub(crate) cluster: Option<Arc<Joined>>,
 }
 
 impl Reload {
     /// Whether there is none.
     pub(crate) fn is_empty(&self) -> bool {
         let has_keys = self.keys.is_some() || self.admin_key.is_some();
-        self.tls.is_none() && !has_keys && self.turn.is_none()
+        let has_files = self.tls.is_some() || has_keys || self.turn.is_some();
+        !has_files && self.cluster.is_none()
     }
 
     /// Reads each again. One that cannot be used is reported, and what was read before stays in
@@ -40,6 +44,7 @@ impl Reload {
         self.read_keys();
         self.read_turn();
         self.read_admin_key();
+        self.read_cluster();
     }
 
     fn read_certificate(&self) {
@@ -67,6 +72,12 @@ impl Reload {
             tracing::error!("{mistake}; the old key of the admin API stays in use");
         }
     }
+
+    fn read_cluster(&self) {
+        if let Some(Err(mistake)) = self.cluster.as_deref().map(Joined::reload) {
+            tracing::error!("{mistake}; the cluster's old credentials and keys stay in use");
+        }
+    }
 }
 
 /// Looks at the files while the relay runs.
@@ -76,6 +87,7 @@ pub(crate) struct Watch {
     keys: Watched,
     turn: Watched,
     admin_key: Watched,
+    cluster: Watched,
 }
 
 impl Watch {
@@ -87,6 +99,7 @@ impl Watch {
             keys: Watched::new(settings.token_key_file.iter().cloned().collect()),
             turn: Watched::new(settings.turn_secret_file.iter().cloned().collect()),
             admin_key: Watched::new(settings.admin_key_file.iter().cloned().collect()),
+            cluster: Watched::new(settings.cluster.files()),
         }
     }
 
@@ -105,6 +118,9 @@ impl Watch {
         if self.admin_key.look() {
             reload.read_admin_key();
         }
+        if self.cluster.look() {
+            reload.read_cluster();
+        }
     }
 
     /// Takes all for read.
@@ -113,5 +129,6 @@ impl Watch {
         self.keys.take_for_read();
         self.turn.take_for_read();
         self.admin_key.take_for_read();
+        self.cluster.take_for_read();
     }
 }

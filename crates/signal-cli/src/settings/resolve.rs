@@ -7,7 +7,7 @@ use signal_tokio::{Config, ConfigError, Listen};
 use crate::settings::origin::Origin;
 use crate::settings::setting::Setting;
 use crate::settings::sources::{Environment, File};
-use crate::settings::{Given, Mistake, SETTINGS, Settings};
+use crate::settings::{Given, Mistake, SETTINGS, Settings, cluster};
 
 /// All settings, and where each comes from.
 #[derive(Clone, Debug)]
@@ -70,7 +70,8 @@ pub(crate) fn resolve(given: &Given, environment: &Environment) -> Result<Resolv
         };
         if let Err(problem) = setting.set(&mut settings, &text) {
             let fix = setting.advice(&text, |value| written(setting, &origin, value));
-            mistakes.push(Mistake::value(setting, &text, &origin, problem, fix));
+            let shown = setting.masked(&text);
+            mistakes.push(Mistake::value(setting, &shown, &origin, problem, fix));
         }
         texts.insert(setting.name, text);
         origins.push(origin);
@@ -89,6 +90,7 @@ pub(crate) fn resolve(given: &Given, environment: &Environment) -> Result<Resolv
     if let Err(ConfigError::Limit(error)) = resolved.settings.relay.check() {
         mistakes.push(disagreement(&resolved, &texts, &error));
     }
+    mistakes.extend(cluster::check(&mut resolved, &texts));
     if mistakes.is_empty() {
         Ok(resolved)
     } else {
@@ -178,7 +180,7 @@ fn use_port(
 }
 
 /// Two settings that are right by themselves and not together. The one that was written is named.
-fn disagreement(
+pub(super) fn disagreement(
     resolved: &Resolved,
     texts: &BTreeMap<&str, String>,
     error: &LimitError,

@@ -3,6 +3,8 @@ use std::ops::RangeInclusive;
 use signal_access::AddressLimits;
 use signal_core::{Limit, Limits, Unit};
 use signal_tokio::Config;
+#[cfg(feature = "cluster")]
+use signal_tokio::cluster::{ClusterConfig, signal_cluster};
 
 use crate::settings::Settings;
 
@@ -45,6 +47,8 @@ pub(crate) struct Text {
     pub(crate) example: &'static str,
     /// What the relay does if it is left out, for one that keeps someone out or something in.
     pub(crate) without: Option<&'static str>,
+    /// Whether what stands between `//` and `@` in it must not be shown.
+    pub(crate) has_secrets: bool,
     pub(crate) read: fn(&Settings) -> String,
     pub(crate) write: fn(&mut Settings, &str) -> Result<(), String>,
 }
@@ -65,6 +69,12 @@ pub(crate) enum Place {
     Relay(Read<Config>, Write<Config>),
     Core(Read<Limits>, Write<Limits>),
     Addresses(Read<AddressLimits>, Write<AddressLimits>),
+    #[cfg(feature = "cluster")]
+    Cluster(Read<ClusterConfig>, Write<ClusterConfig>),
+    #[cfg(feature = "cluster")]
+    Nodes(Read<signal_cluster::Config>, Write<signal_cluster::Config>),
+    #[cfg(feature = "cluster")]
+    Bus(Read<signal_nats::Config>, Write<signal_nats::Config>),
 }
 
 type Read<Owner> = fn(&Owner) -> u64;
@@ -100,6 +110,23 @@ impl Setting {
             text.without = Some(without);
         }
         self
+    }
+
+    /// The same setting as one that may have a password in it.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn with_secrets(mut self) -> Self {
+        if let Field::Text(text) = &mut self.field {
+            text.has_secrets = true;
+        }
+        self
+    }
+
+    /// What was written for it, without a password that may be in it.
+    pub(crate) fn masked(&self, text: &str) -> String {
+        match &self.field {
+            Field::Text(field) if field.has_secrets => mask(text),
+            Field::Text(_) | Field::Number(_) => text.to_owned(),
+        }
     }
 
     /// Whether it keeps someone out, so that an empty value must not count as none.
@@ -199,6 +226,19 @@ impl Setting {
     }
 }
 
+/// A list of addresses without what stands before the `@` in each.
+fn mask(text: &str) -> String {
+    let mask = |address: &str| match address.rsplit_once('@') {
+        Some((before, host)) => {
+            let scheme = before.split_once("//").map_or("", |(scheme, _)| scheme);
+            let slashes = if scheme.is_empty() { "" } else { "//" };
+            format!("{scheme}{slashes}***@{host}")
+        }
+        None => address.to_owned(),
+    };
+    text.split(',').map(mask).collect::<Vec<_>>().join(",")
+}
+
 /// Whether nothing is written there, not even in a list.
 pub(super) fn is_blank(text: &str) -> bool {
     text.chars().all(|c| c.is_whitespace() || c == ',')
@@ -211,6 +251,12 @@ impl Number {
             Place::Relay(read, _) => read(&settings.relay),
             Place::Core(read, _) => read(&settings.relay.core),
             Place::Addresses(read, _) => read(&settings.relay.addresses),
+            #[cfg(feature = "cluster")]
+            Place::Cluster(read, _) => read(&settings.cluster.relay),
+            #[cfg(feature = "cluster")]
+            Place::Nodes(read, _) => read(&settings.cluster.relay.nodes),
+            #[cfg(feature = "cluster")]
+            Place::Bus(read, _) => read(&settings.cluster.nats),
         }
     }
 
@@ -220,6 +266,12 @@ impl Number {
             Place::Relay(_, write) => write(&mut settings.relay, value),
             Place::Core(_, write) => write(&mut settings.relay.core, value),
             Place::Addresses(_, write) => write(&mut settings.relay.addresses, value),
+            #[cfg(feature = "cluster")]
+            Place::Cluster(_, write) => write(&mut settings.cluster.relay, value),
+            #[cfg(feature = "cluster")]
+            Place::Nodes(_, write) => write(&mut settings.cluster.relay.nodes, value),
+            #[cfg(feature = "cluster")]
+            Place::Bus(_, write) => write(&mut settings.cluster.nats, value),
         }
     }
 
@@ -230,6 +282,23 @@ impl Number {
             Err("too large".to_owned())
         } else {
             Err("too small".to_owned())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_signs_in_is_not_shown_wherever_it_stands() {
+        for (text, masked) in [
+            ("nats://ann:s3@cret@a, b", "nats://***@a, b"),
+            ("tls://s3cret@a/b@c", "tls://***@c"),
+            ("ann:s3cret@a,http://ann:s3cret@b", "***@a,http://***@b"),
+            ("nats://a", "nats://a"),
+        ] {
+            assert_eq!(mask(text), masked);
         }
     }
 }

@@ -4,7 +4,6 @@ use signal_access::AddressLimits;
 use signal_core::{Limit, LimitValue, Limits, Scope, Unit};
 use signal_tokio::Config;
 
-use crate::settings::Settings;
 use crate::settings::listen::{
     parse_admin_listen, parse_listen, parse_mode, show_admin_listen, show_mode,
 };
@@ -14,17 +13,20 @@ use crate::settings::text::{
     parse_jwks_url, parse_log_format, parse_log_ips, parse_origins, parse_proxies, parse_turn_urls,
     show_origins, show_path, show_proxies,
 };
+use crate::settings::{Settings, cluster};
 
 /// All settings, in the order of help and README: our own, then the limits as the libraries declare
 /// them. A limit that is added there is a setting here.
 pub(crate) static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(|| {
     let mut settings = own();
+    settings.extend(cluster::own());
     let core = Limits::ALL.iter();
     settings.extend(core.map(|limit| Setting::limit(limit, Place::Core)));
     let addresses = AddressLimits::ALL.iter();
     settings.extend(addresses.map(|limit| Setting::limit(limit, Place::Addresses)));
     let relay = Config::LIMITS.iter();
     settings.extend(relay.map(|limit| Setting::limit(limit, Place::Relay)));
+    settings.extend(cluster::limits());
     settings
 });
 
@@ -328,7 +330,7 @@ fn own() -> Vec<Setting> {
     ]
 }
 
-fn text(
+pub(super) fn text(
     name: &'static str,
     form: &'static str,
     example: &'static str,
@@ -345,6 +347,7 @@ fn text(
             form,
             example,
             without: None,
+            has_secrets: false,
             read,
             write,
         }),

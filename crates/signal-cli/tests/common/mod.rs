@@ -103,6 +103,12 @@ pub fn reserve_port() -> (TcpSocket, u16) {
     (socket, port)
 }
 
+/// Where the lines of a node of a cluster come from, as they stand in the log.
+const NODE_TARGETS: [&str; 2] = [
+    "\"target\":\"signal_tokio::cluster",
+    "\"target\":\"signal_nats",
+];
+
 /// A relay in a process of its own, which ends with this value.
 #[derive(Debug)]
 pub struct Relay {
@@ -129,12 +135,21 @@ impl Relay {
             .expect("it starts");
         let lines = BufReader::new(child.stderr.take().expect("piped")).lines();
         let (sender, log) = channel();
+        let earlier = sender.clone();
         std::thread::spawn(move || {
             lines
                 .map_while(Result::ok)
                 .try_for_each(|line| sender.send(line))
         });
-        let line = log.recv_timeout(PATIENCE).expect("a line of the log");
+        // A node of a cluster has said something before, which is put behind.
+        let line = loop {
+            let line = log.recv_timeout(PATIENCE).expect("a line of the log");
+            if !NODE_TARGETS.iter().any(|target| line.contains(target)) {
+                break line;
+            }
+            let _ = earlier.send(line);
+        };
+        drop(earlier);
         let listening =
             serde_json::from_str(&line).unwrap_or_else(|_| panic!("no log line: {line:?}"));
         Self {
