@@ -148,7 +148,6 @@ impl Handshake {
     }
 
     /// Whether its PROXY header is still to come.
-    #[cfg(feature = "tls")]
     pub(crate) fn awaits_preface(&self) -> bool {
         matches!(self.state, State::Preface(_))
     }
