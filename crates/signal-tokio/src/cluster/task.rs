@@ -128,6 +128,14 @@ impl Task {
         let bus = health(self.bus.as_deref());
         let views = cluster.stats().view_changes;
         let has_view_changed = std::mem::replace(&mut self.views, views) != views;
+        if has_view_changed {
+            let others: Vec<_> = cluster.nodes().map(|node| node.id.to_string()).collect();
+            tracing::info!(
+                nodes = others.len() + 1,
+                others = others.join(" "),
+                "nodes of the cluster have come or gone"
+            );
+        }
         self.board.change(|stats| {
             stats.node = cluster.node();
             stats.is_ready = cluster.is_ready();
