@@ -13,7 +13,7 @@ use crate::event::{Event, Events};
 use crate::knock::Knock;
 use crate::routing::{Facts, Route, Upgrade, route};
 use crate::settings::{Settings, SettingsError};
-use crate::{refusal, routing, ticket, tokens, told};
+use crate::{refusal, routing, ticket, tokens, told, turn};
 
 /// The binding of the Durable Objects.
 const OBJECTS: &str = "ROOMS";
@@ -126,6 +126,10 @@ where
         Ok(settings) => settings,
         Err(error) => return misconfigured(&events, &error),
     };
+    let turn_servers = match turn::servers(&env).await {
+        Ok(servers) => servers,
+        Err(error) => return misconfigured(&events, &error),
+    };
     if !STARTED.replace(true) {
         let who = who(settings.origins.clone());
         events.note(&Event::Start { who });
@@ -136,9 +140,24 @@ where
         Route::Preflight => return preflight(),
         Route::Okay => return open(ResponseBuilder::new())?.ok("okay"),
         Route::Refuse(refusal) => Err(refusal),
-        Route::Upgrade(upgrade) => admit(&request, &env, &events, &settings, &upgrade, judge)
-            .await
-            .map(|permit| (upgrade, permit)),
+        Route::Turn(asked) => {
+            let Some(servers) = &turn_servers else {
+                return no_turn();
+            };
+            let admitted = match asked {
+                Ok(address) => admit(&request, &env, &events, &settings, address, judge).await,
+                Err(refusal) => Err(refusal),
+            };
+            match admitted {
+                Ok(permit) => return turn::answer(&request, servers, &permit),
+                Err(refusal) => Err(refusal),
+            }
+        }
+        Route::Upgrade(upgrade) => {
+            admit(&request, &env, &events, &settings, upgrade.address, judge)
+                .await
+                .map(|permit| (upgrade, permit))
+        }
     };
     match admitted {
         Ok((upgrade, permit)) => pass_on(&request, &env, settings, &upgrade, permit).await,
@@ -201,19 +220,19 @@ async fn admit<A, P>(
     env: &Env,
     events: &Events,
     settings: &Settings,
-    upgrade: &Upgrade,
+    address: Option<AddressKey>,
     judge: Judge<A>,
 ) -> std::result::Result<Permit, Refusal>
 where
     A: AsyncFnOnce(&Request, &Env) -> std::result::Result<P, Refusal>,
     P: Into<Permit>,
 {
-    let mut knock = Knock::of(upgrade.address, settings, judge.judging)?;
+    let mut knock = Knock::of(address, settings, judge.judging)?;
     let judged = (judge.authorize)(request, env).await;
     knock.judged(&judged);
     let permit = judged?.into();
     // Behind the judge: what it refuses is not to use up the connects of those it lets in.
-    if let Some(address) = upgrade.address
+    if let Some(address) = address
         && !address.is_shared()
         && !is_within_connect_rate(env, events, address).await
     {
@@ -263,6 +282,11 @@ async fn pass_on(
 fn json(text: &str) -> Result<Response> {
     let response = open(ResponseBuilder::new())?.with_header("content-type", "application/json")?;
     Ok(response.fixed(text.as_bytes().to_vec()))
+}
+
+fn no_turn() -> Result<Response> {
+    let response = open(ResponseBuilder::new())?.with_status(404);
+    response.ok("this relay has no TURN servers")
 }
 
 fn preflight() -> Result<Response> {

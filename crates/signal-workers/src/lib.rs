@@ -41,6 +41,7 @@ mod subject;
 mod ticket;
 mod tokens;
 mod told;
+mod turn;
 mod variable;
 
 pub use front::{everyone, fetch, fetch_with};

@@ -14,6 +14,11 @@ pub(crate) fn room_name() -> Refusal {
         .for_cause(RefusalCause::Other("room_name"))
 }
 
+/// TURN credentials were asked for in another way than a GET.
+pub(crate) fn turn_method() -> Refusal {
+    Refusal::new(405, "TURN credentials are for a GET").for_cause(RefusalCause::BadRequest)
+}
+
 /// A setting cannot be read.
 pub(crate) fn settings() -> Refusal {
     Refusal::new(500, "this relay is misconfigured; its log says how")

@@ -38,6 +38,9 @@ pub(crate) enum Route {
     Preflight,
     /// `okay`, what y-webrtc's server answers to anything that is not an upgrade.
     Okay,
+    /// Give credentials for TURN servers, if there are some, to this client, once the connect rate
+    /// and the token have been judged.
+    Turn(Result<Option<AddressKey>, Refusal>),
     /// Answer with this.
     Refuse(Refusal),
     /// Let an object accept it, once the connect rate and the token have been judged.
@@ -63,26 +66,36 @@ pub(crate) fn route(facts: Facts<'_>, settings: &Settings) -> Route {
             _ if facts.method == "OPTIONS" && facts.asks_for_cors => Route::Preflight,
             "/healthz" | "/readyz" => Route::Health,
             "/limits" => Route::Limits,
+            "/turn" => Route::Turn(turn(facts, settings)),
             _ => Route::Okay,
         };
     }
     if !settings.origins.allow(facts.origin, facts.host) {
         return Route::Refuse(Denied::Origin.into());
     }
-    let address = facts
-        .connecting_ip
-        .and_then(|ip| limited(ip, settings.addresses.limit_private_ips));
+    let address = limited(facts, settings);
     match object_name(facts, settings.rooms) {
         Ok(object) => Route::Upgrade(Upgrade { object, address }),
         Err(refusal) => Route::Refuse(refusal),
     }
 }
 
+/// Whose request for credentials is to be judged further.
+fn turn(facts: Facts<'_>, settings: &Settings) -> Result<Option<AddressKey>, Refusal> {
+    if !matches!(facts.method, "GET" | "HEAD") {
+        return Err(refusal::turn_method());
+    }
+    if !settings.origins.allow(facts.origin, facts.host) {
+        return Err(Denied::Origin.into());
+    }
+    Ok(limited(facts, settings))
+}
+
 /// The client's address. None if it is not an address, or a private one that is left alone.
-fn limited(connecting_ip: &str, limit_private_ips: bool) -> Option<AddressKey> {
-    let ip: IpAddr = connecting_ip.trim().parse().ok()?;
+fn limited(facts: Facts<'_>, settings: &Settings) -> Option<AddressKey> {
+    let ip: IpAddr = facts.connecting_ip?.trim().parse().ok()?;
     let address = AddressKey::new(ip);
-    (limit_private_ips || !address.is_private()).then_some(address)
+    (settings.addresses.limit_private_ips || !address.is_private()).then_some(address)
 }
 
 fn object_name(facts: Facts<'_>, rooms: Rooms) -> Result<String, Refusal> {
@@ -163,7 +176,9 @@ mod tests {
         match route(facts, settings) {
             Route::Upgrade(upgrade) => Ok(upgrade.object),
             Route::Refuse(refusal) => Err(refusal.status()),
-            Route::Health | Route::Limits | Route::Preflight | Route::Okay => panic!("no upgrade"),
+            Route::Health | Route::Limits | Route::Preflight | Route::Turn(_) | Route::Okay => {
+                panic!("no upgrade")
+            }
         }
     }
 
@@ -194,6 +209,36 @@ mod tests {
             ),
             Route::Okay
         );
+    }
+
+    #[test]
+    fn credentials_are_for_a_get_of_a_page_that_may_connect() {
+        let settings = Settings {
+            origins: Origins::new(["https://app.example"]).unwrap(),
+            ..Settings::default()
+        };
+        let status = |method, origin| {
+            let facts = Facts {
+                method,
+                origin,
+                ..get("/turn")
+            };
+            match route(facts, &settings) {
+                Route::Turn(asked) => asked.map_or_else(|refusal| refusal.status(), |_| 200),
+                Route::Health
+                | Route::Limits
+                | Route::Preflight
+                | Route::Okay
+                | Route::Refuse(_)
+                | Route::Upgrade(_) => panic!("no request for credentials"),
+            }
+        };
+        assert_eq!(status("GET", None), 200);
+        assert_eq!(status("HEAD", Some("https://app.example")), 200);
+        assert_eq!(status("GET", Some("https://evil.example")), 403);
+        assert_eq!(status("POST", None), 405);
+        let socket = route(upgrade("/turn"), &settings);
+        assert!(matches!(socket, Route::Upgrade(_)), "{socket:?}");
     }
 
     #[test]
@@ -320,7 +365,15 @@ mod tests {
 
     #[test]
     fn private_addresses_are_left_alone_unless_asked() {
-        let limited = |ip, all| limited(ip, all).map(|address| address.to_string());
+        let limited = |ip, limit_private_ips| {
+            let facts = Facts {
+                connecting_ip: Some(ip),
+                ..get("/")
+            };
+            let mut settings = Settings::default();
+            settings.addresses.limit_private_ips = limit_private_ips;
+            limited(facts, &settings).map(|address| address.to_string())
+        };
         assert_eq!(
             limited("2001:db8:1:2::1", false).as_deref(),
             Some("2001:db8:1:2::")

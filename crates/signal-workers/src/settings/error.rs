@@ -1,4 +1,4 @@
-use signal_access::{KeyError, OriginError};
+use signal_access::{KeyError, OriginError, TurnSecretError};
 
 use crate::variable::UnreadableSecret;
 
@@ -45,6 +45,12 @@ pub enum SettingsError {
     /// The secret with the keys of tokens cannot be read. It is not shown.
     #[error("TOKEN_KEYS cannot be used: {0}")]
     TokenKeys(#[from] KeyError),
+    /// The secret of TURN servers cannot be used. It is not shown.
+    #[error("TURN_SECRET cannot be used: {0}")]
+    TurnSecret(#[from] TurnSecretError),
+    /// One variable needs another, which is not there.
+    #[error("{0} is set, but {1} is not; write both or none")]
+    Missing(&'static str, &'static str),
     /// This says what tokens must be like, and there is no key to verify them.
     #[error("{0} is set, but the secret TOKEN_KEYS is not set")]
     WithoutKeys(&'static str),

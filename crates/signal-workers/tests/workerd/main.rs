@@ -22,6 +22,7 @@ mod seed;
 mod server;
 mod sleep;
 mod tokens;
+mod turn;
 mod vectors;
 
 use std::sync::Arc;
