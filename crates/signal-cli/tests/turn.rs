@@ -128,7 +128,8 @@ fn a_turn_server_takes_what_the_relay_gives_out() {
     arguments.extend(["--token-key-file", &key]);
     let relay = Relay::start(&arguments);
     for subject in ["auth0|5f7c8ec7:1", "Jos\u{e9} \"J\" O'Neil \\ \u{c4}"] {
-        let token = mint(&key, &["--subject", subject, "--topics", "*"]);
+        let claims = ["--subject", subject, "--topics", "*", "--expires", "1h"];
+        let token = mint(&key, &claims);
         let given = credentials(&relay, &format!("?token={token}"));
         assert_eq!(coturn.takes(&given), Some(true), "{given:?}");
     }

@@ -18,17 +18,10 @@ pub struct Delivery<'p> {
 
 impl<'p> Delivery<'p> {
     pub(crate) fn new(body: &'p Body<'p>, clients: usize) -> Self {
-        let (mut delivery, mut len) = (
-            Self {
-                body,
-                clients,
-                len: 0,
-            },
-            0,
-        );
+        let mut len = 0;
+        let delivery = Self { body, clients, len };
         delivery.for_each_slice(|slice| len += slice.len());
-        delivery.len = len;
-        delivery
+        Self { len, ..delivery }
     }
 
     /// How many bytes it takes.

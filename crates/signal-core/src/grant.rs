@@ -76,15 +76,13 @@ impl Grant {
     }
 
     pub(crate) fn subscribe(&self) -> &TopicSet {
-        self.scope
-            .as_ref()
-            .map_or(&TopicSet::All, |scope| &scope.subscribe)
+        let scope = self.scope.as_deref();
+        scope.map_or(&TopicSet::All, |scope| &scope.subscribe)
     }
 
     pub(crate) fn publish(&self) -> &TopicSet {
-        self.scope
-            .as_ref()
-            .map_or(&TopicSet::All, |scope| &scope.publish)
+        let scope = self.scope.as_deref();
+        scope.map_or(&TopicSet::All, |scope| &scope.publish)
     }
 
     pub(crate) fn is_expired(&self, now: Instant) -> bool {

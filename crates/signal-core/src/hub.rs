@@ -12,12 +12,17 @@ use crate::Publish;
 /// A peer asks only for what changes something: it subscribes to no topic twice and unsubscribes
 /// from none that it is not in. None of the methods may wait.
 pub trait Hub {
-    /// Adds the peer to `topic`. The peer keeps the name; a hub that keeps it too clones this one,
-    /// so that it is there once.
-    fn subscribe(&mut self, topic: &Arc<str>);
+    /// Adds the peer to `topic`, if that has fewer than `clients_max` subscribers, and returns
+    /// whether it is in. Where several threads share topics, counting and adding is one step.
+    ///
+    /// The peer keeps the name; a hub that keeps it too clones this one, so that it is there once.
+    fn subscribe(&mut self, topic: &Arc<str>, clients_max: usize) -> bool;
 
     /// Removes the peer from `topic`.
     fn unsubscribe(&mut self, topic: &str);
+
+    /// How many subscribers `topic` has.
+    fn subscribers(&self, topic: &str) -> usize;
 
     /// Queues a publish for every subscriber of its topic, the publisher included if it is one, and
     /// returns how many they are.

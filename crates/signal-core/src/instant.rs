@@ -13,10 +13,10 @@ use core::time::Duration;
 /// An `Option<Instant>` needs no more room than an `Instant`; for that, the last millisecond of a
 /// `u64` is taken for the one before it.
 #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Instant {
+pub struct Instant(
     /// Milliseconds, the origin's included.
-    count: NonZeroU64,
-}
+    NonZeroU64,
+);
 
 impl Instant {
     /// The origin.
@@ -24,14 +24,12 @@ impl Instant {
 
     /// The instant this many milliseconds after the origin.
     pub const fn from_millis(millis: u64) -> Self {
-        Self {
-            count: NonZeroU64::MIN.saturating_add(millis),
-        }
+        Self(NonZeroU64::MIN.saturating_add(millis))
     }
 
     /// Milliseconds since the origin.
     pub const fn as_millis(self) -> u64 {
-        self.count.get() - 1
+        self.0.get() - 1
     }
 
     /// This instant moved by `duration`, which is rounded down to milliseconds.
@@ -39,9 +37,7 @@ impl Instant {
     pub const fn saturating_add(self, duration: Duration) -> Self {
         let seconds = duration.as_secs().saturating_mul(1_000);
         let millis = seconds.saturating_add(duration.subsec_millis() as u64);
-        Self {
-            count: self.count.saturating_add(millis),
-        }
+        Self(self.0.saturating_add(millis))
     }
 
     /// How long after `earlier` this instant is; zero if it is not.

@@ -157,11 +157,8 @@ impl<'m> Scanner<'m> {
             let value_start = self.at;
             self.value(depth_max)?;
             let value = self.text.get(value_start..self.at).ok_or(NotJson)?;
-            visit(Member {
-                name,
-                value,
-                span: start..self.at,
-            });
+            let span = start..self.at;
+            visit(Member { name, value, span });
             self.space();
             if self.eat(b'}') {
                 return Ok(inside..self.at - 1);

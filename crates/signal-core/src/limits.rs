@@ -1,3 +1,4 @@
+use core::num::NonZeroU32;
 use core::time::Duration;
 
 use crate::LimitError;
@@ -44,6 +45,11 @@ crate::limits! {
             what: "Bytes of all topics a peer is subscribed to at once",
             past: "topics that do not fit are skipped, and the log names the setting",
             why: "what a stock client can name in one message; it bounds what the names take, however many and long they are" },
+        /// Without tokens, whoever comes first keeps the others out.
+        clients_max: u32 { default: 0, unit: Count, range: 1..=10_000_000, zero: true, scope: Peer,
+            what: "Peers that one topic may have; zero is no limit",
+            past: "the topic is skipped, and the log names the setting; what is published from outside is dropped",
+            why: "how many may meet is for the app to say; what a large room costs others has budgets of its own" },
         messages_per_second: u32 { default: 100, unit: Count, range: 1..=1_000_000, scope: Peer,
             what: "Messages a peer may send each second, pings apart",
             past: "dropped, and a strike",
@@ -125,6 +131,11 @@ impl Limits {
     /// this is for operators, who should learn at start that a relay would serve no one.
     pub fn check(&self) -> Result<(), LimitError> {
         Self::ALL.iter().try_for_each(|limit| limit.check(self))
+    }
+
+    /// How many peers a topic may have.
+    pub(crate) fn clients_max(&self) -> usize {
+        NonZeroU32::new(self.clients_max).map_or(usize::MAX, |max| max.get() as usize)
     }
 
     /// The setting that keeps a peer out of a topic whose name has `len` bytes, if one does: it has

@@ -10,8 +10,8 @@ pub enum Outcome {
     Subscribed {
         /// Topics the peer is now in and was not before.
         topics: usize,
-        /// Entries that were skipped: no grant, too long, or, once the peer is in as many topics as
-        /// it may, all that follow.
+        /// Entries that were skipped: no grant, too long, full, or, once the peer is in as many
+        /// topics as it may, all that follow.
         skipped: usize,
         /// The first limit that one was skipped for, by the name of its setting; none if they had
         /// no grant. The peer gets no answer, so a host logs it, where the app's author looks.
@@ -46,6 +46,8 @@ pub enum Ignored {
     Meaningless,
     /// A publish to a topic the peer has no grant for.
     NotGranted,
+    /// A publish to a topic that has as many peers as it may, and this one is not among them.
+    Full,
     /// The peer's budget for messages is used up.
     MessageRate,
     /// The peer's budget for bytes is used up.
@@ -62,10 +64,11 @@ pub enum Ignored {
 
 impl Ignored {
     /// All reasons, for hosts that count them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NotJson,
         Self::Meaningless,
         Self::NotGranted,
+        Self::Full,
         Self::MessageRate,
         Self::ByteRate,
         Self::FanOutRate,
@@ -80,6 +83,7 @@ impl Ignored {
             Self::NotJson => "not_json",
             Self::Meaningless => "meaningless",
             Self::NotGranted => "not_granted",
+            Self::Full => "full",
             Self::MessageRate => "message_rate",
             Self::ByteRate => "byte_rate",
             Self::FanOutRate => "fan_out_rate",

@@ -82,7 +82,8 @@ impl Peer {
     pub fn restore(limits: Arc<Limits>, snapshot: PeerSnapshot, hub: &mut impl Hub) -> Self {
         let state = snapshot.state;
         for topic in &*state.topics {
-            hub.subscribe(topic);
+            // It was let in when there was room.
+            hub.subscribe(topic, usize::MAX);
         }
         Self { limits, state }
     }
@@ -199,9 +200,8 @@ impl Peer {
 
     /// The whole state, for a host that may lose its memory.
     pub fn snapshot(&self) -> PeerSnapshot {
-        PeerSnapshot {
-            state: self.state.clone(),
-        }
+        let state = self.state.clone();
+        PeerSnapshot { state }
     }
 
     fn receive_checked(
@@ -325,13 +325,15 @@ impl Peer {
         match request {
             Request::Subscribe(names) => self.subscribe(names, hub),
             Request::Unsubscribe(names) => self.unsubscribe(names, hub),
+            Request::Publish(publish) if self.is_kept_out(publish.topic(), hub) => {
+                Outcome::Ignored(Ignored::Full)
+            }
             Request::Publish(publish) => {
                 let deliveries = hub.publish(&publish);
                 let (count, budgets) = (deliveries as u64, &mut self.state.budgets);
                 budgets.fan_out.charge(count);
-                budgets
-                    .fan_out_bytes
-                    .charge(count.saturating_mul(cost(bytes)));
+                let bytes = count.saturating_mul(cost(bytes));
+                budgets.fan_out_bytes.charge(bytes);
                 Outcome::Published { deliveries }
             }
             Request::Ping => {
@@ -341,6 +343,12 @@ impl Peer {
             }
             Request::Meaningless => Outcome::Ignored(Ignored::Meaningless),
         }
+    }
+
+    /// Whether the topic is full of others: who is not let in is not heard either.
+    fn is_kept_out(&self, topic: &str, hub: &impl Hub) -> bool {
+        let max = self.limits.clients_max();
+        max < usize::MAX && self.state.place_of(topic).is_err() && hub.subscribers(topic) >= max
     }
 
     fn subscribe(&mut self, names: &str, hub: &mut impl Hub) -> Outcome {
@@ -363,14 +371,15 @@ impl Peer {
             let Err(place) = state.place_of(&topic) else {
                 continue;
             };
-            if let Some(met) = limits.met_by_topic(topic.len(), bytes) {
+            let met = limits.met_by_topic(topic.len(), bytes);
+            let topic = Arc::from(topic);
+            let is_full = met.is_none() && !hub.subscribe(&topic, limits.clients_max());
+            if let Some(met) = met.or(is_full.then_some("clients_max")) {
                 skipped += 1;
                 limit = limit.or(Some(met));
                 continue;
             }
             bytes += topic.len();
-            let topic = Arc::from(topic);
-            hub.subscribe(&topic);
             state.topics.insert(place, topic);
             topics += 1;
         }

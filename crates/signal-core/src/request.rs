@@ -109,12 +109,8 @@ impl<'m> Fields<'m> {
         for cut in &mut self.cuts {
             *cut = cut.start - inside.start..cut.end - inside.start;
         }
-        Some(Publish {
-            topic,
-            body: Body {
-                inside: text.get(inside)?,
-                cuts: self.cuts,
-            },
-        })
+        let (inside, cuts) = (text.get(inside)?, self.cuts);
+        let body = Body { inside, cuts };
+        Some(Publish { topic, body })
     }
 }

@@ -202,12 +202,16 @@ struct RoomHub<'a> {
 }
 
 impl Hub for RoomHub<'_> {
-    fn subscribe(&mut self, topic: &Arc<str>) {
-        self.topics.subscribe(self.peer, topic);
+    fn subscribe(&mut self, topic: &Arc<str>, clients_max: usize) -> bool {
+        self.subscribers(topic) < clients_max && self.topics.subscribe(self.peer, topic)
     }
 
     fn unsubscribe(&mut self, topic: &str) {
         self.topics.unsubscribe(self.peer, topic);
+    }
+
+    fn subscribers(&self, topic: &str) -> usize {
+        self.topics.subscribers(topic).len()
     }
 
     fn publish(&mut self, publish: &Publish<'_>) -> usize {

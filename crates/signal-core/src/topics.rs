@@ -66,11 +66,7 @@ impl<S: Subscriber> Topics<S> {
 
     /// Adds a subscriber to `topic`. False if its peer was there already.
     pub fn subscribe(&mut self, subscriber: S, topic: &Arc<str>) -> bool {
-        let Some(subscribers) = self.subscribers.get_mut(topic) else {
-            let subscribers = SortedSet::One(subscriber);
-            self.subscribers.insert(Arc::clone(topic), subscribers);
-            return true;
-        };
+        let subscribers = self.subscribers.entry(Arc::clone(topic)).or_default();
         let Err(place) = subscribers.binary_search_by_key(&subscriber.peer(), S::peer) else {
             return false;
         };
@@ -95,9 +91,8 @@ impl<S: Subscriber> Topics<S> {
 
     /// The subscribers of `topic`, sorted.
     pub fn subscribers(&self, topic: &str) -> &[S] {
-        self.subscribers
-            .get(topic)
-            .map_or(&[], |subscribers| subscribers)
+        let subscribers = self.subscribers.get(topic);
+        subscribers.map_or(&[], |subscribers| subscribers)
     }
 
     /// All topics with their subscribers, sorted by topic.
@@ -107,9 +102,8 @@ impl<S: Subscriber> Topics<S> {
 
     /// The same from this name on: a host that lists many topics goes on where it stopped.
     pub fn iter_from(&self, topic: &str) -> impl Iterator<Item = (&Arc<str>, &[S])> {
-        self.subscribers
-            .range(Arc::<str>::from(topic)..)
-            .map(|(topic, subscribers)| (topic, &**subscribers))
+        let topics = self.subscribers.range(Arc::<str>::from(topic)..);
+        topics.map(|(topic, subscribers)| (topic, &**subscribers))
     }
 
     /// How many topics have subscribers.

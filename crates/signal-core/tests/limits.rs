@@ -429,6 +429,52 @@ fn topics_past_their_bytes_together_are_skipped_and_shorter_ones_still_fit() {
 }
 
 #[test]
+fn a_full_topic_takes_nobody_else_and_hears_nobody_else() {
+    let mut still = limits(|limits| limits.clients_max = 2);
+    let subscribe = r#"{"type":"subscribe","topics":["full","other"]}"#;
+    let publish = r#"{"type":"publish","topic":"full"}"#;
+    let skipped = |topics, skipped| Outcome::Subscribed {
+        topics,
+        skipped,
+        limit: (skipped > 0).then_some("clients_max"),
+    };
+    let join = |still: &mut Still, peer| still.send_at(0, peer, subscribe).1;
+    assert_eq!(join(&mut still, CAT), skipped(2, 0));
+    // With one place left, anyone may be heard.
+    let (out, _) = still.send_at(0, BOB, publish);
+    assert_eq!(out.len(), 1);
+    assert_eq!(join(&mut still, ANN), skipped(2, 0));
+    // The other topic is full too.
+    assert_eq!(join(&mut still, BOB), skipped(0, 2));
+    let refused = (vec![], Outcome::Ignored(Ignored::Full));
+    assert_eq!(still.send_at(0, BOB, publish), refused);
+    // Who is in may subscribe again, and is heard.
+    assert_eq!(join(&mut still, CAT), skipped(0, 0));
+    let (_, outcome) = still.send_at(0, CAT, publish);
+    assert_eq!(outcome, Outcome::Published { deliveries: 2 });
+
+    still.send(ANN, r#"{"type":"unsubscribe","topics":["full"]}"#);
+    assert_eq!(still.receivers("full"), [CAT], "nobody is let in by itself");
+    assert_eq!(join(&mut still, BOB), skipped(1, 1));
+    assert_eq!(still.send_at(0, ANN, publish), refused);
+    assert_eq!(still.receivers("full"), [BOB, CAT]);
+}
+
+/// Only to be left outside is not to break a rule.
+#[test]
+fn what_is_said_to_a_full_topic_is_not_a_strike() {
+    let mut still = limits(|limits| {
+        limits.clients_max = 1;
+        limits.strikes_burst = 1;
+    });
+    still.send(CAT, r#"{"type":"subscribe","topics":["full"]}"#);
+    for _ in 0..20 {
+        let (_, outcome) = still.send_at(0, BOB, r#"{"type":"publish","topic":"full"}"#);
+        assert_eq!(outcome, Outcome::Ignored(Ignored::Full));
+    }
+}
+
+#[test]
 fn the_limit_that_a_skipped_topic_met_is_named_as_its_setting_is() {
     let mut still = limits(|limits| {
         limits.topics_per_peer_max = 3;

@@ -21,7 +21,13 @@ fn held<T>(make: impl FnOnce() -> T) -> (T, usize, usize) {
 struct Elsewhere;
 
 impl Hub for Elsewhere {
-    fn subscribe(&mut self, _topic: &Arc<str>) {}
+    fn subscribe(&mut self, _topic: &Arc<str>, _clients_max: usize) -> bool {
+        true
+    }
+
+    fn subscribers(&self, _topic: &str) -> usize {
+        0
+    }
 
     fn unsubscribe(&mut self, _topic: &str) {}
 

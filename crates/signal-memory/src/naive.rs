@@ -283,6 +283,8 @@ impl NaiveRoom {
                 skip(1, Some("topic_bytes_max"));
             } else if bytes > self.limits.topic_bytes_per_peer_max as usize {
                 skip(1, Some("topic_bytes_per_peer_max"));
+            } else if is_full(&self.limits, &self.pairs, topic) {
+                skip(1, Some("clients_max"));
             } else {
                 self.pairs.insert((topic, peer));
                 topics += 1;
@@ -305,6 +307,9 @@ impl NaiveRoom {
     ) -> (Outcome, Vec<Output>) {
         let listens = |(other, listener): &(&str, PeerId)| (*other == topic).then_some(*listener);
         let to: Vec<PeerId> = self.pairs.iter().filter_map(listens).collect();
+        if is_full(&self.limits, &self.pairs, topic) && !to.contains(&peer) {
+            return (Outcome::Ignored(Ignored::Full), Vec::new());
+        }
         let deliveries = to.len();
         if let Some(naive) = self.peers.get_mut(&peer) {
             let now = naive.see(clock);
@@ -323,6 +328,12 @@ impl NaiveRoom {
     fn ping_after(&self, clock: Instant) -> Option<Instant> {
         after(self.limits.ping_interval, clock)
     }
+}
+
+/// Whether a topic takes nobody else.
+fn is_full(limits: &Limits, pairs: &BTreeSet<(&'static str, PeerId)>, topic: &str) -> bool {
+    let members = pairs.iter().filter(|(other, _)| *other == topic).count();
+    limits.clients_max > 0 && members >= limits.clients_max as usize
 }
 
 fn after(interval: Duration, start: Instant) -> Option<Instant> {

@@ -101,6 +101,24 @@ async fn a_room_with_small_budgets_passes_the_level_limits() {
     }
 }
 
+/// A topic of two is full soon.
+#[tokio::test]
+async fn a_room_with_small_topics_passes_what_is_about_them() {
+    let backend = Memory::with_limits(|limits| limits.clients_max = 2);
+    let suite = Suite::all().matching(&ROOM_SIZE);
+    let report = suite.run(&backend, &RunOptions::default()).await;
+    for id in ROOM_SIZE {
+        assert_eq!(report.summary()[id], "passed", "{}", report.to_text());
+    }
+}
+
+const ROOM_SIZE: [&str; 4] = [
+    "limits.clients_at_limit",
+    "limits.clients_not_heard",
+    "limits.clients_place_again",
+    "limits.clients_stay",
+];
+
 /// One world, made anew for each scenario.
 struct Memory {
     limits: Limits,

@@ -108,6 +108,23 @@ async fn a_relay_with_small_budgets_passes_the_level_limits() {
     }
 }
 
+/// A topic of two is full soon, whatever shard it is in.
+#[tokio::test]
+async fn a_relay_with_small_topics_passes_what_is_about_them() {
+    let small = |config: &mut Config| config.core.clients_max = 2;
+    let backend = Sockets::start([Level::Limits], 1, small).await;
+    let ids = [
+        "limits.clients_at_limit",
+        "limits.clients_not_heard",
+        "limits.clients_place_again",
+        "limits.clients_stay",
+    ];
+    let report = Suite::all().matching(&ids).run(&backend, &patient()).await;
+    for id in ids {
+        assert_eq!(report.summary()[id], "passed", "{}", report.to_text());
+    }
+}
+
 /// A relay in a runtime of its own, which a restart ends with everything in it.
 struct Sockets {
     url: UrlBackend,

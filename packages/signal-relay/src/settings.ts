@@ -29,6 +29,7 @@ export interface Settings {
   readonly topics_per_peer_max?: number | string
   readonly topic_bytes_max?: number | string
   readonly topic_bytes_per_peer_max?: number | string
+  readonly clients_max?: number | string
   readonly messages_per_second?: number | string
   readonly messages_burst?: number | string
   readonly bytes_per_second?: number | string

@@ -8,6 +8,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     let mut all = Vec::new();
     all.extend(size_and_depth());
     all.extend(topics());
+    all.extend(room_size());
     all.extend(budgets().into_iter().map(Scenario::alone));
     all.extend(budgets_of_bytes().into_iter().map(Scenario::alone));
     all.extend(refusal());
@@ -63,6 +64,63 @@ fn size_and_depth() -> Vec<Scenario> {
             .room("a")
             .publish("a", r#""data":"${repeat:[:2*depth_max}\"${repeat:[:depth_max}""#)
             .expect_publish("a", r#""data":"${repeat:[:2*depth_max}\"${repeat:[:depth_max}""#, 1),
+    ]
+}
+
+/// About topics that are full with two peers.
+fn room_size() -> Vec<Scenario> {
+    let of_two = |id: &str, title: &str| {
+        limits(id, "L11 S7", title)
+            .when("1<clients_max")
+            .when("clients_max<3")
+    };
+    vec![
+        of_two(
+            "limits.clients_at_limit",
+            "a topic takes clients_max peers and no more; the others in the same message count",
+        )
+        .room("a b")
+        .connect("x")
+        .subscribe("x", "${t} ${t}-other")
+        .publish("a", r#""data":1"#)
+        .expect_publish("a b", r#""data":1"#, 2)
+        .expect_nothing("x")
+        .send("x", &publish("${t}-other", r#""data":2"#))
+        .expect("x", &published("${t}-other", r#""data":2"#, 1)),
+        of_two(
+            "limits.clients_not_heard",
+            "who was not let in to a full topic is not heard there, and may speak elsewhere",
+        )
+        .room("a b")
+        .connect("x")
+        .publish("x", r#""data":"from outside""#)
+        .expect_nothing("a b")
+        .unsubscribe("b", "${t}")
+        .publish("x", r#""data":"with a place free""#)
+        .expect_publish("a", r#""data":"with a place free""#, 1),
+        of_two(
+            "limits.clients_stay",
+            "who is in a full topic stays, whatever else it subscribes",
+        )
+        .room("a b")
+        .subscribe("a", "${t} ${t}-more ${t}")
+        .publish("a", r#""data":1"#)
+        .expect_publish("a b", r#""data":1"#, 2),
+        of_two(
+            "limits.clients_place_again",
+            "when one leaves, its place is for whoever subscribes next",
+        )
+        .room("a b")
+        .connect("x")
+        .subscribe("x", "${t}")
+        .unsubscribe("a", "${t}")
+        .publish("b", r#""data":"nobody is let in by itself""#)
+        .expect_publish("b", r#""data":"nobody is let in by itself""#, 1)
+        .subscribe("x", "${t}")
+        .publish("a", r#""data":"outside now""#)
+        .publish("x", r#""data":"inside now""#)
+        .expect_publish("b x", r#""data":"inside now""#, 2)
+        .expect_nothing("a"),
     ]
 }
 

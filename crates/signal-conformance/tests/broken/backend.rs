@@ -135,6 +135,7 @@ pub(crate) fn with_limits(declared: Declared, limits: Limits) -> Declared {
             "topic_bytes_per_peer_max",
             crate::limits::TOPIC_BYTES_PER_PEER_MAX as u64,
         )
+        .limit("clients_max", limits.clients_max as u64)
         .limit("messages_burst", crate::limits::MESSAGES_BURST)
         .limit("messages_per_second", crate::limits::MESSAGES_PER_SECOND)
         .limit("fan_out_burst", limits.fan_out_burst)

@@ -9,6 +9,8 @@ pub(crate) struct Limits {
     pub(crate) bytes_per_second: u64,
     pub(crate) fan_out_bytes_burst: u64,
     pub(crate) fan_out_bytes_per_second: u64,
+    /// Peers in one topic; zero is no limit.
+    pub(crate) clients_max: usize,
 }
 
 /// What a frame costs of a budget of bytes, beside its payload.

@@ -29,6 +29,7 @@ const WIDE: Limits = Limits {
     bytes_per_second: 128 * 1024,
     fan_out_bytes_burst: 64 << 20,
     fan_out_bytes_per_second: 8 << 20,
+    clients_max: 0,
 };
 
 /// Limits with one budget so small that the scenarios about it apply.
@@ -47,12 +48,17 @@ fn limits_for(id: &str) -> Limits {
         "limits.fan_out_bytes" | "limits.fan_out_bytes_overdraft" => {
             (limits.fan_out_bytes_burst, limits.fan_out_bytes_per_second) = (10_000, 2_000);
         }
+        _ if id.starts_with("limits.clients_") => limits.clients_max = 2,
         _ => {}
     }
     limits
 }
 
-const NARROW: [&str; 8] = [
+const NARROW: [&str; 12] = [
+    "limits.clients_at_limit",
+    "limits.clients_not_heard",
+    "limits.clients_stay",
+    "limits.clients_place_again",
     "limits.fan_out",
     "limits.fan_out_overdraft",
     "limits.bytes",
@@ -79,6 +85,7 @@ async fn the_relay_without_fault_passes_everything() {
             "skipped: the backend cannot `guests`",
             "skipped: the backend cannot `http`",
             "skipped: the backend cannot `raw_frames`",
+            "skipped: the limits declared are not 1<clients_max",
             "skipped: the limits declared are not bytes_burst/1000+bytes_per_second/1000+60<messages_burst",
             "skipped: the limits declared are not fan_out_burst+fan_out_per_second+4<messages_burst",
             "skipped: the limits declared are not fan_out_burst<20",

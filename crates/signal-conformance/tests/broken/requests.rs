@@ -121,11 +121,20 @@ impl Relay {
         let faults = self.faults;
         let topics = self.topics_of(members, Fault::TopicsStringSubscribed);
         let spoilt = topics.iter().any(|topic| topic.len() > TOPIC_BYTES_MAX);
+        let in_full: Vec<_> = topics
+            .iter()
+            .map(|topic| self.is_full_for(id, topic))
+            .collect();
+        let spoilt_by_full = faults.has(Fault::FullRoomSpoilsTheRest) && in_full.contains(&true);
         let peer = self.peer(id);
         if faults.has(Fault::SubscribeReplaces) {
             peer.topics.clear();
         }
-        for topic in topics {
+        for (topic, is_full) in topics.into_iter().zip(in_full) {
+            if (is_full || spoilt_by_full) && !faults.has(Fault::RoomsUnlimited) {
+                peer.topics.retain(|known| *known != topic);
+                continue;
+            }
             if !may_subscribe(peer.grant.as_ref(), &topic, members, faults) {
                 peer.ungranted += usize::from(faults.has(Fault::UngrantedTopicsCounted));
                 continue;
@@ -175,6 +184,20 @@ impl Relay {
                 .into_iter()
                 .for_each(|other| self.send(other, r#"{"type":"joined"}"#));
         }
+    }
+
+    /// Whether a topic has no place for this peer.
+    fn is_full_for(&self, id: PeerId, topic: &str) -> bool {
+        let members = self.subscribers(topic);
+        let is_member = members.contains(&id) && !self.has(Fault::SubscribedTwiceLosesThePlace);
+        let left = self.peers.values();
+        let kept = left.filter(|peer| peer.unsubscribed.iter().any(|one| one == topic));
+        let taken = match self.has(Fault::PlacesAreNeverFree) {
+            true => members.len() + kept.count(),
+            false => members.len(),
+        };
+        let max = self.limits.clients_max;
+        max > 0 && !is_member && taken >= max
     }
 
     pub(crate) fn unsubscribe(&mut self, id: PeerId, members: &Members) {
@@ -234,6 +257,18 @@ impl Relay {
                 .collect();
         }
         let is_subscriber = to.contains(&id);
+        let is_full = self.limits.clients_max > 0 && to.len() >= self.limits.clients_max;
+        let is_barred = match () {
+            () if faults.has(Fault::FullRoomHearsOutsiders) => false,
+            () if faults.has(Fault::FullRoomHearsNobody) => is_full,
+            () if faults.has(Fault::OutsidersNeverHeard) && self.limits.clients_max > 0 => {
+                !is_subscriber
+            }
+            () => is_full && !is_subscriber,
+        };
+        if is_barred {
+            return;
+        }
         if faults.has(Fault::PublisherMustSubscribe) && !is_subscriber {
             return;
         }

@@ -203,9 +203,19 @@ struct Local<'a> {
 }
 
 impl Hub for Local<'_> {
-    fn subscribe(&mut self, topic: &Arc<str>) {
+    /// Under one lock, so that the last place is taken once.
+    fn subscribe(&mut self, topic: &Arc<str>, clients_max: usize) -> bool {
         let member = Member(self.peer, Arc::clone(self.queue));
-        lock(&self.relay.topics).subscribe(member, topic);
+        let mut topics = lock(&self.relay.topics);
+        let has_room = topics.subscribers(topic).len() < clients_max;
+        if has_room {
+            topics.subscribe(member, topic);
+        }
+        has_room
+    }
+
+    fn subscribers(&self, topic: &str) -> usize {
+        lock(&self.relay.topics).subscribers(topic).len()
     }
 
     fn unsubscribe(&mut self, topic: &str) {

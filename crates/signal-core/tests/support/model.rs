@@ -92,6 +92,7 @@ impl Trio {
         limits.fan_out_bytes_burst = 1 << 40;
         limits.invalid_messages_max = 2;
         limits.topics_per_peer_max = 5;
+        limits.clients_max = 3;
         Self {
             now: 1_000_000,
             naive: NaiveRoom::new(limits.clone()),

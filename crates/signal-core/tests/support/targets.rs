@@ -156,8 +156,13 @@ pub fn is_same_either_way(text: &str) -> bool {
 struct Calls(Vec<String>);
 
 impl Hub for Calls {
-    fn subscribe(&mut self, topic: &Arc<str>) {
+    fn subscribe(&mut self, topic: &Arc<str>, _clients_max: usize) -> bool {
         self.0.push(format!("subscribe {topic}"));
+        true
+    }
+
+    fn subscribers(&self, _topic: &str) -> usize {
+        0
     }
 
     fn unsubscribe(&mut self, topic: &str) {

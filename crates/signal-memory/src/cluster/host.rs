@@ -129,9 +129,18 @@ impl Turn<'_> {
 }
 
 impl Hub for Turn<'_> {
-    fn subscribe(&mut self, topic: &Arc<str>) {
+    fn subscribe(&mut self, topic: &Arc<str>, clients_max: usize) -> bool {
+        if self.subscribers(topic) >= clients_max {
+            return false;
+        }
         self.room.topics.subscribe(self.id, topic);
         self.count(topic);
+        true
+    }
+
+    fn subscribers(&self, topic: &str) -> usize {
+        let elsewhere = self.room.elsewhere.get(topic).copied().unwrap_or(0);
+        self.room.topics.subscribers(topic).len() + elsewhere as usize
     }
 
     fn unsubscribe(&mut self, topic: &str) {

@@ -49,6 +49,8 @@ fn limits(rng: &mut Rng) -> Limits {
     limits.topic_bytes_max = TOPIC_BYTES_MAX;
     limits.topics_per_peer_max = number(1, 5);
     limits.topic_bytes_per_peer_max = number(4, 20);
+    // In every other world, as without it nobody is left outside.
+    limits.clients_max = number(0, 1) * number(1, 4);
     limits.messages_per_second = number(1, 20);
     limits.messages_burst = number(4, 40);
     limits.bytes_per_second = number(100, 2_000);

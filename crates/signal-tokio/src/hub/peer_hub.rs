@@ -32,9 +32,17 @@ impl<'a> PeerHub<'a> {
 }
 
 impl Hub for PeerHub<'_> {
-    fn subscribe(&mut self, topic: &Arc<str>) {
-        self.queue.hold_topic(topic);
-        self.rooms.shards.subscribe(self.id, self.queue, topic);
+    fn subscribe(&mut self, topic: &Arc<str>, clients_max: usize) -> bool {
+        let shards = &self.rooms.shards;
+        let is_in = shards.subscribe(self.id, self.queue, topic, clients_max);
+        if is_in {
+            self.queue.hold_topic(topic);
+        }
+        is_in
+    }
+
+    fn subscribers(&self, topic: &str) -> usize {
+        self.rooms.shards.subscribers(topic)
     }
 
     fn unsubscribe(&mut self, topic: &str) {

@@ -62,14 +62,32 @@ impl Shards {
         self.uplink.as_deref()
     }
 
-    pub(crate) fn subscribe(&self, peer: PeerId, queue: &Arc<Outbound>, topic: &Arc<str>) {
+    /// Adds a peer to a topic, if that has fewer than `clients_max` subscribers, those of other
+    /// nodes included. Whether it is in.
+    pub(crate) fn subscribe(
+        &self,
+        peer: PeerId,
+        queue: &Arc<Outbound>,
+        topic: &Arc<str>,
+        clients_max: usize,
+    ) -> bool {
         let mut shard = self.shard(topic);
+        // Counted only where it matters.
+        if clients_max < usize::MAX && shard.subscribers(topic) >= clients_max {
+            return false;
+        }
         shard.open.close(topic);
         let queue = Arc::clone(queue);
         if shard.topics.subscribe(Member { peer, queue }, topic) {
             shard.subscriptions += 1;
             self.count(shard, topic);
         }
+        true
+    }
+
+    /// How many subscribers a topic has, those of other nodes included.
+    pub(crate) fn subscribers(&self, topic: &str) -> usize {
+        self.shard(topic).subscribers(topic)
     }
 
     pub(crate) fn unsubscribe(&self, peer: PeerId, topic: &str) {
@@ -163,6 +181,11 @@ impl Shards {
 }
 
 impl Shard {
+    fn subscribers(&self, topic: &str) -> usize {
+        let elsewhere = self.elsewhere.get(topic).copied().unwrap_or(0);
+        self.topics.subscribers(topic).len() + elsewhere as usize
+    }
+
     /// Queues a publish for the subscribers of its topic here, and returns how many there are with
     /// those elsewhere.
     fn send(&mut self, publish: &Publish<'_>, elsewhere: usize, queue_bytes_max: usize) -> usize {
@@ -188,7 +211,41 @@ impl Drop for Shards {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
+    use std::thread;
+
     use super::*;
+
+    #[test]
+    fn a_topic_has_as_many_places_as_it_may_however_many_threads_want_one() {
+        for _ in 0..50 {
+            let shards = Shards::new(1, None);
+            let (together, topic) = (Barrier::new(4), Arc::from("t"));
+            let join = |thread: u64| {
+                together.wait();
+                let queue = Arc::new(Outbound::default());
+                let peers = (0..8).map(|peer| PeerId::new(thread * 8 + peer));
+                peers
+                    .filter(|peer| shards.subscribe(*peer, &queue, &topic, 5))
+                    .count()
+            };
+            let let_in: usize = thread::scope(|scope| {
+                let threads: Vec<_> = (0..4)
+                    .map(|number| {
+                        scope.spawn({
+                            let join = &join;
+                            move || join(number)
+                        })
+                    })
+                    .collect();
+                threads
+                    .into_iter()
+                    .map(|thread| thread.join().expect("no panic"))
+                    .sum()
+            });
+            assert_eq!((let_in, shards.subscribers("t")), (5, 5));
+        }
+    }
 
     #[test]
     fn the_first_topics_are_those_of_all_shards_together() {
@@ -196,7 +253,7 @@ mod tests {
         let queue = Arc::new(Outbound::default());
         let mut names: Vec<String> = (0..500).map(|number| format!("{number}")).collect();
         for (peer, name) in (0..).zip(&names) {
-            shards.subscribe(PeerId::new(peer), &queue, &name.as_str().into());
+            shards.subscribe(PeerId::new(peer), &queue, &name.as_str().into(), usize::MAX);
         }
         names.sort_unstable();
         for (prefix, from) in [
@@ -235,7 +292,7 @@ mod tests {
                 fastrand::u8(..).to_string(),
             );
             if fastrand::bool() {
-                shards.subscribe(peer, &queue, &topic.into());
+                shards.subscribe(peer, &queue, &topic.into(), usize::MAX);
             } else {
                 shards.unsubscribe(peer, &topic);
             }

@@ -211,7 +211,12 @@ fn rate_kind(why: Ignored) -> Option<&'static str> {
         Ignored::FanOutRate => Some("fan_out"),
         Ignored::FanOutByteRate => Some("fan_out_bytes"),
         Ignored::PingRate => Some("ping"),
-        Ignored::NotJson | Ignored::Meaningless | Ignored::NotGranted | Ignored::Held | _ => None,
+        Ignored::NotJson
+        | Ignored::Meaningless
+        | Ignored::NotGranted
+        | Ignored::Full
+        | Ignored::Held
+        | _ => None,
     }
 }
 
