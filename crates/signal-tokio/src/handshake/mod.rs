@@ -142,7 +142,6 @@ impl Handshake {
     }
 
     /// Who has connected, as far as it is known by now.
-    #[cfg(feature = "tls")]
     pub(crate) fn remote(&self) -> Remote {
         self.remote
     }
@@ -153,7 +152,6 @@ impl Handshake {
     }
 
     /// Whether it has come to its end.
-    #[cfg(feature = "tls")]
     pub(crate) fn is_ended(&self) -> bool {
         matches!(self.state, State::Ended)
     }
