@@ -16,11 +16,15 @@ pub(crate) fn new(settings: &Settings) -> Door {
     Door::new(settings.addresses, IDLE_ADDRESSES_MAX)
 }
 
-/// Counts a connection in that the Worker has let in.
+/// Counts a connection in that the Worker has let in. Until it says something it is not a connect
+/// of its address.
 pub(crate) fn enter(door: &mut Door, now: Instant, holder: &Holder) -> Result<Place, Refusal> {
     let mut place = door.enter(now, holder.address, Judging::Cheap)?;
     match door.admit(&mut place, holder.subject.clone()) {
-        Ok(()) => Ok(place),
+        Ok(()) => {
+            place.set_silent(true);
+            Ok(place)
+        }
         Err(refusal) => {
             door.leave(now, place);
             Err(refusal)
@@ -93,6 +97,29 @@ mod tests {
             cause(enter(&mut door, NOW, &holder(9))),
             Some(RefusalCause::PeersPerIp)
         );
+    }
+
+    #[test]
+    fn who_says_nothing_uses_up_no_connects_of_its_neighbours() {
+        let mut door = door();
+        let from = Holder {
+            address: Some(AddressKey::new([203, 0, 113, 7].into())),
+            subject: None,
+        };
+        for _ in 0..10_000 {
+            let place = enter(&mut door, NOW, &from).unwrap();
+            door.leave(NOW, place);
+        }
+        let refused = (0..10_000).find_map(|_| {
+            let mut place = match enter(&mut door, NOW, &from) {
+                Ok(place) => place,
+                Err(refusal) => return Some(refusal.cause()),
+            };
+            place.set_silent(false);
+            door.leave(NOW, place);
+            None
+        });
+        assert_eq!(refused, Some(RefusalCause::ConnectRate));
     }
 
     #[test]

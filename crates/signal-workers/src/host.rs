@@ -131,6 +131,7 @@ impl Host {
         let now = clock::now();
         if let Some(connection) = self.connections.get_mut(peer) {
             connection.heard_at = now;
+            connection.place.set_silent(false);
         }
         self.end_the_silent(now);
         let mut effects: Vec<Output> = Vec::new();
