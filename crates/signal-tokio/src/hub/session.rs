@@ -18,7 +18,7 @@ use crate::stats::{Ending, ReceivedType, SentType};
 
 /// Pings of one turn that are all answered; past it only the last is, as RFC 6455, 5.5.3 allows. So
 /// a flood of six-byte pings cannot fill the flooder's own queue in one read.
-const PONGS_PER_TURN: u32 = 16;
+const PONGS_PER_TURN: u8 = 16;
 
 /// How far a connection is in its life.
 ///
@@ -50,7 +50,7 @@ pub(crate) struct Session {
     ending: Ending,
     /// Reading waits until more has been written.
     is_paused: bool,
-    pongs_this_turn: u32,
+    pongs_this_turn: u8,
     late_pong: Option<Box<BytesMut>>,
     /// What its queue knows of messages whose end is missing, and of what the transport keeps of
     /// what was written.
@@ -333,7 +333,7 @@ impl Session {
 
     fn answer_ping(&mut self, payload: &[u8]) {
         let pong = frame::encode(Opcode::Pong, payload);
-        self.pongs_this_turn += 1;
+        self.pongs_this_turn = self.pongs_this_turn.saturating_add(1);
         if self.pongs_this_turn <= PONGS_PER_TURN {
             self.push(SentType::PongFrame, pong);
         } else {
