@@ -50,7 +50,7 @@ use crate::shared::Shared;
 const EVENTS: usize = 1_024;
 
 /// A look that finds so many is followed by another at once, as there are some again by then.
-const EVENTS_OF_MANY: usize = 4;
+const EVENTS_OF_MANY: usize = 2;
 /// How many looks follow each other before the runtime does what else it has to do.
 const LOOKS: usize = 4;
 
