@@ -5,6 +5,7 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
+use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -355,20 +356,26 @@ async fn refusals_say_when_to_try_again() {
     drain.await.expect("it has drained");
 }
 
+/// All their requests lie in the kernel before the relay accepts the first of them.
 #[tokio::test]
 async fn clients_that_come_all_at_once_are_served() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("a bound socket");
+    let request = signal_testwire::upgrade("/", &[]);
+    let come = || {
+        let mut client = std::net::TcpStream::connect(address).expect("a listener");
+        client.write_all(request.as_bytes()).expect("room");
+        client
+    };
+    let mut here: Vec<_> = (0..100).map(|_| come()).collect();
     let relay = relay(|config| config.handshakes_max = 1);
-    let address = serve(&relay);
-    let mut coming = tokio::task::JoinSet::new();
-    for _ in 0..200 {
-        coming.spawn(async move {
-            let mut wire = open_tcp(address).await;
-            wire.settle().await;
-            wire
-        });
+    let _serving = relay.serve_per_core(listener, 1).expect("a listener");
+    for client in &mut here {
+        let mut status = [0; 12];
+        client.read_exact(&mut status).expect("an answer");
+        assert_eq!(&status, b"HTTP/1.1 101");
     }
-    let here = coming.join_all().await;
-    assert_eq!(relay.stats().peers, 200);
+    until(&relay, "all are here", |stats| stats.peers == 100).await;
     drop(here);
     until(&relay, "all are gone", |stats| stats.peers == 0).await;
 }

@@ -62,9 +62,9 @@ signal_core::limits! {
         /// What the core holds each peer to. `ping_interval` and `keepalive_interval` are always
         /// zero, as their timers would wake the object for each peer: see `silence_max`.
         pub core: Limits = core_limits(),
-        /// What the connections of one address may take of one object. The binding `CONNECTS` counts
-        /// connects apart from it, over all objects of a location; those refused with 401 or 403
-        /// count in each isolate.
+        /// What the connections of one address may take of one object. The binding `CONNECTS`
+        /// counts connects apart from it, over all objects of a location; those refused with 401 or
+        /// 403 count in each isolate.
         pub addresses: AddressLimits = AddressLimits::default(),
         /// Which object serves a connection. Default: one for all.
         pub rooms: Rooms = Rooms::default(),

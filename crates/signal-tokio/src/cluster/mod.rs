@@ -6,7 +6,8 @@
 //! [`signal_cluster`], which decides all of it; here are the task that runs it and the way to the
 //! peers.
 //!
-//! `signal-nats` has a bus for NATS. One of your own is this long; it joins the relays of a process:
+//! `signal-nats` has a bus for NATS. One of your own is this long; it joins the relays of a
+//! process:
 //!
 //! ```
 //! use std::collections::BTreeMap;
