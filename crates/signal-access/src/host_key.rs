@@ -9,11 +9,20 @@ use crate::key_problem::KeyProblem;
 use crate::scheme::Scheme;
 use crate::token::encode;
 
-/// What a JWK has that verifies, and nothing else: no private half, and no name or purpose that a
-/// host could read in another way than this crate.
-pub(crate) fn jwk(scheme: Scheme, key: &Map<String, Value>) -> Result<String, KeyProblem> {
-    let jwk = match scheme {
-        Scheme::Hs256 => json!({ "kty": "oct", "k": encode(&secret(key)?) }),
+/// A key with which the host verifies.
+#[derive(Clone)]
+pub(crate) struct HostKey {
+    pub(crate) scheme: Scheme,
+    /// What verifies, and nothing else: no private half, and no name or purpose that a host could
+    /// read in another way than this crate.
+    pub(crate) jwk: String,
+    /// How long its signatures are. Not every host takes others for wrong; some fail.
+    pub(crate) signature_len: usize,
+}
+
+pub(crate) fn read(scheme: Scheme, key: &Map<String, Value>) -> Result<HostKey, KeyProblem> {
+    let (jwk, signature_len) = match scheme {
+        Scheme::Hs256 => (json!({ "kty": "oct", "k": encode(&secret(key)?) }), 32),
         Scheme::EdDsa => {
             if text(key, "crv") != Ok("Ed25519") {
                 return Err(KeyProblem::Curve);
@@ -22,18 +31,29 @@ pub(crate) fn jwk(scheme: Scheme, key: &Map<String, Value>) -> Result<String, Ke
             if !is_ed25519(&point) {
                 return Err(KeyProblem::Point);
             }
-            json!({ "kty": "OKP", "crv": "Ed25519", "x": encode(&point) })
+            (
+                json!({ "kty": "OKP", "crv": "Ed25519", "x": encode(&point) }),
+                64,
+            )
         }
         Scheme::Rs256 => {
             let (modulus, exponent) = rsa_numbers(key)?;
-            json!({ "kty": "RSA", "n": encode(&modulus), "e": encode(&exponent) })
+            let jwk = json!({ "kty": "RSA", "n": encode(&modulus), "e": encode(&exponent) });
+            (jwk, modulus.len())
         }
         Scheme::Es256 => {
             let (x, y) = p256_numbers(key)?;
-            json!({ "kty": "EC", "crv": "P-256", "x": encode(&x), "y": encode(&y) })
+            (
+                json!({ "kty": "EC", "crv": "P-256", "x": encode(&x), "y": encode(&y) }),
+                64,
+            )
         }
     };
-    Ok(jwk.to_string())
+    Ok(HostKey {
+        scheme,
+        jwk: jwk.to_string(),
+        signature_len,
+    })
 }
 
 /// Whether these may be a public key of Ed25519: a number below 2^255 - 19, and not one of a point

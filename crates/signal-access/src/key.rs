@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use sha2::Sha256;
 use thiserror::Error;
 
-use crate::host_key;
+use crate::host_key::{self, HostKey};
 use crate::key_numbers::text;
 #[cfg(feature = "tokens")]
 use crate::key_numbers::{bytes, p256_numbers, rsa_numbers, secret};
@@ -97,12 +97,8 @@ pub(crate) enum Material {
         public: Arc<dyn PublicKey>,
         has_private: bool,
     },
-    /// The host verifies with this JWK. The private half is not read.
-    Host {
-        scheme: Scheme,
-        jwk: String,
-        has_private: bool,
-    },
+    /// The host verifies. The private half is not read.
+    Host { key: HostKey, has_private: bool },
 }
 
 impl Keys {
@@ -177,8 +173,7 @@ impl Jwk {
             #[cfg(feature = "tokens")]
             Means::Brought(verifiers) => Self::own(scheme, key, Some(verifiers))?,
             Means::Host(_) => Material::Host {
-                scheme,
-                jwk: host_key::jwk(scheme, key)?,
+                key: host_key::read(scheme, key)?,
                 has_private: key.contains_key("d"),
             },
         };

@@ -16,6 +16,7 @@ use crate::carrier::Carriers;
 use crate::claims::{Claims, TopicRules};
 use crate::default_topics::DefaultTopics;
 use crate::error::TokenError;
+use crate::host_key::HostKey;
 #[cfg(feature = "tokens")]
 use crate::key::Means;
 use crate::key::{Jwk, KeyError, KeyNotice, Keys, Material, Source};
@@ -218,7 +219,7 @@ impl TokenVerifier {
     /// The keys that the host verifies with, each a JWK of its public half, or of its secret.
     pub fn host_keys(&self) -> impl Iterator<Item = &str> {
         self.keys.iter().filter_map(|key| match &key.secret {
-            Secret::Host { jwk, .. } => Some(jwk.as_str()),
+            Secret::Host(key) => Some(key.jwk.as_str()),
             #[cfg(feature = "tokens")]
             Secret::Hs256(_) | Secret::Ed25519(_) | Secret::Other(..) => None,
         })
@@ -375,10 +376,7 @@ enum Secret {
     Ed25519(VerifyingKey),
     #[cfg(feature = "tokens")]
     Other(Scheme, Arc<dyn PublicKey>),
-    Host {
-        scheme: Scheme,
-        jwk: String,
-    },
+    Host(HostKey),
 }
 
 impl Key {
@@ -392,7 +390,7 @@ impl Key {
                 Material::Ed25519 { public, private: _ } => Secret::Ed25519(public),
                 #[cfg(feature = "tokens")]
                 Material::Other { scheme, public, .. } => Secret::Other(scheme, public),
-                Material::Host { scheme, jwk, .. } => Secret::Host { scheme, jwk },
+                Material::Host { key, .. } => Secret::Host(key),
             },
         }
     }
@@ -405,7 +403,7 @@ impl Key {
             Secret::Ed25519(_) => Scheme::EdDsa,
             #[cfg(feature = "tokens")]
             Secret::Other(scheme, _) => *scheme,
-            Secret::Host { scheme, .. } => *scheme,
+            Secret::Host(key) => key.scheme,
         }
     }
 
@@ -430,7 +428,8 @@ impl Key {
                 .is_ok_and(|signature| key.verify_strict(message, &signature).is_ok()),
             #[cfg(feature = "tokens")]
             Secret::Other(_, key) => key.has_signed(message, signature),
-            Secret::Host { .. } => is_right(SignatureCheck {
+            Secret::Host(key) if signature.len() != key.signature_len => false,
+            Secret::Host(_) => is_right(SignatureCheck {
                 key: position,
                 message,
                 signature,

@@ -68,6 +68,20 @@ fn without_a_word_of_the_host_no_signature_is_right() {
 }
 
 #[test]
+fn a_signature_of_a_wrong_length_is_wrong_without_a_word_of_the_host() {
+    for algorithm in Algorithm::ALL {
+        let key = key(algorithm, None);
+        let verifier = TokenVerifier::with_host_keys(&key).expect("a key");
+        let token = token(&key);
+        let (signed, _) = token.rsplit_once('.').expect("a signature");
+        for wrong in ["", "AAAA", &"A".repeat(1_000)] {
+            let (asked, is_right) = verify(&verifier, &format!("{signed}.{wrong}"), 0);
+            assert_eq!((asked, is_right), (vec![], false), "{wrong}");
+        }
+    }
+}
+
+#[test]
 fn the_host_gets_what_verifies_and_nothing_else() {
     let verifier = TokenVerifier::with_host_keys(&key(Algorithm::EdDsa, Some("a"))).expect("a key");
     let jwk: Vec<&str> = verifier.host_keys().collect();
