@@ -5,7 +5,8 @@ const MANY: u64 = 100_000_000;
 
 signal_core::limits! {
     /// What the connections of one address may take of a relay: of an IPv4 address or an IPv6 /64,
-    /// and beside it of the IPv6 /48 around it, a *site*, which is what a customer of a hoster gets.
+    /// and beside it of the IPv6 /48 around it, a *site*, which is what a customer of a hoster
+    /// gets.
     ///
     /// The table stands here once, for every host: on Workers the relay is one object.
     #[derive(Clone, Copy, Debug, Eq, PartialEq)]

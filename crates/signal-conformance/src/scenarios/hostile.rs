@@ -23,16 +23,7 @@ pub(super) fn survives(scenario: Scenario, bad: impl FnOnce(Scenario) -> Scenari
         s.expect_with(on, &message, others)
             .expect_with("x", &message, sender)
     };
-    scenario
-        .room("a b x")
-        .publish("x", r#""data":"before""#)
-        .expect_publish("a b x", r#""data":"before""#, 3)
-        .then(bad)
-        .publish("b", r#""data":"after""#)
-        .then(|s| delivered(s, "a b", "after"))
-        .room("new")
-        .publish("new", r#""data":"anew""#)
-        .then(|s| delivered(s, "a b new", "anew"))
+    among_bystanders(scenario, bad, delivered)
         .unsubscribe("a b", "${t}")
         .await_count("new", "1+open.x")
         .expect_with("x", &publish("${t}", r#""data":"count""#), sender)
@@ -45,6 +36,19 @@ pub(super) fn outlast(scenario: Scenario, bad: impl FnOnce(Scenario) -> Scenario
         let message = publish("${t}", &format!(r#""data":"{data}""#));
         s.expect_with(on, &message, |expect| expect.ignoring = words("clients"))
     };
+    among_bystanders(scenario, bad, delivered)
+        .abort("x")
+        .unsubscribe("a b", "${t}")
+        .await_count("new", "1")
+}
+
+/// Something bad, and what the others exchange before and after it. `delivered` expects a publish
+/// on some of them.
+fn among_bystanders(
+    scenario: Scenario,
+    bad: impl FnOnce(Scenario) -> Scenario,
+    delivered: impl Fn(Scenario, &str, &str) -> Scenario,
+) -> Scenario {
     scenario
         .room("a b x")
         .publish("x", r#""data":"before""#)
@@ -55,7 +59,4 @@ pub(super) fn outlast(scenario: Scenario, bad: impl FnOnce(Scenario) -> Scenario
         .room("new")
         .publish("new", r#""data":"anew""#)
         .then(|s| delivered(s, "a b new", "anew"))
-        .abort("x")
-        .unsubscribe("a b", "${t}")
-        .await_count("new", "1")
 }
