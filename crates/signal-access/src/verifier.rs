@@ -218,11 +218,8 @@ impl TokenVerifier {
 
     /// The keys that the host verifies with, each a JWK of its public half, or of its secret.
     pub fn host_keys(&self) -> impl Iterator<Item = &str> {
-        self.keys.iter().filter_map(|key| match &key.secret {
-            Secret::Host(key) => Some(key.jwk.as_str()),
-            #[cfg(feature = "tokens")]
-            Secret::Hs256(_) | Secret::Ed25519(_) | Secret::Other(..) => None,
-        })
+        let keys = self.keys.iter().filter_map(Key::host_key);
+        keys.map(|key| key.jwk.as_str())
     }
 
     /// How many keys there are.
@@ -404,6 +401,14 @@ impl Key {
             #[cfg(feature = "tokens")]
             Secret::Other(scheme, _) => *scheme,
             Secret::Host(key) => key.scheme,
+        }
+    }
+
+    fn host_key(&self) -> Option<&HostKey> {
+        match &self.secret {
+            Secret::Host(key) => Some(key),
+            #[cfg(feature = "tokens")]
+            Secret::Hs256(_) | Secret::Ed25519(_) | Secret::Other(..) => None,
         }
     }
 
