@@ -50,23 +50,25 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Outcome, Failure> {
     if args.list || args.export {
         return conformance::describe(args);
     }
-    let Some(target) = args.target() else {
+    let targets = args.targets();
+    let Some(target) = targets.first() else {
         return Err(usage(
             "there is nothing to check",
             "name a server: signal check ws://localhost:4444",
         ));
     };
-    if args.is_choosing() && !args.conformance {
+    if args.is_choosing() && !args.is_conformance() {
         return Err(usage(
             "--level, --scenario and --limit choose from the suite",
             "add --conformance",
         ));
     }
-    if args.conformance {
+    if args.is_conformance() {
         // Before anything is sent: a name may be misspelt.
         conformance::choose(args)?;
     }
-    if args.hostile && !target.is_loopback() && !args.i_own_this_server {
+    let foreign = targets.iter().find(|target| !target.is_loopback());
+    if let Some(target) = foreign.filter(|_| args.hostile && !args.i_own_this_server) {
         return Err(usage(
             format!(
                 "--hostile can end {target} for everyone who uses it, and it is not on this machine"
@@ -74,7 +76,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Outcome, Failure> {
             "if it is yours, and nobody needs it now, add --i-own-this-server",
         ));
     }
-    let options = args.options(&target).map_err(|problem| {
+    let options = args.options(target).map_err(|problem| {
         usage(
             problem,
             "correct the variable, or name the server in NO_PROXY",
@@ -89,14 +91,19 @@ pub(crate) fn run(args: &CheckArgs) -> Result<Outcome, Failure> {
         .map_err(|error| Failure::other(error, "this should not happen, please report it"))?;
     runtime.block_on(async {
         tokio::select! {
-            outcome = check(args, &target, &options) => outcome,
+            outcome = check(args, &targets, &options) => outcome,
             // Not left to the system, so that a server started by us ends, too.
             _ = tokio::signal::ctrl_c() => Err(Failure::other("interrupted", "nothing was left running")),
         }
     })
 }
 
-async fn check(args: &CheckArgs, target: &Target, options: &Options) -> Result<Outcome, Failure> {
+async fn check(
+    args: &CheckArgs,
+    targets: &[Target],
+    options: &Options,
+) -> Result<Outcome, Failure> {
+    let target = &targets[0];
     let issuer = args.access.issuer()?;
     let server = args
         .start
@@ -108,14 +115,20 @@ async fn check(args: &CheckArgs, target: &Target, options: &Options) -> Result<O
             .await
             .map_err(|problem| usage(problem, "try the command in a shell"))?;
     }
-    let shown = access::with_token(target, issuer.as_ref());
-    let report = walk::check(&shown, options).await;
-    if args.conformance && report.connected().is_some() {
-        return conformance::run(args, target, options, server, issuer).await;
+    let mut reports = Vec::new();
+    for target in targets {
+        let shown = access::with_token(target, issuer.as_ref());
+        reports.push(walk::check(&shown, options).await);
     }
+    // Of a node that lets nobody in there is more to say than that scenarios fail.
+    let unreachable = reports.iter().find(|report| report.connected().is_none());
+    if args.is_conformance() && unreachable.is_none() {
+        return conformance::run(args, targets, options, server, issuer).await;
+    }
+    let report = unreachable.unwrap_or(&reports[0]);
     let exit_code = report.verdict().exit_code();
     Ok(Outcome {
-        text: args.format.render(&report),
+        text: args.format.render(report),
         exit_code,
     })
 }

@@ -79,6 +79,51 @@ pub trait Backend: Send + Sync {
         Err(BackendError::unsupported(Capability::Drain))
     }
 
+    /// Ends a node at once, and its connections with it.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be done.
+    async fn kill_node(&self, _node: usize) -> Result<(), BackendError> {
+        Err(BackendError::unsupported(Capability::NodeFaults))
+    }
+
+    /// Tells a node to shut down in an orderly way, and waits until it has ended.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be done.
+    async fn drain_node(&self, _node: usize) -> Result<(), BackendError> {
+        Err(BackendError::unsupported(Capability::NodeFaults))
+    }
+
+    /// Starts a node that has ended, and waits until it is ready for clients.
+    ///
+    /// # Errors
+    ///
+    /// It does not come up.
+    async fn start_node(&self, _node: usize) -> Result<(), BackendError> {
+        Err(BackendError::unsupported(Capability::NodeFaults))
+    }
+
+    /// Ends what carries messages from node to node.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be done.
+    async fn stop_bus(&self) -> Result<(), BackendError> {
+        Err(BackendError::unsupported(Capability::BusFaults))
+    }
+
+    /// Starts again what carries messages from node to node.
+    ///
+    /// # Errors
+    ///
+    /// It does not come up.
+    async fn start_bus(&self) -> Result<(), BackendError> {
+        Err(BackendError::unsupported(Capability::BusFaults))
+    }
+
     /// Opens a connection that sends these bytes and then nothing, past all layers above TCP, and
     /// that stays until what is returned is dropped.
     ///
@@ -217,6 +262,8 @@ pub struct Declared {
     /// The limits in force by the names of `signal-core`'s `Limits`; sizes in bytes, times in
     /// milliseconds.
     pub limits: BTreeMap<String, u64>,
+    /// How many nodes it has ([`ConnectOptions::node`]).
+    pub nodes: usize,
     /// What signs tokens for it, if it asks for them.
     #[serde(skip)]
     pub issuer: Option<Issuer>,
@@ -234,8 +281,20 @@ impl Declared {
         Self {
             name: name.into(),
             levels,
+            nodes: 1,
             ..Self::default()
         }
+    }
+
+    /// Serves as one from several nodes: the level `cluster` is claimed.
+    #[must_use]
+    pub fn nodes(mut self, nodes: usize) -> Self {
+        self.nodes = nodes;
+        if nodes > 1 {
+            self.levels.insert(Level::Cluster);
+            self.capabilities.insert(Capability::Nodes);
+        }
+        self
     }
 
     /// Claims levels.

@@ -35,6 +35,10 @@ pub(crate) struct Client {
     pub(crate) standing: Standing,
     /// Whether something it sent may not have been handled yet.
     pub(crate) unsettled: bool,
+    /// Whether something it did may not have come to all nodes yet.
+    pub(crate) unheard: bool,
+    /// The topic that it published to last, if that matters.
+    pub(crate) topic: Option<String>,
     /// Whether it was served when that was last seen.
     served: bool,
     /// Pings it may still send as fences without exceeding the server's budget.
@@ -70,6 +74,8 @@ impl Client {
             name: name.to_owned(),
             standing: Standing::Open,
             unsettled: false,
+            unheard: false,
+            topic: None,
             served: true,
             pings_left: pings,
             pongs_owed: 0,
@@ -90,6 +96,7 @@ impl Client {
     pub(crate) async fn send(&mut self, text: &str, log: &mut Log) {
         log.add(&self.name, Direction::Sent, text);
         self.unsettled = true;
+        self.unheard = true;
         if text.contains("ping") {
             self.pings_left = self.pings_left.saturating_sub(1);
             self.pongs_owed += 1;
@@ -104,6 +111,7 @@ impl Client {
             &format!("binary: {}", String::from_utf8_lossy(bytes)),
         );
         self.unsettled = true;
+        self.unheard = true;
         self.pongs_owed += u64::from(bytes.windows(4).any(|word| word == b"ping"));
         self.connection.send_binary(bytes).await;
     }
@@ -111,6 +119,7 @@ impl Client {
     pub(crate) async fn send_raw(&mut self, bytes: &[u8], log: &mut Log) {
         log.add(&self.name, Direction::Sent, &format!("raw: {}", hex(bytes)));
         self.unsettled = true;
+        self.unheard = true;
         self.connection.send_raw(bytes).await;
     }
 

@@ -299,7 +299,7 @@ impl<'a> Playing<'a> {
     ) -> Self {
         let scenario = &suite.scenarios[index];
         let topic = format!("conformance-{}-{index}", options.run_id);
-        let play = Play::new(backend, topic, options.patience, has_echo);
+        let play = Play::new(backend, topic, options, has_echo);
         Self {
             deadline: options.deadline + play.waits(&scenario.steps),
             end: began + options.time_max,
@@ -391,7 +391,10 @@ impl Play<'_> {
             }
             let waited = if let Step::Advance { ms } = step {
                 Some(ms)
-            } else if let Step::ExpectClosed { within, .. } | Step::Await { within, .. } = step {
+            } else if let Step::ExpectClosed { within, .. }
+            | Step::Await { within, .. }
+            | Step::Meet { within, .. } = step
+            {
                 within.as_ref()
             } else {
                 None

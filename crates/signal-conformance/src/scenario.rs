@@ -110,6 +110,13 @@ pub enum Capability {
     Http,
     /// Two nodes of one service: [`ConnectOptions::node`](crate::ConnectOptions::node).
     Nodes,
+    /// Three nodes that can be ended, drained and started:
+    /// [`Backend::kill_node`](crate::Backend::kill_node), [`drain_node`](crate::Backend::drain_node)
+    /// and [`start_node`](crate::Backend::start_node).
+    NodeFaults,
+    /// [`Backend::stop_bus`](crate::Backend::stop_bus): what carries messages from node to node can
+    /// be ended and started.
+    BusFaults,
     /// [`Connection::pause`](crate::Connection::pause): a client that stops reading, and so answers
     /// no pings.
     Pause,
@@ -152,6 +159,8 @@ impl Capability {
             Self::Hibernate => "hibernate",
             Self::Http => "http",
             Self::Nodes => "nodes",
+            Self::NodeFaults => "node_faults",
+            Self::BusFaults => "bus_faults",
             Self::Pause => "pause",
             Self::Private => "private",
             Self::RawFrames => "raw_frames",
@@ -170,7 +179,12 @@ impl Capability {
     /// Whether it acts on the whole server, so that a scenario with it runs alone.
     pub(crate) fn is_exclusive(self) -> bool {
         match self {
-            Self::Advance | Self::Drain | Self::Hibernate | Self::Restart => true,
+            Self::Advance
+            | Self::BusFaults
+            | Self::Drain
+            | Self::Hibernate
+            | Self::NodeFaults
+            | Self::Restart => true,
             Self::Grants
             | Self::Guests
             | Self::Http

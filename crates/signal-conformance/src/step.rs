@@ -185,6 +185,38 @@ pub enum Step {
     Drain,
     /// A plain HTTP request and its answer.
     Http(Http),
+    /// Clients do at once what a stock client does when it opens a room: each subscribes to a
+    /// topic and publishes to it, without waiting for the others. Of each two, one must hear the
+    /// other, and nothing may come twice. A client whose connection the server ends connects and
+    /// does so again, as the stock client does. What comes later is let be.
+    Meet {
+        /// Who.
+        on: Vec<String>,
+        /// Where.
+        topic: String,
+        /// How much longer than usual it may take, in milliseconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        within: Option<Amount>,
+    },
+    /// Ends a node at once, with its connections.
+    KillNode {
+        /// Which, from 0.
+        node: usize,
+    },
+    /// Tells a node to shut down in an orderly way, and waits until it has.
+    DrainNode {
+        /// Which, from 0.
+        node: usize,
+    },
+    /// Starts a node that has ended, and waits until it is ready.
+    StartNode {
+        /// Which, from 0.
+        node: usize,
+    },
+    /// Ends what carries messages from node to node.
+    StopBus,
+    /// Starts it again.
+    StartBus,
     /// Takes steps again and again; `${n}` counts from 0.
     Repeat {
         /// How often.

@@ -43,6 +43,17 @@ pub struct RunOptions {
     pub keep_going: bool,
     /// A part of all topics, so that two runs against one server never meet.
     pub run_id: String,
+    /// On several nodes ([`Declared::nodes`](crate::Declared::nodes)): a seed that places the
+    /// clients of every level but `cluster` on them, so that the nodes are judged as one server.
+    /// Without one these clients are all on the first.
+    ///
+    /// What concerns the order of a whole topic or of several topics (O2, O3) is promised on one
+    /// node only: the clients of such a scenario share a node.
+    pub spread: Option<u64>,
+    /// How long nodes get to hear of what was done on another, in real time, where clients are
+    /// spread: a ping tells only that the client's own node knows. Default 0.5 s, which is what M4
+    /// allows for counts.
+    pub settle: Duration,
 }
 
 impl Default for RunOptions {
@@ -55,6 +66,8 @@ impl Default for RunOptions {
             fail_fast: false,
             keep_going: false,
             run_id: format!("{:08x}", RandomState::new().hash_one(0) >> 32),
+            spread: None,
+            settle: Duration::from_millis(500),
         }
     }
 }

@@ -7,6 +7,7 @@ use clap::Args;
 use signal_conformance::{Issuer, UrlBackend};
 
 use crate::check::CONFORMANCE;
+use crate::check::args::SUITE;
 use crate::check::target::Target;
 use crate::check::usage;
 use crate::failure::Failure;
@@ -18,7 +19,7 @@ use crate::token::key_file;
 pub(crate) struct AccessFlags {
     /// The server asks for tokens, which this key signs: a JWK with its private half; runs the
     /// level `access`, too
-    #[arg(long, value_name = "FILE", requires = "conformance", conflicts_with_all = ["token", "token_file"])]
+    #[arg(long, value_name = "FILE", requires = SUITE, conflicts_with_all = ["token", "token_file"])]
     token_key_file: Option<PathBuf>,
 
     /// The server lets in only tokens for this audience
@@ -26,7 +27,7 @@ pub(crate) struct AccessFlags {
     token_audience: Option<String>,
 
     /// The server lets in pages of this origin and of no other; runs the level `access`, too
-    #[arg(long, value_name = "ORIGIN", requires = "conformance", value_parser = origin)]
+    #[arg(long, value_name = "ORIGIN", requires = SUITE, value_parser = origin)]
     only_origin: Option<String>,
 }
 

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use http::header::{HeaderName, HeaderValue};
 use signal_core::parse_time;
 
@@ -14,11 +14,15 @@ use crate::check::walk::Options;
 use crate::check::way::{Proxy, Way};
 use crate::token::TokenFlags;
 
+/// The flags that run the suite.
+pub(super) const SUITE: &str = "suite";
+
 /// What to check, and how.
 #[derive(Args, Debug)]
+#[command(group = ArgGroup::new(SUITE).multiple(true))]
 pub(crate) struct CheckArgs {
     /// The server, such as wss://signal.example.org or localhost:4444
-    #[arg(required_unless_present_any = ["health", "list", "export"])]
+    #[arg(required_unless_present_any = ["health", "list", "export", "cluster"])]
     pub(crate) url: Option<Target>,
 
     /// Ask the relay on this machine whether it turns, by its own settings: a health check for
@@ -27,7 +31,7 @@ pub(crate) struct CheckArgs {
     /// The settings are those of the relay that is the first process here, as in a container;
     /// without one, those in this environment, as `serve` would read them. A relay that is full or
     /// draining is healthy.
-    #[arg(long, conflicts_with_all = ["url", "conformance", "list", "export"])]
+    #[arg(long, conflicts_with_all = ["url", "conformance", "cluster", "list", "export"])]
     pub(crate) health: bool,
 
     /// How to write the report
@@ -55,7 +59,7 @@ pub(crate) struct CheckArgs {
         long,
         value_name = "START",
         default_value = "signal-check-",
-        conflicts_with = "conformance"
+        conflicts_with_all = ["conformance", "cluster"]
     )]
     topic_prefix: String,
 
@@ -69,20 +73,36 @@ pub(crate) struct CheckArgs {
 
     /// A file in PEM with an authority of your own, or a certificate that signs itself, to believe
     /// beside those of this machine
-    #[arg(long, value_name = "FILE", conflicts_with = "conformance")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["conformance", "cluster"])]
     ca: Option<PathBuf>,
 
     /// Believe any certificate; reported as a warning
-    #[arg(long, conflicts_with_all = ["ca", "conformance"])]
+    #[arg(long, conflicts_with_all = ["ca", "conformance", "cluster"])]
     insecure: bool,
 
+    /// Check several addresses as one service: the conformance suite with peers placed on them at
+    /// random, and its level `cluster`
+    #[arg(
+        long,
+        value_name = "URL",
+        num_args = 2..,
+        group = SUITE,
+        conflicts_with_all = ["url", "health", "list", "export", "start"],
+        help_heading = CONFORMANCE
+    )]
+    pub(crate) cluster: Vec<Target>,
+
+    /// Places the peers of --cluster as the run did that printed this number
+    #[arg(long, value_name = "N", requires = "cluster", help_heading = CONFORMANCE)]
+    pub(crate) seed: Option<u64>,
+
     /// Run the conformance suite instead, each level reported apart
-    #[arg(long, help_heading = CONFORMANCE)]
+    #[arg(long, group = SUITE, help_heading = CONFORMANCE)]
     pub(crate) conformance: bool,
 
     /// Also send what kills fragile servers (level `robust`); other users of the server would be
     /// cut off
-    #[arg(long, requires = "conformance", help_heading = CONFORMANCE)]
+    #[arg(long, requires = SUITE, help_heading = CONFORMANCE)]
     pub(crate) hostile: bool,
 
     /// Needed with --hostile for a server that is not on this machine
@@ -91,7 +111,7 @@ pub(crate) struct CheckArgs {
 
     /// Start the server with this command, and again whenever it died; so all that kills it is
     /// found, not just the first
-    #[arg(long, value_name = "COMMAND", requires = "conformance", help_heading = CONFORMANCE)]
+    #[arg(long, value_name = "COMMAND", requires = SUITE, help_heading = CONFORMANCE)]
     pub(crate) start: Option<String>,
 
     /// Only scenarios of this level; may be repeated
@@ -110,25 +130,25 @@ pub(crate) struct CheckArgs {
     pub(crate) limits: Vec<(String, u64)>,
 
     /// Also run scenarios that wait until a timer of the server runs out: a minute each
-    #[arg(long, requires = "conformance", help_heading = CONFORMANCE)]
+    #[arg(long, requires = SUITE, help_heading = CONFORMANCE)]
     pub(crate) patient: bool,
 
     /// End the run after so many seconds; what is not done by then is reported as not run
     ///
     /// The default is 600, and with --patient 3600.
-    #[arg(long, value_name = "N", requires = "conformance", value_parser = clap::value_parser!(u64).range(1..), help_heading = CONFORMANCE)]
+    #[arg(long, value_name = "N", requires = SUITE, value_parser = clap::value_parser!(u64).range(1..), help_heading = CONFORMANCE)]
     pub(crate) max_seconds: Option<u64>,
 
     /// End the run at the first failure
-    #[arg(long, requires = "conformance", help_heading = CONFORMANCE)]
+    #[arg(long, requires = SUITE, help_heading = CONFORMANCE)]
     pub(crate) fail_fast: bool,
 
     /// Also run scenarios that cannot pass because something basic failed
-    #[arg(long, requires = "conformance", conflicts_with = "fail_fast", help_heading = CONFORMANCE)]
+    #[arg(long, requires = SUITE, conflicts_with = "fail_fast", help_heading = CONFORMANCE)]
     pub(crate) keep_going: bool,
 
     /// Show no progress
-    #[arg(long, requires = "conformance", help_heading = CONFORMANCE)]
+    #[arg(long, requires = SUITE, help_heading = CONFORMANCE)]
     pub(crate) quiet: bool,
 
     #[command(flatten)]
@@ -144,13 +164,19 @@ pub(crate) struct CheckArgs {
 }
 
 impl CheckArgs {
-    /// The server with the token in its address.
-    pub(crate) fn target(&self) -> Option<Target> {
-        let target = self.url.clone()?;
-        Some(match self.token.in_address() {
-            Some(token) => target.with_token(token),
-            None => target,
-        })
+    /// The server with the token in its address, or all nodes of a cluster.
+    pub(crate) fn targets(&self) -> Vec<Target> {
+        let targets = self.url.iter().chain(&self.cluster);
+        let with_token = |target: &Target| match self.token.in_address() {
+            Some(token) => target.clone().with_token(token),
+            None => target.clone(),
+        };
+        targets.map(with_token).collect()
+    }
+
+    /// Whether the suite is run.
+    pub(crate) fn is_conformance(&self) -> bool {
+        self.conformance || !self.cluster.is_empty()
     }
 
     /// Whether it names a part of the suite or what the suite expects.
@@ -165,7 +191,7 @@ impl CheckArgs {
     /// The environment names a proxy that cannot be used.
     pub(crate) fn options(&self, target: &Target) -> Result<Options, String> {
         // The suite has connections of its own.
-        let proxy = match self.conformance {
+        let proxy = match self.is_conformance() {
             true => None,
             false => Proxy::find(target, |name| std::env::var(name).ok())?,
         };

@@ -1,13 +1,15 @@
 //! `signal check --conformance`: the whole suite against one address.
 
 use std::collections::BTreeSet;
+use std::hash::{BuildHasher, RandomState};
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use http::header::ORIGIN;
 use signal_conformance::{
-    Backend, Declared, EndedEarly, Grade, Issuer, Level, Report, RunOptions, Suite, UrlBackend,
+    Backend, Capability, Declared, EndedEarly, Grade, Issuer, Level, Report, RunOptions, Suite,
+    UrlBackend,
 };
 
 use crate::check::format::Format;
@@ -22,6 +24,10 @@ use crate::lines;
 
 /// Scenarios that run at the same time: they mostly wait.
 const CONCURRENCY: usize = 8;
+/// The same where they wait until all nodes have heard of what was done on one.
+const CLUSTER_CONCURRENCY: usize = 40;
+/// How long one of these may take.
+const CLUSTER_DEADLINE: Duration = Duration::from_secs(300);
 /// How long a run may take: a sound server needs some seconds, a server whose every second scenario
 /// is waited for in vain some minutes, and `--patient` a minute for each timer.
 const TIME_MAX: Duration = Duration::from_secs(600);
@@ -32,18 +38,21 @@ const TICK: Duration = Duration::from_secs(1);
 /// Runs the suite and reports each level apart.
 pub(crate) async fn run(
     args: &CheckArgs,
-    target: &Target,
+    targets: &[Target],
     options: &Options,
     server: Option<Server>,
     issuer: Option<Issuer>,
 ) -> Result<Outcome, Failure> {
+    let target = &targets[0];
     let suite = choose(args)?;
     let told = declared::ask(target, &options.credentials).await;
     let is_ours = told.is_some();
     let told = told.unwrap_or_default();
     let limits = told.limits.into_iter().chain(args.limits.iter().cloned());
 
-    let backend = UrlBackend::new(&target.url())
+    let urls: Vec<_> = targets.iter().map(Target::url).collect();
+    let urls: Vec<_> = urls.iter().map(AsRef::as_ref).collect();
+    let backend = UrlBackend::cluster(&urls)
         .map_err(|error| usage(error.to_string(), "write ws:// or wss:// and a host"))?;
     let backend = limits.fold(backend, |backend, (name, value)| {
         backend.declare(|declared| declared.limit(name, value))
@@ -60,7 +69,7 @@ pub(crate) async fn run(
         declared
             .capabilities
             .retain(|capability| !told.without.contains(capability));
-        declare(declared, args, target, is_ours)
+        declare(declared, args, targets, is_ours)
     });
     let backend = args.access.declare(backend, issuer);
     let backend = if args.patient {
@@ -70,10 +79,17 @@ pub(crate) async fn run(
     };
 
     if !args.quiet {
-        lines::tell(&format!("running the suite against {target} …\n"));
+        let targets = shown(targets);
+        lines::tell(&format!("running the suite against {targets} …\n"));
     }
     let mut run = RunOptions::default();
+    let seed = args.seed.unwrap_or_else(random);
     run.concurrency = CONCURRENCY;
+    if targets.len() > 1 {
+        run.spread = Some(seed);
+        run.concurrency = CLUSTER_CONCURRENCY;
+        run.deadline = CLUSTER_DEADLINE;
+    }
     run.patience = options.timeout;
     run.fail_fast = args.fail_fast;
     run.keep_going = args.keep_going;
@@ -87,7 +103,10 @@ pub(crate) async fn run(
         None => watched(&suite, &backend, &run, args.quiet).await,
     };
     let text = match args.format {
-        Format::Text => lines::for_stdout(&text(&report, args, is_ours)).into_owned(),
+        Format::Text => {
+            let placed = (targets.len() > 1).then_some(seed);
+            lines::for_stdout(&text(&report, args, is_ours, placed)).into_owned()
+        }
         Format::Json => report.to_json() + "\n",
         Format::Junit => report.to_junit(),
         Format::Tap => report.to_tap(),
@@ -96,6 +115,11 @@ pub(crate) async fn run(
         text,
         exit_code: verdict(&report).exit_code(),
     })
+}
+
+/// A number that can be typed again.
+fn random() -> u64 {
+    RandomState::new().hash_one(0) % 1_000_000
 }
 
 /// Runs the suite and shows how far it has come.
@@ -156,6 +180,9 @@ pub(crate) fn describe(args: &CheckArgs) -> Result<Outcome, Failure> {
 /// The scenarios asked for.
 pub(crate) fn choose(args: &CheckArgs) -> Result<Suite, Failure> {
     let mut suite = Suite::all();
+    if !args.cluster.is_empty() && args.levels.is_empty() && args.scenarios.is_empty() {
+        suite = suite.levels([Level::Stock, Level::Cluster, Level::Robust]);
+    }
     if !args.scenarios.is_empty() {
         let ids: Vec<_> = args.scenarios.iter().map(String::as_str).collect();
         if let Some(unknown) = ids
@@ -206,9 +233,22 @@ fn unknown_scenario(unknown: &str, suite: &Suite) -> Failure {
     usage(format!("there is no scenario {unknown}"), fix)
 }
 
+fn shown(targets: &[Target]) -> String {
+    let targets: Vec<_> = targets.iter().map(Target::to_string).collect();
+    targets.join(" ")
+}
+
 /// What is expected of the server. Of a stranger only what y-webrtc's own server does.
-fn declare(mut declared: Declared, args: &CheckArgs, target: &Target, is_ours: bool) -> Declared {
-    declared.name = target.to_string();
+fn declare(
+    mut declared: Declared,
+    args: &CheckArgs,
+    targets: &[Target],
+    is_ours: bool,
+) -> Declared {
+    declared.name = shown(targets);
+    if targets.len() > 1 {
+        declared = declared.capabilities([Capability::CountAll]);
+    }
     if is_ours || !args.limits.is_empty() {
         declared = declared.levels([Level::Limits]);
     }
@@ -218,8 +258,14 @@ fn declare(mut declared: Declared, args: &CheckArgs, target: &Target, is_ours: b
     declared.levels(args.levels.iter().copied())
 }
 
-fn text(report: &Report, args: &CheckArgs, is_ours: bool) -> String {
+fn text(report: &Report, args: &CheckArgs, is_ours: bool, placed: Option<u64>) -> String {
     let mut text = report.to_text();
+    if let Some(seed) = placed {
+        let nodes = report.backend.nodes;
+        text.push_str(&format!(
+            "\nPeers were placed on {nodes} nodes at random; --seed {seed} places them so again.\n"
+        ));
+    }
     if is_ours && !args.patient {
         text.push_str(
             "\nScenarios that wait for a timer of the server were left out; --patient runs them.\n",

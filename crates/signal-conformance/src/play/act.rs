@@ -25,6 +25,7 @@ impl Play<'_> {
                 for name in on {
                     if !race {
                         self.settle(Some(name)).await?;
+                        self.change_topic(name, &text).await?;
                     }
                     let (client, log) = self.client(name)?;
                     client.send(&text, log).await;
@@ -209,6 +210,33 @@ impl Play<'_> {
                 Ok(self.backend.drain().await?)
             }
             Step::Http(http) => self.http(http).await,
+            Step::Meet { on, topic, within } => {
+                let values = self.values(round);
+                let topic = values.text(topic)?;
+                let within = within.as_ref().map(|ms| values.amount(ms)).transpose()?;
+                let within = Duration::from_millis(within.unwrap_or_default());
+                self.meet(on, &topic, within).await
+            }
+            Step::KillNode { node } => {
+                self.note("", &format!("node {node} ends"));
+                Ok(self.backend.kill_node(*node).await?)
+            }
+            Step::DrainNode { node } => {
+                self.note("", &format!("node {node} drains"));
+                Ok(self.backend.drain_node(*node).await?)
+            }
+            Step::StartNode { node } => {
+                self.note("", &format!("node {node} starts"));
+                Ok(self.backend.start_node(*node).await?)
+            }
+            Step::StopBus => {
+                self.note("", "the bus ends");
+                Ok(self.backend.stop_bus().await?)
+            }
+            Step::StartBus => {
+                self.note("", "the bus starts");
+                Ok(self.backend.start_bus().await?)
+            }
             Step::Repeat { .. } => unreachable!("`steps` unrolls them"),
         }
     }

@@ -10,7 +10,7 @@ use crate::{ConnectError, ConnectOptions, Declared, Grant, HttpResponse};
 
 /// Pings a client may send as fences: few, since servers may have a budget for pings. Further
 /// fences are publishes, which a client with a grant may not be allowed to make, so it has more.
-const PINGS: u64 = 2;
+pub(super) const PINGS: u64 = 2;
 const PINGS_WITH_GRANT: u64 = 4;
 
 /// What stands for a text in all scenarios on a backend.
@@ -30,9 +30,13 @@ impl Play<'_> {
         for name in &connect.on {
             let (mut options, _) = self.prepare(connect)?;
             options.client.clone_from(name);
+            if let Some(spread) = &self.spread {
+                options.node = spread.node(name, options.node);
+            }
             let first = options.protocols.first().cloned();
             let selected = connect.selected.clone().or(first);
             self.note(name, "connect");
+            self.opened.insert(name.clone(), options.clone());
             let connecting = tokio::time::timeout(self.patience, self.backend.connect(options));
             let connection = match connecting.await {
                 Ok(Ok(connection)) => connection,

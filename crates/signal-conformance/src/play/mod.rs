@@ -1,7 +1,7 @@
 //! Plays one scenario: keeps its clients and its place. What the steps do is in `act` and `expect`.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
@@ -10,11 +10,18 @@ use crate::client::{Client, Fence, Standing, describe};
 use crate::log::{Direction, Log, shorten};
 use crate::report::Failure;
 use crate::template::{TemplateError, Values};
-use crate::{Amount, Backend, BackendError, Event, Issuer, Scenario, Step};
+use crate::{
+    Amount, Backend, BackendError, ConnectOptions, Event, Issuer, RunOptions, Scenario, Step,
+};
 
 mod act;
 mod connect;
 mod expect;
+mod meet;
+mod spread;
+
+use connect::PINGS;
+use spread::Spread;
 
 /// What went wrong, without the place.
 pub(crate) struct Problem {
@@ -76,6 +83,9 @@ pub(crate) struct Play<'a> {
     /// Time that has passed in steps, in milliseconds of the server's.
     advanced: u64,
     clients: BTreeMap<String, Client>,
+    /// How each of them connected.
+    opened: BTreeMap<String, ConnectOptions>,
+    nodes: usize,
     guests: Vec<Box<dyn Send>>,
     log: Log,
     /// Where it is: numbers of steps, outermost first, and rounds.
@@ -86,6 +96,8 @@ pub(crate) struct Play<'a> {
     has_echo: bool,
     /// Whether pongs that were not asked for are what the scenario expects.
     is_about_keepalives: bool,
+    /// Where its clients are, if they are spread over several nodes.
+    spread: Option<Spread>,
 }
 
 /// The limit after which a server sends a pong unasked, if it does.
@@ -95,20 +107,25 @@ impl<'a> Play<'a> {
     pub(crate) fn new(
         backend: &'a dyn Backend,
         topic: String,
-        patience: Duration,
+        options: &RunOptions,
         has_echo: bool,
     ) -> Self {
         let declared = backend.declared();
+        let nodes = declared.nodes;
+        let spread = options.spread.filter(|_| nodes > 1);
         Self {
+            spread: spread.map(|seed| Spread::new(seed, nodes, options.settle)),
             backend,
             words: connect::words(&declared),
             limits: declared.limits,
             issuer: declared.issuer,
             topic,
-            patience,
+            patience: options.patience,
             started: Started::now(backend),
             advanced: 0,
             clients: BTreeMap::new(),
+            opened: BTreeMap::new(),
+            nodes: nodes.max(1),
             guests: Vec::new(),
             log: Log::default(),
             place: Vec::new(),
@@ -122,6 +139,9 @@ impl<'a> Play<'a> {
         self.backend.begin(scenario).await?;
         self.started = Started::now(self.backend);
         let conditions = &mut scenario.when.iter();
+        if let Some(spread) = &mut self.spread {
+            spread.begin(scenario);
+        }
         self.is_about_keepalives = conditions.any(|when| when.contains(KEEPALIVE_INTERVAL));
         self.steps(&scenario.steps, 0).await?;
         self.place = vec!["end".to_owned()];
@@ -197,6 +217,44 @@ impl<'a> Play<'a> {
                 return Err(unanswered(name));
             }
         }
+        self.spread_word(actor).await;
+        Ok(())
+    }
+
+    /// Gives the other nodes time to hear of what clients other than `actor` did.
+    async fn spread_word(&mut self, actor: Option<&str>) {
+        let Some(spread) = &self.spread else { return };
+        let nodes: BTreeSet<_> = self.opened.values().map(|options| options.node).collect();
+        if nodes.len() < 2 {
+            return;
+        }
+        let is_other = |client: &Client| Some(client.name.as_str()) != actor;
+        if self
+            .clients
+            .values()
+            .any(|client| client.unheard && is_other(client))
+        {
+            spread.settle().await;
+            self.clients
+                .values_mut()
+                .for_each(|client| client.unheard = false);
+        }
+    }
+
+    /// What one client publishes to several topics may overtake itself on the way to other nodes,
+    /// which promise an order for each topic alone.
+    async fn change_topic(&mut self, name: &str, text: &str) -> Outcome {
+        if self.spread.is_none() {
+            return Ok(());
+        }
+        let Some(topic) = spread::published_to(text) else {
+            return Ok(());
+        };
+        let (client, _) = self.client(name)?;
+        let before = client.topic.replace(topic);
+        if before.is_some() && before != client.topic {
+            self.spread_word(None).await;
+        }
         Ok(())
     }
 
@@ -235,6 +293,7 @@ impl<'a> Play<'a> {
         let (client, _) = self.client(name)?;
         client.standing = Standing::Closing;
         client.unsettled = false;
+        client.unheard = true;
         Ok(client.connection())
     }
 

@@ -6,7 +6,9 @@ use std::fmt::{self, Write};
 use super::{Failure, Grade, Report, ScenarioResult, Tally};
 use crate::Level;
 
-/// Where requirements are defined: those of tokens and origins, which begin with U, and all others.
+/// Where requirements are defined: those of tokens and origins, which begin with U, those of a
+/// cluster, which begin with M, and all others.
+const CLUSTER: &str = "signal-cluster/CLUSTER.md";
 const ACCESS: &str = "signal-access/ACCESS.md";
 const PROTOCOL: &str = "signal-core/PROTOCOL.md";
 const ADDRESS: &str = "https://github.com/signal-relay/signal/blob/main/crates/";
@@ -68,12 +70,10 @@ fn pages(out: &mut String, report: &Report) -> fmt::Result {
         .filter(|result| failure(result).is_some());
     let requirements = problems.flat_map(|result| &result.requirements);
     let pages: BTreeSet<_> = requirements
-        .map(|requirement| {
-            if requirement.starts_with('U') {
-                ACCESS
-            } else {
-                PROTOCOL
-            }
+        .map(|requirement| match requirement.as_bytes().first() {
+            Some(b'U') => ACCESS,
+            Some(b'M') => CLUSTER,
+            _ => PROTOCOL,
         })
         .collect();
     if !pages.is_empty() {

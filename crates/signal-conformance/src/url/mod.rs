@@ -85,14 +85,10 @@ impl UrlBackend {
             Capability::RawFrames,
             Capability::StrictFrames,
         ];
-        let mut declared = Declared::new(urls.join(" "))
+        let declared = Declared::new(urls.join(" "))
             .levels([Level::Stock, Level::Robust])
-            .capabilities(can);
-        if nodes.len() > 1 {
-            declared = declared
-                .levels([Level::Cluster])
-                .capabilities([Capability::Nodes]);
-        }
+            .capabilities(can)
+            .nodes(nodes.len());
         Ok(Self {
             nodes,
             headers: Vec::new(),

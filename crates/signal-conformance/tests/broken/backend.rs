@@ -44,20 +44,21 @@ impl Backend for RelayBackend {
                 Level::Limits,
                 Level::Lifecycle,
                 Level::Access,
-                Level::Cluster,
                 Level::Robust,
             ])
             .capabilities([
                 Capability::Advance,
+                Capability::BusFaults,
                 Capability::CountAll,
                 Capability::Drain,
                 Capability::Grants,
                 Capability::Hibernate,
-                Capability::Nodes,
+                Capability::NodeFaults,
                 Capability::Pause,
                 Capability::Private,
                 Capability::Restart,
-            ]);
+            ])
+            .nodes(3);
         let declared = declared.issuer(door::issuer()).origin(door::ORIGIN);
         with_limits(declared, self.limits)
     }
@@ -84,6 +85,9 @@ impl Backend for RelayBackend {
             .is_some_and(|(name, max)| relay.peers_of(name) >= *max)
         {
             return Err(ConnectError::Refused(HttpResponse::new(429, Vec::new())));
+        }
+        if relay.is_gone(options.node) {
+            return Err(ConnectError::Failed("the node is gone".to_owned()));
         }
         let id = relay.connect(&options.client, options.node, visitor.grant);
         relay.peer(id).subject = visitor.subject.map(|(name, _)| name);
@@ -112,6 +116,31 @@ impl Backend for RelayBackend {
 
     async fn drain(&self) -> Result<(), BackendError> {
         self.relay().drain();
+        Ok(())
+    }
+
+    async fn kill_node(&self, node: usize) -> Result<(), BackendError> {
+        self.relay().kill_node(node);
+        Ok(())
+    }
+
+    async fn drain_node(&self, node: usize) -> Result<(), BackendError> {
+        self.relay().drain_node(node);
+        Ok(())
+    }
+
+    async fn start_node(&self, node: usize) -> Result<(), BackendError> {
+        self.relay().start_node(node);
+        Ok(())
+    }
+
+    async fn stop_bus(&self) -> Result<(), BackendError> {
+        self.relay().stop_bus();
+        Ok(())
+    }
+
+    async fn start_bus(&self) -> Result<(), BackendError> {
+        self.relay().start_bus();
         Ok(())
     }
 
@@ -186,6 +215,7 @@ impl Connection for Client {
 
     async fn receive(&mut self, patience: Duration) -> Event {
         let mut relay = self.relay();
+        relay.tell_nodes();
         let until = relay.now + patience.as_millis() as u64;
         loop {
             let peer = relay.peer(self.id);

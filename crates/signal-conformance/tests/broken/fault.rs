@@ -152,7 +152,11 @@ faults! {
     HibernationForgetsBudgets => "lifecycle.hibernate.budgets",
     // Several nodes.
     NodesServeApart => "cluster.publish",
-    NodesCountApart => "cluster.publish",
+    NodesCountApart => "cluster.count",
+    InterestTravelsLate => "cluster.meet",
+    NodeEndTearsTheRest => "cluster.home_loss",
+    DrainedNodeKeepsPeers => "cluster.drain",
+    BusIsNotFoundAgain => "cluster.engine_loss",
     // Grants.
     GrantIsPrefix => "access.exact",
     GrantMatchesShorterTopics => "access.prefix_of_prefix",

@@ -10,6 +10,7 @@ mod frames;
 mod grants;
 mod limits;
 mod message;
+mod nodes;
 mod relay;
 mod requests;
 mod socket;

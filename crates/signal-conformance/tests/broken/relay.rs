@@ -12,6 +12,7 @@ use crate::limits::{
     STRIKES_BURST, STRIKES_PER_SECOND,
 };
 use crate::message::{Members, depth};
+use crate::nodes::Nodes;
 
 pub(crate) type PeerId = u64;
 
@@ -21,6 +22,7 @@ pub(crate) struct Relay {
     pub(crate) faults: Faults,
     pub(crate) peers: BTreeMap<PeerId, Peer>,
     pub(crate) draining: bool,
+    pub(crate) nodes: Nodes,
     pub(crate) limits: Limits,
     /// What faults need to remember.
     pub(crate) history: Vec<(String, String)>,
@@ -55,6 +57,8 @@ pub(crate) struct Peer {
     pub(crate) ungranted: usize,
     pub(crate) late: Vec<String>,
     pub(crate) unsubscribed: Vec<String>,
+    /// Subscribed, and not known on other nodes yet.
+    pub(crate) fresh: BTreeSet<String>,
 }
 
 impl Relay {
@@ -67,6 +71,7 @@ impl Relay {
             faults,
             peers,
             draining: false,
+            nodes: Nodes::default(),
             limits,
             history: Vec::new(),
             ghosts,
@@ -145,6 +150,7 @@ impl Relay {
             ungranted: 0,
             late: Vec::new(),
             unsubscribed: Vec::new(),
+            fresh: BTreeSet::new(),
         };
         self.peers.insert(id, peer);
         id

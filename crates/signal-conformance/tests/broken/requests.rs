@@ -157,6 +157,7 @@ impl Relay {
             if faults.has(Fault::SubscribeLate) {
                 peer.late.push(topic);
             } else {
+                peer.fresh.insert(topic.clone());
                 peer.topics.push(topic);
             }
         }
@@ -244,10 +245,7 @@ impl Relay {
             return;
         }
         let mut to = self.subscribers(&topic);
-        if faults.has(Fault::NodesServeApart) {
-            let node = self.peers[&id].node;
-            to.retain(|peer| self.peers[peer].node == node);
-        }
+        to.retain(|peer| self.reaches(id, *peer, &topic));
         if faults.has(Fault::DeliveredToAll) {
             to = self
                 .peers
