@@ -13,7 +13,7 @@ use crate::lock::Lock;
 /// A batch is sealed at this many bytes at the latest; one that long gains nothing by growing.
 const BYTES_MAX: usize = 256 * 1024;
 /// What a batch costs beside its bytes.
-const COST: usize = 160;
+const COST: usize = 192;
 
 /// Frames for many peers, one behind the other, to which more can be added until the first of the
 /// peers takes them.
@@ -29,6 +29,8 @@ pub(crate) struct Batch {
     /// What can be added to, until it is sealed.
     open: Lock<Option<BytesMut>>,
     sealed: OnceLock<BytesMut>,
+    /// A frame to which nothing is ever added, instead of both: most are one, and have it at once.
+    only: BytesMut,
     /// Where it is counted, once it is.
     account: OnceLock<Account>,
 }
@@ -39,6 +41,7 @@ impl Batch {
         Self {
             open: Lock::new(Some(frame::encode_publish(publish))),
             sealed: OnceLock::new(),
+            only: BytesMut::new(),
             account: OnceLock::new(),
         }
     }
@@ -47,7 +50,8 @@ impl Batch {
     fn only(frame: BytesMut) -> Self {
         Self {
             open: Lock::new(None),
-            sealed: OnceLock::from(frame),
+            sealed: OnceLock::new(),
+            only: frame,
             account: OnceLock::new(),
         }
     }
@@ -84,7 +88,7 @@ impl Batch {
             return sealed.len();
         }
         let open = self.open.lock();
-        open.as_ref().map_or(self.sealed().len(), BytesMut::len)
+        open.as_ref().unwrap_or(self.sealed()).len()
     }
 
     /// Counts it, from now on until the last peer has done with it.
@@ -106,12 +110,12 @@ impl Batch {
     }
 
     fn cost(&self, open: Option<&BytesMut>) -> usize {
-        let bytes = open.or(self.sealed.get());
-        bytes.map_or(0, BytesMut::capacity) + COST
+        open.unwrap_or(self.sealed()).capacity() + COST
     }
 
-    fn sealed(&self) -> &[u8] {
-        self.sealed.get().map_or(&[], |bytes| bytes)
+    /// What can be written.
+    fn sealed(&self) -> &BytesMut {
+        self.sealed.get().unwrap_or(&self.only)
     }
 }
 
