@@ -9,6 +9,8 @@ pub mod cluster;
 mod config;
 mod frame;
 mod handshake;
+#[cfg(feature = "jwks")]
+mod https;
 mod hub;
 mod lock;
 mod relay;
@@ -27,6 +29,10 @@ pub use admission::ring_keys::RingKeys;
 pub use client::{Announce, Client, ClientConfig, ClientError, Event, Events, Received};
 pub use config::{Config, ConfigError, LogIps};
 pub use handshake::upgrade::Upgrade;
+/// For the command's webhooks; no part of what this crate promises.
+#[cfg(feature = "jwks")]
+#[doc(hidden)]
+pub use https::{HttpsClient, HttpsError};
 #[cfg(feature = "metrics")]
 pub use relay::RelayCollector;
 pub use relay::{PublishError, Relay, RelayBuilder, TopicPage, TopicQuery};

@@ -21,8 +21,9 @@ const ROOMS: &[Room] = &[
     room("clock", &[]),
     room("config", &[]),
     room("client", &[]),
+    room("https", &[]),
     room("frame", &[]).only(&["bytes", "signal_core"]),
-    room("admission", &["clock", "config", "lock"]),
+    room("admission", &["clock", "config", "https", "lock"]),
     room("stats", &["admission", "config", "lock"]),
     room("hub", &["clock", "config", "frame", "lock", "stats"]).only(&[
         "bytes",
