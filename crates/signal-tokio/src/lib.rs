@@ -33,6 +33,7 @@ pub use handshake::upgrade::Upgrade;
 #[cfg(feature = "jwks")]
 #[doc(hidden)]
 pub use https::{HttpsClient, HttpsError};
+pub use hub::observer::{Observed, Observer};
 #[cfg(feature = "metrics")]
 pub use relay::RelayCollector;
 pub use relay::{PublishError, Relay, RelayBuilder, TopicPage, TopicQuery};

@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::cluster::{Board, Joining};
 use crate::config::Config;
 use crate::handshake::door::Door;
+use crate::hub::observer::Observer;
 use crate::hub::rooms::Rooms;
 use crate::stats::counters::Counters;
 use crate::stats::lifecycle::Lifecycle;
@@ -32,6 +33,7 @@ impl Shared {
         config: Config,
         authorizer: Arc<dyn Authorizer>,
         is_echo: bool,
+        observer: Option<Arc<dyn Observer>>,
         #[cfg(feature = "cluster")] joining: Option<Joining>,
     ) -> Self {
         let (config, clock) = (Arc::new(config), Clock::start());
@@ -46,7 +48,13 @@ impl Shared {
             .unzip();
         #[cfg(not(feature = "cluster"))]
         let uplink = None;
-        let rooms = Rooms::new(&config, Arc::clone(&counters), is_echo, uplink.clone());
+        let rooms = Rooms::new(
+            &config,
+            Arc::clone(&counters),
+            is_echo,
+            uplink.clone(),
+            observer,
+        );
         let rooms = Arc::new(rooms);
         let door = Door::new(Arc::clone(&places), Arc::clone(&counters), authorizer);
         #[cfg(feature = "cluster")]

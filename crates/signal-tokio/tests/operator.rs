@@ -3,11 +3,12 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use common::{Wire, config, dial, lift_budgets, open, relay, until, upgrade};
 use signal_tokio::{
-    CloseReason, Ending, Grant, Permit, PublishError, Refusal, Relay, Subject, TopicQuery,
-    UpgradeRequest,
+    CloseReason, Ending, Grant, Observed, Observer, Permit, PublishError, Refusal, Relay, Subject,
+    TopicQuery, UpgradeRequest,
 };
 use tokio::io::DuplexStream;
 
@@ -207,4 +208,52 @@ async fn what_a_peer_could_not_publish_the_operator_cannot_either() {
     );
     assert_eq!(peer.next_json().await["topic"], "t");
     peer.settle().await;
+}
+
+/// Notes what it hears.
+#[derive(Clone, Debug, Default)]
+struct Notes(Arc<Mutex<Vec<String>>>);
+
+impl Observer for Notes {
+    fn observe(&self, what: Observed<'_>) {
+        self.0.lock().expect("no panic").push(format!("{what:?}"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observer_hears_of_topics_and_peers_and_of_nothing_twice() {
+    let notes = Notes::default();
+    let by_path = |request: &UpgradeRequest<'_>| -> Result<Permit, Refusal> {
+        Ok(Permit::from(Grant::open()).subject(Subject::uncapped(request.uri.path())))
+    };
+    let relay = Relay::builder(config(|_| {}))
+        .authorizer(by_path)
+        .observer(notes.clone())
+        .build()
+        .expect("valid settings");
+    let mut ann = open_as(&relay, "/ann").await;
+    ann.settle().await;
+    let mut ben = open_as(&relay, "/ben").await;
+    for peer in [&mut ann, &mut ben] {
+        peer.subscribe("t").await;
+        peer.subscribe("t").await;
+        peer.settle().await;
+    }
+    ann.publish("t", 1).await;
+    ann.send(r#"{"type":"unsubscribe","topics":["t","u"]}"#)
+        .await;
+    ann.settle_among_others().await;
+    drop(ben);
+    until(&relay, "one peer", |stats| stats.peers == 1).await;
+    let heard = notes.0.lock().expect("no panic").clone();
+    assert_eq!(
+        heard,
+        [
+            "PeerIn { peer: PeerId(1), subject: Some(\"/ann\") }",
+            "PeerIn { peer: PeerId(2), subject: Some(\"/ben\") }",
+            "TopicOpened(\"t\")",
+            "TopicEmptied(\"t\")",
+            "PeerOut { peer: PeerId(2), subject: Some(\"/ben\") }",
+        ]
+    );
 }

@@ -3,6 +3,7 @@
 pub(crate) mod batch;
 mod fan_out;
 pub(crate) mod memory;
+pub(crate) mod observer;
 mod peer_hub;
 pub(crate) mod queue;
 pub(crate) mod registry;

@@ -9,6 +9,7 @@ use signal_core::{CloseReason, Instant, Limits, PeerId, Publish};
 
 use crate::config::Config;
 use crate::hub::memory::Memory;
+use crate::hub::observer::Observer;
 use crate::hub::queue::Holding;
 use crate::hub::registry::Registry;
 use crate::hub::shards::Shards;
@@ -45,12 +46,13 @@ impl Rooms {
         counters: Arc<Counters>,
         is_echo: bool,
         uplink: Option<Arc<Uplink>>,
+        observer: Option<Arc<dyn Observer>>,
     ) -> Self {
         Self {
             limits: Arc::new(config.core.clone()),
             queue_bytes_max: config.outbound_bytes_max,
             grace: config.outbound_grace,
-            shards: Shards::new(config.outbound_bytes_max, uplink),
+            shards: Shards::new(config.outbound_bytes_max, uplink, observer),
             registry: Registry::default(),
             counters,
             memory: Memory::new(config.memory_max),

@@ -9,6 +9,7 @@ use signal_core::{Alarm, CloseReason, Grant, Instant, Outcome, Peer, PeerId};
 
 use crate::frame::{self, FrameError, Incoming, Opcode};
 use crate::hub::batch::Queued;
+use crate::hub::observer::Observed;
 use crate::hub::peer_hub::PeerHub;
 use crate::hub::queue::Outbound;
 use crate::hub::rooms::Rooms;
@@ -75,6 +76,9 @@ impl Session {
         let queue = Arc::new(Outbound::new(home, rooms.memory.account()));
         rooms.registry.insert(id, subject, Arc::clone(&queue));
         rooms.counters.upgrades.fetch_add(1, Ordering::Relaxed);
+        if let Some(observer) = rooms.shards.observer() {
+            observer.observe(Observed::PeerIn { peer: id, subject });
+        }
         Self {
             rooms,
             id,
@@ -92,9 +96,16 @@ impl Session {
         }
     }
 
-    /// Notes that the connection, which is this subject's, ends now.
-    pub(crate) fn leave_subject(&self, subject: &Arc<str>) {
-        self.rooms.registry.remove_from(subject, self.id);
+    /// Notes that the connection, which may be a subject's, ends now.
+    pub(crate) fn end(&mut self, subject: Option<&Arc<str>>) {
+        self.leave();
+        let peer = self.id;
+        if let Some(subject) = subject {
+            self.rooms.registry.remove_from(subject, peer);
+        }
+        if let Some(observer) = self.rooms.shards.observer() {
+            observer.observe(Observed::PeerOut { peer, subject });
+        }
     }
 
     pub(crate) fn counters(&self) -> &Counters {

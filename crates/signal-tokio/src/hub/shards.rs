@@ -10,6 +10,7 @@ use std::sync::{Arc, MutexGuard};
 use signal_core::{PeerId, Publish, Topics};
 
 use crate::hub::fan_out::{FanOut, Member, OpenBatches};
+use crate::hub::observer::{Observed, Observer};
 use crate::hub::queue::Outbound;
 use crate::hub::uplink::{Order, Uplink, wake};
 use crate::lock::Lock;
@@ -32,6 +33,8 @@ pub(crate) struct Shards {
     queue_bytes_max: usize,
     /// Where other nodes hear of it, if there may be some.
     uplink: Option<Arc<Uplink>>,
+    /// Who hears of topics, if anyone does.
+    observer: Option<Arc<dyn Observer>>,
 }
 
 #[derive(Debug, Default)]
@@ -48,14 +51,23 @@ struct Shard {
 }
 
 impl Shards {
-    pub(crate) fn new(queue_bytes_max: usize, uplink: Option<Arc<Uplink>>) -> Self {
+    pub(crate) fn new(
+        queue_bytes_max: usize,
+        uplink: Option<Arc<Uplink>>,
+        observer: Option<Arc<dyn Observer>>,
+    ) -> Self {
         let shards = (0..SHARDS).map(|_| Lock::default()).collect();
         Self {
             shards,
             hasher: RandomState::new(),
             queue_bytes_max,
             uplink,
+            observer,
         }
+    }
+
+    pub(crate) fn observer(&self) -> Option<&dyn Observer> {
+        self.observer.as_deref()
     }
 
     pub(crate) fn uplink(&self) -> Option<&Uplink> {
@@ -80,6 +92,11 @@ impl Shards {
         let queue = Arc::clone(queue);
         if shard.topics.subscribe(Member { peer, queue }, topic) {
             shard.subscriptions += 1;
+            if let Some(observer) = self.observer() {
+                if shard.topics.subscribers(topic).len() == 1 {
+                    observer.observe(Observed::TopicOpened(topic));
+                }
+            }
             self.count(shard, topic);
         }
         true
@@ -95,6 +112,11 @@ impl Shards {
         shard.open.close(topic);
         if shard.topics.unsubscribe(peer, topic) {
             shard.subscriptions -= 1;
+            if let Some(observer) = self.observer() {
+                if shard.topics.subscribers(topic).is_empty() {
+                    observer.observe(Observed::TopicEmptied(topic));
+                }
+            }
             self.count(shard, topic);
         }
     }
@@ -219,7 +241,7 @@ mod tests {
     #[test]
     fn a_topic_has_as_many_places_as_it_may_however_many_threads_want_one() {
         for _ in 0..50 {
-            let shards = Shards::new(1, None);
+            let shards = Shards::new(1, None, None);
             let (together, topic) = (Barrier::new(4), Arc::from("t"));
             let join = |thread: u64| {
                 together.wait();
@@ -249,7 +271,7 @@ mod tests {
 
     #[test]
     fn the_first_topics_are_those_of_all_shards_together() {
-        let shards = Shards::new(1, None);
+        let shards = Shards::new(1, None, None);
         let queue = Arc::new(Outbound::default());
         let mut names: Vec<String> = (0..500).map(|number| format!("{number}")).collect();
         for (peer, name) in (0..).zip(&names) {
@@ -283,7 +305,7 @@ mod tests {
 
     #[test]
     fn subscriptions_are_counted_as_the_topics_have_them() {
-        let shards = Shards::new(1, None);
+        let shards = Shards::new(1, None, None);
         let queue = Arc::new(Outbound::default());
         fastrand::seed(7);
         for _ in 0..2_000 {

@@ -7,6 +7,7 @@ use crate::admission::authorizer::{Authorizer, Everyone};
 #[cfg(feature = "cluster")]
 use crate::cluster::{Bus, ClusterConfig, Joining, NodeId};
 use crate::config::{Config, ConfigError};
+use crate::hub::observer::Observer;
 use crate::shared::Shared;
 
 /// A relay that is not there yet; see [`Relay::builder`].
@@ -16,6 +17,7 @@ pub struct RelayBuilder {
     config: Config,
     authorizer: Arc<dyn Authorizer>,
     is_echo: bool,
+    observer: Option<Arc<dyn Observer>>,
     #[cfg(feature = "cluster")]
     joining: Option<Joining>,
 }
@@ -26,6 +28,7 @@ impl RelayBuilder {
             config,
             authorizer: Arc::new(Everyone),
             is_echo: false,
+            observer: None,
             #[cfg(feature = "cluster")]
             joining: None,
         }
@@ -34,6 +37,12 @@ impl RelayBuilder {
     /// Asks an authorizer who may come in. Without one, everyone may.
     pub fn authorizer(mut self, authorizer: impl Authorizer) -> Self {
         self.authorizer = Arc::new(authorizer);
+        self
+    }
+
+    /// Has somebody hear of topics that open and empty, and of peers that come and go.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observer = Some(Arc::new(observer));
         self
     }
 
@@ -75,6 +84,7 @@ impl RelayBuilder {
             self.config,
             self.authorizer,
             self.is_echo,
+            self.observer,
             #[cfg(feature = "cluster")]
             self.joining,
         );

@@ -371,10 +371,8 @@ impl<T: Transport> Connection<T> {
 
 impl<T> Drop for Connection<T> {
     fn drop(&mut self) {
-        // The session would need as much again to know it.
-        if let Some(subject) = self.place.subject() {
-            self.session.leave_subject(subject);
-        }
+        // The session would need as much again to know the subject.
+        self.session.end(self.place.subject());
     }
 }
 
