@@ -45,18 +45,14 @@ use crate::admin::requests::Requests;
 use crate::serve::cluster::Joined;
 use crate::serve::tls::Shown;
 use crate::settings::{Resolved, SETTINGS, Settings};
+use crate::webhook;
 
 /// All that an answer is made of.
 #[derive(Debug)]
 struct Admin {
     relay: Relay,
-    /// By which the API is used; without, it is off.
-    key: Option<Arc<ApiKey>>,
+    beside: Beside,
     requests: Arc<Requests>,
-    /// The relay's own, if it has one.
-    certificate: Option<Arc<Shown>>,
-    /// The node of a cluster that the relay is.
-    node: Option<Arc<Joined>>,
     started: Instant,
     /// Which machine this is, if that has a name, and where the relay listens.
     host: Option<String>,
@@ -65,6 +61,19 @@ struct Admin {
     hosts: Vec<String>,
     limits: Vec<ShownLimit>,
     history: Mutex<History>,
+}
+
+/// What may be there beside the relay.
+#[derive(Debug)]
+pub(crate) struct Beside {
+    /// By which the API is used; without, it is off.
+    pub(crate) key: Option<Arc<ApiKey>>,
+    /// The relay's own certificate.
+    pub(crate) certificate: Option<Arc<Shown>>,
+    /// The node of a cluster that the relay is.
+    pub(crate) node: Option<Arc<Joined>>,
+    /// What became of events.
+    pub(crate) webhook: Option<Arc<webhook::Counts>>,
 }
 
 /// A limit in force, as the page shows it.
@@ -85,19 +94,15 @@ pub(crate) fn start(
     resolved: &Resolved,
     relay: &Relay,
     listens: &[LocalAddress],
-    key: Option<Arc<ApiKey>>,
-    certificate: Option<Arc<Shown>>,
-    node: Option<Arc<Joined>>,
+    beside: Beside,
     listeners: Vec<TcpListener>,
 ) -> io::Result<Vec<SocketAddr>> {
     let addresses = listeners.iter().map(TcpListener::local_addr);
     let addresses = addresses.collect::<io::Result<_>>()?;
     let admin = Arc::new(Admin {
         relay: relay.clone(),
-        key,
+        beside,
         requests: Arc::default(),
-        certificate,
-        node,
         started: Instant::now(),
         host: process::host(),
         listens: listens.iter().map(LocalAddress::to_string).collect(),

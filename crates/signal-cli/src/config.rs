@@ -13,6 +13,7 @@ use crate::serve::{access, cluster};
 use crate::settings::{
     Consequence, Environment, Given, Mistake, Resolved, SETTINGS, Setting, Settings, resolve,
 };
+use crate::webhook::Webhook;
 
 /// What to do with the settings.
 #[derive(Args, Debug)]
@@ -72,15 +73,15 @@ fn check(given: &Given) -> Result<String, Vec<Mistake>> {
     let resolved = Arc::new(resolve(given, &Environment::read())?);
     let (tls, access) = (Tls::load(&resolved), access::load(&resolved));
     let (turn, admin_key) = (turn::load(&resolved), ApiKey::load(&resolved));
-    let cluster = cluster::load(&resolved);
-    match (tls, access, turn, admin_key, cluster) {
-        (Ok(_), Ok(access), Ok(turn), Ok(_), Ok(_)) => {
+    let (cluster, webhook) = (cluster::load(&resolved), Webhook::load(&resolved));
+    match (tls, access, turn, admin_key, cluster, webhook) {
+        (Ok(_), Ok(access), Ok(turn), Ok(_), Ok(_), Ok(_)) => {
             Ok(summary(&resolved, &access, turn.as_ref()))
         }
-        (tls, access, turn, admin_key, cluster) => {
-            let key = admin_key.err();
-            let mistakes = [tls.err(), access.err(), turn.err(), key, cluster.err()];
-            Err(mistakes.into_iter().flatten().collect())
+        (tls, access, turn, admin_key, cluster, webhook) => {
+            let doors = [tls.err(), access.err(), turn.err(), admin_key.err()];
+            let mistakes = doors.into_iter().chain([cluster.err(), webhook.err()]);
+            Err(mistakes.flatten().collect())
         }
     }
 }

@@ -14,6 +14,7 @@ mod settings;
 mod show;
 mod text_file;
 mod token;
+mod webhook;
 
 use std::io::Write;
 use std::process::ExitCode;

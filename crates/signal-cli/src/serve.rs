@@ -33,6 +33,7 @@ use crate::serve::shutdown::{Ending, Shutdown};
 use crate::serve::tls::Tls;
 use crate::serve::turn::Turn;
 use crate::settings::{Environment, Given, Resolved, resolve};
+use crate::webhook::{self, Webhook};
 
 /// Serves until Ctrl-C or SIGTERM, then drains.
 ///
@@ -53,9 +54,13 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
     let turn = turn::load(&resolved).map_err(|mistake| Failure::Settings(vec![mistake]))?;
     let admin_key = ApiKey::load(&resolved).map_err(|mistake| Failure::Settings(vec![mistake]))?;
     let cluster = cluster::load(&resolved).map_err(|mistake| Failure::Settings(vec![mistake]))?;
+    let webhook = Webhook::load(&resolved).map_err(|mistake| Failure::Settings(vec![mistake]))?;
     let log = log::start(settings);
 
-    let builder = Relay::builder(settings.relay.clone());
+    let mut builder = Relay::builder(settings.relay.clone());
+    if let Some(webhook) = &webhook {
+        builder = builder.observer(webhook.inbox.clone());
+    }
     let (relay, cluster) = cluster::build(&resolved, builder, cluster)?;
     let fetcher = match &settings.token_jwks_url {
         Some(url) => Some(access::set_published(&relay, access.clone(), url)?),
@@ -74,6 +79,7 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
         turn,
         admin_key,
         cluster,
+        webhook: webhook.as_ref().map(|webhook| Arc::clone(&webhook.secret)),
     };
     let shutdown = Shutdown::listen(&reload)?;
     let (place, threads) = (settings.place(), settings.threads);
@@ -90,6 +96,9 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
         &relay,
         serving.local_addresses(),
         &reload,
+        webhook
+            .as_ref()
+            .map(|webhook| Arc::clone(webhook.inbox.counts())),
         inherited.admin,
     )?;
     greeting::greet(
@@ -115,12 +124,18 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
     if let Some(fetcher) = fetcher {
         shutdown.beside(fetcher.run());
     }
+    let webhook = webhook.map(|webhook| webhook.start(&relay)).transpose();
+    let webhook = webhook
+        .map_err(|error| Failure::other(error, "this should not happen, please report it"))?;
     let ending = shutdown.wait_and_drain(&relay, &serving, &reload, watch);
     log.finish(&relay);
     if ending == Ending::AtOnce {
         return Ok(ExitCode::FAILURE);
     }
     serving.join();
+    if let Some(webhook) = webhook {
+        webhook.finish();
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -130,6 +145,7 @@ fn start_admin(
     relay: &Relay,
     listens: &[LocalAddress],
     reload: &Reload,
+    webhook: Option<Arc<webhook::Counts>>,
     inherited: Vec<TcpListener>,
 ) -> Result<Vec<SocketAddr>, Failure> {
     const NAME: &str = "admin_listen";
@@ -144,8 +160,13 @@ fn start_admin(
         reload.admin_key.clone(),
         reload.tls.as_ref().map(Tls::shown),
     );
-    let node = reload.cluster.clone();
-    admin::start(resolved, relay, listens, key, certificate, node, listeners)
+    let beside = admin::Beside {
+        key,
+        certificate,
+        node: reload.cluster.clone(),
+        webhook,
+    };
+    admin::start(resolved, relay, listens, beside, listeners)
         .map_err(|error| Failure::other(error, "this should not happen, please report it"))
 }
 

@@ -3,6 +3,7 @@
 
 #[cfg_attr(not(feature = "cluster"), path = "settings/cluster_none.rs")]
 mod cluster;
+mod events;
 mod given;
 mod listen;
 mod mistake;
@@ -21,6 +22,7 @@ use signal_access::{Carriers, DefaultTopics, JwksUrl, Origins, TurnUrls};
 use signal_tokio::Listen;
 
 pub(crate) use cluster::ClusterSettings;
+pub(crate) use events::{Kind, Kinds};
 pub(crate) use given::Given;
 pub(crate) use mistake::Mistake;
 pub(crate) use origin::Origin;
@@ -49,6 +51,10 @@ pub(crate) struct Settings {
     pub(crate) admin_hosts: Vec<String>,
     /// The key of the admin API; without, it is off.
     pub(crate) admin_key_file: Option<PathBuf>,
+    /// Where events are sent, which of them, and what they are signed with.
+    pub(crate) webhook_url: Option<JwksUrl>,
+    pub(crate) webhook_secret_file: Option<PathBuf>,
+    pub(crate) webhook_events: Kinds,
     pub(crate) threads: usize,
     /// The certificate of `wss://`; both files or none.
     pub(crate) tls_cert: Option<PathBuf>,
@@ -113,6 +119,9 @@ impl Default for Settings {
             admin_listen: None,
             admin_hosts: Vec::new(),
             admin_key_file: None,
+            webhook_url: None,
+            webhook_secret_file: None,
+            webhook_events: Kinds::ALL,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             tls_cert: None,
             tls_key: None,

@@ -19,6 +19,7 @@ use crate::admin::certificate::CertificateCollector;
 use crate::admin::process::ProcessCollector;
 use crate::admin::requests::RequestsCollector;
 use crate::admin::{Admin, api, cluster, page, status};
+use crate::webhook::CountsCollector;
 
 type Answer = Response<Full<Bytes>>;
 
@@ -94,16 +95,19 @@ fn all_metrics(admin: &Admin) -> String {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(admin.relay.collector()));
     registry.register_collector(Box::new(ProcessCollector));
-    if let Some(certificate) = &admin.certificate {
+    if let Some(certificate) = &admin.beside.certificate {
         let certificate = CertificateCollector(Arc::clone(certificate));
         registry.register_collector(Box::new(certificate));
     }
-    if admin.key.is_some() {
+    if admin.beside.key.is_some() {
         let requests = RequestsCollector(Arc::clone(&admin.requests));
         registry.register_collector(Box::new(requests));
     }
-    if let Some(node) = &admin.node {
+    if let Some(node) = &admin.beside.node {
         registry.register_collector(cluster::collector(node));
+    }
+    if let Some(counts) = &admin.beside.webhook {
+        registry.register_collector(Box::new(CountsCollector(Arc::clone(counts))));
     }
     metrics::to_text(&registry)
 }

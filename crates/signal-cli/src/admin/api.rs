@@ -62,7 +62,7 @@ pub(super) async fn answer(
 
 /// Whether the request may ask for anything at all.
 fn judge(admin: &Admin, from: SocketAddr, request: &Parts) -> Result<(), Problem> {
-    let Some(key) = &admin.key else {
+    let Some(key) = &admin.beside.key else {
         return Err(Problem::new(
             StatusCode::FORBIDDEN,
             "the admin API is off; it has to have a key, in a file that the setting admin_key_file names",

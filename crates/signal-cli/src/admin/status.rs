@@ -71,7 +71,7 @@ pub(super) fn json(admin: &Admin) -> String {
         fan_out: histogram(&stats.fan_out),
         turns: histogram(&stats.turns),
         limits: &admin.limits,
-        cluster: cluster::status(&admin.relay, admin.node.as_deref()),
+        cluster: cluster::status(&admin.relay, admin.beside.node.as_deref()),
     };
     // Names and numbers, which always are JSON.
     serde_json::to_string(&status).unwrap_or_default()

@@ -10,6 +10,7 @@ use crate::serve::tls::Tls;
 use crate::serve::turn::Turn;
 use crate::serve::watch::Watched;
 use crate::settings::Settings;
+use crate::webhook;
 
 /// How often files are looked at, which takes some microseconds. What has changed is read at the
 /// second look after, when it rests.
@@ -24,6 +25,7 @@ pub(crate) struct Reload {
     pub(crate) admin_key: Option<Arc<ApiKey>>,
     /// The node of a cluster that the relay is.
     pub(crate) cluster: Option<Arc<Joined>>,
+    pub(crate) webhook: Option<Arc<webhook::Secret>>,
 }
 
 impl Reload {
@@ -31,7 +33,7 @@ impl Reload {
     pub(crate) fn is_empty(&self) -> bool {
         let has_keys = self.keys.is_some() || self.admin_key.is_some();
         let has_files = self.tls.is_some() || has_keys || self.turn.is_some();
-        !has_files && self.cluster.is_none()
+        !has_files && self.cluster.is_none() && self.webhook.is_none()
     }
 
     /// Reads each again. One that cannot be used is reported, and what was read before stays in
@@ -45,6 +47,7 @@ impl Reload {
         self.read_turn();
         self.read_admin_key();
         self.read_cluster();
+        self.read_webhook();
     }
 
     fn read_certificate(&self) {
@@ -78,6 +81,12 @@ impl Reload {
             tracing::error!("{mistake}; the cluster's old credentials and keys stay in use");
         }
     }
+
+    fn read_webhook(&self) {
+        if let Some(Err(mistake)) = self.webhook.as_ref().map(|secret| secret.reload()) {
+            tracing::error!("{mistake}; the old secret of the webhook stays in use");
+        }
+    }
 }
 
 /// Looks at the files while the relay runs.
@@ -88,6 +97,7 @@ pub(crate) struct Watch {
     turn: Watched,
     admin_key: Watched,
     cluster: Watched,
+    webhook: Watched,
 }
 
 impl Watch {
@@ -100,6 +110,7 @@ impl Watch {
             turn: Watched::new(settings.turn_secret_file.iter().cloned().collect()),
             admin_key: Watched::new(settings.admin_key_file.iter().cloned().collect()),
             cluster: Watched::new(settings.cluster.files()),
+            webhook: Watched::new(settings.webhook_secret_file.iter().cloned().collect()),
         }
     }
 
@@ -121,6 +132,9 @@ impl Watch {
         if self.cluster.look() {
             reload.read_cluster();
         }
+        if self.webhook.look() {
+            reload.read_webhook();
+        }
     }
 
     /// Takes all for read.
@@ -130,5 +144,6 @@ impl Watch {
         self.turn.take_for_read();
         self.admin_key.take_for_read();
         self.cluster.take_for_read();
+        self.webhook.take_for_read();
     }
 }

@@ -11,7 +11,7 @@ use crate::settings::setting::{Field, Place, Setting, Text};
 use crate::settings::text::{
     name_of, parse_carriers, parse_default_topics, parse_filter, parse_header, parse_hosts,
     parse_jwks_url, parse_log_format, parse_log_ips, parse_origins, parse_proxies, parse_turn_urls,
-    show_origins, show_path, show_proxies,
+    parse_webhook_url, show_origins, show_path, show_proxies,
 };
 use crate::settings::{Settings, cluster};
 
@@ -132,6 +132,38 @@ fn own() -> Vec<Setting> {
             },
         )
         .guards("none: the admin API is off", "have no admin API"),
+        text(
+            "webhook_url",
+            "URL",
+            "https://app.example.org/signal-events",
+            "Address to which events are sent: topics that open and empty, peers that come and go, refusals. https, or http on \
+             this machine",
+            |s| s.webhook_url.as_ref().map_or_else(String::new, |url| url.as_str().to_owned()),
+            |s, text| parse_webhook_url(text).map(|url| s.webhook_url = Some(url)),
+        )
+        .guards("none", "send no events"),
+        text(
+            "webhook_secret_file",
+            "FILE",
+            "/etc/signal/webhook.secret",
+            "File with the secret that events are signed with, as Standard Webhooks writes it: whsec_ and 24 to 64 bytes in \
+             Base64. Read again when it changes, and on SIGHUP",
+            |s| show_path(s.webhook_secret_file.as_deref()),
+            |s, text| {
+                s.webhook_secret_file = Some(text.trim().into());
+                Ok(())
+            },
+        )
+        .guards("none", "send no events"),
+        text(
+            "webhook_events",
+            "EVENT,EVENT",
+            "topic_opened,topic_emptied",
+            "Which events are sent: all, or some of topic_opened, topic_emptied, peer_in, peer_out and refused, with commas \
+             between them",
+            |s| s.webhook_events.to_string(),
+            |s, text| text.parse().map(|kinds| s.webhook_events = kinds),
+        ),
         Setting {
             limit: None,
             ..Setting::limit(&THREADS, Place::Own)

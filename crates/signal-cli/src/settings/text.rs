@@ -89,6 +89,21 @@ pub(super) fn parse_jwks_url(text: &str) -> Result<JwksUrl, String> {
         .map_err(|error: JwksUrlError| error.to_string())
 }
 
+pub(super) fn parse_webhook_url(text: &str) -> Result<JwksUrl, String> {
+    text.parse().map_err(|error| {
+        let problem = match error {
+            JwksUrlError::Plain => {
+                "http is for this machine alone, as on its way events could be read; write https"
+            }
+            JwksUrlError::Credentials => {
+                "an address with a name or password in it cannot be used; events are signed instead"
+            }
+            JwksUrlError::Form | _ => "not an address of the form https://HOST/PATH",
+        };
+        problem.to_owned()
+    })
+}
+
 pub(super) fn parse_default_topics(text: &str) -> Result<DefaultTopics, String> {
     text.parse()
         .map_err(|error: DefaultTopicsError| error.to_string())
