@@ -107,11 +107,12 @@ fn ask_npm(all: &[Package]) -> Result<Vec<String>, Stop> {
     Ok(refused)
 }
 
-/// `NAME@VERSION` of what the `package.json` in a folder names.
+/// `NAME@VERSION` of what the `package.json` in a folder names; of an alias (`npm:NAME@VERSION`)
+/// what it stands for.
 fn dependencies(folder: &str) -> Result<Vec<String>, Stop> {
     const SCRIPT: &str = "const { dependencies, devDependencies } = JSON.parse(fs.readFileSync('package.json')); \
         const all = Object.entries({ ...dependencies, ...devDependencies }); \
-        all.map(entry => entry.join('@')).join('\\n')";
+        all.map(([name, version]) => version.startsWith('npm:') ? version.slice(4) : `${name}@${version}`).join('\\n')";
     let mut node = command("node", ["--print", SCRIPT]);
     let names = output(node.current_dir(workspace::root().join(folder)));
     match names {
