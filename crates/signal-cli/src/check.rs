@@ -28,6 +28,9 @@ use crate::check::server::Server;
 use crate::check::walk::Options;
 use crate::failure::Failure;
 
+/// The flags that run the suite.
+const SUITE: &str = "suite";
+
 /// The heading in `--help` of what concerns the suite.
 const CONFORMANCE: &str = "Conformance";
 

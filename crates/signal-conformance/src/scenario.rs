@@ -111,8 +111,9 @@ pub enum Capability {
     /// Two nodes of one service: [`ConnectOptions::node`](crate::ConnectOptions::node).
     Nodes,
     /// Three nodes that can be ended, drained and started:
-    /// [`Backend::kill_node`](crate::Backend::kill_node), [`drain_node`](crate::Backend::drain_node)
-    /// and [`start_node`](crate::Backend::start_node).
+    /// [`Backend::kill_node`](crate::Backend::kill_node),
+    /// [`drain_node`](crate::Backend::drain_node) and
+    /// [`start_node`](crate::Backend::start_node).
     NodeFaults,
     /// [`Backend::stop_bus`](crate::Backend::stop_bus): what carries messages from node to node can
     /// be ended and started.

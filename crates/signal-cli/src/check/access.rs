@@ -7,7 +7,7 @@ use clap::Args;
 use signal_conformance::{Issuer, UrlBackend};
 
 use crate::check::CONFORMANCE;
-use crate::check::args::SUITE;
+use crate::check::SUITE;
 use crate::check::target::Target;
 use crate::check::usage;
 use crate::failure::Failure;

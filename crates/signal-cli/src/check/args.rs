@@ -6,6 +6,7 @@ use http::header::{HeaderName, HeaderValue};
 use signal_core::parse_time;
 
 use crate::check::CONFORMANCE;
+use crate::check::SUITE;
 use crate::check::access::AccessFlags;
 use crate::check::format::Format;
 use crate::check::stream::Credentials;
@@ -13,9 +14,6 @@ use crate::check::target::Target;
 use crate::check::walk::Options;
 use crate::check::way::{Proxy, Way};
 use crate::token::TokenFlags;
-
-/// The flags that run the suite.
-pub(super) const SUITE: &str = "suite";
 
 /// What to check, and how.
 #[derive(Args, Debug)]
