@@ -14,6 +14,8 @@ const { relay, options } = relayFromArguments({
   chromium: { type: 'string', default: '/usr/bin/chromium' },
   // Where pictures of the page are put, to look at; none without it.
   screenshots: { type: 'string' },
+  // A TURN server that the relay gives credentials for; without it the relay has none.
+  turn: { type: 'string' },
 })
 
 await run(async () => {
@@ -33,6 +35,7 @@ await run(async () => {
     await bob.onRelay()
     await Promise.all([ann.hasPeers(1), bob.hasPeers(1)])
   })
+  if (options.turn) await check('the tabs use the TURN servers of the relay', () => usesTurn([ann, bob]))
   await check('each tab sees the typing of the other', async () => {
     await ann.type('Hello from Ann. ')
     await bob.reads('Hello from Ann. ')
@@ -84,6 +87,15 @@ async function withoutRelayNothingPasses(context, address) {
     assertEqual([await tabs[1].text(), await tabs[1].peers()], ['', 0], "the second tab's text and peers")
     for (const tab of tabs) await tab.page.close()
   })
+}
+
+async function usesTurn(tabs) {
+  for (const tab of tabs) {
+    const [{ urls, username, credential }, ...others] = await tab.iceServers()
+    assertEqual([[urls].flat(), others], [[options.turn], []], 'TURN servers')
+    assert(/^\d+:guest$/.test(username), `a name with an expiry, not ${username}`)
+    assertEqual(credential.length, 28, 'characters of a SHA-1 in Base64')
+  }
 }
 
 async function restart(context, tabs, address) {

@@ -3,6 +3,7 @@
 //! Each script under `acceptance/` starts, kills and restarts the relay itself, on a port of its
 //! own.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::command::{cargo, command, run};
@@ -16,6 +17,9 @@ use crate::workspace;
 /// How long `signal check` waits for what must come: all is to pass, on a machine with other work
 /// too.
 pub(crate) const PATIENT: &str = "--timeout=30s";
+
+/// What the page is given credentials for: nothing is there, and browsers go on without it.
+const TURN_URL: &str = "turn:127.0.0.1:9?transport=udp";
 
 pub(crate) fn build_signal(_: &Tools) -> Result<(), Stop> {
     run(&mut cargo([
@@ -258,7 +262,24 @@ pub(crate) fn browser(tools: &Tools) -> Result<(), Stop> {
     tools.node_modules()?;
     let chromium = tools.chromium()?;
     build_page(tools)?;
-    run_script("browser.js", &["--chromium", &chromium.to_string_lossy()])
+    let secret = workspace::tools().join("turn-secret");
+    fs::write(&secret, "only-for-this-test-0123456789\n")
+        .map_err(|error| Stop::Failed(format!("{}: {error}", secret.display())))?;
+    run_script_serving(
+        "browser.js",
+        &[
+            "--chromium",
+            &chromium.to_string_lossy(),
+            "--turn",
+            TURN_URL,
+        ],
+        &[
+            "--turn-urls",
+            TURN_URL,
+            "--turn-secret-file",
+            &secret.to_string_lossy(),
+        ],
+    )
 }
 
 pub(crate) fn build_page(_: &Tools) -> Result<(), Stop> {

@@ -1,7 +1,7 @@
 import './broadcast.js'
 import { openEditor } from './editor.js'
 import { introduce, rename, showPeople } from './people.js'
-import { openSession, watchStatus } from './session.js'
+import { openSession, turnServers, watchStatus } from './session.js'
 import { linkTo, readSettings, relayProblem } from './settings.js'
 
 const element = (id) => document.getElementById(id)
@@ -42,8 +42,8 @@ element('copy-link').addEventListener('click', async ({ currentTarget: button })
   setTimeout(() => (button.textContent = 'Copy link'), 2000)
 })
 
-function start() {
-  const session = openSession(settings)
+async function start() {
+  const session = openSession(settings, await turnServers(settings.relay))
   const name = element('name')
   name.value = introduce(session.awareness, settings.name)
   name.addEventListener('input', () => rename(session.awareness, name.value))

@@ -5,10 +5,37 @@ import * as Y from 'yjs'
 
 const STATUS_INTERVAL_MS = 250
 
-export function openSession({ room, relay }) {
+// The page does not wait longer for a relay that does not answer; it opens without TURN servers then.
+const TURN_TIMEOUT_MS = 2000
+
+/**
+ * Opens the document of a room, and connects to those who have it open. `iceServers` are TURN and STUN servers, as an
+ * RTCPeerConnection takes them; without any, y-webrtc uses public STUN servers.
+ */
+export function openSession({ room, relay }, iceServers) {
   const doc = new Y.Doc()
-  const provider = new WebrtcProvider(room, doc, { signaling: [relay] })
+  const peerOpts = iceServers ? { config: { iceServers } } : {}
+  const provider = new WebrtcProvider(room, doc, { signaling: [relay], peerOpts })
   return { text: doc.getText('text'), awareness: provider.awareness, provider }
+}
+
+/**
+ * The TURN servers of a relay with credentials for them, or null if it has none. Browsers behind some firewalls only reach each
+ * other through one. The relay asks for the same token here as for a connection, so the query goes along.
+ */
+export async function turnServers(relay) {
+  const address = new URL('/turn', relay)
+  address.protocol = address.protocol === 'wss:' ? 'https:' : 'http:'
+  address.search = new URL(relay).search
+  try {
+    const answer = await fetch(address, { signal: AbortSignal.timeout(TURN_TIMEOUT_MS) })
+    if (!answer.ok) return null
+    const { iceServers } = await answer.json()
+    return Array.isArray(iceServers) ? iceServers : null
+  } catch {
+    // Relays without TURN servers answer with something else, or not at all.
+    return null
+  }
 }
 
 /**

@@ -57,6 +57,9 @@ export class Tab {
   /** Words that a name flag covers, with the name on it. */
   covered = () => this.page.evaluate(coveredWords)
 
+  /** The TURN and STUN servers of the tab's first WebRTC connection. */
+  iceServers = () => this.page.evaluate(() => window.rememberedConnections[0].getConfiguration().iceServers)
+
   /** Messages that came in over WebRTC data channels, by the browser's own count. */
   received = () => this.page.evaluate(countReceived)
 
