@@ -37,6 +37,8 @@ pub(crate) struct Client {
     pub(crate) unsettled: bool,
     /// Whether something it did may not have come to all nodes yet.
     pub(crate) unheard: bool,
+    /// Its topics have changed, and not all nodes may have counted it anew.
+    pub(crate) uncounted: bool,
     /// The topic that it published to last, if that matters.
     pub(crate) topic: Option<String>,
     /// Whether it was served when that was last seen.
@@ -75,6 +77,7 @@ impl Client {
             standing: Standing::Open,
             unsettled: false,
             unheard: false,
+            uncounted: false,
             topic: None,
             served: true,
             pings_left: pings,

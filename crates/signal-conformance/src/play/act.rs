@@ -25,7 +25,7 @@ impl Play<'_> {
                 for name in on {
                     if !race {
                         self.settle(Some(name)).await?;
-                        self.change_topic(name, &text).await?;
+                        self.before_text(name, &text).await?;
                     }
                     let (client, log) = self.client(name)?;
                     client.send(&text, log).await;

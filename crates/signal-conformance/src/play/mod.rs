@@ -237,22 +237,25 @@ impl<'a> Play<'a> {
             spread.settle().await;
             self.clients
                 .values_mut()
-                .for_each(|client| client.unheard = false);
+                .for_each(|client| (client.unheard, client.uncounted) = (false, false));
         }
     }
 
     /// What one client publishes to several topics may overtake itself on the way to other nodes,
-    /// which promise an order for each topic alone.
-    async fn change_topic(&mut self, name: &str, text: &str) -> Outcome {
+    /// which promise an order for each topic alone; and `clients` is right a moment after the
+    /// publisher's own topics have changed.
+    async fn before_text(&mut self, name: &str, text: &str) -> Outcome {
         if self.spread.is_none() {
             return Ok(());
         }
+        let (client, _) = self.client(name)?;
+        client.uncounted |= spread::changes_topics(text);
         let Some(topic) = spread::published_to(text) else {
             return Ok(());
         };
-        let (client, _) = self.client(name)?;
         let before = client.topic.replace(topic);
-        if before.is_some() && before != client.topic {
+        let is_elsewhere = before.is_some() && before != client.topic;
+        if is_elsewhere || client.uncounted {
             self.spread_word(None).await;
         }
         Ok(())

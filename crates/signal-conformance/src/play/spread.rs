@@ -63,6 +63,14 @@ impl Spread {
     }
 }
 
+/// Whether after a message the nodes have a client to count anew.
+pub(super) fn changes_topics(text: &str) -> bool {
+    Value::parse(text).is_some_and(|message| {
+        let kind = message.member("type");
+        kind.is_some_and(|kind| kind.is_string("subscribe") || kind.is_string("unsubscribe"))
+    })
+}
+
 /// The topic that a message publishes to. Of two such topics each may be at home on another node.
 pub(super) fn published_to(text: &str) -> Option<String> {
     let message = Value::parse(text)?;
