@@ -47,6 +47,10 @@ pub(crate) trait Socket {
         self.io().poll_write(cx, bytes)
     }
 
+    /// Sends what [`poll_write_last`](Self::poll_write_last) has the kernel keep back, before the
+    /// socket is dropped.
+    fn send_kept_back(&mut self) {}
+
     /// Has the kernel forget what it could not send, once the socket is closed.
     fn reset(&mut self) {}
 
@@ -272,6 +276,10 @@ impl<S: Socket> Transport for Framed<S> {
             Ok(read) if !read.is_empty() => Poll::Ready(Ok(())),
             Ok(_) | Err(_) => Poll::Ready(Err(Gone)),
         }
+    }
+
+    fn end(&mut self) {
+        self.socket.send_kept_back();
     }
 
     fn reset(&mut self) {

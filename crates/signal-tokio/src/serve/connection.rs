@@ -334,6 +334,7 @@ impl<T: Transport> Connection<T> {
         // After its own close frame the peer may send nothing: then the socket can be closed at
         // once, and the kernel delivers what it still has.
         if self.session.is_ended_by_peer() && self.transport.is_spent() {
+            self.transport.end();
             return Err(Gone);
         }
         for _ in 0..READS_PER_TURN {
@@ -356,7 +357,6 @@ impl<T: Transport> Connection<T> {
         self.place.set_silent(!self.session.has_spoken());
     }
 
-    /// Notes when the session has begun to close, and for which side's fault.
     /// Notes when the session has begun to close, and for which side's fault.
     fn note_close(&mut self, now: Instant) {
         if self.session.stage() != Stage::Closing {

@@ -36,8 +36,8 @@ pub(crate) trait Transport {
         frames: &VecDeque<Queued>,
     ) -> Poll<Result<usize, Gone>>;
 
-    /// Does the same with the last frames of the connection, which is [closed](Self::close) as soon
-    /// as all of them are taken.
+    /// Does the same with the last frames of the connection, which is [closed](Self::close) or
+    /// [ended](Self::end) as soon as all of them are taken.
     fn write_last(
         &mut self,
         cx: &mut Context<'_>,
@@ -52,6 +52,9 @@ pub(crate) trait Transport {
     /// Takes a step towards the end of the connection, once our close frame is written. Gone when
     /// it is there; ready when there is another step to take.
     fn close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>>;
+
+    /// Ends a connection that is [spent](Self::is_spent), right before it is dropped.
+    fn end(&mut self) {}
 
     /// Ends the connection so that the kernel forgets what it could not send.
     fn reset(&mut self);

@@ -124,6 +124,14 @@ impl Socket for Stream {
         })
     }
 
+    /// By the end of our side. A drop would do as well, but for input that came after we looked:
+    /// for that the kernel resets the socket, and forgets what it kept back.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn send_kept_back(&mut self) {
+        // A socket that is gone already has nothing to send.
+        let _ = self.io.shutdown(Shutdown::Write);
+    }
+
     fn reset(&mut self) {
         // A socket that is gone already needs no reset.
         let _ = SockRef::from(&self.io).set_linger(Some(Duration::ZERO));
@@ -269,6 +277,23 @@ mod tests {
             }
         }
         assert_eq!(bytes, 12, "all but the urgent byte");
+    }
+
+    #[test]
+    fn the_last_bytes_arrive_although_input_lies_unread() {
+        let mut sockets = Sockets::new().expect("an epoll");
+        let (mut client, mut stream) = pair(&sockets);
+        assert_eq!(read(&mut stream), Poll::Pending);
+        let mut cx = Context::from_waker(Waker::noop());
+        let written = stream.poll_write_last(&mut cx, b"last");
+        assert!(matches!(written, Poll::Ready(Ok(4))));
+        client.write_all(b"unread").expect("room");
+        note_until(&mut sockets, &mut stream, |stream| stream.is_readable);
+        stream.send_kept_back();
+        drop(stream);
+        let mut last = [0; 4];
+        client.read_exact(&mut last).expect("the last bytes");
+        assert_eq!(&last, b"last");
     }
 
     #[test]
