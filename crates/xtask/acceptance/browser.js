@@ -4,7 +4,7 @@ import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { openBrowser, Tab } from './lib/browser.js'
-import { assertEqual, check, run, until, untilEqual } from './lib/checks.js'
+import { assert, assertEqual, check, run, until, untilEqual } from './lib/checks.js'
 import { servePage } from './lib/page.js'
 import { relayFromArguments } from './lib/relay.js'
 
