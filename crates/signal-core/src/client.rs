@@ -95,10 +95,8 @@ pub fn read(text: &str) -> Option<Incoming<'_>> {
             data,
             clients: clients.and_then(|clients| clients.parse().ok()),
         }))
-    } else if json::decodes_to(kind, "pong") {
-        Some(Incoming::Pong)
     } else {
-        None
+        json::decodes_to(kind, "pong").then_some(Incoming::Pong)
     }
 }
 

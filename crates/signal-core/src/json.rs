@@ -32,11 +32,9 @@ pub(crate) fn scan<'m>(
 ) -> Result<Option<Range<usize>>, NotJson> {
     let mut scanner = Scanner { text, at: 0 };
     scanner.space();
-    let inside = if scanner.peek() == Some(b'{') {
-        Some(scanner.members(depth_max, &mut visit)?)
-    } else {
-        scanner.value(depth_max)?;
-        None
+    let inside = match scanner.peek() {
+        Some(b'{') => Some(scanner.members(depth_max, &mut visit)?),
+        _ => scanner.value(depth_max).map(|()| None)?,
     };
     scanner.space();
     require(scanner.at == text.len())?;
@@ -52,17 +50,15 @@ pub(crate) fn strings(value: &str) -> impl Iterator<Item = &str> {
         loop {
             scanner.space();
             let start = scanner.at;
-            let is_string = scanner.peek()? == b'"';
-            if is_string {
-                scanner.string().ok()?;
-            } else {
-                scanner.value(u8::MAX).ok()?;
+            match scanner.peek()? {
+                b'"' => scanner.string().ok()?,
+                _ => scanner.value(u8::MAX).ok()?,
             }
-            let element = value.get(start..scanner.at)?;
+            let element = unquoted(value.get(start..scanner.at)?);
             scanner.space();
             scanner.at += 1;
-            if is_string {
-                return unquoted(element);
+            if element.is_some() {
+                return element;
             }
         }
     })

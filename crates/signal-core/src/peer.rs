@@ -28,7 +28,7 @@ pub struct Peer {
 }
 
 /// All of a peer but the limits it shares with others: what a snapshot keeps.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct State {
     pub(crate) grant: Grant,
     pub(crate) topics: SortedSet<Arc<str>>,
@@ -61,17 +61,12 @@ pub enum Alarm {
 impl Peer {
     /// A peer that has just connected.
     pub fn new(limits: Arc<Limits>, grant: Grant, now: Instant) -> Self {
-        let due = after(limits.ping_interval, now);
         let state = State {
             grant,
-            topics: SortedSet::default(),
             latest: now,
-            budgets: Budgets::default(),
-            due,
-            invalid_in_a_row: 0,
+            due: after(limits.ping_interval, now),
             heard: true,
-            quiet_millis: 0,
-            held: None,
+            ..State::default()
         };
         Self { limits, state }
     }

@@ -18,10 +18,8 @@ pub(crate) enum Request<'m> {
 /// Reads a message.
 pub(crate) fn parse(text: &str, depth_max: u8) -> Result<Request<'_>, NotJson> {
     let mut fields = Fields::default();
-    let Some(inside) = json::scan(text, depth_max, |member| fields.see(member))? else {
-        return Ok(Request::Meaningless);
-    };
-    let Some(kind) = fields.kind.string() else {
+    let inside = json::scan(text, depth_max, |member| fields.see(member))?;
+    let (Some(inside), Some(kind)) = (inside, fields.kind.string()) else {
         return Ok(Request::Meaningless);
     };
     let is = |name| json::decodes_to(kind, name);

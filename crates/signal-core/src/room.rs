@@ -100,9 +100,13 @@ impl Room {
         let is_due = |(due, _): &&(Instant, PeerId)| *due <= now;
         let due: Vec<_> = self.deadlines.iter().take_while(is_due).copied().collect();
         for (_, peer) in due {
-            match self.alarm(now, peer, out) {
+            let alarm = self.with_peer(peer, out, |state, hub| state.handle_timeout(now, hub));
+            match alarm.flatten() {
                 Some(Alarm::Ping) => out.ping(peer),
-                Some(Alarm::Close(reason)) => out.close(peer, reason),
+                Some(Alarm::Close(reason)) => {
+                    self.disconnect(peer);
+                    out.close(peer, reason);
+                }
                 Some(Alarm::Hold(_)) | None => {}
             }
         }
@@ -128,11 +132,8 @@ impl Room {
         if self.peers.contains_key(&peer) {
             return Err(RestoreError::InUse);
         }
-        let mut hub = RoomHub {
-            peer,
-            topics: &mut self.topics,
-            out: &mut nowhere(),
-        };
+        let (topics, out) = (&mut self.topics, &mut nowhere());
+        let mut hub = RoomHub { peer, topics, out };
         let state = Peer::restore(Arc::clone(&self.limits), snapshot, &mut hub);
         self.add(peer, state);
         Ok(())
@@ -162,14 +163,6 @@ impl Room {
         let due = state.poll_timeout();
         self.deadlines.extend(due.map(|due| (due, peer)));
         self.peers.insert(peer, state);
-    }
-
-    fn alarm(&mut self, now: Instant, peer: PeerId, out: &mut dyn Sink) -> Option<Alarm> {
-        let alarm = self.with_peer(peer, out, |state, hub| state.handle_timeout(now, hub))??;
-        if let Alarm::Close(_) = alarm {
-            self.disconnect(peer);
-        }
-        Some(alarm)
     }
 
     /// Runs `change` on a peer and keeps its deadline in step. `None` if there is no such peer.

@@ -58,10 +58,8 @@ pub enum Output {
 
 impl Sink for Vec<Output> {
     fn send(&mut self, to: &[PeerId], message: &Message) {
-        self.push(Output::Send {
-            to: to.to_vec(),
-            message: message.clone(),
-        });
+        let (to, message) = (to.to_vec(), message.clone());
+        self.push(Output::Send { to, message });
     }
 
     fn ping(&mut self, to: PeerId) {

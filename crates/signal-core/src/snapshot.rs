@@ -177,10 +177,8 @@ fn read_number(input: &mut &[u8]) -> Option<u64> {
 
 /// `None` is zero, and a time one more than it is.
 fn write_option(out: &mut Vec<u8>, time: Option<Instant>) {
-    write_number(
-        out,
-        time.map_or(0, |time| time.as_millis().saturating_add(1)),
-    );
+    let number = time.map_or(0, |time| time.as_millis().saturating_add(1));
+    write_number(out, number);
 }
 
 fn read_option(input: &mut &[u8]) -> Option<Option<Instant>> {

@@ -2,7 +2,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 
 use crate::sorted_set::SortedSet;
-use crate::{Message, PeerId, Publish, Sink};
+use crate::{PeerId, Publish, Sink};
 
 /// Who listens to what.
 ///
@@ -59,9 +59,8 @@ impl Subscriber for PeerId {
 impl<S: Subscriber> Topics<S> {
     /// No topics yet.
     pub const fn new() -> Self {
-        Self {
-            subscribers: BTreeMap::new(),
-        }
+        let subscribers = BTreeMap::new();
+        Self { subscribers }
     }
 
     /// Adds a subscriber to `topic`. False if its peer was there already.
@@ -125,8 +124,7 @@ impl Topics {
     pub fn publish(&self, publish: &Publish<'_>, out: &mut dyn Sink) -> usize {
         let to = self.subscribers(publish.topic());
         if !to.is_empty() {
-            let message: Message = publish.encode(to.len());
-            out.send(to, &message);
+            out.send(to, &publish.encode(to.len()));
         }
         to.len()
     }
