@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 /// Why a document is not one object without duplicates.
@@ -16,88 +16,90 @@ pub(crate) enum ObjectError {
 }
 
 /// Reads a document that is one object. Two programs that read a name that stands twice may see two
-/// different values, so such an object is refused, and with it the trick of showing one value to
-/// the judge and another to the server.
+/// different values, so such an object is refused, also deep within, and with it the trick of
+/// showing one value to the judge and another to the server.
 pub(crate) fn parse(document: &[u8]) -> Result<Map<String, Value>, ObjectError> {
-    let members = serde_json::from_slice::<Members>(document).map_err(|error| {
-        if error.is_data() {
-            ObjectError::NotObject
-        } else {
-            ObjectError::NotJson
-        }
-    })?;
-    unique(members.0)
-}
-
-fn unique(members: Vec<(String, Value)>) -> Result<Map<String, Value>, ObjectError> {
-    let mut object = Map::new();
-    for (name, value) in members {
-        if object.insert(name, value).is_some() {
-            return Err(ObjectError::Duplicate);
-        }
+    let read = serde_json::from_slice::<Judged>(document).map_err(|_| ObjectError::NotJson)?;
+    match read.value {
+        Value::Object(_) if !read.is_unique => Err(ObjectError::Duplicate),
+        Value::Object(object) => Ok(object),
+        _ => Err(ObjectError::NotObject),
     }
-    Ok(object)
 }
 
-/// The members of an object as they came.
-struct Members(Vec<(String, Value)>);
+/// A value, and whether no object in it has a name twice.
+struct Judged {
+    value: Value,
+    is_unique: bool,
+}
 
-impl<'de> Deserialize<'de> for Members {
+impl Judged {
+    fn plain<E>(value: impl Into<Value>) -> Result<Self, E> {
+        let (value, is_unique) = (value.into(), true);
+        Ok(Self { value, is_unique })
+    }
+}
+
+impl<'de> Deserialize<'de> for Judged {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // With a word of its own on whatever is not an object: that of `serde` can show a fraction,
-        // which makes every module for WebAssembly a twentieth larger.
-        deserializer.deserialize_any(MembersVisitor)
+        deserializer.deserialize_any(JudgedVisitor)
     }
 }
 
-struct MembersVisitor;
+/// All that JSON can hold. What is not visited here has an error of `serde`'s that can show a
+/// fraction, which makes every module for WebAssembly a twentieth larger.
+struct JudgedVisitor;
 
-impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Members;
+impl<'de> Visitor<'de> for JudgedVisitor {
+    type Value = Judged;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
+        f.write_str("JSON")
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Members, E> {
-        Err(not_object())
+    fn visit_bool<E>(self, value: bool) -> Result<Judged, E> {
+        Judged::plain(value)
     }
 
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Members, E> {
-        Err(not_object())
+    fn visit_i64<E>(self, value: i64) -> Result<Judged, E> {
+        Judged::plain(value)
     }
 
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Members, E> {
-        Err(not_object())
+    fn visit_u64<E>(self, value: u64) -> Result<Judged, E> {
+        Judged::plain(value)
     }
 
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Members, E> {
-        Err(not_object())
+    fn visit_f64<E>(self, value: f64) -> Result<Judged, E> {
+        Judged::plain(value)
     }
 
-    fn visit_str<E: Error>(self, _: &str) -> Result<Members, E> {
-        Err(not_object())
+    fn visit_str<E>(self, value: &str) -> Result<Judged, E> {
+        Judged::plain(value)
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Members, E> {
-        Err(not_object())
+    fn visit_unit<E>(self) -> Result<Judged, E> {
+        Judged::plain(Value::Null)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Members, A::Error> {
-        Err(not_object())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-        let mut members = Vec::new();
-        while let Some(member) = map.next_entry()? {
-            members.push(member);
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Judged, A::Error> {
+        let (mut items, mut is_unique) = (Vec::new(), true);
+        while let Some(item) = seq.next_element::<Judged>()? {
+            is_unique &= item.is_unique;
+            items.push(item.value);
         }
-        Ok(Members(members))
+        let value = Value::Array(items);
+        Ok(Judged { value, is_unique })
     }
-}
 
-fn not_object<E: Error>() -> E {
-    E::custom("it is not an object")
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Judged, A::Error> {
+        let (mut members, mut is_unique) = (Map::new(), true);
+        while let Some((name, member)) = map.next_entry::<String, Judged>()? {
+            let is_new = members.insert(name, member.value).is_none();
+            is_unique &= is_new && member.is_unique;
+        }
+        let value = Value::Object(members);
+        Ok(Judged { value, is_unique })
+    }
 }
 
 #[cfg(test)]
@@ -110,6 +112,19 @@ mod tests {
             assert_eq!(parse(twice.as_bytes()), Err(ObjectError::Duplicate));
         }
         assert_eq!(parse(br#"{"a":1,"A":1}"#).map(|object| object.len()), Ok(2));
+    }
+
+    #[test]
+    fn a_name_that_stands_twice_deep_within_is_refused_too() {
+        for twice in [
+            r#"{"a":{"b":1,"b":2}}"#,
+            r#"{"a":[0,{"b":{"c":null,"\u0063":2}}]}"#,
+        ] {
+            assert_eq!(parse(twice.as_bytes()), Err(ObjectError::Duplicate));
+        }
+        let apart = r#"{"a":{"b":1},"b":{"b":[true,-1,0.5,"x",null,{"b":2}]}}"#;
+        let read = parse(apart.as_bytes()).map(Value::Object);
+        assert_eq!(read, Ok(serde_json::from_str(apart).expect("JSON")));
     }
 
     #[test]
