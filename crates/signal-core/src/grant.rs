@@ -22,35 +22,63 @@ use crate::Instant;
 /// By default it is [`open`](Self::open).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Grant {
-    /// `None` is every topic for both: what most have takes no room.
+    /// `None` is [`OPEN`]: what most have takes no room.
     scope: Option<Box<Scope>>,
     expires: Option<Instant>,
 }
 
-/// The topics of a grant that does not cover all.
+/// What a grant says of topics.
 #[derive(Clone, Debug, Eq, PartialEq)]
-struct Scope {
-    subscribe: TopicSet,
-    publish: TopicSet,
+pub(crate) struct Scope {
+    pub(crate) subscribe: TopicSet,
+    pub(crate) publish: TopicSet,
+    pub(crate) clients_max: Vec<(TopicSet, u32)>,
 }
+
+/// Every topic for both, each of any size.
+static OPEN: Scope = Scope {
+    subscribe: TopicSet::All,
+    publish: TopicSet::All,
+    clients_max: Vec::new(),
+};
 
 impl Grant {
     /// A grant for every topic, without end: what a relay without tokens gives to everyone.
     pub const fn open() -> Self {
-        Self {
-            scope: None,
-            expires: None,
-        }
+        let (scope, expires) = (None, None);
+        Self { scope, expires }
     }
 
     /// A grant to subscribe and to publish to these topics, without end.
     pub fn new(subscribe: TopicSet, publish: TopicSet) -> Self {
-        let is_open = subscribe == TopicSet::All && publish == TopicSet::All;
-        let scope = Scope { subscribe, publish };
-        Self {
-            scope: (!is_open).then(|| Box::new(scope)),
-            expires: None,
-        }
+        let mut scope = OPEN.clone();
+        (scope.subscribe, scope.publish) = (subscribe, publish);
+        let scope = (scope != OPEN).then(|| Box::new(scope));
+        let expires = None;
+        Self { scope, expires }
+    }
+
+    /// The same grant, by which its peer is let in to none of these topics that has `max`
+    /// subscribers already, and is not heard there from outside.
+    ///
+    /// It is for rooms of a size that somebody has paid for, say. It makes a topic smaller for this
+    /// peer and for no other, each of which has a grant of its own, and never larger than the
+    /// [`clients_max`](crate::Limits::clients_max) of the limits lets it be. Of several numbers
+    /// that a topic has, in however many calls, the smallest holds.
+    ///
+    /// ```
+    /// use signal_core::{Grant, TopicSet};
+    ///
+    /// let grant = Grant::open()
+    ///     .clients_max(TopicSet::all(), 50)
+    ///     .clients_max(TopicSet::none().prefix("trial/"), 4);
+    /// assert_eq!(grant.clients_max_of("trial/notes"), Some(4));
+    /// ```
+    #[must_use]
+    pub fn clients_max(mut self, topics: TopicSet, max: u32) -> Self {
+        let scope = self.scope.get_or_insert_with(|| Box::new(OPEN.clone()));
+        scope.clients_max.push((topics, max));
+        self
     }
 
     /// The same grant with an end, at which the peer is refused.
@@ -67,22 +95,23 @@ impl Grant {
 
     /// Whether the grant covers subscribing to `topic`.
     pub fn may_subscribe(&self, topic: &str) -> bool {
-        self.subscribe().contains(topic)
+        self.scope().subscribe.contains(topic)
     }
 
     /// Whether the grant covers publishing to `topic`.
     pub fn may_publish(&self, topic: &str) -> bool {
-        self.publish().contains(topic)
+        self.scope().publish.contains(topic)
     }
 
-    pub(crate) fn subscribe(&self) -> &TopicSet {
-        let scope = self.scope.as_deref();
-        scope.map_or(&TopicSet::All, |scope| &scope.subscribe)
+    /// How many subscribers `topic` may have with this peer among them, if the grant says.
+    pub fn clients_max_of(&self, topic: &str) -> Option<u32> {
+        let numbers = self.scope().clients_max.iter();
+        let of_topic = numbers.filter(|(topics, _)| topics.contains(topic));
+        of_topic.map(|(_, max)| *max).min()
     }
 
-    pub(crate) fn publish(&self) -> &TopicSet {
-        let scope = self.scope.as_deref();
-        scope.map_or(&TopicSet::All, |scope| &scope.publish)
+    pub(crate) fn scope(&self) -> &Scope {
+        self.scope.as_deref().unwrap_or(&OPEN)
     }
 
     pub(crate) fn is_expired(&self, now: Instant) -> bool {

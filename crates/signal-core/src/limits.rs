@@ -1,4 +1,3 @@
-use core::num::NonZeroU32;
 use core::time::Duration;
 
 use crate::LimitError;
@@ -133,9 +132,15 @@ impl Limits {
         Self::ALL.iter().try_for_each(|limit| limit.check(self))
     }
 
-    /// How many peers a topic may have.
-    pub(crate) fn clients_max(&self) -> usize {
-        NonZeroU32::new(self.clients_max).map_or(usize::MAX, |max| max.get() as usize)
+    /// How many peers a topic may have for one whose grant says this of it, and what says so: the
+    /// stricter of the two holds.
+    pub(crate) fn clients_max(&self, granted: Option<u32>) -> (usize, &'static str) {
+        let setting = (self.clients_max > 0).then_some(self.clients_max as usize);
+        let setting = setting.unwrap_or(usize::MAX);
+        match granted.map(|max| max as usize).filter(|max| *max < setting) {
+            Some(max) => (max, "grant_clients_max"),
+            None => (setting, "clients_max"),
+        }
     }
 
     /// The setting that keeps a peer out of a topic whose name has `len` bytes, if one does: it has

@@ -13,8 +13,9 @@ pub enum Outcome {
         /// Entries that were skipped: no grant, too long, full, or, once the peer is in as many
         /// topics as it may, all that follow.
         skipped: usize,
-        /// The first limit that one was skipped for, by the name of its setting; none if they had
-        /// no grant. The peer gets no answer, so a host logs it, where the app's author looks.
+        /// The first limit that one was skipped for, by the name of its setting, or
+        /// `grant_clients_max` for a number of the peer's grant; none if they had no grant. The
+        /// peer gets no answer, so a host logs it, where the app's author looks.
         limit: Option<&'static str>,
     },
     /// The peer was removed from this many topics.

@@ -342,7 +342,9 @@ impl Peer {
 
     /// Whether the topic is full of others: who is not let in is not heard either.
     fn is_kept_out(&self, topic: &str, hub: &impl Hub) -> bool {
-        let max = self.limits.clients_max();
+        let (max, _) = self
+            .limits
+            .clients_max(self.state.grant.clients_max_of(topic));
         max < usize::MAX && self.state.place_of(topic).is_err() && hub.subscribers(topic) >= max
     }
 
@@ -367,9 +369,10 @@ impl Peer {
                 continue;
             };
             let met = limits.met_by_topic(topic.len(), bytes);
+            let (max, said_by) = limits.clients_max(state.grant.clients_max_of(&topic));
             let topic = Arc::from(topic);
-            let is_full = met.is_none() && !hub.subscribe(&topic, limits.clients_max());
-            if let Some(met) = met.or(is_full.then_some("clients_max")) {
+            let is_full = met.is_none() && !hub.subscribe(&topic, max);
+            if let Some(met) = met.or(is_full.then_some(said_by)) {
                 skipped += 1;
                 limit = limit.or(Some(met));
                 continue;

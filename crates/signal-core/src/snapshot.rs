@@ -37,7 +37,7 @@ pub struct PeerSnapshot {
 pub enum RestoreError {
     /// Another version of this crate wrote it. Nothing is known of what it holds; the peer has to
     /// connect anew.
-    #[error("the snapshot has version {0}, this build reads version {VERSION}")]
+    #[error("the snapshot has version {0}, this build reads versions {OLD} and {VERSION}")]
     Version(u8),
     /// The bytes are not a snapshot, or no longer whole.
     #[error("the snapshot is damaged")]
@@ -48,7 +48,10 @@ pub enum RestoreError {
 }
 
 /// Goes up with every change to the bytes.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
+/// The version before, whose grants say nothing of how many subscribers topics may have. It is read
+/// too, so that an upgrade closes no peer.
+const OLD: u8 = 3;
 const CHECKSUM_BYTES: usize = 4;
 
 impl PeerSnapshot {
@@ -73,10 +76,10 @@ impl PeerSnapshot {
             return Err(damaged);
         }
         let (version, mut rest) = content.split_first().ok_or(damaged)?;
-        if *version != VERSION {
+        if ![OLD, VERSION].contains(version) {
             return Err(RestoreError::Version(*version));
         }
-        let state = read_state(&mut rest).ok_or(damaged)?;
+        let state = read_state(*version, &mut rest).ok_or(damaged)?;
         rest.is_empty().then_some(Self { state }).ok_or(damaged)
     }
 
@@ -100,9 +103,15 @@ impl PeerSnapshot {
     fn write(&self, out: &mut Vec<u8>) {
         let state = &self.state;
         out.push(VERSION);
-        write_topic_set(out, state.grant.subscribe());
-        write_topic_set(out, state.grant.publish());
+        let scope = state.grant.scope();
+        write_topic_set(out, &scope.subscribe);
+        write_topic_set(out, &scope.publish);
         write_option(out, state.grant.expires());
+        write_number(out, scope.clients_max.len() as u64);
+        for (topics, max) in &scope.clients_max {
+            write_topic_set(out, topics);
+            write_number(out, (*max).into());
+        }
         write_number(out, state.latest.as_millis());
         for bucket in state.budgets.clone().each() {
             write_number(out, bucket.used);
@@ -119,10 +128,16 @@ impl PeerSnapshot {
     }
 }
 
-fn read_state(input: &mut &[u8]) -> Option<State> {
+fn read_state(version: u8, input: &mut &[u8]) -> Option<State> {
     let mut grant = Grant::new(read_topic_set(input)?, read_topic_set(input)?);
     if let Some(end) = read_option(input)? {
         grant = grant.expires_at(end);
+    }
+    if version != OLD {
+        for _ in 0..read_number(input)? {
+            let topics = read_topic_set(input)?;
+            grant = grant.clients_max(topics, u32::try_from(read_number(input)?).ok()?);
+        }
     }
     let latest = Instant::from_millis(read_number(input)?);
     let mut budgets = Budgets::default();

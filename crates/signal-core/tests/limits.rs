@@ -5,7 +5,7 @@ mod support;
 use std::time::Duration;
 
 use serde_json::json;
-use signal_core::{CloseReason, Ignored, Limits, Outcome, Output};
+use signal_core::{CloseReason, Grant, Ignored, Limits, Outcome, Output, TopicSet};
 use support::{ANN, BOB, CAT, Still, at, to};
 
 const PING: &str = r#"{"type":"ping"}"#;
@@ -458,6 +458,67 @@ fn a_full_topic_takes_nobody_else_and_hears_nobody_else() {
     assert_eq!(join(&mut still, BOB), skipped(1, 1));
     assert_eq!(still.send_at(0, ANN, publish), refused);
     assert_eq!(still.receivers("full"), [BOB, CAT]);
+}
+
+#[test]
+fn a_topic_is_full_for_a_peer_with_as_many_as_its_grant_says_or_the_setting() {
+    let mut still = limits(|limits| limits.clients_max = 2);
+    let granted = |numbers: &[(TopicSet, u32)]| {
+        let numbers = numbers.iter().cloned();
+        numbers.fold(Grant::open(), |grant, (topics, max)| {
+            grant.clients_max(topics, max)
+        })
+    };
+    let starting = |start: &str| TopicSet::none().prefix(start);
+    let mut met = |peer, grant| {
+        still.room.connect(at(0), peer, grant);
+        let text = r#"{"type":"subscribe","topics":["small","smaller","other"]}"#;
+        still.send_at(0, peer, text).1
+    };
+    let joined = |topics, limit| Outcome::Subscribed {
+        topics,
+        skipped: 3 - topics,
+        limit,
+    };
+    // Nobody at all is a number too.
+    let none = granted(&[(TopicSet::All, 0)]);
+    assert_eq!(met(CAT, none), joined(0, Some("grant_clients_max")));
+    let one = granted(&[(starting("small"), 1), (starting("smaller"), 9)]);
+    assert_eq!(met(CAT, one.clone()), joined(3, None));
+    assert_eq!(met(BOB, one), joined(1, Some("grant_clients_max")));
+    // No grant makes a topic larger than the setting lets it be, and none has a say for others.
+    let many = granted(&[(TopicSet::All, 3), (starting("small"), u32::MAX)]);
+    assert_eq!(met(ANN, many.clone()), joined(2, Some("clients_max")));
+    assert_eq!(met(BOB, Grant::open()), joined(1, Some("clients_max")));
+    let as_many = granted(&[(TopicSet::All, 2)]);
+    assert_eq!(met(BOB, as_many), joined(1, Some("clients_max")));
+    assert_eq!(still.receivers("small"), [ANN, CAT]);
+}
+
+#[test]
+fn who_is_kept_out_by_its_grant_is_not_heard_and_who_is_in_is() {
+    let mut still = Still::new();
+    let grant = |max| Grant::open().clients_max(TopicSet::none().exact("room"), max);
+    still.room.connect(at(0), CAT, grant(1));
+    still.room.connect(at(0), BOB, grant(1));
+    let (subscribe, publish) = (
+        r#"{"type":"subscribe","topics":["room"]}"#,
+        r#"{"type":"publish","topic":"room"}"#,
+    );
+    let heard_by = |deliveries| Outcome::Published { deliveries };
+    assert_eq!(still.send_at(0, BOB, publish).1, heard_by(0));
+    still.send(CAT, subscribe);
+    assert_eq!(
+        still.send_at(0, BOB, publish),
+        (vec![], Outcome::Ignored(Ignored::Full))
+    );
+    // Past its own number, whoever is in stays, and is heard.
+    still.room.connect(at(0), ANN, Grant::open());
+    still.send(ANN, subscribe);
+    still.send(CAT, subscribe);
+    assert_eq!(still.send_at(0, CAT, publish).1, heard_by(2));
+    still.room.connect(at(0), BOB, grant(3));
+    assert_eq!(still.send_at(0, BOB, publish).1, heard_by(2));
 }
 
 /// Only to be left outside is not to break a rule.

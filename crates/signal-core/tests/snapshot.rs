@@ -6,17 +6,17 @@ mod support;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::json;
-use signal_core::{CloseReason, Grant, PeerSnapshot, RestoreError, TopicSet};
-use support::{ANN, CAT, Still, at};
+use signal_core::{CloseReason, Grant, Outcome, PeerSnapshot, RestoreError, Room, TopicSet};
+use support::{ANN, BOB, CAT, Still, at};
 
 fn example() -> PeerSnapshot {
     let mut still = Still::new();
     let grant = Grant::new(TopicSet::none().exact("a").prefix("b/"), TopicSet::All);
-    still.room.connect(
-        at(1_800_000_000_000),
-        CAT,
-        grant.expires_at(at(1_800_000_600_000)),
-    );
+    let grant = grant
+        .clients_max(TopicSet::All, 300)
+        .clients_max(TopicSet::none().exact("a").prefix("b/"), u32::MAX)
+        .expires_at(at(1_800_000_600_000));
+    still.room.connect(at(1_800_000_000_000), CAT, grant);
     still.send(CAT, r#"{"type":"subscribe","topics":["a","b/1","b/2"]}"#);
     still.room.snapshot(CAT).expect("cat is connected")
 }
@@ -63,7 +63,7 @@ fn another_version_is_an_error_that_names_it() {
     assert_eq!(error, RestoreError::Version(0));
     assert_eq!(
         error.to_string(),
-        "the snapshot has version 0, this build reads version 3"
+        "the snapshot has version 0, this build reads versions 3 and 4"
     );
 }
 
@@ -138,14 +138,66 @@ fn a_snapshot_of_version_1_is_an_error_that_names_it() {
     );
 }
 
+/// Version 3 knew no numbers in grants. It is what sleeping peers were kept in before an upgrade.
+#[test]
+fn a_snapshot_of_version_3_comes_back_whole() {
+    let content = [
+        &[3, 0][..],               // the version, and a right to subscribe to all topics
+        &[2, 1, 2, b'b', b'/'],    // a right to publish to all that begin with b/
+        &[0, 5],                   // no end, and the latest time
+        &[0, 0, 0, 0, 0, 0],       // nothing of its budgets is used
+        &[0xb6, 0xea, 1, 0, 1, 0], // its next ping, at 30,005 ms; nothing invalid, heard, ponged
+        &[0, 2, 1, b'a', 1, b't'], // not held, in two topics
+    ]
+    .concat();
+    let old = PeerSnapshot::from_bytes(&sealed(content)).expect("an old snapshot");
+    let mut still = Still::new();
+    let grant = Grant::new(TopicSet::All, TopicSet::none().prefix("b/"));
+    still.room.connect(at(5), CAT, grant);
+    still.send_at(5, CAT, r#"{"type":"subscribe","topics":["a","t"]}"#);
+    // By then the budgets are full.
+    let later = |room: &mut Room| {
+        room.pong(at(1_005), CAT);
+        room.snapshot(CAT)
+    };
+    let mut woken = Room::new(still.room.limits().clone());
+    woken.restore(CAT, old).expect("the room is empty");
+    assert_eq!(later(&mut woken), later(&mut still.room));
+    assert_eq!(woken.topics().subscribers("t"), [CAT]);
+}
+
+#[test]
+fn how_many_a_grant_lets_topics_have_comes_back_with_it() {
+    let mut still = Still::new();
+    let grant = || Grant::open().clients_max(TopicSet::none().exact("t").prefix("u"), 1);
+    still.room.connect(at(0), CAT, grant());
+    still.room.connect(at(0), BOB, grant());
+    still.send(CAT, r#"{"type":"subscribe","topics":["t"]}"#);
+    let mut woken = support::model::hibernate(&still.room);
+    let mut join = |topics: &str| {
+        let text = format!(r#"{{"type":"subscribe","topics":{topics}}}"#);
+        woken.receive(at(0), BOB, &text, &mut Vec::<signal_core::Output>::new())
+    };
+    assert_eq!(
+        join(r#"["t","u","x"]"#),
+        Some(Outcome::Subscribed {
+            topics: 2,
+            skipped: 1,
+            limit: Some("grant_clients_max")
+        })
+    );
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes in vec(any::<u8>(), 0..300)) {
         let _ = PeerSnapshot::from_bytes(&bytes);
-        let mut content = vec![2];
-        content.extend(&bytes);
-        if let Ok(snapshot) = PeerSnapshot::from_bytes(&sealed(content)) {
-            prop_assert_eq!(PeerSnapshot::from_bytes(&snapshot.to_bytes()), Ok(snapshot));
+        for version in [3, 4] {
+            let mut content = vec![version];
+            content.extend(&bytes);
+            if let Ok(snapshot) = PeerSnapshot::from_bytes(&sealed(content)) {
+                prop_assert_eq!(PeerSnapshot::from_bytes(&snapshot.to_bytes()), Ok(snapshot));
+            }
         }
     }
 

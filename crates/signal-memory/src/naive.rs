@@ -41,6 +41,8 @@ pub(crate) enum Meaning {
 pub(crate) struct Rights {
     pub(crate) subscribe: Option<&'static [&'static str]>,
     pub(crate) publish: Option<&'static [&'static str]>,
+    /// How many peers some topics may have for it, beside the limit.
+    pub(crate) sizes: &'static [(&'static str, usize)],
 }
 
 #[derive(Clone, Debug)]
@@ -283,8 +285,8 @@ impl NaiveRoom {
                 skip(1, Some("topic_bytes_max"));
             } else if bytes > self.limits.topic_bytes_per_peer_max as usize {
                 skip(1, Some("topic_bytes_per_peer_max"));
-            } else if is_full(&self.limits, &self.pairs, topic) {
-                skip(1, Some("clients_max"));
+            } else if let Some(full_by) = self.full_for(peer, topic) {
+                skip(1, Some(full_by));
             } else {
                 self.pairs.insert((topic, peer));
                 topics += 1;
@@ -307,7 +309,7 @@ impl NaiveRoom {
     ) -> (Outcome, Vec<Output>) {
         let listens = |(other, listener): &(&str, PeerId)| (*other == topic).then_some(*listener);
         let to: Vec<PeerId> = self.pairs.iter().filter_map(listens).collect();
-        if is_full(&self.limits, &self.pairs, topic) && !to.contains(&peer) {
+        if self.full_for(peer, topic).is_some() && !to.contains(&peer) {
             return (Outcome::Ignored(Ignored::Full), Vec::new());
         }
         let deliveries = to.len();
@@ -325,15 +327,28 @@ impl NaiveRoom {
         (Outcome::Published { deliveries }, sent)
     }
 
+    /// Why a topic does not take this peer, if it has as many as it may.
+    fn full_for(&self, peer: PeerId, topic: &str) -> Option<&'static str> {
+        let members = self.pairs.iter().filter(|(other, _)| *other == topic);
+        let members = members.count();
+        let setting = self.limits.clients_max as usize;
+        let is_full = setting > 0 && members >= setting;
+        let sizes = self
+            .peers
+            .get(&peer)
+            .map_or(&[][..], |naive| naive.rights.sizes);
+        let of_topic = sizes.iter().find(|(known, _)| *known == topic);
+        match of_topic {
+            Some((_, size)) if setting == 0 || *size < setting => {
+                (members >= *size).then_some("grant_clients_max")
+            }
+            _ => is_full.then_some("clients_max"),
+        }
+    }
+
     fn ping_after(&self, clock: Instant) -> Option<Instant> {
         after(self.limits.ping_interval, clock)
     }
-}
-
-/// Whether a topic takes nobody else.
-fn is_full(limits: &Limits, pairs: &BTreeSet<(&'static str, PeerId)>, topic: &str) -> bool {
-    let members = pairs.iter().filter(|(other, _)| *other == topic).count();
-    limits.clients_max > 0 && members >= limits.clients_max as usize
 }
 
 fn after(interval: Duration, start: Instant) -> Option<Instant> {

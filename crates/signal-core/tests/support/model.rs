@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use signal_core::{
-    CloseReason, Grant, Instant, Limits, Outcome, Output, PeerId, PeerSnapshot, Room,
+    CloseReason, Grant, Instant, Limits, Outcome, Output, PeerId, PeerSnapshot, Room, TopicSet,
 };
 
 use naive::{Meaning, NaiveRoom, Rights};
@@ -158,7 +158,12 @@ fn imagine(naive: &mut NaiveRoom, now: Instant, op: &Op) -> (Option<Outcome>, Ve
         Op::Connect { peer, grant_millis } => {
             let peer = PeerId::new(*peer);
             naive.forget(peer);
-            naive.connect(now, peer, Rights::default(), end(now, *grant_millis));
+            let sizes: &[_] = if is_shy(peer) { &SIZES } else { &[] };
+            let rights = Rights {
+                sizes,
+                ..Rights::default()
+            };
+            naive.connect(now, peer, rights, end(now, *grant_millis));
             return Default::default();
         }
         Op::Disconnect { peer } => {
@@ -198,11 +203,15 @@ fn perform(room: &mut Room, now: Instant, op: &Op) -> (Option<Outcome>, Vec<Outp
     let mut out = Vec::new();
     let (peer, text) = match op {
         Op::Connect { peer, grant_millis } => {
-            let grant = match end(now, *grant_millis) {
-                Some(end) => Grant::open().expires_at(end),
-                None => Grant::open(),
-            };
-            room.connect(now, PeerId::new(*peer), grant);
+            let peer = PeerId::new(*peer);
+            let mut grant = Grant::open();
+            for (topic, size) in SIZES.into_iter().filter(|_| is_shy(peer)) {
+                grant = grant.clients_max(TopicSet::none().exact(topic), size as u32);
+            }
+            if let Some(end) = end(now, *grant_millis) {
+                grant = grant.expires_at(end);
+            }
+            room.connect(now, peer, grant);
             return (None, out);
         }
         Op::Disconnect { peer } => {
@@ -238,6 +247,14 @@ fn perform(room: &mut Room, now: Instant, op: &Op) -> (Option<Outcome>, Vec<Outp
     };
     let outcome = room.receive(now, PeerId::new(*peer), &text, &mut out);
     (outcome, out)
+}
+
+/// How many peers some topics may have for peers with a grant that says so: fewer than the setting,
+/// as many, and more.
+const SIZES: [(&str, usize); 4] = [("t", 2), ("T", 1), ("tt", 3), ("t ", 9)];
+
+fn is_shy(peer: PeerId) -> bool {
+    peer.as_u64() % 2 == 1
 }
 
 fn end(now: Instant, grant_millis: Option<u64>) -> Option<Instant> {

@@ -164,6 +164,8 @@ pub(super) enum Access {
     Guest,
     /// Subscribes to `t1` and `é`, publishes to everything.
     Speaker,
+    /// Everything, where not many are: two in `t1`, and one in what else begins so.
+    Shy,
 }
 
 impl Access {
@@ -171,6 +173,7 @@ impl Access {
         match rng.below(6) {
             0 => Self::Guest,
             1 => Self::Speaker,
+            2 => Self::Shy,
             _ => Self::Open,
         }
     }
@@ -180,6 +183,9 @@ impl Access {
             Self::Open => Grant::open(),
             Self::Guest => Grant::new(TopicSet::none().prefix("t1"), TopicSet::none().exact("t1")),
             Self::Speaker => Grant::new(TopicSet::none().exact("t1").exact("é"), TopicSet::All),
+            Self::Shy => Grant::open()
+                .clients_max(TopicSet::none().prefix("t1"), 2)
+                .clients_max(TopicSet::none().exact("t10").prefix("t1 "), 1),
         };
         match expires {
             Some(end) => grant.expires_at(end),
@@ -190,10 +196,18 @@ impl Access {
     /// The same for the naive room.
     pub(super) const fn rights(self) -> Rights {
         let (subscribe, publish): (Option<&[_]>, Option<&[_]>) = match self {
-            Self::Open => (None, None),
+            Self::Open | Self::Shy => (None, None),
             Self::Guest => (Some(&["t1", "t10", "t1 "]), Some(&["t1"])),
             Self::Speaker => (Some(&["t1", "é"]), None),
         };
-        Rights { subscribe, publish }
+        let sizes: &[_] = match self {
+            Self::Shy => &[("t1", 2), ("t10", 1), ("t1 ", 1)],
+            Self::Open | Self::Guest | Self::Speaker => &[],
+        };
+        Rights {
+            subscribe,
+            publish,
+            sizes,
+        }
     }
 }
