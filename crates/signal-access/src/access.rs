@@ -134,8 +134,12 @@ impl Admitted {
             return Grant::open();
         };
         let left: Duration = claims.expires.saturating_since(unix_now);
-        Grant::new(claims.subscribe.clone(), claims.publish.clone())
-            .expires_at(now.saturating_add(left))
+        let grant = Grant::new(claims.subscribe.clone(), claims.publish.clone())
+            .expires_at(now.saturating_add(left));
+        let numbers = claims.clients_max.iter();
+        numbers.fold(grant, |grant, (topics, max)| {
+            grant.clients_max(topics.clone(), *max)
+        })
     }
 
     /// Whose connections are to be counted, where the token says who its bearer is: also where it

@@ -31,8 +31,9 @@ pub enum ClaimError {
     /// A topic pattern is empty, or has a star that is not its end.
     #[error("a topic is empty, or has a * that is not its end")]
     Pattern,
-    /// There are more than [`PATTERNS_MAX`](crate::PATTERNS_MAX) topic patterns.
-    #[error("it has more than 128 topics for one right; use a prefix such as \"team-*\"")]
+    /// There are more than [`PATTERNS_MAX`](crate::PATTERNS_MAX) topic patterns for one right, or
+    /// in `clients_max`.
+    #[error("it has more than 128 topics in one place; use a prefix such as \"team-*\"")]
     TooManyTopics,
     /// `peers_max` is not a number of connections.
     #[error("\"peers_max\" is not a number from 1 to 4294967295")]
@@ -40,4 +41,9 @@ pub enum ClaimError {
     /// `peers_max` without `sub`: there is nothing to count connections by.
     #[error("\"peers_max\" needs \"sub\", whose connections it limits")]
     PeersOfNobody,
+    /// `clients_max` is not a number of clients, nor one for each of some topics.
+    #[error(
+        "\"clients_max\" is neither a number from 1 to 4294967295 nor an object with one for each topic"
+    )]
+    ClientsMax,
 }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use signal_core::TopicSet;
 
 use crate::claim_error::ClaimError;
+use crate::clients_max::{self, read_clients_max};
 use crate::default_topics::DefaultTopics;
 use crate::object::{self, ObjectError};
 use crate::time::UnixTime;
@@ -42,6 +43,9 @@ pub struct Claims {
     pub publish: TopicSet,
     /// `peers_max`: how many connections may be open at once for this subject.
     pub peers_max: Option<u32>,
+    /// `clients_max`: how many clients topics may have with the bearer among them. Where several
+    /// numbers are for one topic, the smallest holds.
+    pub clients_max: Vec<(TopicSet, u32)>,
 }
 
 impl Claims {
@@ -56,6 +60,7 @@ impl Claims {
             subscribe: TopicSet::none(),
             publish: TopicSet::none(),
             peers_max: None,
+            clients_max: Vec::new(),
         }
     }
 
@@ -85,6 +90,7 @@ impl Claims {
                 let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
                 self.peers_max = Some(number.ok_or(ClaimError::PeersMax)?);
             }
+            "clients_max" => self.clients_max = read_clients_max(value)?,
             // Claims that are for others, as RFC 7519 asks.
             _ => {}
         }
@@ -139,7 +145,7 @@ impl Claims {
                 return Err(ClaimError::TooManyTopics);
             }
         }
-        Ok(())
+        clients_max::check(&self.clients_max)
     }
 
     /// The claims as JSON, with the names in the order of the alphabet.
@@ -175,6 +181,9 @@ impl Claims {
         }
         if let Some(peers) = self.peers_max {
             insert("peers_max", peers.into());
+        }
+        if !self.clients_max.is_empty() {
+            insert("clients_max", clients_max::write(&self.clients_max)?);
         }
         Ok(Value::Object(claims).to_string())
     }

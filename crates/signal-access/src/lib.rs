@@ -25,6 +25,8 @@ mod claim_error;
 #[cfg(feature = "claims")]
 mod claims;
 #[cfg(feature = "claims")]
+mod clients_max;
+#[cfg(feature = "claims")]
 mod default_topics;
 mod door;
 #[cfg(feature = "claims")]
@@ -84,6 +86,8 @@ pub use carrier::{Carrier, Carriers, CarriersError};
 pub use claim_error::ClaimError;
 #[cfg(feature = "claims")]
 pub use claims::{Claims, SUBJECT_BYTES_MAX};
+#[cfg(feature = "claims")]
+pub use clients_max::read_clients_max;
 #[cfg(feature = "claims")]
 pub use default_topics::{DefaultTopics, DefaultTopicsError};
 pub use door::addresses::{Addresses, Visit};

@@ -466,6 +466,24 @@ fn claims_that_relays_would_refuse_are_not_signed() {
         claim(&|claims| claims.peers_max = Some(1)),
         ClaimError::PeersOfNobody
     );
+    let some = |numbers: &[(TopicSet, u32)]| {
+        let numbers = numbers.to_vec();
+        claim(&move |claims| claims.clients_max = numbers.clone())
+    };
+    for numbers in [
+        [(TopicSet::All, 0)],
+        [(TopicSet::none().exact("a"), 0)],
+        [(TopicSet::none(), 4)],
+    ] {
+        assert_eq!(some(&numbers), ClaimError::ClientsMax);
+    }
+    let one = || TopicSet::none().exact("a");
+    let many = vec![(one(), 4); 129];
+    assert_eq!(some(&many), ClaimError::TooManyTopics);
+    assert_eq!(
+        some(&[(TopicSet::none().exact("a*"), 4)]),
+        ClaimError::Pattern
+    );
     let star = TopicSet::Matching(vec![TopicPattern::Exact("a*".into())]);
     assert_eq!(
         claim(&|claims| claims.publish = star.clone()),

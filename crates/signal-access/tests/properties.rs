@@ -3,9 +3,10 @@
 #![cfg(feature = "tokens")]
 
 use proptest::prelude::*;
+use serde_json::json;
 use signal_access::{
     Access, Algorithm, Claims, NewKey, TokenError, TokenSigner, TokenVerifier, UnixTime,
-    UpgradeParts,
+    UpgradeParts, read_clients_max,
 };
 use signal_core::TopicSet;
 
@@ -48,6 +49,17 @@ fn topics() -> impl Strategy<Value = TopicSet> {
     prop_oneof![1 => Just(TopicSet::All), 4 => some]
 }
 
+/// Numbers of clients as they are read: those of some topics are in the order of these.
+fn clients_max() -> impl Strategy<Value = Vec<(TopicSet, u32)>> {
+    let number = 1..=u32::MAX;
+    let some = prop::collection::btree_map("[^*\0]{1,9}[*]?", number.clone(), 1..9);
+    prop_oneof![
+        Just(Vec::new()),
+        number.prop_map(|max| vec![(TopicSet::All, max)]),
+        some.prop_map(|numbers| read_clients_max(&json!(numbers)).expect("numbers")),
+    ]
+}
+
 prop_compose! {
     fn claims()(
         subject in "[^\0]{1,20}",
@@ -56,11 +68,13 @@ prop_compose! {
         subscribe in topics(),
         publish in topics(),
         peers_max in prop::option::of(1..u32::MAX),
+        clients_max in clients_max(),
         is_somebody in any::<bool>(),
     ) -> Claims {
         let mut claims = Claims::until(UnixTime::from_secs(expires));
         claims.not_before = not_before.map(UnixTime::from_secs);
         (claims.subscribe, claims.publish) = (subscribe, publish);
+        claims.clients_max = clients_max;
         if is_somebody {
             (claims.subject, claims.peers_max) = (Some(subject), peers_max);
         }

@@ -7,6 +7,7 @@ mod common;
 use std::io::Read;
 use std::process::{Child, Stdio};
 
+use common::folder::{Folder, mint};
 use common::{Relay, signal};
 use serde_json::Value;
 use signal_core::client;
@@ -162,4 +163,31 @@ async fn a_topic_that_is_skipped_is_said_once_with_its_setting() {
         assert!(said[0].contains(r#""level":"WARN""#), "{said:?}");
     }
     assert!(!log.contains("xxx"), "{log}");
+}
+
+/// The number of a token is not the operator's to raise.
+#[tokio::test]
+async fn a_topic_that_is_full_by_a_token_is_said_once_and_as_no_setting() {
+    let folder = Folder::new("full");
+    let key = folder.key("key.jwk", &[]);
+    let rights = ["--topics", "*", "--expires", "1h", "--clients-max", "1"];
+    let path = format!("/?token={}", mint(&key, &rights));
+    let relay = Relay::start(&["--drain-seconds", "0", "--token-key-file", &key]);
+    let mut peers = Vec::new();
+    for _ in 0..3 {
+        let stream = TcpStream::connect(relay.address()).await;
+        let stream = stream.expect("the relay listens");
+        let (mut wire, _) = Wire::request(stream, &upgrade(&path, &[])).await;
+        wire.send(&client::subscribe(["room"])).await;
+        wire.send(client::PING).await;
+        assert_eq!(wire.next_text().await, r#"{"type":"pong"}"#);
+        peers.push(wire);
+    }
+    relay.terminate();
+    let (_, log) = relay.wait();
+    let is_it = |line: &&str| line.contains("past the clients_max of its token or grant");
+    let said: Vec<&str> = log.lines().filter(is_it).collect();
+    assert_eq!(said.len(), 1, "{log}");
+    assert!(said[0].contains(r#""level":"WARN""#), "{said:?}");
+    assert!(!said[0].contains(r#""setting""#), "{said:?}");
 }

@@ -72,6 +72,59 @@ fn a_token_is_minted_and_explained_with_either_algorithm() {
 }
 
 #[test]
+fn how_many_clients_topics_may_have_is_minted_and_explained() {
+    let folder = Folder::new("clients");
+    let key = folder.key("key.jwk", &[]);
+    for (flag, line) in [
+        ("50", "clients     at most 50 in every topic\n"),
+        (
+            "trial=4,team-7/*=50",
+            "clients     at most 50 in all that begin with \"team-7/\", 4 in \"trial\"\n",
+        ),
+        (
+            "50,a=b=4,a=b=3",
+            "clients     at most 50 in every topic, 3 in \"a=b\"\n",
+        ),
+    ] {
+        let token = mint(
+            &key,
+            &["--topics", "*", "--expires", "1h", "--clients-max", flag],
+        );
+        let ran = check(&key, &token, &[]);
+        assert_eq!(ran.code(), Some(0), "{ran:?}");
+        ran.says(line);
+    }
+    for (flag, why) in [
+        ("0", "a number from 1"),
+        ("-1", "a number from 1"),
+        ("1.5", "a number from 1"),
+        ("4294967296", "a number from 1"),
+        ("", "a number from 1"),
+        ("team", "a number from 1"),
+        ("team=", "a number from 1"),
+        ("50,", "a number from 1"),
+        ("=4", "a topic is empty"),
+        ("a*b=4", "a * that is not its end"),
+    ] {
+        let flag = format!("--clients-max={flag}");
+        let ran = run(&[
+            "token",
+            "mint",
+            "--key-file",
+            &key,
+            "--topics",
+            "*",
+            "--expires",
+            "1h",
+            &flag,
+        ]);
+        assert_eq!(ran.code(), Some(2), "{flag}: {ran:?}");
+        ran.says(why);
+        assert!(ran.stdout.is_empty(), "{ran:?}");
+    }
+}
+
+#[test]
 fn the_public_half_verifies_and_does_not_sign() {
     let folder = Folder::new("public");
     let key = folder.key("private.jwk", &[]);

@@ -46,7 +46,7 @@ crate::limits! {
             why: "what a stock client can name in one message; it bounds what the names take, however many and long they are" },
         /// Without tokens, whoever comes first keeps the others out.
         clients_max: u32 { default: 0, unit: Count, range: 1..=10_000_000, zero: true, scope: Peer,
-            what: "Peers that one topic may have; zero is no limit",
+            what: "Peers that one topic may have, of which a token may allow fewer and none more; zero is no limit",
             past: "the topic is skipped, and the log names the setting; what is published from outside is dropped",
             why: "how many may meet is for the app to say; what a large room costs others has budgets of its own" },
         messages_per_second: u32 { default: 100, unit: Count, range: 1..=1_000_000, scope: Peer,

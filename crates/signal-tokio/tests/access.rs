@@ -216,6 +216,38 @@ async fn a_token_caps_the_connections_of_its_subject() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_says_how_many_clients_a_topic_may_have_for_its_bearer() {
+    let keys = keys(1);
+    let relay = keys.relay();
+    let token = |max: Option<u32>| {
+        let mut claims = Claims::until(UnixTime::from_secs(START + 60));
+        claims
+            .clients_max
+            .extend(max.map(|max| (TopicSet::All, max)));
+        keys.sign(claims)
+    };
+    let mut wires = Vec::new();
+    for max in [Some(2), Some(2), Some(2), Some(3), None] {
+        let (mut wire, head) = ask(&relay, &with(&token(max))).await;
+        assert_eq!(status(&head), 101);
+        wire.subscribe("garden").await;
+        wire.settle().await;
+        wires.push(wire);
+    }
+    assert_eq!(relay.stats().subscriptions, 4);
+    assert_eq!(relay.stats().topics_skipped, 1);
+    // Who is not in is not heard, and whoever is in is, past its own number too.
+    wires[2].publish("garden", 1).await;
+    wires[2].settle().await;
+    assert!(relay.stats().ignored.contains(&(Ignored::Full, 1)));
+    wires[0].publish("garden", 2).await;
+    for place in [0, 1, 3, 4] {
+        let publish = wires[place].next().await.expect("a publish");
+        assert_eq!(publish.json()["clients"], 4);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn pages_of_other_origins_are_refused_with_a_cause_of_their_own() {
     let access = Access {
         origins: Origins::new(["https://app.example.org"]).expect("an origin"),

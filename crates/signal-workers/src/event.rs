@@ -23,7 +23,8 @@ pub(crate) enum Event {
     Disconnect { code: usize, peers: usize },
     /// A peer broke a limit and is held until its close.
     Hold { reason: &'static str },
-    /// Topics of a subscribe were skipped for a limit, which is the name of its setting.
+    /// Topics of a subscribe were skipped for a limit: the name of its setting, or of a number that
+    /// the grant has.
     Skip { limit: &'static str },
     /// A peer was closed.
     Close { reason: &'static str, code: u16 },

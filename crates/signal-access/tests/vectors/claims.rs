@@ -10,6 +10,7 @@ const NOW: u64 = 1_800_000_000;
 pub(crate) fn rows() -> Vec<Row> {
     let mut rows = broken();
     rows.extend(fine());
+    rows.extend(clients());
     rows.extend(times());
     rows.extend(audiences());
     rows
@@ -136,6 +137,76 @@ fn fine() -> Vec<Row> {
             "nbf long ago",
             &json!({ "exp": FAR, "nbf": 0, "topics": ["*"] }),
         ),
+    ]
+}
+
+/// How many clients topics may have.
+fn clients() -> Vec<Row> {
+    let claims = |numbers: &Value| json!({ "exp": FAR, "topics": ["*"], "clients_max": numbers });
+    let wrong = |name: &str, numbers: Value| refused(name, &claims(&numbers), "claims");
+    let upgraded = |name: &str, numbers: Value| {
+        let row = Row::new(name, "hs256").token(&claiming(&claims(&numbers)));
+        row.upgraded("query")
+    };
+    let text = |name: &str, numbers: &str| {
+        let claims = format!(r#"{{"exp":4102444800,"topics":["*"],"clients_max":{numbers}}}"#);
+        Row::new(name, "hs256")
+            .token(&claiming_text(&claims))
+            .refused("claims")
+    };
+    let many = |count: u32| -> Value { (0..count).map(|n| (format!("t{n}"), json!(9))).collect() };
+    vec![
+        wrong("clients_max is zero", json!(0)),
+        wrong("clients_max is negative", json!(-1)),
+        wrong("clients_max is a fraction", json!(1.5)),
+        wrong("clients_max is a whole number with a fraction", json!(4.0)),
+        text("clients_max has an exponent", "1e1"),
+        text("clients_max beyond all numbers", "1e400"),
+        wrong("clients_max is too large", json!(4_294_967_296_u64)),
+        wrong("clients_max is a string", json!("4")),
+        wrong("clients_max is null", Value::Null),
+        wrong("clients_max is true", json!(true)),
+        wrong("clients_max is an array", json!([4])),
+        wrong("clients_max of no topics", json!({})),
+        wrong("clients_max of a topic is zero", json!({ "garden": 0 })),
+        wrong(
+            "clients_max of one of two topics is a string",
+            json!({ "a": 4, "b": "4" }),
+        ),
+        wrong("clients_max of a topic is null", json!({ "garden": null })),
+        wrong(
+            "clients_max of a topic is an object",
+            json!({ "garden": { "*": 4 } }),
+        ),
+        wrong("clients_max of an empty topic", json!({ "": 4 })),
+        wrong(
+            "clients_max of a star within a topic",
+            json!({ "team-*-notes": 4 }),
+        ),
+        text(
+            "clients_max of a topic twice, once escaped",
+            r#"{"garden":4,"g\u0061rden":50}"#,
+        ),
+        wrong("clients_max of 129 topics", many(129)),
+        text("clients_max twice", r#"4,"clients_max":50"#),
+        upgraded("clients_max of every topic", json!(50)).clients(&[("garden", 50)], &[]),
+        upgraded("the largest clients_max", json!(4_294_967_295_u32))
+            .clients(&[("garden", 4_294_967_295)], &[]),
+        upgraded(
+            "clients_max of some topics",
+            json!({ "garden": 40, "team-*": 50 }),
+        )
+        .clients(
+            &[("garden", 40), ("team-7", 50)],
+            &["gardens", "Garden", "team"],
+        ),
+        upgraded(
+            "several numbers of clients for one topic",
+            json!({ "*": 60, "t*": 40, "trial": 50 }),
+        )
+        .clients(&[("trial", 40), ("house", 60)], &[]),
+        upgraded("clients_max of 128 topics", many(128))
+            .clients(&[("t0", 9), ("t127", 9)], &["t128"]),
     ]
 }
 

@@ -149,6 +149,10 @@ fn judge(access: &Access, row: &Row, now: u64) -> row::Expected {
                     .as_ref()
                     .and_then(|claims| claims.subject.clone()),
                 peers_max: admitted.subject().and_then(|subject| subject.peers_max()),
+                clients_max: asked
+                    .iter()
+                    .filter_map(|topic| Some((topic.clone(), grant.clients_max_of(topic)?)))
+                    .collect(),
                 seconds_left: row
                     .now
                     .and(grant.expires())

@@ -17,6 +17,7 @@ pub(crate) const ABOUT: &[&str] = &[
     "expected.status 101 is an upgrade; anything else comes before it. expected.error is the cause by name, for those who can see",
     "it; expected.challenge the WWW-Authenticate header; expected.protocol the Sec-WebSocket-Protocol header of the answer.",
     "may_* and may_not_* name topics that the connection may and may not subscribe and publish to.",
+    "expected.clients_max is how many clients topics may have with the bearer among them; there is no such number for other topics.",
     "The keys are for tests only.",
 ];
 
@@ -78,6 +79,8 @@ pub(crate) struct Expected {
     pub(crate) subject: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) peers_max: Option<u32>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) clients_max: BTreeMap<String, u32>,
     /// For rows with a time: how long the grant lasts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) seconds_left: Option<u64>,
@@ -199,5 +202,14 @@ impl Row {
             topics.push(topic.clone());
         }
         topics
+    }
+
+    /// How many clients these topics may have, and those named no such number.
+    pub(crate) fn clients(mut self, numbers: &[(&str, u32)], others: &[&str]) -> Self {
+        let numbered = numbers.iter();
+        let numbered = numbered.map(|(topic, max)| ((*topic).to_owned(), *max));
+        self.expected.clients_max = numbered.collect();
+        let named: Vec<&str> = numbers.iter().map(|(topic, _)| *topic).collect();
+        self.may(&[&named[..], others].concat(), &[])
     }
 }

@@ -115,6 +115,12 @@ fn told(claims: &Claims, now: UnixTime) -> String {
             &show::count(peers.try_into().unwrap_or(usize::MAX), "connection"),
         );
     }
+    if !claims.clients_max.is_empty() {
+        let numbers = claims.clients_max.iter();
+        let numbers = numbers.map(|(set, max)| format!("{max} in {}", topics(set)));
+        let numbers = numbers.collect::<Vec<_>>().join(", ");
+        line("clients", &format!("at most {numbers}"));
+    }
     out
 }
 

@@ -46,6 +46,11 @@ pub(crate) struct MintArgs {
     /// How many connections the subject may have at once
     #[arg(long, value_name = "N", requires = "subject")]
     peers_max: Option<u32>,
+
+    /// How many clients a topic may have with the bearer among them: '50' for every topic, or
+    /// 'team-*=50,trial=4' for some
+    #[arg(long, value_name = "[TOPIC=]N,…", value_delimiter = ',', value_parser = clients_max)]
+    clients_max: Vec<(TopicSet, u32)>,
 }
 
 impl MintArgs {
@@ -71,6 +76,7 @@ impl MintArgs {
         claims.not_before = self.not_before.map(|wait| now.saturating_add(wait));
         claims.audience = self.audience.clone();
         claims.peers_max = self.peers_max;
+        claims.clients_max = self.clients_max.clone();
         claims.subscribe = set([&self.topics, &self.subscribe])?;
         claims.publish = set([&self.topics, &self.publish])?;
         Ok(claims)
@@ -93,6 +99,15 @@ fn explain(error: &SignError) -> Failure {
         SignError::Claims(_) | _ => "correct the flag",
     };
     usage(format!("no token can be made: {error}"), fix)
+}
+
+/// A number, perhaps with the topics that it is for.
+fn clients_max(text: &str) -> Result<(TopicSet, u32), String> {
+    let (topics, number) = text.rsplit_once('=').unwrap_or(("*", text));
+    let topics = read_topics([topics]).map_err(|error| error.to_string())?;
+    let number = number.parse().ok().filter(|number| *number > 0);
+    let number = number.ok_or("write a number from 1, such as 50 or 'team-*=50'")?;
+    Ok((topics, number))
 }
 
 /// A time as settings have it, or a number of days.

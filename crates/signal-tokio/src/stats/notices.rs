@@ -8,9 +8,9 @@ use signal_core::{Instant, Limits};
 const PAUSE: u64 = 60_000;
 
 /// When the line about each limit may be said again, in milliseconds and in the order of
-/// [`Limits::ALL`].
+/// [`Limits::ALL`]; the last is about `clients_max` of a token.
 #[derive(Debug)]
-pub(crate) struct Notices([AtomicU64; Limits::ALL.len()]);
+pub(crate) struct Notices([AtomicU64; Limits::ALL.len() + 1]);
 
 impl Notices {
     /// Says that a topic was skipped for a limit, at most once a minute for each limit.
@@ -19,7 +19,7 @@ impl Notices {
     /// leads from there to the setting.
     pub(crate) fn topic_skipped(&self, now: Instant, limit: &'static str) {
         let place = Limits::ALL.iter().position(|known| known.name == limit);
-        let Some(due) = place.and_then(|place| self.0.get(place)) else {
+        let Some(due) = self.0.get(place.unwrap_or(Limits::ALL.len())) else {
             return;
         };
         let now = now.as_millis();
@@ -28,10 +28,15 @@ impl Notices {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next)
             .is_ok()
         {
+            let setting = place.map(|_| limit);
+            let (limit, fix) = match setting {
+                Some(setting) => (setting, "raise the setting"),
+                None => ("the clients_max of its token or grant", "give a larger one"),
+            };
             tracing::warn!(
-                setting = limit,
+                setting,
                 "a subscribe was past {limit}: its peer is not in that room and gets nothing of \
-                 it; raise the setting if your app needs more"
+                 it; {fix} if your app needs more"
             );
         }
     }
@@ -39,6 +44,6 @@ impl Notices {
 
 impl Default for Notices {
     fn default() -> Self {
-        Self([const { AtomicU64::new(0) }; Limits::ALL.len()])
+        Self([const { AtomicU64::new(0) }; Limits::ALL.len() + 1])
     }
 }
