@@ -9,18 +9,19 @@ use core::time::Duration;
 
 use serde_json::{Map, Value};
 use signal_access::{
-    Denied, PATTERNS_MAX, Permit, Refusal, SUBJECT_BYTES_MAX, Subject, TokenError, UnixTime,
-    read_topics,
+    ClaimError, Denied, PATTERNS_MAX, Permit, Refusal, SUBJECT_BYTES_MAX, Subject, TokenError,
+    UnixTime, read_clients_max, read_topics,
 };
 use signal_core::{Grant, Instant, TopicSet};
 
 /// What may stand in a grant. The names are those of claims, so whoever knows tokens knows them.
-const GRANT: [&str; 7] = [
+const GRANT: [&str; 8] = [
     "topics",
     "subscribe",
     "publish",
     "sub",
     "peers_max",
+    "clients_max",
     "exp",
     "protocol",
 ];
@@ -76,6 +77,11 @@ fn permit(
         }
     };
     let mut grant = Grant::new(subscribe, publish);
+    if let Some(numbers) = answer.get("clients_max") {
+        for (topics, max) in read_clients_max(numbers).map_err(clients_max)? {
+            grant = grant.clients_max(topics, max);
+        }
+    }
     if let Some(end) = answer.get("exp") {
         let end = number("exp", end)?;
         // A time in milliseconds is taken for one in seconds that is too far away.
@@ -166,6 +172,16 @@ fn topics(name: &str, value: &Value) -> Result<TopicSet, String> {
         return Err(format!("its {name:?} has more than {PATTERNS_MAX} topics"));
     }
     read_topics(patterns).map_err(|error| format!("its {name:?}: {error}"))
+}
+
+fn clients_max(error: ClaimError) -> String {
+    match error {
+        ClaimError::ClientsMax => {
+            "its \"clients_max\" is neither a number from 1 on nor an object with one for each topic"
+                .to_owned()
+        }
+        _ => format!("its \"clients_max\": {error}"),
+    }
 }
 
 fn text<'v>(name: &str, value: &'v Value) -> Result<&'v str, String> {

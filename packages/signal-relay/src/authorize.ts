@@ -13,6 +13,12 @@ export interface Grant {
   readonly sub?: string
   /** How many connections may be open at once for this `sub`. */
   readonly peers_max?: number
+  /**
+   * How many clients a topic may have for this one to be let in: a number for all topics, or one for
+   * each of some, as in `{ 'team-*': 50, trial: 4 }`. Of several for one topic, and of these and the
+   * setting `clients_max`, the smallest holds.
+   */
+  readonly clients_max?: number | Readonly<Record<string, number>>
   /** When the connection ends, in seconds since 1970. */
   readonly exp?: number
   /** The subprotocol to answer, one that the client offers. Default: the first that it offers. */
@@ -61,6 +67,15 @@ export interface AuthorizeRequest {
  * takes longer nobody comes in.
  */
 export type Authorize = (request: AuthorizeRequest) => Grant | Refusal | Promise<Grant | Refusal>
+
+/** What was said, as JSON. A number that is undefined stays, as null, which lets nobody in: left out it would limit nothing. */
+export function written(said: Grant | Refusal | undefined): string {
+  const keep = (name: string, value: unknown): unknown => {
+    const isTopics = name === 'clients_max' && typeof value === 'object' && value !== null && !Array.isArray(value)
+    return isTopics ? Object.fromEntries(Object.entries(value).map(([topic, max]) => [topic, max ?? null])) : value
+  }
+  return JSON.stringify(said, keep) ?? 'null'
+}
 
 /** The request without what would let a page of any site in. */
 export function askable(facts: Facts, raw: unknown, hasOrigins: boolean): AuthorizeRequest {

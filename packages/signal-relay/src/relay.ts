@@ -1,5 +1,5 @@
 import { Instance, Message, Records } from './module.ts'
-import { askable, type Authorize, type AuthorizeRequest, type Grant, Refusal } from './authorize.ts'
+import { askable, type Authorize, type AuthorizeRequest, type Grant, Refusal, written } from './authorize.ts'
 import { type Log, type LogEntry, toConsole } from './log.ts'
 import { type Settings, SettingsError, texts } from './settings.ts'
 import { type Signature, Signatures } from './signatures.ts'
@@ -222,9 +222,7 @@ export class RelayOf {
   }
 
   async #ask(peer: number, facts: Facts, raw: unknown): Promise<Answer> {
-    const ask = async () => {
-      return JSON.stringify(await this.#said(askable(facts, raw, this.#hasOrigins))) ?? 'null'
-    }
+    const ask = async () => written(await this.#said(askable(facts, raw, this.#hasOrigins)))
     return this.#inTime(peer, 'authorize has failed', ask, (said) => {
       const length = this.#module.writeText(said)
       this.#module.exports.signal_authorized(peer, length, performance.now(), Date.now(), random())

@@ -207,6 +207,41 @@ test('an authorize that fails keeps the door shut with 500, and is reported', as
   }
 })
 
+test('an authorize says how many clients a topic may have, and a number that is not one lets nobody in', async () => {
+  for (const clients_max of [0, -1, 1.5, Number.NaN, Infinity, '4', null, true, [], [4], {}, new Map([['garden', 4]]), { garden: undefined }, { garden: null }, { garden: '4' }, { '': 4 }, { 'a*b': 4 }]) {
+    const { answer, errors, relay } = await answered(() => ({ topics: ['*'], clients_max }))
+    assert.equal(answer.status, 500, String(clients_max))
+    assert.match(errors[0].text, /its "clients_max"/)
+    assert.equal(relay.stats().peers, 0)
+  }
+  const sizes = [{ garden: 2, 'hou*': 1 }, 2, undefined]
+  const relay = new Relay({}, { authorize: () => ({ topics: ['*'], clients_max: sizes.shift() }) })
+  const peers = []
+  for (let count = 3; count > 0; count -= 1) {
+    const { peer } = await relay.request(upgrade())
+    const who = socket()
+    relay.connect(peer, who)
+    peers.push([peer, who])
+  }
+  const subscribe = (number, topic) => relay.receive(peers[number][0], JSON.stringify({ type: 'subscribe', topics: [topic] }))
+  const clients = (topic) => {
+    const [peer, who] = peers[0]
+    relay.receive(peer, JSON.stringify({ type: 'publish', topic }))
+    return JSON.parse(who.sent.at(-1)).clients
+  }
+  subscribe(0, 'garden')
+  subscribe(2, 'garden')
+  subscribe(1, 'garden')
+  assert.equal(clients('garden'), 2)
+  subscribe(0, 'shed')
+  subscribe(2, 'shed')
+  subscribe(1, 'shed')
+  assert.equal(clients('shed'), 2)
+  subscribe(2, 'house')
+  subscribe(0, 'house')
+  assert.equal(relay.stats().topics_skipped, 3)
+})
+
 test('an authorize that takes too long keeps the door shut with 503, and its answer comes too late', async () => {
   let say
   const { answer, errors, relay } = await answered(() => new Promise((resolve) => (say = resolve)), { handshake_timeout: '100ms', peers_max: 1 })

@@ -287,9 +287,15 @@ impl Relay {
         self.noticed.retain(|(_, due)| *due > now);
         if !self.noticed.iter().any(|(known, _)| *known == limit) {
             self.noticed.push((limit, now.saturating_add(NOTICE_PAUSE)));
+            let (limit, fix) = match limit {
+                "grant_clients_max" => {
+                    ("the clients_max of its token or grant", "give a larger one")
+                }
+                setting => (setting, "raise the setting"),
+            };
             out.notice(&format!(
                 "a subscribe was past {limit}: its peer is not in that room and gets nothing of it; \
-                 raise the setting if your app needs more"
+                 {fix} if your app needs more"
             ));
         }
     }

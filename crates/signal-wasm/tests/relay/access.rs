@@ -173,6 +173,37 @@ fn an_authorizer_gives_topics_an_end_and_a_number_of_connections() {
 }
 
 #[test]
+fn an_authorizer_says_how_many_clients_a_topic_may_have() {
+    let mut relay = authorizing(&[]);
+    for (number, numbers) in (1..).zip([r#"{"gar*":2,"house":9}"#, "2", "3"]) {
+        let said = format!(r#"{{"topics":["*"],"clients_max":{numbers}}}"#);
+        let (answer, problem) = authorized(&mut relay, &upgrade(), &said);
+        let (Answer::Upgrade { peer, .. }, None) = (answer, problem) else {
+            panic!("it is refused");
+        };
+        start(&mut relay, 0, peer);
+        let subscribe = r#"{"type":"subscribe","topics":["garden","house"]}"#;
+        let out = receive(&mut relay, 0, peer, subscribe);
+        let metrics = relay.metrics(Queues::default());
+        let subscriptions = format!("\nsignal_subscriptions {}\n", 2 * number);
+        assert!(metrics.contains(&subscriptions), "{out:?}: {metrics}");
+    }
+    let said = r#"{"topics":["*"],"clients_max":3}"#;
+    let (answer, _) = authorized(&mut relay, &upgrade(), said);
+    let Answer::Upgrade { peer, .. } = answer else {
+        panic!("it is refused");
+    };
+    start(&mut relay, 0, peer);
+    let subscribe = r#"{"type":"subscribe","topics":["garden","shed"]}"#;
+    let out = receive(&mut relay, 0, peer, subscribe);
+    let said = format!("{out:?}");
+    assert!(
+        said.contains("past the clients_max of its token or grant"),
+        "{said}"
+    );
+}
+
+#[test]
 fn an_authorizer_refuses_in_its_own_words() {
     let mut relay = authorizing(&[]);
     let said = r#"{"status":401,"body":"please log in","retry_after":1.5,"challenge":"Basic"}"#;
@@ -232,6 +263,22 @@ fn an_answer_of_an_authorizer_that_makes_no_sense_lets_nobody_in() {
         (
             r#"{"topics":[],"sub":"a","peers_max":"1"}"#,
             r#"its "peers_max" is not"#,
+        ),
+        (
+            r#"{"topics":[],"clients_max":0}"#,
+            r#"its "clients_max" is neither a number from 1 on nor"#,
+        ),
+        (
+            r#"{"topics":[],"clients_max":{}}"#,
+            r#"its "clients_max" is neither"#,
+        ),
+        (
+            r#"{"topics":[],"clients_max":{"a":4,"b":null}}"#,
+            r#"its "clients_max" is neither"#,
+        ),
+        (
+            r#"{"topics":[],"clients_max":{"a*b":4}}"#,
+            r#"its "clients_max": a topic is empty, or has a *"#,
         ),
         (r#"{"topics":[],"sub":""}"#, r#"its "sub" is not"#),
         (r#"{"topics":[],"sub":7}"#, r#"its "sub" is not"#),
