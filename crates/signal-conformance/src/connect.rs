@@ -1,5 +1,7 @@
 //! How clients connect.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::token::Token;
@@ -58,6 +60,10 @@ pub struct Grant {
     /// When the grant ends, in milliseconds from the connect.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_in_ms: Option<u64>,
+    /// How many subscribers topics may have with the client among them
+    /// ([`ClientsMax`](crate::Capability::ClientsMax)).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub clients_max: BTreeMap<String, u32>,
 }
 
 #[expect(

@@ -81,6 +81,10 @@ impl Issuer {
         if let Some(audience) = &self.audience {
             claims["aud"] = audience.as_str().into();
         }
+        let numbers = grant.map(|grant| &grant.clients_max);
+        if let Some(numbers) = numbers.filter(|numbers| !numbers.is_empty()) {
+            claims["clients_max"] = json!(numbers);
+        }
         let header = Value::Object(self.header()).to_string();
         let signed = format!(
             "{}.{}",

@@ -146,6 +146,9 @@ pub enum Capability {
     PublicKey,
     /// Only pages of [`Declared::origin`](crate::Declared::origin) may connect.
     Origins,
+    /// Grants and tokens may say how many clients topics have:
+    /// [`Grant::clients_max`](crate::Grant::clients_max).
+    ClientsMax,
 }
 
 impl Capability {
@@ -174,6 +177,7 @@ impl Capability {
             Self::Audience => "audience",
             Self::PublicKey => "public_key",
             Self::Origins => "origins",
+            Self::ClientsMax => "clients_max",
         }
     }
 
@@ -200,7 +204,8 @@ impl Capability {
             | Self::Tokens
             | Self::Audience
             | Self::PublicKey
-            | Self::Origins => false,
+            | Self::Origins
+            | Self::ClientsMax => false,
         }
     }
 }

@@ -112,8 +112,9 @@ async fn a_room_with_small_topics_passes_what_is_about_them() {
     }
 }
 
-const ROOM_SIZE: [&str; 4] = [
+const ROOM_SIZE: [&str; 5] = [
     "limits.clients_at_limit",
+    "limits.clients_granted",
     "limits.clients_not_heard",
     "limits.clients_place_again",
     "limits.clients_stay",
@@ -256,6 +257,7 @@ impl Backend for Memory {
             ])
             .capabilities([
                 Capability::Advance,
+                Capability::ClientsMax,
                 Capability::Drain,
                 Capability::Grants,
                 Capability::Hibernate,

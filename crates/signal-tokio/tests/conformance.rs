@@ -115,6 +115,7 @@ async fn a_relay_with_small_topics_passes_what_is_about_them() {
     let backend = Sockets::start([Level::Limits], 1, small).await;
     let ids = [
         "limits.clients_at_limit",
+        "limits.clients_granted",
         "limits.clients_not_heard",
         "limits.clients_place_again",
         "limits.clients_stay",
@@ -164,7 +165,12 @@ impl Sockets {
             .unwrap()
             .patient();
         let url = url.declare(|declared| {
-            let can = [Capability::Drain, Capability::Grants, Capability::Restart];
+            let can = [
+                Capability::ClientsMax,
+                Capability::Drain,
+                Capability::Grants,
+                Capability::Restart,
+            ];
             let declared = declared.levels(levels).capabilities(can);
             limits
                 .into_iter()
@@ -281,6 +287,9 @@ impl Backend for Sockets {
                         .now()
                         .saturating_add(Duration::from_millis(millis) / self.speed),
                 );
+            }
+            for (topics, max) in asked.clients_max {
+                grant = grant.clients_max(topic_set(&[topics]), max);
             }
             let mut grants = self.grants.lock().unwrap();
             grants.push(grant);

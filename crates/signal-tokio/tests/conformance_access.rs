@@ -7,7 +7,7 @@ mod common;
 
 use std::time::Duration;
 
-use signal_conformance::{Issuer, Level, Report, RunOptions, Suite, UrlBackend};
+use signal_conformance::{Capability, Issuer, Level, Report, RunOptions, Suite, UrlBackend};
 use signal_tokio::signal_access::{Access, Algorithm, NewKey, Origins, TokenVerifier};
 use signal_tokio::{AccessAuthorizer, Relay};
 use tokio::net::TcpListener;
@@ -32,6 +32,7 @@ async fn a_relay_with_a_public_key_and_an_audience_passes_access() {
         skipped(&report),
         [
             "access.before_expiry",
+            "access.clients_max.hibernation",
             "access.expiry",
             "access.hibernation",
         ]
@@ -52,6 +53,7 @@ async fn a_relay_with_two_secrets_passes_access() {
         skipped(&report),
         [
             "access.before_expiry",
+            "access.clients_max.hibernation",
             "access.expiry",
             "access.hibernation",
             "access.token.audience_look_alike",
@@ -79,6 +81,7 @@ async fn serve(verifier: TokenVerifier, issuer: Issuer) -> UrlBackend {
         .only_origin(ORIGIN)
         .declare(|declared| {
             declared
+                .capabilities([Capability::ClientsMax])
                 .limit("close_hold", u64::try_from(hold).expect("a short hold"))
                 .limit("topics_per_peer_max", 1_000)
         })

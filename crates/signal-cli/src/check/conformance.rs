@@ -65,11 +65,12 @@ pub(crate) async fn run(
         .fold(backend, |backend, (name, value)| {
             backend.header(name, value)
         });
-    let backend = backend.declare(|mut declared| {
+    let backend = backend.declare(|declared| {
+        let mut declared = declare(declared, args, targets, is_ours);
         declared
             .capabilities
             .retain(|capability| !told.without.contains(capability));
-        declare(declared, args, targets, is_ours)
+        declared
     });
     let backend = args.access.declare(backend, issuer);
     let backend = if args.patient {
@@ -254,6 +255,7 @@ fn declare(
     }
     if is_ours {
         declared = declared.levels([Level::Lifecycle]);
+        declared = declared.capabilities([Capability::ClientsMax]);
     }
     declared.levels(args.levels.iter().copied())
 }

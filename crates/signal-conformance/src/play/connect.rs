@@ -133,6 +133,11 @@ impl Play<'_> {
                     subscribe: texts(&values, &grant.subscribe)?,
                     publish: texts(&values, &grant.publish)?,
                     expires_in_ms: grant.expires_in_ms,
+                    clients_max: grant
+                        .clients_max
+                        .iter()
+                        .map(|(topics, max)| Ok((values.text(topics)?, *max)))
+                        .collect::<Result<_, TemplateError>>()?,
                 }),
                 None => None,
             },

@@ -166,6 +166,7 @@ impl Scenario {
             subscribe: topics.clone(),
             publish: topics,
             expires_in_ms: Some(expires_in_ms),
+            ..Grant::default()
         };
         self.connect_with("a", |connect| connect.grant = Some(grant))
             .needs([Capability::Grants])

@@ -96,10 +96,26 @@ impl Scenario {
         let grant = Grant {
             subscribe: words(subscribe),
             publish: words(publish),
-            expires_in_ms: None,
+            ..Grant::default()
         };
         self.connect_with(on, |connect| connect.grant = Some(grant))
             .needs([Capability::Grants])
+    }
+
+    /// Connects with every right and so many clients in these topics.
+    pub(super) fn connect_sized(self, on: &str, numbers: &[(&str, u32)]) -> Self {
+        let all = || vec!["*".to_owned()];
+        let numbers = numbers.iter().copied();
+        let grant = Grant {
+            subscribe: all(),
+            publish: all(),
+            clients_max: numbers
+                .map(|(topics, max)| (topics.to_owned(), max))
+                .collect(),
+            ..Grant::default()
+        };
+        self.connect_with(on, |connect| connect.grant = Some(grant))
+            .needs([Capability::Grants, Capability::ClientsMax])
     }
 
     /// Connects clients and subscribes them to `${t}`.

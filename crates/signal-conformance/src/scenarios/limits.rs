@@ -1,7 +1,7 @@
 //! Section 9: limits, as far as the backend declares them.
 
 use super::build::{publish, published, scenario, words};
-use crate::Capability::{Advance, Private, RawFrames, StrictFrames};
+use crate::Capability::{Advance, ClientsMax, Private, RawFrames, StrictFrames};
 use crate::{Level, Scenario, Step};
 
 pub(super) fn scenarios() -> Vec<Scenario> {
@@ -121,6 +121,17 @@ fn room_size() -> Vec<Scenario> {
         .publish("x", r#""data":"inside now""#)
         .expect_publish("b x", r#""data":"inside now""#, 2)
         .expect_nothing("a"),
+        of_two(
+            "limits.clients_granted",
+            "a grant for more than clients_max gives clients_max",
+        )
+        .needs([ClientsMax])
+        .connect_sized("a b x", &[("*", 3)])
+        .subscribe("a b x", "${t}")
+        .publish("x", r#""data":"from outside""#)
+        .publish("a", r#""data":1"#)
+        .expect_publish("a b", r#""data":1"#, 2)
+        .expect_nothing("x"),
     ]
 }
 

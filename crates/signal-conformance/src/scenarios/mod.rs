@@ -6,6 +6,7 @@ mod access;
 mod basics;
 mod build;
 mod carriers;
+mod clients_max;
 mod closing;
 mod cluster;
 mod crowd;
@@ -46,6 +47,7 @@ pub(crate) fn all() -> Vec<Scenario> {
     all.extend(lifecycle::scenarios());
     all.extend(access::scenarios());
     all.extend(look_alikes::scenarios());
+    all.extend(clients_max::scenarios());
     all.extend(carriers::scenarios());
     all.extend(tokens::scenarios());
     all.extend(forgeries::scenarios());

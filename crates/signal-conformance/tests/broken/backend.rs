@@ -49,6 +49,7 @@ impl Backend for RelayBackend {
             .capabilities([
                 Capability::Advance,
                 Capability::BusFaults,
+                Capability::ClientsMax,
                 Capability::CountAll,
                 Capability::Drain,
                 Capability::Grants,

@@ -1,15 +1,17 @@
 //! What the relay reads in a token.
 
+use std::collections::BTreeMap;
+
 use signal_conformance::Grant;
 
 use crate::door::AUDIENCE;
 use crate::fault::{Fault, Faults};
-use crate::message::Members;
+use crate::message::{Members, text};
 
 /// The claims of a token, and how they are misread.
 pub(crate) struct Claims<'a>(pub(crate) &'a Members, pub(crate) Faults);
 
-const KNOWN: [&str; 8] = [
+const KNOWN: [&str; 9] = [
     "sub",
     "exp",
     "nbf",
@@ -18,6 +20,7 @@ const KNOWN: [&str; 8] = [
     "subscribe",
     "publish",
     "peers_max",
+    "clients_max",
 ];
 
 impl Claims<'_> {
@@ -44,6 +47,7 @@ impl Claims<'_> {
             subscribe,
             publish,
             expires_in_ms: ends,
+            clients_max: self.clients_max()?,
         })
     }
 
@@ -136,10 +140,65 @@ impl Claims<'_> {
             );
         }
         let topics: Vec<String> = serde_json::from_str(raw).ok()?;
-        let is_pattern = |topic: &String| {
-            let start = topic.strip_suffix('*').unwrap_or(topic);
-            !topic.is_empty() && !start.contains('*')
-        };
-        topics.iter().all(is_pattern).then_some(topics)
+        let are_patterns = topics.iter().all(|topic| is_pattern(topic));
+        are_patterns.then_some(topics)
     }
+
+    /// How many clients topics may have; none if it makes no sense.
+    fn clients_max(&self) -> Option<BTreeMap<String, u32>> {
+        let Some(raw) = self.value("clients_max") else {
+            return Some(BTreeMap::new());
+        };
+        let is_object = raw.starts_with('{');
+        let read = if is_object {
+            self.sizes(raw)
+        } else {
+            self.size(raw)
+                .map(|max| BTreeMap::from([("*".to_owned(), max)]))
+        };
+        let is_unread = self.1.has(match is_object {
+            true => Fault::ClientsMaxObjectUnread,
+            false => Fault::ClientsMaxNumberUnread,
+        });
+        let is_none = raw == "0" && self.1.has(Fault::ClientsMaxZeroIsNone);
+        let is_ignored = read.is_none() && self.1.has(Fault::OddClientsMaxIgnored);
+        if is_unread && read.is_some() || is_none || is_ignored {
+            return Some(BTreeMap::new());
+        }
+        read
+    }
+
+    fn size(&self, raw: &str) -> Option<u32> {
+        let mut raw = raw;
+        if self.1.has(Fault::ClientsMaxTextTaken) {
+            raw = raw.trim_matches('"');
+        }
+        if self.1.has(Fault::ClientsMaxFractionCut) {
+            raw = raw.split('.').next()?;
+        }
+        raw.parse().ok().filter(|max| *max > 0)
+    }
+
+    fn sizes(&self, raw: &str) -> Option<BTreeMap<String, u32>> {
+        let Members(members) = serde_json::from_str(raw).ok()?;
+        let mut sizes = BTreeMap::new();
+        for (written, value) in &members {
+            let pattern = match self.1.has(Fault::ClientsMaxNotDecoded) {
+                true => written.trim_matches('"').to_owned(),
+                false => text(written)?,
+            };
+            let is_odd = !is_pattern(&pattern) && !self.1.has(Fault::ClientsMaxOfAnyNameTaken);
+            let is_new = sizes.insert(pattern, self.size(value)?).is_none();
+            if is_odd || !is_new && !self.1.has(Fault::RepeatedClientsMaxTaken) {
+                return None;
+            }
+        }
+        let is_something = !sizes.is_empty() || self.1.has(Fault::ClientsMaxOfNothingTaken);
+        is_something.then_some(sizes)
+    }
+}
+
+fn is_pattern(topic: &str) -> bool {
+    let start = topic.strip_suffix('*').unwrap_or(topic);
+    !topic.is_empty() && !start.contains('*')
 }

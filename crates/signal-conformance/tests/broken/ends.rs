@@ -97,6 +97,11 @@ impl Relay {
             if faults.has(Fault::HibernationForgetsGrants) {
                 peer.grant = None;
             }
+            if let Some(grant) = &mut peer.grant {
+                if faults.has(Fault::HibernationForgetsSizes) {
+                    grant.clients_max.clear();
+                }
+            }
             if faults.has(Fault::HibernationRevivesUnsubscribed) {
                 peer.topics.append(&mut peer.unsubscribed);
             }

@@ -75,7 +75,7 @@ fn strings(raw: &str) -> Option<Vec<String>> {
     serde_json::from_str(raw).ok()
 }
 
-fn covers(patterns: &[String], topic: &str, faults: Faults) -> bool {
+pub(crate) fn covers(patterns: &[String], topic: &str, faults: Faults) -> bool {
     let special = ["__proto__", "constructor", "toString"].contains(&topic);
     if special && faults.has(Fault::GrantCoversProto)
         || topic.ends_with('*') && faults.has(Fault::GrantTakesStars)

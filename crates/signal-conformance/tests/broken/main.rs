@@ -13,6 +13,7 @@ mod message;
 mod nodes;
 mod relay;
 mod requests;
+mod sizes;
 mod socket;
 
 use std::collections::BTreeSet;
@@ -55,11 +56,12 @@ fn limits_for(id: &str) -> Limits {
     limits
 }
 
-const NARROW: [&str; 12] = [
+const NARROW: [&str; 13] = [
     "limits.clients_at_limit",
     "limits.clients_not_heard",
     "limits.clients_stay",
     "limits.clients_place_again",
+    "limits.clients_granted",
     "limits.fan_out",
     "limits.fan_out_overdraft",
     "limits.bytes",

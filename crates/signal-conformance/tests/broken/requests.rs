@@ -187,20 +187,6 @@ impl Relay {
         }
     }
 
-    /// Whether a topic has no place for this peer.
-    fn is_full_for(&self, id: PeerId, topic: &str) -> bool {
-        let members = self.subscribers(topic);
-        let is_member = members.contains(&id) && !self.has(Fault::SubscribedTwiceLosesThePlace);
-        let left = self.peers.values();
-        let kept = left.filter(|peer| peer.unsubscribed.iter().any(|one| one == topic));
-        let taken = match self.has(Fault::PlacesAreNeverFree) {
-            true => members.len() + kept.count(),
-            false => members.len(),
-        };
-        let max = self.limits.clients_max;
-        max > 0 && !is_member && taken >= max
-    }
-
     pub(crate) fn unsubscribe(&mut self, id: PeerId, members: &Members) {
         let topics = self.topics_of(members, Fault::TopicsStringUnsubscribed);
         if self.has(Fault::UnsubscribeIgnored) {
@@ -255,16 +241,7 @@ impl Relay {
                 .collect();
         }
         let is_subscriber = to.contains(&id);
-        let is_full = self.limits.clients_max > 0 && to.len() >= self.limits.clients_max;
-        let is_barred = match () {
-            () if faults.has(Fault::FullRoomHearsOutsiders) => false,
-            () if faults.has(Fault::FullRoomHearsNobody) => is_full,
-            () if faults.has(Fault::OutsidersNeverHeard) && self.limits.clients_max > 0 => {
-                !is_subscriber
-            }
-            () => is_full && !is_subscriber,
-        };
-        if is_barred {
+        if self.is_deaf_to(id, &topic, &to) {
             return;
         }
         if faults.has(Fault::PublisherMustSubscribe) && !is_subscriber {

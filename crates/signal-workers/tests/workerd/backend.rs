@@ -60,6 +60,7 @@ fn declare(mut declared: Declared, object: &str, settings: &Settings) -> Declare
         .levels([Level::Limits, Level::Lifecycle, Level::Access])
         .capabilities([
             Capability::Advance,
+            Capability::ClientsMax,
             Capability::Grants,
             Capability::Hibernate,
             Capability::Restart,
@@ -148,6 +149,9 @@ fn peer(grant: &signal_conformance::Grant, server: &Workerd) -> String {
     let mut core = Grant::new(set(&grant.subscribe), set(&grant.publish));
     if let Some(millis) = grant.expires_in_ms {
         core = core.expires_at(now.saturating_add(Duration::from_millis(millis)));
+    }
+    for (topics, max) in &grant.clients_max {
+        core = core.clients_max(set(std::slice::from_ref(topics)), *max);
     }
     let limits = Arc::new(server.settings.core.clone());
     let bytes = Peer::new(limits, core, now).snapshot().to_bytes();

@@ -143,6 +143,7 @@ async fn a_grant_ends_by_the_alarm_though_the_object_sleeps() {
         publish: topics,
         // All until the sleep is done in a tenth of a second, and on a busy machine in more.
         expires_in_ms: Some(5_000),
+        ..Grant::default()
     };
     let mut ann = Client::connect_with(&backend, grant).await;
     let mut bob = Client::connect(&server, "/").await;
