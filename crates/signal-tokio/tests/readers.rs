@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 
 use common::{CLOSE, PATIENCE, PING, PONG, TEXT, UPGRADE, config, frame, upgrade};
-use signal_tokio::{CloseReason, Config, Ending, Grant, Relay, UpgradeRequest};
+use signal_tokio::{CloseReason, Config, Ending, Grant, ReceivedType, Relay, UpgradeRequest};
 use socket2::{Domain, Socket, Type};
 
 /// A relay of which each thread can be held while much arrives.
@@ -377,6 +377,53 @@ fn twenty_of_the_longest_messages_at_once_reach_ten() {
     burst.reaches_all(Way::Reactors(1));
     burst.reaches_all(Way::Reactors(2));
     burst.reaches_all(Way::Tasks);
+}
+
+/// 29 MB from forty peers, all of which the relay has before the one they are for reads any of it.
+#[test]
+fn what_forty_say_at_once_waits_for_one_who_then_reads() {
+    const PUBLISHERS: usize = 40;
+    const MESSAGES: usize = 12;
+    for way in [Way::Reactors(1), Way::Reactors(2), Way::Tasks] {
+        let held = Held::serve(way, |config| {
+            config.outbound_grace = Duration::from_secs(60);
+            config.write_deadline = Duration::from_secs(600);
+        });
+        let mut stream = open(held.address);
+        let subscribe = frame(TEXT, br#"{"type":"subscribe","topics":["t"]}"#);
+        stream.write_all(&subscribe).expect("it reads");
+        stream.write_all(&frame(PING, b"")).expect("it reads");
+        let mut frames = Frames::new(stream);
+        frames.until_pong();
+        let input = publishes(MESSAGES, 60_000);
+        let publishers: Vec<_> = (0..PUBLISHERS)
+            .map(|_| {
+                let mut publisher = open(held.address);
+                publisher.write_all(&input).expect("the relay reads");
+                publisher
+            })
+            .collect();
+        let received = || held.relay.stats().received(ReceivedType::Publish).count;
+        let start = Instant::now();
+        while received() < (PUBLISHERS * MESSAGES) as u64 {
+            assert!(start.elapsed() < PATIENCE, "{way:?}: {} came", received());
+            thread::sleep(Duration::from_millis(5));
+        }
+        for number in 0..PUBLISHERS * MESSAGES {
+            loop {
+                match frames.next() {
+                    (PING, _) => {}
+                    (first, payload) => {
+                        let text = String::from_utf8_lossy(&payload[..40.min(payload.len())]);
+                        assert_eq!(first, TEXT, "{way:?}: {text:?} instead of {number}");
+                        break;
+                    }
+                }
+            }
+        }
+        assert_eq!(held.ended_as_slow(), 0, "{way:?}");
+        drop(publishers);
+    }
 }
 
 /// It takes as much as is sent to it, has half a queue before it all the time, and answers each

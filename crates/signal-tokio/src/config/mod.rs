@@ -78,17 +78,20 @@ signal_core::limits! {
     pub const LIMITS = [
         // What may wait for one peer.
         /// Each message counts 128 more than its bytes, which is what it costs beside them. At
-        /// least one of `message_bytes_max` must fit. Sixteen times as much, or 4 MiB if that is
+        /// least one of `message_bytes_max` must fit. 128 times as much, or 32 MiB if that is
         /// more, closes at once.
         outbound_bytes_max: usize { default: 1024 * 1024, unit: Bytes, range: 1_039..=1 << 32, scope: Peer,
             what: "Bytes that may wait for one peer whose socket takes no more",
             past: "closed with 1013, after outbound_grace",
             why: "the burst of a full room, on a slow phone" },
+        /// Each byte that is taken earns time again: a peer for which more waits stays as long as
+        /// it takes that at 2 Mbit/s, or a tenth of it each second if it is much, and does not
+        /// pause for longer than this.
         #[serde(with = "seconds")]
         outbound_grace: Duration { default: 1_000, unit: Millis, range: 0..=60_000, scope: Peer,
-            what: "How long more than that may wait",
+            what: "How far a peer for which more waits may be behind one that takes it at 2 Mbit/s, or in 10 s if it is much",
             past: "closed with 1013",
-            why: "what many say in a moment is read in one; a peer that needs longer reads too slowly" },
+            why: "what many say in a moment is read at once or steadily; what is older is of no use" },
         /// Of connections that the relay accepts itself; a stream that somebody else has made keeps
         /// what it has. Linux counts its own bookkeeping too, and takes twice as much for both.
         send_buffer_bytes_max: usize { default: 128 * 1024, unit: Bytes, range: 4_096..=1 << 30, scope: Peer,
@@ -171,7 +174,7 @@ impl Config {
         }
     }
 
-    /// How many bytes of memory one peer may take at most, for longer than
+    /// How many bytes of memory one peer that does not read may take at most, for longer than
     /// [`outbound_grace`](Self::outbound_grace): a connection, a message whose end is missing, its
     /// topics, what waits for it, and what the system holds both ways. Whatever all of them take
     /// together of the middle three is bounded by [`memory_max`](Self::memory_max).

@@ -12,7 +12,7 @@ use std::time::Duration;
 use signal_core::{CloseReason, Instant};
 
 use self::lent::Lent;
-pub(crate) use self::state::{Pushed, taken_in};
+pub(crate) use self::state::{Pushed, due_in, taken_in};
 use self::state::{State, TOPIC_COST};
 use crate::hub::batch::{Batch, Queued};
 use crate::hub::memory::Account;
@@ -47,9 +47,9 @@ impl Holding {
 /// The lock is held for a push or a swap of two pointers, never while a socket is written.
 ///
 /// How much it holds says little about how the peer reads: many may have something to say to one in
-/// a moment, before anybody tries its socket. So a push is judged by a multiple of the limit alone,
-/// and by the limit itself the connection, which knows what its socket has refused and for how
-/// long.
+/// a moment, before anybody tries its socket. So a push is judged by a large multiple of the limit
+/// alone, and by the limit itself the connection, which knows how fast its socket takes what it is
+/// offered.
 #[derive(Debug, Default)]
 pub(crate) struct Outbound {
     /// Where the connection lives, if it is not a task.

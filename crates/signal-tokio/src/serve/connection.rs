@@ -305,17 +305,21 @@ impl<T: Transport> Connection<T> {
         // What the system has already comes first, with its bookkeeping.
         let patience = config.outbound_grace + taken_in(2 * config.send_buffer_bytes_max);
         let mut has_taken = false;
+        let mut taken = 0;
         let is_last = session.stage() == Stage::Closing;
         let mut written = session.queue().write_all(now, patience, |frames| {
             let written = match is_last {
                 true => transport.write_last(cx, frames),
                 false => transport.write(cx, frames),
             };
-            if let Poll::Ready(Ok(_)) = written {
+            if let Poll::Ready(Ok(bytes)) = written {
                 has_taken |= deadlines.progressed();
+                taken += bytes;
             }
             written
         });
+        let queue = session.queue();
+        deadlines.taken(now, taken, || taken + queue.bytes(), config);
         if let Poll::Ready(Ok(())) = written {
             let flushed = transport.flush(cx);
             if let Poll::Ready(Ok(true)) = flushed {

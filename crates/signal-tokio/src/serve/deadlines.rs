@@ -8,6 +8,7 @@ use tokio::time::Sleep;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::hub::queue::due_in;
 use crate::hub::session::Session;
 
 /// Sets a task's timer to its next deadline and arranges to be woken by it.
@@ -35,7 +36,7 @@ pub(crate) const NEVER: Instant = Instant::from_millis(u64::MAX);
 pub(crate) struct Deadlines {
     /// When the socket must have taken something.
     write_by: Instant,
-    /// When no more may wait than the limit.
+    /// When no more may wait than the limit. Put off by each byte that is taken until then.
     shrink_by: Instant,
     /// When the close must be over.
     close_by: Instant,
@@ -64,8 +65,25 @@ impl Deadlines {
         std::mem::replace(&mut self.write_by, NEVER) != NEVER
     }
 
+    /// Notes that the socket has taken some of what waits. If that is more than may, the peer earns
+    /// the time in which one that is not slow takes so much, up to the grace it had at first: it
+    /// may pause for that long, and not read too slowly for long.
+    pub(crate) fn taken(
+        &mut self,
+        now: Instant,
+        bytes: usize,
+        waiting: impl FnOnce() -> usize,
+        config: &Config,
+    ) {
+        if self.shrink_by != NEVER {
+            let earned = due_in(bytes, waiting());
+            let full = now.saturating_add(config.outbound_grace);
+            self.shrink_by = self.shrink_by.saturating_add(earned).min(full);
+        }
+    }
+
     /// Notes whether more waits than may, after the socket was tried. True if that has been so for
-    /// too long.
+    /// longer than what was taken meanwhile allows.
     pub(crate) fn is_slow(&mut self, now: Instant, is_over: bool, config: &Config) -> bool {
         if !is_over {
             self.shrink_by = NEVER;
@@ -99,5 +117,82 @@ impl Deadlines {
         let own = self.write_by.min(self.shrink_by).min(self.close_by);
         let next = session.poll_timeout().map_or(own, |core| core.min(own));
         (next != NEVER).then_some(next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: usize = 1024 * 1024;
+
+    /// How many milliseconds a peer stays for whom so much waits, and comes each second, and who
+    /// takes so many bytes each 50 ms. None if it stays for a minute, or has taken enough before.
+    fn closed_after(mut waiting: usize, more: usize, taken: usize) -> Option<u64> {
+        let config = Config::default();
+        let mut deadlines = Deadlines::default();
+        for millis in (0..60_000).step_by(50) {
+            let now = Instant::from_millis(millis);
+            waiting += more / 20;
+            let taken = if millis == 0 { 0 } else { taken.min(waiting) };
+            deadlines.taken(now, taken, || waiting, &config);
+            waiting -= taken;
+            if deadlines.is_slow(now, waiting > LIMIT, &config) {
+                return Some(millis);
+            }
+            if waiting <= LIMIT {
+                return None;
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn who_takes_nothing_or_a_trickle_of_too_much_is_slow_after_the_grace() {
+        assert_eq!(closed_after(2 * LIMIT, 0, 0), Some(1_000));
+        assert_eq!(closed_after(128 * LIMIT, 0, 0), Some(1_000));
+        assert_eq!(closed_after(2 * LIMIT, 0, 100), Some(1_050));
+    }
+
+    #[test]
+    fn who_takes_2_mbit_of_a_burst_is_not_slow() {
+        assert_eq!(closed_after(2 * LIMIT, 0, 12_500), None);
+        assert_eq!(
+            closed_after(2 * LIMIT, 250_000, 12_500),
+            None,
+            "it is up to date"
+        );
+        let late = closed_after(2 * LIMIT, 0, 6_250);
+        assert!(
+            late.is_some_and(|late| (1_900..2_200).contains(&late)),
+            "{late:?}"
+        );
+    }
+
+    #[test]
+    fn who_takes_a_burst_of_a_hundred_peers_in_ten_seconds_is_not_slow() {
+        let waiting = 100 * LIMIT;
+        assert_eq!(closed_after(waiting, 0, waiting / 200), None);
+        assert!(closed_after(waiting, 0, waiting / 400).is_some());
+    }
+
+    #[test]
+    fn who_takes_less_than_comes_is_slow_once_it_would_be_old() {
+        let closed = closed_after(LIMIT, 3 * 131_072, 12_500);
+        assert!(
+            closed.is_some_and(|closed| (10_000..40_000).contains(&closed)),
+            "{closed:?}"
+        );
+    }
+
+    #[test]
+    fn who_reads_fast_may_pause_for_the_grace_and_no_longer() {
+        let config = Config::default();
+        let mut deadlines = Deadlines::default();
+        let at = Instant::from_millis;
+        assert!(!deadlines.is_slow(at(0), true, &config));
+        deadlines.taken(at(900), 8 * LIMIT, || 16 * LIMIT, &config);
+        assert!(!deadlines.is_slow(at(1_899), true, &config));
+        assert!(deadlines.is_slow(at(1_900), true, &config));
     }
 }

@@ -20,14 +20,17 @@ pub(super) const PLACE_COST: usize = 2 * size_of::<Queued>();
 pub(super) const TOPIC_COST: usize = 160;
 
 /// How many times its limit a queue may hold at once. What it holds past the limit is for the
-/// connection to judge, once it has tried its socket; this is only there to be an end. It has room
-/// for what a thousand peers can say to one before their thread has its turn to write.
-pub(super) const BURST_FACTOR: usize = 16;
+/// connection to judge, by how fast its socket takes it; this is only there to be an end. It has
+/// room for what all peers that one address may have can say at once, with their whole bursts.
+pub(super) const BURST_FACTOR: usize = 128;
 /// But at least so much: what many say in a moment is not less for a low limit.
-pub(super) const BURST_BYTES_MIN: usize = 4 * 1024 * 1024;
+pub(super) const BURST_BYTES_MIN: usize = 32 * 1024 * 1024;
 
 /// The slowest peer that is not to blame for what waits for it takes so much: 2 Mbit/s.
 const BYTES_PER_MILLI_MIN: usize = 250;
+/// And of much that waits a part as large as if all of it were to be taken in this time: what is
+/// older is of no use to anybody who wants to connect.
+const BACKLOG_MILLIS_MAX: usize = 10_000;
 
 /// What became of a pushed frame.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -235,6 +238,12 @@ impl State {
             (None, None) => Wake::Nobody,
         }
     }
+}
+
+/// How long a peer that is not to blame may need for so many bytes of those that wait for it.
+pub(crate) fn due_in(bytes: usize, waiting: usize) -> Duration {
+    let pace = (waiting / BACKLOG_MILLIS_MAX).max(BYTES_PER_MILLI_MIN);
+    Duration::from_millis(bytes.div_ceil(pace) as u64)
 }
 
 /// How long the slowest peer that is not to blame needs for so many bytes.

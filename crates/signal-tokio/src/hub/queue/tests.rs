@@ -61,10 +61,11 @@ fn fill(queue: &Outbound, bytes: usize) -> usize {
 #[test]
 fn a_queue_is_full_when_its_bytes_and_the_cost_of_its_frames_are_many_times_its_limit() {
     let queue = Outbound::default();
-    let limit = BURST_BYTES_MIN;
-    let is_full = |_: &usize| queue.push(&frame(FRAME_COST), limit) == Pushed::Overflowed;
+    let limit = 2 * BURST_BYTES_MIN / BURST_FACTOR;
+    let shared = frame(limit - FRAME_COST);
+    let is_full = |_: &usize| queue.push(&shared, limit) == Pushed::Overflowed;
     let taken = (0..).find(is_full).expect("it has a limit");
-    assert_eq!(taken, BURST_FACTOR * limit / (2 * FRAME_COST));
+    assert_eq!(taken, BURST_FACTOR);
     assert_eq!(queue.push(&frame(1), limit), Pushed::Closed);
 }
 
