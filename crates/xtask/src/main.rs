@@ -5,6 +5,7 @@
 //! there unseen.
 
 mod clients;
+mod cluster;
 mod command;
 mod compare;
 mod image;
@@ -41,6 +42,7 @@ Commands:
   test [--fail-fast] [STEP...]   Install what is missing, then run all steps, or the ones named
   setup                          Only install what is missing
   steps                          List the steps
+  cluster                        Run three relays as one on this machine, and a page to try them on
   compare [--quick] [--resume]   Put this relay and others under the same load and print ratios
   instructions [--accept]        Count instructions and compare them with the baseline, or write it
   worker build                   Build the Cloudflare Worker and print its size
@@ -224,6 +226,7 @@ fn main() -> ExitCode {
                 .for_each(|step| println!("{:<20} {}", step.name, step.about));
             ExitCode::SUCCESS
         }
+        "cluster" => exit_code(cluster::main(rest)),
         "compare" => exit_code(compare::main(rest)),
         "instructions" => exit_code(instructions::main(rest)),
         "worker" => exit_code(worker::main(rest)),

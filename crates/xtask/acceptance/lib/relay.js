@@ -10,6 +10,9 @@ const USAGE = `usage: node SCRIPT --url ws://127.0.0.1:PORT -- COMMAND [ARGUMENT
 
 COMMAND starts a relay that listens at the URL's host and port. The script starts it, kills it, and starts it again.`
 
+/** What a relay that is asked to end has for it, in milliseconds: longer than its drain. */
+const END_TIMEOUT_MS = 15_000
+
 /** The relay that the command line names, not started yet. */
 export function relayFromArguments(options = {}) {
   const { values, positionals } = parseArgs({
@@ -26,6 +29,7 @@ export function relayFromArguments(options = {}) {
 export class Relay {
   #command
   #child = null
+  #isOver = false
   #log = ''
 
   constructor(url, command) {
@@ -34,9 +38,15 @@ export class Relay {
     onFinish(() => this.kill())
   }
 
+  /** The number of its process, while there is one. */
+  get pid() {
+    return this.#child?.pid
+  }
+
   /** Starts the relay and waits until its port takes connections. */
   async start() {
     if (await this.#takesConnections()) throw new Error(`something else already listens at ${this.url}`)
+    if (this.#isOver) throw new Error('nothing is started any more')
     const [program, ...args] = this.#command
     const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child = child
@@ -56,11 +66,24 @@ export class Relay {
   /** Ends the relay as a crash would: no close frames, no goodbye. */
   async kill() {
     const child = this.#child
+    const isAlive = this.isAlive()
     this.#child = null
-    if (!child || child.exitCode !== null || child.signalCode !== null) return
+    if (!isAlive) return
     const exited = once(child, 'exit')
     child.kill('SIGKILL')
     await exited
+  }
+
+  /** Asks the relay to end, waits until it has, and starts it no more. */
+  async terminate() {
+    this.#isOver = true
+    const child = this.#child
+    if (!this.isAlive()) return
+    const exited = once(child, 'exit')
+    child.kill('SIGTERM')
+    const timeout = setTimeout(() => child.kill('SIGKILL'), END_TIMEOUT_MS)
+    await exited
+    clearTimeout(timeout)
   }
 
   /** Asks the relay to read its files again, and waits until it logs this. */
@@ -75,10 +98,12 @@ export class Relay {
 
   /** Throws if the relay process has ended by itself. */
   assertAlive() {
+    if (!this.isAlive()) throw new Error(`the relay has ended: ${this.#log}`)
+  }
+
+  isAlive() {
     const child = this.#child
-    if (!child || child.exitCode !== null || child.signalCode !== null) {
-      throw new Error(`the relay has ended: ${this.#log}`)
-    }
+    return child !== null && child.exitCode === null && child.signalCode === null
   }
 
   #takesConnections() {

@@ -1,0 +1,66 @@
+//! Three relays that serve as one, each a process, with NATS servers between them.
+
+use std::process::Command;
+
+use crate::clients;
+use crate::command::command;
+#[cfg(not(unix))]
+use crate::command::run;
+use crate::stop::Stop;
+use crate::tools::Tools;
+use crate::workspace;
+
+const USAGE: &str = "\
+Usage: cargo xtask cluster
+
+Runs three NATS servers and three relays that serve as one on this machine, without containers, and
+a page on which to share a text at each of them. Prints the addresses and what to try, such as
+`signal check --cluster` and a `kill` of any of them, and ends all on Ctrl-C.
+";
+
+/// Runs a cluster to play with, until Ctrl-C.
+pub(crate) fn main(arguments: &[String]) -> Result<(), Stop> {
+    let words: Vec<_> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        [] => {}
+        ["--help" | "-h" | "help"] => {
+            print!("{USAGE}");
+            return Ok(());
+        }
+        _ => {
+            return Err(Stop::Failed(format!(
+                "cannot read `{}`\n\n{USAGE}",
+                words.join(" ")
+            )));
+        }
+    }
+    let tools = Tools::default();
+    tools.node_modules()?;
+    clients::build_page(&tools)?;
+    clients::build_signal(&tools)?;
+    become_command(&mut script(&tools, "demo.js")?)
+}
+
+/// A script that starts the processes itself.
+fn script(tools: &Tools, name: &str) -> Result<Command, Stop> {
+    let mut node = command("node", [workspace::acceptance().join(name)]);
+    node.arg("--signal").arg(clients::built_signal()?);
+    node.arg("--nats-server").arg(tools.nats_server()?);
+    Ok(node)
+}
+
+/// Runs the command in place of this process, so that it is the one that Ctrl-C and `kill` reach.
+#[cfg(unix)]
+fn become_command(command: &mut Command) -> Result<(), Stop> {
+    let error = std::os::unix::process::CommandExt::exec(command);
+    let program = std::path::Path::new(command.get_program());
+    Err(Stop::Failed(format!(
+        "`{}` did not start: {error}",
+        program.display()
+    )))
+}
+
+#[cfg(not(unix))]
+fn become_command(command: &mut Command) -> Result<(), Stop> {
+    run(command)
+}
