@@ -24,7 +24,7 @@ pub(crate) fn raise_rates() -> String {
 /// The connection ended, but should have stayed.
 pub(crate) fn ended(links: &Links, id: usize, how: &Ended) -> BenchError {
     let number = id + 1;
-    let server = &links.server.name;
+    let server = links.name(id);
     match how {
         Ended::Closed(code, reason) => {
             let code_shown =
@@ -96,10 +96,20 @@ pub(crate) fn stuck(server: &str, ready: usize, all: usize, timeout: Duration) -
     )
 }
 
+/// What one connection publishes does not arrive at another one, on another node perhaps.
+pub(crate) fn apart(links: &Links, from: usize, to: usize, timeout: u64) -> BenchError {
+    let [from, to] = [from, to].map(|id| links.name(id));
+    let seconds = Duration::from_nanos(timeout).as_secs_f64();
+    BenchError::new(
+        format!("what is published on {from} did not arrive on {to} within {seconds} s"),
+        "several addresses are put under load as one service: are they nodes of one cluster, and ready (GET /readyz)?",
+    )
+}
+
 /// The server broke RFC 6455.
 pub(crate) fn malformed(links: &Links, id: usize, what: &str) -> BenchError {
     BenchError::new(
-        format!("{} sent connection {} {what}", links.server.name, id + 1),
+        format!("{} sent connection {} {what}", links.name(id), id + 1),
         "the server breaks RFC 6455; nothing it sends after that can be read",
     )
 }

@@ -27,12 +27,22 @@
 //! their messages it is, and is found by its place. So a delivery costs the generator far less than
 //! the server, mostly the `read`.
 //!
+//! # Several nodes
+//!
+//! [`run_cluster`] puts several addresses under load as one service. The members of each room are
+//! spread over its nodes, in turn; deliveries are checked as with one, and the report says which
+//! share of them went from one node to another, and how long those took. Before anything is
+//! measured, a member on each node of a room publishes until all members have heard it: a node
+//! learns some time after a subscription that a room has members elsewhere. Nodes that are no
+//! cluster are found by that.
+//!
 //! # What is not here
 //!
 //! A relay drops what exceeds its rates, so a load needs a server whose rates were raised;
 //! [`Report::rates`] says how far. Only what goes through the server's sockets is measured, not
 //! browsers, WebRTC or clocks on other machines.
 
+mod cluster;
 mod compare;
 mod error;
 mod explain;
@@ -45,12 +55,15 @@ mod run;
 mod server;
 mod worker;
 
+pub use cluster::{Cluster, Node};
 pub use compare::{Compared, Comparison, Contestant, Figure, Spread, compare};
 pub use error::BenchError;
 pub use load::flows::Faults;
 pub use plan::{Plan, Scenario};
 pub use progress::{Phase, Progress};
+pub use report::cluster::{ClusterReport, Crossed, NodeReport};
+pub use report::process_report::ProcessReport;
 pub use report::threshold::{Metric, Threshold};
-pub use report::{Bar, Generator, Latency, ProcessReport, Rates, Report, SlowReport};
-pub use run::run;
+pub use report::{Bar, Generator, Latency, Rates, Report, SlowReport};
+pub use run::{run, run_cluster};
 pub use server::Server;

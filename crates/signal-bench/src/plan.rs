@@ -114,7 +114,7 @@ pub struct Plan {
     pub threads: usize,
     /// What sizes and counts are drawn from. Default: 1.
     pub seed: u64,
-    /// The process of the server on this machine, to measure its processor time and memory.
+    /// The process of a single server on this machine, to measure its processor time and memory.
     /// Default: none.
     pub pid: Option<u32>,
 }

@@ -8,6 +8,8 @@ pub enum Phase {
     Open,
     /// The server gets a moment to calm down, before its memory is measured.
     Settle,
+    /// Members on different nodes get to know each other.
+    Meet,
     /// The load runs and is not measured yet.
     WarmUp,
     /// The load runs and is measured.

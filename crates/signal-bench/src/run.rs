@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::cluster::{Cluster, Node};
 use crate::error::BenchError;
 use crate::load::churn::Churn;
 use crate::load::driver::Driver;
@@ -11,6 +12,7 @@ use crate::load::idle::Idle;
 use crate::load::join::Join;
 use crate::load::opening;
 use crate::load::paced::Paced;
+use crate::load::placement::Placement;
 use crate::load::rooms::Rooms;
 use crate::load::slow::Slow;
 use crate::load::stage::{Shared, Stage};
@@ -19,8 +21,7 @@ use crate::load::template::Topics;
 use crate::plan::{Plan, Scenario};
 use crate::progress::{Phase, Progress};
 use crate::report::Report;
-use crate::report::growth::Growth;
-use crate::report::process::{Process, own_cpu, own_starvation};
+use crate::report::process::{Processes, Usages, own_cpu, own_starvation};
 use crate::report::snapshot::{Measured, Snapshot};
 use crate::server::Server;
 use crate::worker::{Seat, Worker};
@@ -45,21 +46,54 @@ pub fn run(
     plan: &Plan,
     observer: &mut dyn FnMut(&Progress),
 ) -> Result<Report, BenchError> {
+    let mut node = Node::new(server.clone());
+    node.pid = plan.pid;
+    run_on(&Cluster::new(vec![node]), plan, observer)
+}
+
+/// Puts several nodes under load as one service, as [`run`] does with one. Their processes are those
+/// of the [`Cluster`]; that of the plan has no meaning.
+///
+/// # Errors
+///
+/// As [`run`]; if the cluster makes no sense, or if what is published on one node does not arrive on
+/// the others.
+pub fn run_cluster(
+    cluster: &Cluster,
+    plan: &Plan,
+    observer: &mut dyn FnMut(&Progress),
+) -> Result<Report, BenchError> {
+    cluster.check()?;
+    if let Some(pid) = plan.pid {
+        return Err(BenchError::new(
+            format!("process {pid} is not said to be that of a node"),
+            "name the process of each node, and none in the plan",
+        ));
+    }
+    run_on(cluster, plan, observer)
+}
+
+fn run_on(
+    cluster: &Cluster,
+    plan: &Plan,
+    observer: &mut dyn FnMut(&Progress),
+) -> Result<Report, BenchError> {
     plan.check()?;
-    let process = plan.pid.map(Process::new).transpose()?;
-    let mut threads = Threads::new(server, plan);
+    let processes = Processes::new(cluster)?;
+    let mut threads = Threads::new(cluster, plan);
     let measured = threads
         .start()
-        .and_then(|()| threads.follow(process, observer));
+        .and_then(|()| threads.follow(&processes, observer));
     let tally = threads.end(measured.as_ref().err());
     let tally = tally?;
-    Ok(Report::new(server, plan, &measured?, &tally))
+    Ok(Report::new(cluster, plan, &measured?, &tally))
 }
 
 /// The threads of a run, and the one that coordinates them.
 struct Threads<'a> {
-    server: &'a Server,
+    servers: Arc<[Server]>,
     plan: &'a Plan,
+    placement: Placement,
     shared: Arc<Shared>,
     handles: Vec<JoinHandle<Option<Tally>>>,
     /// How many connections are open when memory is measured for the first time, for the second,
@@ -67,18 +101,24 @@ struct Threads<'a> {
     first: usize,
     half: usize,
     all: usize,
+    /// The same three numbers for each node.
+    open: Vec<[usize; 3]>,
 }
 
 impl<'a> Threads<'a> {
-    fn new(server: &'a Server, plan: &'a Plan) -> Self {
+    fn new(cluster: &Cluster, plan: &'a Plan) -> Self {
+        let servers = cluster.nodes.iter().map(|node| node.server.clone());
+        let nodes = cluster.nodes.len();
         Self {
-            server,
+            servers: servers.collect(),
             plan,
+            placement: Placement::new(nodes, plan.seed),
             shared: Arc::new(Shared::new(plan.threads)),
             handles: Vec::new(),
             first: 0,
             half: 0,
             all: 0,
+            open: vec![[0; 3]; nodes],
         }
     }
 
@@ -105,7 +145,8 @@ impl<'a> Threads<'a> {
     fn staff(&mut self, seat: Seat, topics: &Topics) -> Result<(), BenchError> {
         let plan = self.plan;
         let Seat { thread, mask, .. } = seat;
-        let rooms = |plan| Rooms::new(plan, thread, topics.clone(), mask);
+        let placement = self.placement;
+        let rooms = |plan| Rooms::new(plan, placement, thread, topics.clone(), mask);
         match plan.scenario {
             Scenario::Fanout => self.spawn(seat, Fanout::new(plan, rooms(plan)?)),
             Scenario::Paced => self.spawn(seat, Paced::new(plan, rooms(plan)?)),
@@ -114,10 +155,13 @@ impl<'a> Threads<'a> {
                 self.spawn(seat, Slow::new(plan, thread, fanout))
             }
             Scenario::Join => {
-                let join = Join::new(plan, thread, topics.clone(), mask)?;
+                let join = Join::new(plan, placement, thread, topics.clone(), mask)?;
                 self.spawn(seat, join)
             }
-            Scenario::Idle => self.spawn(seat, Idle::new(plan, thread, topics.clone())),
+            Scenario::Idle => {
+                let idle = Idle::new(plan, placement, thread, topics.clone());
+                self.spawn(seat, idle)
+            }
             Scenario::Churn => {
                 let mut places = plan.clone();
                 places.rooms = plan.connections;
@@ -135,12 +179,23 @@ impl<'a> Threads<'a> {
         driver: D,
     ) -> Result<(), BenchError> {
         let connections = driver.connections();
-        self.first += opening::first(connections);
-        self.half += opening::half(connections);
-        self.all += connections;
+        let counts = [
+            opening::first(connections),
+            opening::half(connections),
+            connections,
+        ];
+        for id in 0..connections {
+            let open = &mut self.open[driver.node(id)];
+            for (open, count) in open.iter_mut().zip(counts) {
+                *open += usize::from(id < count);
+            }
+        }
+        self.first += counts[0];
+        self.half += counts[1];
+        self.all += counts[2];
         let name = format!("bench-{}", seat.thread);
-        let shared = Arc::clone(&self.shared);
-        let handle = Worker::new(self.server, self.plan, seat, shared, driver)
+        let (servers, shared) = (Arc::clone(&self.servers), Arc::clone(&self.shared));
+        let handle = Worker::new(servers, self.plan, seat, shared, driver)
             .and_then(|worker| thread::Builder::new().name(name).spawn(|| worker.run()));
         self.handles
             .push(handle.map_err(|error| no_thread(&error))?);
@@ -150,33 +205,35 @@ impl<'a> Threads<'a> {
     /// Leads the threads through the stages, and measures at their borders.
     fn follow(
         &self,
-        process: Option<Process>,
+        processes: &Processes,
         observer: &mut dyn FnMut(&Progress),
     ) -> Result<Measured, BenchError> {
         self.open(self.first, observer)?;
-        let idle_first = self.settled(process, observer)?;
+        let idle_first = self.settled(processes, observer)?;
         self.shared.advance(Stage::OpenHalf);
         self.open(self.half, observer)?;
-        let idle_half = self.settled(process, observer)?;
+        let idle_half = self.settled(processes, observer)?;
         self.shared.advance(Stage::Open);
         self.open(self.all, observer)?;
-        let idle_all = self.settled(process, observer)?;
+        let idle_all = self.settled(processes, observer)?;
+        if self.servers.len() > 1 {
+            self.shared.advance(Stage::Meet);
+            self.meet(observer)?;
+        }
         self.shared.advance(Stage::WarmUp);
         self.load(Phase::WarmUp, self.plan.warmup, observer)?;
         self.shared.advance(Stage::Measure);
-        let before = self.snapshot(process);
+        let before = self.snapshot(processes);
         self.load(Phase::Measure, self.plan.duration, observer)?;
-        let after = self.snapshot(process);
+        let after = self.snapshot(processes);
         self.shared.advance(Stage::Drain);
         while !self.handles.iter().all(JoinHandle::is_finished) {
             self.tell(Phase::Drain, Duration::ZERO, observer);
             thread::sleep(TICK / 10);
         }
         Ok(Measured {
-            growth: Growth::new(
-                [self.first, self.half, self.all],
-                [idle_first, idle_half, idle_all],
-            ),
+            open: self.open.clone(),
+            idle: [idle_first, idle_half, idle_all],
             before,
             after,
         })
@@ -193,18 +250,28 @@ impl<'a> Threads<'a> {
         Ok(())
     }
 
-    /// The memory of the server once it has settled.
+    /// Waits until what is published on one node arrives on the others.
+    fn meet(&self, observer: &mut dyn FnMut(&Progress)) -> Result<(), BenchError> {
+        let started = Instant::now();
+        while !self.shared.have_all_met() {
+            self.check()?;
+            self.tell(Phase::Meet, started.elapsed(), observer);
+            thread::sleep(TICK / 10);
+        }
+        Ok(())
+    }
+
+    /// The memory of the server's processes once it has settled.
     fn settled(
         &self,
-        process: Option<Process>,
+        processes: &Processes,
         observer: &mut dyn FnMut(&Progress),
-    ) -> Result<Option<u64>, BenchError> {
-        let Some(process) = process else {
-            return Ok(None);
-        };
-        let settle = Duration::from_millis(self.all as u64).min(SETTLE_MAX);
-        self.load(Phase::Settle, settle, observer)?;
-        Ok(Some(process.usage().memory))
+    ) -> Result<Usages, BenchError> {
+        if !processes.is_empty() {
+            let settle = Duration::from_millis(self.all as u64).min(SETTLE_MAX);
+            self.load(Phase::Settle, settle, observer)?;
+        }
+        Ok(processes.usages())
     }
 
     fn load(
@@ -245,7 +312,7 @@ impl<'a> Threads<'a> {
         });
     }
 
-    fn snapshot(&self, process: Option<Process>) -> Snapshot {
+    fn snapshot(&self, processes: &Processes) -> Snapshot {
         let (publishes, deliveries) = self.shared.messages();
         Snapshot {
             at: Instant::now(),
@@ -253,7 +320,7 @@ impl<'a> Threads<'a> {
             deliveries,
             own_cpu: own_cpu(),
             own_starvation: own_starvation(),
-            server: process.map(Process::usage),
+            usages: processes.usages(),
         }
     }
 

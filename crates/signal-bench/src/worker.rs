@@ -59,7 +59,7 @@ pub(crate) struct Worker<D> {
 
 impl<D: Driver> Worker<D> {
     pub(crate) fn new(
-        server: &Server,
+        servers: Arc<[Server]>,
         plan: &Plan,
         seat: Seat,
         shared: Arc<Shared>,
@@ -71,7 +71,7 @@ impl<D: Driver> Worker<D> {
         Ok(Self {
             poll,
             timer,
-            links: Links::new(server.clone(), registry, seat.mask, seat.first_connection),
+            links: Links::new(servers, registry, seat.mask, seat.first_connection),
             opening: Opening::new(driver.connections(), plan),
             driver,
             tally: Tally::new(),
@@ -143,11 +143,18 @@ impl<D: Driver> Worker<D> {
     }
 
     fn act(&mut self, stage: Stage, now: u64) -> Result<Option<u64>, BenchError> {
-        if stage < Stage::WarmUp {
-            self.opening.advance(&mut self.links, stage, now)?;
+        if stage < Stage::Meet {
+            let node = |id| self.driver.node(id);
+            self.opening.advance(&mut self.links, node, stage, now)?;
             return Ok(None);
         }
         let mut step = step(&mut self.links, &mut self.tally, stage, now);
+        if stage == Stage::Meet {
+            if self.driver.meet(&mut step)? {
+                self.shared.set_met(self.thread);
+            }
+            return Ok(None);
+        }
         self.driver.turn(&mut step)
     }
 
@@ -290,7 +297,7 @@ impl<D: Driver> Worker<D> {
         let Some(end) = memchr::memmem::find(bytes, b"\r\n\r\n") else {
             if length > HEAD_MAX || !b"HTTP/1.1 ".starts_with(&bytes[..length.min(9)]) {
                 let head = String::from_utf8_lossy(&bytes[..length.min(80)]);
-                return Err(explain::refused(&self.links.server.name, id + 1, &head));
+                return Err(explain::refused(self.links.name(id), id + 1, &head));
             }
             return Ok(None);
         };
@@ -301,7 +308,7 @@ impl<D: Driver> Worker<D> {
             })
         });
         if !head.starts_with("HTTP/1.1 101") || !is_accepted {
-            return Err(explain::refused(&self.links.server.name, id + 1, &head));
+            return Err(explain::refused(self.links.name(id), id + 1, &head));
         }
         if let Some(connection) = self.links.get_mut(id) {
             connection.state = State::Open;

@@ -11,7 +11,7 @@ pub(crate) use args::BenchArgs;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::process::ExitCode;
 
-use signal_bench::{Contestant, Plan, Report, Server};
+use signal_bench::{BenchError, Cluster, Contestant, Node, Plan, Progress, Report, Server};
 
 use crate::bench::args::Format;
 use crate::bench::progress::Display;
@@ -49,14 +49,18 @@ impl Outcome {
 /// The arguments make no sense together, or the load could not be run.
 pub(crate) fn run(args: &BenchArgs) -> Result<Outcome, Failure> {
     let plan = args.plan().map_err(usage)?;
-    let Some(url) = &args.url else {
-        return compare(args, &plan);
-    };
-    let server = server(&args.with_token(url), args)?;
     let mut display = Display::new(args.quiet, &plan);
-    let report = signal_bench::run(&server, &plan, &mut |progress| display.show("", progress));
+    let mut observer = |progress: &Progress| display.show("", progress);
+    let report = match &args.urls[..] {
+        [] => return compare(args, &plan),
+        [url] => {
+            let server = server(&args.with_token(url), args)?;
+            signal_bench::run(&server, &plan, &mut observer)
+        }
+        urls => signal_bench::run_cluster(&cluster(urls, args)?, &plan, &mut observer),
+    };
     display.clear();
-    let report = report.map_err(|error| Failure::other(&error.what, error.fix))?;
+    let report = report.map_err(failure)?;
     let verdict = verdict(&report, args);
     let text = match args.format() {
         Format::Text => lines::for_stdout(&text::render(&report, &verdict)).into_owned(),
@@ -69,6 +73,28 @@ pub(crate) fn run(args: &BenchArgs) -> Result<Outcome, Failure> {
         }
     }
     Ok(Outcome::new(text, verdict.is_empty()))
+}
+
+/// Several addresses as one service.
+fn cluster(urls: &[Target], args: &BenchArgs) -> Result<Cluster, Failure> {
+    if urls.iter().any(|url| url.token() != urls[0].token()) {
+        return Err(usage((
+            "the addresses have different tokens, and members of a room must have the same rights"
+                .to_owned(),
+            "use one for all: --token".to_owned(),
+        )));
+    }
+    let nodes = urls.iter().enumerate().map(|(index, url)| {
+        let mut node = Node::new(server(&args.with_token(url), args)?);
+        node.pid = args.pids().get(index).copied();
+        Ok(node)
+    });
+    let mut cluster = Cluster::new(nodes.collect::<Result<_, Failure>>()?);
+    cluster.bus_pids = args.bus_pids().to_vec();
+    cluster
+        .check()
+        .map_err(|error| usage((error.what, error.fix)))?;
+    Ok(cluster)
 }
 
 /// Puts several servers under the same load.
@@ -92,7 +118,7 @@ fn compare(args: &BenchArgs, plan: &Plan) -> Result<Outcome, Failure> {
         },
     );
     display.clear();
-    let comparison = comparison.map_err(|error| Failure::other(&error.what, error.fix))?;
+    let comparison = comparison.map_err(failure)?;
     let is_sound = comparison.is_sound();
     let text = if args.format() == Format::Json {
         format!("{}\n", json(&comparison)?)
@@ -186,6 +212,10 @@ fn address(target: &Target) -> Result<SocketAddr, Failure> {
             "check the spelling",
         ),
     })
+}
+
+fn failure(error: BenchError) -> Failure {
+    Failure::other(&error.what, error.fix)
 }
 
 fn usage((what, fix): (String, String)) -> Failure {

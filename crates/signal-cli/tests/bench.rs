@@ -189,3 +189,78 @@ fn servers_are_compared_in_turn() {
     ran.says("2 rounds in turn");
     ran.says("ours is ");
 }
+
+#[test]
+fn several_addresses_are_one_service() {
+    let relay = relay();
+    let (url, other) = (relay.url(), format!("{}/another/path", relay.url()));
+    let pids = format!("{0},{0}", relay.pid());
+    let addresses = [url.as_str(), &other, "--pid", &pids, "--bus-pid", &pids];
+    let ran = bench(&addresses);
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    ran.says(&format!("2 nodes, {url}, {other}: fanout"));
+    ran.says("crossed     33.3 % of the deliveries went from one node to another: p50");
+    ran.says(&format!("node        {other}: 3 connections, "));
+    ran.says("bus         ");
+
+    let ran = bench(&[&addresses[..], &["--json"]].concat());
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    let report: Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    assert_eq!(report["cluster"]["nodes"][1]["server"], other);
+    assert_eq!(report["cluster"]["nodes"][1]["process"]["pid"], relay.pid());
+    assert_eq!(report["process"]["pid"], Value::Null);
+
+    let ran = bench(&[&addresses[..], &["--csv"]].concat());
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    assert!(lines[0].ends_with(",bus_cpu_us_per_delivery"), "{ran:?}");
+    assert_eq!(lines[0].split(',').count(), lines[1].split(',').count());
+}
+
+#[test]
+fn addresses_that_are_no_cluster_are_found() {
+    let (one, other) = (relay(), relay());
+    let ran = bench(&[&one.url(), &other.url(), "--timeout", "1s"]);
+    assert_eq!(ran.code(), Some(1), "{ran:?}");
+    ran.says(&one.url());
+    ran.says(&other.url());
+    ran.says("are they nodes of one cluster");
+}
+
+#[test]
+fn what_cannot_be_several_nodes_says_why() {
+    let relay = relay();
+    let url = relay.url();
+    let [with_a, with_b] = ["a", "b"].map(|token| format!("{url}/{token}?token={token}"));
+    let other = format!("{url}/other");
+    for (arguments, words) in [
+        (vec![&url[..], &url], "was named before"),
+        (
+            vec![&with_a, &with_b],
+            "the addresses have different tokens",
+        ),
+        (vec![&url, &with_b], "the addresses have different tokens"),
+        (
+            vec![&url, &other, "--pid", "1"],
+            "processes named by --pid: 1; addresses: 2",
+        ),
+        (
+            vec![&url, "--pid", "1 2"],
+            "processes named by --pid: 2; addresses: 1",
+        ),
+        (vec![&url, "--pid", "1,x"], "is not the number of a process"),
+        (vec![&url, "--pid", ""], "it names no process"),
+        (
+            vec![&url, "--bus-pid", "1"],
+            "--bus-pid is for what is between several nodes",
+        ),
+        (
+            vec![&url, &other, "--compare", "a=ws://127.0.0.1:1"],
+            "cannot be used with",
+        ),
+    ] {
+        let ran = bench(&arguments);
+        assert_eq!(ran.code(), Some(2), "{arguments:?}: {ran:?}");
+        ran.says(words);
+        assert!(!ran.stderr.contains("token=a"), "{ran:?}");
+    }
+}

@@ -41,6 +41,10 @@ impl Driver for Churn {
         0
     }
 
+    fn node(&self, id: usize) -> usize {
+        self.rooms.node(id, 0)
+    }
+
     fn opened(&mut self, step: &mut Step<'_>, id: usize) {
         self.rooms.subscribe(step, id, id);
         self.rooms.publish(step, id, 0, self.visits[id].began);
@@ -66,7 +70,7 @@ impl Driver for Churn {
                 is_here: true,
                 is_leaving: false,
             };
-            step.links.dial(id)?;
+            step.links.dial(id, self.rooms.node(id, 0))?;
         }
         Ok(None)
     }

@@ -24,6 +24,19 @@ pub(crate) trait Driver {
     /// How many connections are open before the load begins, numbered from 0.
     fn connections(&self) -> usize;
 
+    /// The node that a connection leads to.
+    fn node(&self, id: usize) -> usize;
+
+    /// Whether members hear each other from node to node. Until then it is called in each turn of
+    /// the stage for that, to have them speak.
+    ///
+    /// # Errors
+    ///
+    /// If they never will.
+    fn meet(&mut self, _: &mut Step<'_>) -> Result<bool, BenchError> {
+        Ok(true)
+    }
+
     /// A connection is upgraded.
     fn opened(&mut self, step: &mut Step<'_>, id: usize);
 

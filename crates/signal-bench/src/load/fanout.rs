@@ -65,6 +65,15 @@ impl Driver for Fanout {
         self.rooms.connections()
     }
 
+    fn node(&self, id: usize) -> usize {
+        let members = self.rooms.members;
+        self.rooms.node(id / members, id % members)
+    }
+
+    fn meet(&mut self, step: &mut Step<'_>) -> Result<bool, BenchError> {
+        self.rooms.meet(step)
+    }
+
     fn opened(&mut self, step: &mut Step<'_>, id: usize) {
         self.rooms.subscribe(step, id, id / self.rooms.members);
     }

@@ -3,6 +3,7 @@ use signal_core::client;
 
 use crate::error::BenchError;
 use crate::load::driver::{Driver, Step, share};
+use crate::load::placement::Placement;
 use crate::load::stage::Stage;
 use crate::load::tally::Tally;
 use crate::load::template::Topics;
@@ -15,6 +16,7 @@ pub(crate) struct Idle {
     count: usize,
     first: usize,
     topics: Topics,
+    placement: Placement,
     /// Nanoseconds between the pings of one connection.
     interval: u64,
     began: Option<u64>,
@@ -28,12 +30,13 @@ pub(crate) struct Idle {
 }
 
 impl Idle {
-    pub(crate) fn new(plan: &Plan, thread: usize, topics: Topics) -> Self {
+    pub(crate) fn new(plan: &Plan, placement: Placement, thread: usize, topics: Topics) -> Self {
         let share = share(plan.connections, thread, plan.threads);
         Self {
             count: share.len(),
             first: share.start,
             topics,
+            placement,
             interval: plan.ping_interval.as_nanos() as u64,
             began: None,
             sent: 0,
@@ -57,6 +60,10 @@ impl Driver for Idle {
         self.count
     }
 
+    fn node(&self, id: usize) -> usize {
+        self.placement.node(self.first + id, 0)
+    }
+
     fn opened(&mut self, step: &mut Step<'_>, id: usize) {
         let request = self.topics.subscribe(self.first + id);
         step.links.send_text(id, &request);
@@ -70,7 +77,7 @@ impl Driver for Idle {
             return;
         }
         self.open -= 1;
-        step.tally.delivered(due, step.now);
+        step.tally.delivered(due, step.now, false);
     }
 
     fn turn(&mut self, step: &mut Step<'_>) -> Result<Option<u64>, BenchError> {

@@ -9,6 +9,9 @@ use memchr::memmem::Finder;
 /// What no other part of a message contains.
 const MAGIC: &[u8; 4] = b"~sb~";
 
+/// The number of a message that asks whether it is heard, which no message of a load reaches.
+const PROBE: u32 = u32::MAX;
+
 /// The length of a marker in bytes.
 pub(crate) const LEN: usize = 20;
 
@@ -22,6 +25,18 @@ pub(crate) struct Marker {
 }
 
 impl Marker {
+    /// That of a message which belongs to no flow and is not judged: it asks whether it is heard.
+    pub(crate) fn probe(number: u32) -> Self {
+        Self {
+            flow: number,
+            sequence: PROBE,
+        }
+    }
+
+    pub(crate) fn is_probe(self) -> bool {
+        self.sequence == PROBE
+    }
+
     /// The marker as characters.
     pub(crate) fn encode(self) -> [u8; LEN] {
         let mut bytes = [0; LEN];

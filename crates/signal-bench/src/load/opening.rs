@@ -42,30 +42,32 @@ impl Opening {
         self.ready
     }
 
-    /// Dials as many as are due.
+    /// Dials as many as are due, each to its node.
     pub(crate) fn advance(
         &mut self,
         links: &mut Links,
+        node: impl Fn(usize) -> usize,
         stage: Stage,
         now: u64,
     ) -> Result<(), BenchError> {
         let target = match stage {
             Stage::OpenFirst => first(self.all),
             Stage::OpenHalf => half(self.all),
-            Stage::Open | Stage::WarmUp | Stage::Measure | Stage::Drain => self.all,
+            Stage::Open | Stage::Meet | Stage::WarmUp | Stage::Measure | Stage::Drain => self.all,
         };
         if self.ready >= target {
             self.progress_at = now;
             return Ok(());
         }
         while self.dialled < target && self.dialled - self.ready < AT_ONCE {
-            links.dial(self.dialled)?;
+            links.dial(self.dialled, node(self.dialled))?;
             self.dialled += 1;
         }
         if now > self.progress_at + self.timeout {
             let timeout = std::time::Duration::from_nanos(self.timeout);
+            let first = self.is_ready.iter().position(|is_ready| !is_ready);
             return Err(explain::stuck(
-                &links.server.name,
+                links.name(first.unwrap_or_default()),
                 self.ready,
                 self.all,
                 timeout,

@@ -1,7 +1,10 @@
 use crate::error::BenchError;
+use crate::explain;
 use crate::load::driver::{Step, share};
 use crate::load::flows::{Delivery, Flows};
 use crate::load::marker::Search;
+use crate::load::meeting::{Meeting, Unheard};
+use crate::load::placement::Placement;
 use crate::load::tally::Tally;
 use crate::load::template::{Template, Topics};
 use crate::plan::Plan;
@@ -18,6 +21,10 @@ pub(crate) struct Rooms {
     pub(crate) first: usize,
     pub(crate) topics: Topics,
     pub(crate) flows: Flows,
+    placement: Placement,
+    meeting: Meeting,
+    /// How long a message may take.
+    timeout: u64,
     template: Template,
     search: Search,
     /// How much each sender had sent when it was last counted.
@@ -27,6 +34,7 @@ pub(crate) struct Rooms {
 impl Rooms {
     pub(crate) fn new(
         plan: &Plan,
+        placement: Placement,
         thread: usize,
         topics: Topics,
         mask: [u8; 4],
@@ -41,6 +49,9 @@ impl Rooms {
             template: Template::new(&topics, mask, plan.bytes)?,
             topics,
             flows: Flows::new(count, plan.members, plan.publishers),
+            meeting: Meeting::new(count, plan.members, placement.nodes()),
+            placement,
+            timeout: plan.timeout.as_nanos() as u64,
             search: Search::new(),
             sent_before: vec![0; count * plan.publishers],
         })
@@ -48,6 +59,34 @@ impl Rooms {
 
     pub(crate) fn connections(&self) -> usize {
         self.count * self.members
+    }
+
+    /// The node of a member. One that is further than the last is a guest of the room.
+    pub(crate) fn node(&self, room: usize, member: usize) -> usize {
+        self.placement.node(self.first + room, member)
+    }
+
+    /// Whether the members of all rooms hear each other, wherever they are. If not, they speak.
+    ///
+    /// # Errors
+    ///
+    /// If somebody is not heard for as long as a message may take.
+    pub(crate) fn meet(&mut self, step: &mut Step<'_>) -> Result<bool, BenchError> {
+        for (room, speaker, marker) in self.meeting.speak(step.now) {
+            let out = step.links.out(room * self.members + speaker);
+            self.template.write(out, self.first + room, marker);
+        }
+        match self.meeting.stuck(step.now, self.timeout) {
+            None => Ok(self.meeting.is_over()),
+            Some(Unheard {
+                room,
+                speaker,
+                listener,
+            }) => {
+                let [from, to] = [speaker, listener].map(|member| room * self.members + member);
+                Err(explain::apart(step.links, from, to, self.timeout))
+            }
+        }
     }
 
     /// Subscribes a connection to a room's topic.
@@ -77,8 +116,15 @@ impl Rooms {
             self.flows.faults.foreign += 1;
             return None;
         };
+        if marker.is_probe() {
+            self.meeting.hear(step.now, id, marker);
+            return None;
+        }
         let delivery = self.flows.deliver(id, marker)?;
-        step.tally.delivered(delivery.sent_at, step.now);
+        let member = id % self.members;
+        let has_crossed = self.placement.are_apart(delivery.sender, member);
+        step.tally
+            .delivered(delivery.sent_at, step.now, has_crossed);
         Some(delivery)
     }
 

@@ -33,6 +33,13 @@ impl Slow {
     fn is_reader(&self, id: usize) -> bool {
         id >= self.fanout.connections()
     }
+
+    /// The room of a reader, and how many of them came to it before.
+    fn place(&self, id: usize) -> (usize, usize) {
+        let rooms = self.fanout.rooms();
+        let number = id - rooms.connections();
+        (number % rooms.count, number / rooms.count)
+    }
 }
 
 impl Driver for Slow {
@@ -40,11 +47,23 @@ impl Driver for Slow {
         self.fanout.connections() + self.readers
     }
 
+    fn node(&self, id: usize) -> usize {
+        if !self.is_reader(id) {
+            return self.fanout.node(id);
+        }
+        let (room, guest) = self.place(id);
+        let rooms = self.fanout.rooms();
+        rooms.node(room, rooms.members + guest)
+    }
+
+    fn meet(&mut self, step: &mut Step<'_>) -> Result<bool, BenchError> {
+        self.fanout.meet(step)
+    }
+
     fn opened(&mut self, step: &mut Step<'_>, id: usize) {
         if self.is_reader(id) {
-            let rooms = self.fanout.rooms();
-            let room = (id - rooms.connections()) % rooms.count;
-            rooms.subscribe(step, id, room);
+            let (room, _) = self.place(id);
+            self.fanout.rooms().subscribe(step, id, room);
         } else {
             self.fanout.opened(step, id);
         }

@@ -14,6 +14,8 @@ pub(crate) enum Stage {
     OpenHalf,
     /// All connections are opened.
     Open,
+    /// Members on different nodes get to know each other. Only where there are several.
+    Meet,
     /// The load runs; nothing is recorded.
     WarmUp,
     /// The load runs and is recorded.
@@ -23,10 +25,11 @@ pub(crate) enum Stage {
 }
 
 impl Stage {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::OpenFirst,
         Self::OpenHalf,
         Self::Open,
+        Self::Meet,
         Self::WarmUp,
         Self::Measure,
         Self::Drain,
@@ -39,13 +42,15 @@ pub(crate) struct Shared {
     stage: AtomicU8,
     is_stopped: AtomicBool,
     failure: Mutex<Option<BenchError>>,
-    /// For each thread: connections that are ready, messages sent, deliveries.
+    /// For each thread: connections that are ready, whether members have met, messages sent,
+    /// deliveries.
     threads: Vec<Counts>,
 }
 
 #[derive(Debug, Default)]
 struct Counts {
     ready: AtomicUsize,
+    have_met: AtomicBool,
     publishes: AtomicU64,
     deliveries: AtomicU64,
 }
@@ -96,6 +101,16 @@ impl Shared {
         counts.ready.store(ready, Ordering::Relaxed);
         counts.publishes.store(publishes, Ordering::Relaxed);
         counts.deliveries.store(deliveries, Ordering::Relaxed);
+    }
+
+    /// Members of a thread's rooms hear each other from node to node.
+    pub(crate) fn set_met(&self, thread: usize) {
+        self.threads[thread].have_met.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn have_all_met(&self) -> bool {
+        let mut threads = self.threads.iter();
+        threads.all(|counts| counts.have_met.load(Ordering::Acquire))
     }
 
     pub(crate) fn ready(&self) -> usize {

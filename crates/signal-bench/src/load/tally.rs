@@ -18,6 +18,8 @@ pub(crate) struct Tally {
     pub(crate) measured: Range<u64>,
     /// Nanoseconds from sending to delivery.
     pub(crate) latency: Histogram<u64>,
+    /// Those of deliveries that went from one node to another.
+    pub(crate) crossed: Histogram<u64>,
     /// By how many nanoseconds the generator itself was late.
     pub(crate) lag: Histogram<u64>,
     pub(crate) faults: Faults,
@@ -46,6 +48,7 @@ impl Tally {
             // Nothing is, for now.
             measured: u64::MAX..u64::MAX,
             latency: histogram(),
+            crossed: histogram(),
             lag: histogram(),
             faults: Faults::default(),
             busiest_sender: 0,
@@ -56,10 +59,14 @@ impl Tally {
 
     /// Counts a delivery.
     #[inline]
-    pub(crate) fn delivered(&mut self, sent_at: u64, now: u64) {
+    pub(crate) fn delivered(&mut self, sent_at: u64, now: u64, has_crossed: bool) {
         self.deliveries += 1;
         if self.measured.contains(&sent_at) {
-            self.latency.saturating_record(now.saturating_sub(sent_at));
+            let took = now.saturating_sub(sent_at);
+            self.latency.saturating_record(took);
+            if has_crossed {
+                self.crossed.saturating_record(took);
+            }
         }
     }
 
@@ -75,6 +82,7 @@ impl Tally {
         self.publishes += other.publishes;
         self.deliveries += other.deliveries;
         self.latency += &other.latency;
+        self.crossed += &other.crossed;
         self.lag += &other.lag;
         self.faults.add(other.faults);
         self.busiest_sender = self.busiest_sender.max(other.busiest_sender);

@@ -21,6 +21,8 @@ pub(crate) enum State {
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) stream: TcpStream,
+    /// The node it leads to.
+    pub(crate) node: usize,
     pub(crate) state: State,
     /// Whether it is only written to.
     pub(crate) is_unread: bool,
@@ -50,9 +52,10 @@ pub(crate) enum Arrived {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: TcpStream) -> Self {
+    pub(crate) fn new(stream: TcpStream, node: usize) -> Self {
         Self {
             stream,
+            node,
             state: State::Connecting,
             is_unread: false,
             partial: Vec::new(),

@@ -1,5 +1,6 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
@@ -16,10 +17,11 @@ const PER_SOURCE: usize = 20_000;
 /// All connections of one thread, by number.
 #[derive(Debug)]
 pub(crate) struct Links {
-    pub(crate) server: Server,
+    /// The nodes of the service.
+    servers: Arc<[Server]>,
     registry: Registry,
-    /// The request, made once.
-    request: Vec<u8>,
+    /// The request to each of them, made once.
+    requests: Vec<Vec<u8>>,
     connections: Vec<Connection>,
     /// Those with something to send.
     waiting: Vec<usize>,
@@ -34,14 +36,14 @@ pub(crate) struct Links {
 
 impl Links {
     pub(crate) fn new(
-        server: Server,
+        servers: Arc<[Server]>,
         registry: Registry,
         mask: [u8; 4],
         first_source: usize,
     ) -> Self {
         Self {
-            request: server.request(),
-            server,
+            requests: servers.iter().map(Server::request).collect(),
+            servers,
             registry,
             connections: Vec::new(),
             waiting: Vec::new(),
@@ -51,22 +53,22 @@ impl Links {
         }
     }
 
-    /// Begins a connection in the place `id`, which is the next or that of a closed one.
+    /// Begins a connection to a node in the place `id`, which is the next or that of a closed one.
     ///
     /// # Errors
     ///
     /// If the system has no file or port left.
-    pub(crate) fn dial(&mut self, id: usize) -> Result<(), BenchError> {
+    pub(crate) fn dial(&mut self, id: usize, node: usize) -> Result<(), BenchError> {
         let stream = self
-            .connect()
+            .connect(node)
             .and_then(|mut stream| {
                 let interest = Interest::READABLE | Interest::WRITABLE;
                 self.registry.register(&mut stream, Token(id), interest)?;
                 Ok(stream)
             })
-            .map_err(|error| self.explain(&error))?;
+            .map_err(|error| self.explain(node, &error))?;
         self.dialled += 1;
-        let connection = Connection::new(stream);
+        let connection = Connection::new(stream, node);
         if id == self.connections.len() {
             self.connections.push(connection);
         } else {
@@ -75,10 +77,11 @@ impl Links {
         Ok(())
     }
 
-    fn connect(&self) -> io::Result<TcpStream> {
+    fn connect(&self, node: usize) -> io::Result<TcpStream> {
+        let server = &self.servers[node];
         let number = (self.first_source + self.dialled) / PER_SOURCE;
-        if number == 0 || !self.server.has_many_sources() {
-            return TcpStream::connect(self.server.address);
+        if number == 0 || !server.has_many_sources() {
+            return TcpStream::connect(server.address);
         }
         let [high, low] = u16::try_from(number)
             .unwrap_or(u16::MAX)
@@ -88,7 +91,7 @@ impl Links {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         socket.bind(&SocketAddr::new(source, 0).into())?;
-        match socket.connect(&self.server.address.into()) {
+        match socket.connect(&server.address.into()) {
             Ok(()) => {}
             Err(error) if is_in_progress(&error) => {}
             Err(error) => return Err(error),
@@ -100,11 +103,11 @@ impl Links {
         clippy::wildcard_enum_match_arm,
         reason = "there are forty kinds, few of which concern us"
     )]
-    fn explain(&self, error: &io::Error) -> BenchError {
+    fn explain(&self, node: usize, error: &io::Error) -> BenchError {
         let what = format!(
             "connection {} to {} cannot be opened: {error}",
             self.dialled + 1,
-            self.server.name
+            self.servers[node].name
         );
         let fix = match error.kind() {
             io::ErrorKind::AddrNotAvailable | io::ErrorKind::AddrInUse => {
@@ -120,6 +123,7 @@ impl Links {
     /// Whether TCP is established now; if so, sends the upgrade request.
     pub(crate) fn connected(&mut self, id: usize) -> Result<bool, BenchError> {
         let connection = &mut self.connections[id];
+        let node = connection.node;
         let outcome = match connection.stream.take_error() {
             Ok(None) => connection.stream.peer_addr().map(|_| ()),
             Ok(Some(error)) | Err(error) => Err(error),
@@ -127,17 +131,26 @@ impl Links {
         match outcome {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotConnected => return Ok(false),
-            Err(error) => return Err(self.explain(&error)),
+            Err(error) => return Err(self.explain(node, &error)),
         }
         // Frames of one turn are written at once anyway; the next must not wait for an
         // acknowledgement.
         if let Err(error) = connection.stream.set_nodelay(true) {
-            return Err(self.explain(&error));
+            return Err(self.explain(node, &error));
         }
         connection.state = State::Upgrading;
-        connection.out.extend_from_slice(&self.request);
+        connection.out.extend_from_slice(&self.requests[node]);
         self.list(id);
         Ok(true)
+    }
+
+    /// How reports name the node that a connection leads to.
+    pub(crate) fn name(&self, id: usize) -> &str {
+        let node = self
+            .connections
+            .get(id)
+            .map_or(0, |connection| connection.node);
+        &self.servers[node].name
     }
 
     pub(crate) fn get(&self, id: usize) -> Option<&Connection> {
@@ -246,8 +259,8 @@ mod tests {
             (300 * PER_SOURCE, "127.0.1.45"),
         ] {
             let registry = poll.registry().try_clone().unwrap();
-            let mut links = Links::new(server.clone(), registry, [0; 4], first);
-            links.dial(0).unwrap();
+            let mut links = Links::new([server.clone()].into(), registry, [0; 4], first);
+            links.dial(0, 0).unwrap();
             let (_, peer) = listener.accept().unwrap();
             assert_eq!(peer.ip().to_string(), source);
         }

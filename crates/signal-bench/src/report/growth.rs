@@ -27,6 +27,14 @@ impl Growth {
         })
     }
 
+    /// That of two servers together.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            open: [0, 1, 2].map(|time| self.open[time] + other.open[time]),
+            bytes: [0, 1, 2].map(|time| self.bytes[time] + other.bytes[time]),
+        }
+    }
+
     /// With all connections, in bytes.
     pub(crate) fn memory_idle(self) -> u64 {
         self.bytes[2]

@@ -1,20 +1,24 @@
 //! What a run has found.
 
+pub(crate) mod cluster;
 pub(crate) mod growth;
 pub(crate) mod process;
+pub(crate) mod process_report;
 pub(crate) mod snapshot;
 pub(crate) mod threshold;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use crate::cluster::Cluster;
 use crate::explain;
 use crate::load::flows::Faults;
 use crate::load::tally::{SlowReaders, Tally};
 use crate::plan::{Plan, Scenario};
+use crate::report::cluster::ClusterReport;
 use crate::report::growth::Growth;
+use crate::report::process_report::ProcessReport;
 use crate::report::snapshot::Measured;
-use crate::server::Server;
 
 /// A share of its time past which the generator may have held the server back.
 const BUSY_MAX: f64 = 0.9;
@@ -26,7 +30,7 @@ const BUSY_MAX: f64 = 0.9;
 pub struct Report {
     /// The version of this form: 1.
     pub schema: u32,
-    /// The server's name.
+    /// The server's name; of several nodes, their names.
     pub server: String,
     /// The load.
     pub plan: Plan,
@@ -48,8 +52,12 @@ pub struct Report {
     pub faults: Faults,
     /// What the generator itself used.
     pub generator: Generator,
-    /// What the server used, if its process is known.
+    /// What the server used, if its process is known; of several nodes, all of them together, if
+    /// their processes are.
     pub process: Option<ProcessReport>,
+    /// What only a service of several nodes has. Not there with a single server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterReport>,
     /// Pings of the server that were answered, from the beginning.
     pub pings_answered: u64,
     /// What became of the subscribers that never read, in the scenario `slow`.
@@ -110,34 +118,6 @@ pub struct Generator {
     pub lag_p99_ms: f64,
 }
 
-/// What the server's process and its children used while measuring.
-#[derive(Clone, Copy, Debug, Serialize)]
-#[non_exhaustive]
-pub struct ProcessReport {
-    /// Its number.
-    pub pid: u32,
-    /// Processor time in seconds.
-    pub cpu_seconds: f64,
-    /// Processor time for each delivery, in microseconds.
-    pub cpu_us_per_delivery: f64,
-    /// Deliveries for each second of processor time.
-    pub deliveries_per_cpu_second: f64,
-    /// How many processors were busy with it.
-    pub cores: f64,
-    /// Context switches because it waited.
-    pub waits: u64,
-    /// Context switches because another process had its turn.
-    pub preemptions: u64,
-    /// Its memory when all connections were open and idle, in bytes.
-    pub memory_idle: u64,
-    /// Its memory after the load, in bytes.
-    pub memory_loaded: u64,
-    /// What one more idle, subscribed connection costs, in bytes. None in `churn`, where there is
-    /// no such. Only a server that was just started shows it: others have memory left from
-    /// connections before.
-    pub memory_per_connection: Option<f64>,
-}
-
 /// What became of the subscribers that never read.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[non_exhaustive]
@@ -179,15 +159,18 @@ pub struct Rates {
 const FRAME_COST: u64 = 32;
 
 impl Report {
-    pub(crate) fn new(server: &Server, plan: &Plan, measured: &Measured, tally: &Tally) -> Self {
+    pub(crate) fn new(cluster: &Cluster, plan: &Plan, measured: &Measured, tally: &Tally) -> Self {
         let Measured { before, after, .. } = measured;
+        let names = cluster.nodes.iter().map(|node| node.server.name.as_str());
+        let names: Vec<&str> = names.collect();
+        let observed = measured.of_nodes();
         let seconds = (after.at - before.at).as_secs_f64();
         let deliveries = after.deliveries - before.deliveries;
         let messages_per_second = (tally.busiest_sender as f64 / seconds).ceil() as u64;
         let bytes_per_second = messages_per_second * (plan.bytes as u64 + FRAME_COST);
         let mut report = Self {
             schema: 1,
-            server: server.name.clone(),
+            server: names.join(", "),
             plan: plan.clone(),
             connections: plan.connections(),
             seconds,
@@ -197,7 +180,10 @@ impl Report {
             latency: Latency::new(&tally.latency),
             faults: tally.faults,
             generator: generator(measured, tally, plan.threads, seconds, deliveries),
-            process: process(measured, plan, seconds, deliveries),
+            process: observed
+                .map(|observed| ProcessReport::new(plan.pid, &observed, seconds, deliveries)),
+            cluster: (names.len() > 1)
+                .then(|| ClusterReport::new(cluster, measured, tally, seconds, deliveries)),
             pings_answered: tally.pings_answered,
             slow: (plan.scenario == Scenario::Slow).then(|| SlowReport::new(tally.slow_readers)),
             rates: Rates {
@@ -208,7 +194,7 @@ impl Report {
             },
             warnings: Vec::new(),
         };
-        report.warn(measured.growth);
+        report.warn(observed.map(|observed| observed.growth));
         report
     }
 
@@ -278,31 +264,8 @@ fn generator(
     }
 }
 
-fn process(
-    measured: &Measured,
-    plan: &Plan,
-    seconds: f64,
-    deliveries: u64,
-) -> Option<ProcessReport> {
-    let (before, after) = (measured.before.server?, measured.after.server?);
-    let cpu = after.cpu.saturating_sub(before.cpu).as_secs_f64();
-    let growth = measured.growth?;
-    Some(ProcessReport {
-        pid: plan.pid?,
-        cpu_seconds: cpu,
-        cpu_us_per_delivery: per(cpu * 1e6, deliveries as f64),
-        deliveries_per_cpu_second: per(deliveries as f64, cpu),
-        cores: cpu / seconds,
-        waits: after.waits.saturating_sub(before.waits),
-        preemptions: after.preemptions.saturating_sub(before.preemptions),
-        memory_idle: growth.memory_idle(),
-        memory_loaded: after.memory,
-        memory_per_connection: growth.per_connection(),
-    })
-}
-
 /// A quotient; nothing of nothing is 0.
-fn per(amount: f64, count: f64) -> f64 {
+pub(crate) fn per(amount: f64, count: f64) -> f64 {
     if count > 0.0 { amount / count } else { 0.0 }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
+use crate::cluster::{Cluster, Node};
 use crate::error::BenchError;
 
 /// What a process and its children have used, and hold.
@@ -44,9 +45,9 @@ impl Process {
     }
 
     /// What it has used until now. A process that has ended has used nothing more.
-    pub(crate) fn usage(self) -> Usage {
+    fn usage(self, parents: &[(u32, u32)]) -> Usage {
         let mut usage = Usage::default();
-        for pid in family(self.pid) {
+        for pid in family(self.pid, parents) {
             let Some(stat) = stat(pid) else { continue };
             usage.cpu += stat.cpu;
             usage.memory += memory(pid).unwrap_or_default();
@@ -55,6 +56,70 @@ impl Process {
             usage.preemptions += preemptions;
         }
         usage
+    }
+}
+
+/// The processes of a service: of each node, and of what carries messages between them.
+#[derive(Clone, Debug)]
+pub(crate) struct Processes {
+    nodes: Vec<Option<Process>>,
+    bus: Vec<Process>,
+}
+
+/// What they have used, and hold.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Usages {
+    pub(crate) nodes: Vec<Option<Usage>>,
+    /// All of the bus together.
+    pub(crate) bus: Option<Usage>,
+}
+
+impl Processes {
+    /// # Errors
+    ///
+    /// If there is no such process, or nothing can be learned about it.
+    pub(crate) fn new(cluster: &Cluster) -> Result<Self, BenchError> {
+        let of_node = |node: &Node| node.pid.map(Process::new).transpose();
+        let bus = cluster.bus_pids.iter().map(|pid| Process::new(*pid));
+        Ok(Self {
+            nodes: cluster
+                .nodes
+                .iter()
+                .map(of_node)
+                .collect::<Result<_, _>>()?,
+            bus: bus.collect::<Result<_, _>>()?,
+        })
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bus.is_empty() && self.nodes.iter().all(Option::is_none)
+    }
+
+    pub(crate) fn usages(&self) -> Usages {
+        if self.is_empty() {
+            let nodes = vec![None; self.nodes.len()];
+            return Usages { nodes, bus: None };
+        }
+        let parents = parents();
+        let of = |process: &Process| process.usage(&parents);
+        let nodes = self.nodes.iter().map(|node| node.as_ref().map(of));
+        let bus = self.bus.iter().map(of).reduce(Usage::and);
+        Usages {
+            nodes: nodes.collect(),
+            bus,
+        }
+    }
+}
+
+impl Usage {
+    /// Both together.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            cpu: self.cpu + other.cpu,
+            waits: self.waits + other.waits,
+            preemptions: self.preemptions + other.preemptions,
+            memory: self.memory + other.memory,
+        }
     }
 }
 
@@ -86,17 +151,20 @@ fn ticks_per_second() -> u32 {
     100
 }
 
-/// The process and all that descend from it.
-fn family(pid: u32) -> BTreeSet<u32> {
-    let mut family = BTreeSet::from([pid]);
+/// All processes, each with its parent.
+fn parents() -> Vec<(u32, u32)> {
     let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let parents: Vec<(u32, u32)> = pids
-        .filter_map(|pid| Some((pid, stat(pid)?.parent)))
-        .collect();
+    pids.filter_map(|pid| Some((pid, stat(pid)?.parent)))
+        .collect()
+}
+
+/// The process and all that descend from it.
+fn family(pid: u32, parents: &[(u32, u32)]) -> BTreeSet<u32> {
+    let mut family = BTreeSet::from([pid]);
     loop {
         let before = family.len();
-        for (child, parent) in &parents {
+        for (child, parent) in parents {
             if family.contains(parent) {
                 family.insert(*child);
             }
@@ -177,13 +245,13 @@ mod tests {
     #[test]
     fn a_process_is_measured_with_its_children() {
         let me = std::process::id();
-        let before = Process::new(me).unwrap().usage();
+        let before = Process::new(me).unwrap().usage(&parents());
         assert!(before.memory > 0);
         let mut child = std::process::Command::new("sleep")
             .arg("60")
             .spawn()
             .unwrap();
-        assert!(family(me).contains(&child.id()));
+        assert!(family(me, &parents()).contains(&child.id()));
         child.kill().unwrap();
         child.wait().unwrap();
     }

@@ -31,6 +31,12 @@ pub enum Fault {
     Stalls,
     /// It closes a connection.
     Closes,
+    /// What is published to a topic arrives on other nodes from the fourth time on.
+    IsLate,
+    /// Nothing arrives on other nodes.
+    IsApart,
+    /// A message is lost between two nodes.
+    LosesBetween,
 }
 
 /// How many messages go well before.
@@ -40,12 +46,25 @@ const GOOD: usize = 20;
 #[derive(Debug)]
 pub struct Faulty {
     pub address: SocketAddr,
+    /// The addresses of all nodes, the first one included.
+    pub nodes: Vec<SocketAddr>,
     _runtime: Runtime,
+}
+
+/// Who is subscribed to a topic.
+#[derive(Clone)]
+struct Member {
+    id: usize,
+    node: usize,
+    sender: UnboundedSender<Message>,
 }
 
 #[derive(Default)]
 struct State {
-    topics: BTreeMap<String, Vec<(usize, UnboundedSender<Message>)>>,
+    connections: usize,
+    topics: BTreeMap<String, Vec<Member>>,
+    /// How often something was published to each topic, and to all, what only asks not included.
+    asked: BTreeMap<String, usize>,
     published: usize,
     /// The message held back, and who is to get it.
     held: Option<(UnboundedSender<Message>, Message)>,
@@ -55,29 +74,44 @@ type Shared = Arc<Mutex<State>>;
 
 impl Faulty {
     pub fn start(fault: Fault) -> Self {
+        Self::start_nodes(1, fault)
+    }
+
+    /// Several that are one service.
+    pub fn start_nodes(count: usize, fault: Fault) -> Self {
         let runtime = super::runtime();
-        let listener = runtime
-            .block_on(TcpListener::bind("127.0.0.1:0"))
-            .expect("a port");
-        let address = listener.local_addr().expect("an address");
-        runtime.spawn(accept(listener, fault));
+        let shared = Shared::default();
+        let nodes = (0..count).map(|node| {
+            let listener = runtime
+                .block_on(TcpListener::bind("127.0.0.1:0"))
+                .expect("a port");
+            let address = listener.local_addr().expect("an address");
+            runtime.spawn(accept(listener, node, Arc::clone(&shared), fault));
+            address
+        });
+        let nodes: Vec<_> = nodes.collect();
         Self {
-            address,
+            address: nodes[0],
+            nodes,
             _runtime: runtime,
         }
     }
 }
 
-async fn accept(listener: TcpListener, fault: Fault) {
-    let shared = Shared::default();
-    let mut id = 0;
+async fn accept(listener: TcpListener, node: usize, shared: Shared, fault: Fault) {
     while let Ok((stream, _)) = listener.accept().await {
-        id += 1;
-        tokio::spawn(serve(stream, id, Arc::clone(&shared), fault));
+        tokio::spawn(serve(stream, node, Arc::clone(&shared), fault));
     }
 }
 
-async fn serve(stream: TcpStream, id: usize, shared: Shared, fault: Fault) {
+async fn serve(stream: TcpStream, node: usize, shared: Shared, fault: Fault) {
+    // What it sends is not to wait for what was sent before.
+    let _ = stream.set_nodelay(true);
+    let id = {
+        let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        state.connections += 1;
+        state.connections
+    };
     let Ok(socket) = tokio_tungstenite::accept_async(stream).await else {
         return;
     };
@@ -98,7 +132,11 @@ async fn serve(stream: TcpStream, id: usize, shared: Shared, fault: Fault) {
                 for topic in request["topics"].as_array().expect("topics") {
                     let topic = topic.as_str().expect("a topic").to_owned();
                     let members = state.topics.entry(topic).or_default();
-                    members.push((id, sender.clone()));
+                    members.push(Member {
+                        id,
+                        node,
+                        sender: sender.clone(),
+                    });
                 }
             }
             Some("unsubscribe") => {
@@ -106,31 +144,47 @@ async fn serve(stream: TcpStream, id: usize, shared: Shared, fault: Fault) {
                     let members = state.topics.get_mut(topic.as_str().expect("a topic"));
                     members
                         .into_iter()
-                        .for_each(|members| members.retain(|(member, _)| *member != id));
+                        .for_each(|members| members.retain(|member| member.id != id));
                 }
             }
             Some("ping") => drop(sender.send(Message::text(r#"{"type":"pong"}"#))),
-            Some("publish") => publish(&mut state, request, fault),
+            Some("publish") => publish(&mut state, node, request, fault),
             other => panic!("the load sends {other:?}"),
         }
     }
 }
 
-fn publish(state: &mut State, mut request: Value, fault: Fault) {
-    state.published += 1;
-    let is_wrong = state.published == GOOD;
+/// The number of a message that only asks whether it is heard, as its marker has it.
+const ASKS: &str = "pppppppp";
+
+fn publish(state: &mut State, node: usize, mut request: Value, fault: Fault) {
     let topic = request["topic"].as_str().expect("a topic").to_owned();
-    let members = state.topics.get(&topic).cloned().unwrap_or_default();
+    let asked = state.asked.entry(topic.clone()).or_default();
+    *asked += 1;
+    let stays = fault == Fault::IsApart || fault == Fault::IsLate && *asked < 4;
+    let mut members = state.topics.get(&topic).cloned().unwrap_or_default();
     request["clients"] = json!(members.len());
+    members.retain(|member| member.node == node || !stays);
     // Keys are sorted here, so this begins with `clients`.
-    let message = Message::text(request.to_string());
-    let mut receivers = members.iter().map(|(_, sender)| sender);
+    let text = request.to_string();
+    state.published += usize::from(!text.contains(ASKS));
+    let is_wrong = state.published == GOOD && !text.contains(ASKS);
+    let message = Message::text(text);
+    if is_wrong && fault == Fault::LosesBetween {
+        let there = members.iter().position(|member| member.node != node);
+        members.remove(there.expect("a member on another node"));
+    }
+    let mut receivers = members.iter().map(|member| &member.sender);
     if is_wrong {
         match fault {
-            Fault::Nothing | Fault::Fragments => {}
+            Fault::Nothing
+            | Fault::Fragments
+            | Fault::IsLate
+            | Fault::IsApart
+            | Fault::LosesBetween => {}
             Fault::Loses => drop(receivers.next()),
             Fault::Duplicates => {
-                let first = &members[0].1;
+                let first = &members[0].sender;
                 let _ = first.send(message.clone());
             }
             Fault::Reorders => {
@@ -140,11 +194,11 @@ fn publish(state: &mut State, mut request: Value, fault: Fault) {
             Fault::Leaks => {
                 let other = state.topics.iter().find(|(name, _)| **name != topic);
                 let (_, members) = other.expect("another topic");
-                let _ = members[0].1.send(message.clone());
+                let _ = members[0].sender.send(message.clone());
             }
             Fault::Stalls => std::thread::sleep(Duration::from_millis(300)),
             Fault::Closes => {
-                let _ = members[0].1.send(Message::Close(None));
+                let _ = members[0].sender.send(Message::Close(None));
             }
         }
     }

@@ -8,16 +8,18 @@
 )]
 
 mod faulty;
+mod real_cluster;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use signal_bench::{Plan, Report, Scenario, Server};
+use signal_bench::{BenchError, Cluster, Node, Plan, Report, Scenario, Server};
 use signal_tokio::{Config, Relay};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 pub use faulty::{Fault, Faulty};
+pub use real_cluster::RealCluster;
 
 /// The relay, in this process, with rates that no load reaches.
 #[derive(Debug)]
@@ -83,4 +85,14 @@ pub fn small(scenario: Scenario) -> Plan {
 
 pub fn load(address: SocketAddr, plan: &Plan) -> Report {
     signal_bench::run(&Server::at(address), plan, &mut |_| {}).expect("the load runs")
+}
+
+/// The same on several nodes.
+pub fn load_nodes(nodes: &[SocketAddr], plan: &Plan) -> Result<Report, BenchError> {
+    signal_bench::run_cluster(&cluster(nodes), plan, &mut |_| {})
+}
+
+pub fn cluster(nodes: &[SocketAddr]) -> Cluster {
+    let nodes = nodes.iter().map(|node| Node::new(Server::at(*node)));
+    Cluster::new(nodes.collect())
 }

@@ -1,3 +1,4 @@
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
@@ -16,13 +17,17 @@ const ACCESS: &str = "Access";
 /// Which load, on what, and what to report of it.
 #[derive(Args, Debug)]
 pub(crate) struct BenchArgs {
-    /// The server, such as ws://localhost:4444
-    #[arg(required_unless_present = "compare")]
-    pub(crate) url: Option<Target>,
+    /// The server, such as ws://localhost:4444; several are the nodes of a cluster
+    ///
+    /// Several addresses are put under load as one service: the members of each room are connected
+    /// to them in turn, and each delivery is checked from node to node. Member m of room r is on
+    /// node (seed + r + m) modulo their number.
+    #[arg(value_name = "URL", required_unless_present = "compare")]
+    pub(crate) urls: Vec<Target>,
 
     /// Put several servers under the same load in turn, A B A B, and print how many times better
     /// the first is
-    #[arg(long, value_name = "NAME=URL[,PID]", num_args = 1.., conflicts_with_all = ["url", "pid", "csv", "fail_if"], help_heading = REPORT)]
+    #[arg(long, value_name = "NAME=URL[,PID]", num_args = 1.., conflicts_with_all = ["urls", "pid", "bus_pid", "csv", "fail_if"], help_heading = REPORT)]
     pub(crate) compare: Vec<Entry>,
 
     /// With --compare: how many times each server has its turn
@@ -96,9 +101,14 @@ pub(crate) struct BenchArgs {
     seed: u64,
 
     /// The server's process on this machine: measures its processor time and memory, children
-    /// included
+    /// included. With several addresses one for each, in their order: 11,12,13
     #[arg(long, value_name = "PID", help_heading = REPORT)]
-    pid: Option<u32>,
+    pid: Option<Pids>,
+
+    /// With several addresses: the processes that carry messages between them, such as NATS
+    /// servers, to measure them apart: 21,22
+    #[arg(long, value_name = "PID", help_heading = REPORT)]
+    bus_pid: Option<Pids>,
 
     /// Report as JSON
     #[arg(long, conflicts_with = "csv", help_heading = REPORT)]
@@ -133,6 +143,27 @@ pub(crate) struct BenchArgs {
     /// Needed for a server that is not on this machine
     #[arg(long, help_heading = ACCESS)]
     pub(crate) i_own_this_server: bool,
+}
+
+/// Numbers of processes: with commas between them, or blanks, as `pidof` prints them.
+#[derive(Clone, Debug)]
+struct Pids(Vec<u32>);
+
+impl FromStr for Pids {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let words = text.split([',', ' ']).filter(|word| !word.is_empty());
+        let pids = words.map(|word| {
+            let pid = word.parse();
+            pid.map_err(|_| format!("{word:?} is not the number of a process"))
+        });
+        let pids = pids.collect::<Result<Vec<_>, _>>()?;
+        match pids[..] {
+            [] => Err("it names no process".to_owned()),
+            _ => Ok(Self(pids)),
+        }
+    }
 }
 
 /// How to write the report.
@@ -182,8 +213,12 @@ impl BenchArgs {
         plan.timeout = self.timeout;
         plan.threads = self.threads;
         plan.seed = self.seed;
-        plan.pid = self.pid;
-        if plan.pid.is_none()
+        self.check_processes()?;
+        plan.pid = match (&self.urls[..], self.pids()) {
+            ([_], [pid]) => Some(*pid),
+            _ => None,
+        };
+        if self.pid.is_none()
             && let Some(threshold) = self.fail_if.iter().find(|one| one.needs_process())
         {
             return Err((
@@ -193,6 +228,34 @@ impl BenchArgs {
         }
         plan.check().map_err(|error| (error.what, error.fix))?;
         Ok(plan)
+    }
+
+    /// The process of each address, or none.
+    pub(crate) fn pids(&self) -> &[u32] {
+        self.pid.as_ref().map_or(&[], |pids| &pids.0)
+    }
+
+    /// The processes between the nodes.
+    pub(crate) fn bus_pids(&self) -> &[u32] {
+        self.bus_pid.as_ref().map_or(&[], |pids| &pids.0)
+    }
+
+    fn check_processes(&self) -> Result<(), (String, String)> {
+        let (addresses, pids) = (self.urls.len(), self.pids().len());
+        if self.pid.is_some() && pids != addresses {
+            return Err((
+                format!("processes named by --pid: {pids}; addresses: {addresses}"),
+                "name one process for each address, in their order, with commas between them"
+                    .to_owned(),
+            ));
+        }
+        if self.bus_pid.is_some() && addresses < 2 {
+            return Err((
+                "--bus-pid is for what is between several nodes".to_owned(),
+                "name the addresses of all nodes, or leave it out".to_owned(),
+            ));
+        }
+        Ok(())
     }
 
     /// What every upgrade says.

@@ -1,13 +1,14 @@
 use signal_bench::Report;
 
-/// The report as one line under a header. Columns are added at the end.
+/// The report as one line under a header. Columns are added at the end; the last ones are those of
+/// a cluster, and only there with one.
 pub(crate) fn render(report: &Report) -> String {
     let plan = &report.plan;
     let latency = &report.latency;
     let faults = report.faults;
     let process = report.process.as_ref();
     let if_known = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
-    let columns = [
+    let mut columns = vec![
         ("scenario", plan.scenario.to_string()),
         ("rooms", plan.rooms.to_string()),
         ("members", plan.members.to_string()),
@@ -38,6 +39,19 @@ pub(crate) fn render(report: &Report) -> String {
             if_known(process.and_then(|process| process.memory_per_connection)),
         ),
     ];
+    if let Some(cluster) = &report.cluster {
+        let (crossed, bus) = (&cluster.crossed, cluster.bus.as_ref());
+        columns.extend([
+            ("nodes", cluster.nodes.len().to_string()),
+            ("crossed_share", crossed.share.to_string()),
+            ("crossed_p50_ms", crossed.latency.p50_ms.to_string()),
+            ("crossed_p99_ms", crossed.latency.p99_ms.to_string()),
+            (
+                "bus_cpu_us_per_delivery",
+                if_known(bus.map(|bus| bus.cpu_us_per_delivery)),
+            ),
+        ]);
+    }
     let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
     let values: Vec<&str> = columns.iter().map(|(_, value)| value.as_str()).collect();
     format!("{}\n{}\n", names.join(","), values.join(","))

@@ -36,6 +36,7 @@ impl Display {
         let line = match progress.phase {
             Phase::Open => format!("connecting: {} of {}", progress.ready, progress.connections),
             Phase::Settle => format!("{} connections, memory is measured", progress.ready),
+            Phase::Meet => "waiting until each node knows of the members on the others".to_owned(),
             Phase::WarmUp => format!("warm-up: {}", self.bar(progress.elapsed, self.warmup)),
             Phase::Measure => {
                 let seconds = progress.elapsed.as_secs_f64().max(0.001);

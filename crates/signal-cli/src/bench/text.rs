@@ -3,7 +3,9 @@
 use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
-use signal_bench::{Bar, ProcessReport, Report, Scenario, SlowReport};
+use signal_bench::{
+    Bar, ClusterReport, Latency, NodeReport, ProcessReport, Report, Scenario, SlowReport,
+};
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -16,9 +18,17 @@ const BAR: usize = 50;
 
 /// The report, with colours. `verdict` says why the run failed.
 pub(crate) fn render(report: &Report, verdict: &[String]) -> String {
-    let mut out = format!("{BOLD}{}{BOLD:#}: {}\n\n", report.server, report.plan);
+    let nodes = report.cluster.as_ref().map(|cluster| cluster.nodes.len());
+    let nodes = nodes.map_or(String::new(), |nodes| format!("{nodes} nodes, "));
+    let mut out = format!(
+        "{nodes}{BOLD}{}{BOLD:#}: {}\n\n",
+        report.server, report.plan
+    );
     line(&mut out, "throughput", &throughput(report));
-    line(&mut out, "latency", &latency(report));
+    line(&mut out, "latency", &latency(&report.latency));
+    if let Some(cluster) = &report.cluster {
+        line(&mut out, "crossed", &crossed(cluster));
+    }
     out.push('\n');
     histogram(&mut out, &report.latency.histogram);
     out.push('\n');
@@ -44,6 +54,14 @@ pub(crate) fn render(report: &Report, verdict: &[String]) -> String {
     if let Some(process) = &report.process {
         line(&mut out, "server", &server(process));
         line(&mut out, "memory", &memory(process));
+    }
+    if let Some(cluster) = &report.cluster {
+        for node in &cluster.nodes {
+            line(&mut out, "node", &node_of(node));
+        }
+        if let Some(bus) = &cluster.bus {
+            line(&mut out, "bus", &part(bus));
+        }
     }
     if report.pings_answered > 0 {
         let pings = format!("{} of the server were answered", report.pings_answered);
@@ -90,14 +108,43 @@ fn throughput(report: &Report) -> String {
     )
 }
 
-fn latency(report: &Report) -> String {
-    let latency = &report.latency;
+fn latency(latency: &Latency) -> String {
     format!(
         "p50 {BOLD}{}{BOLD:#}   p99 {BOLD}{}{BOLD:#}   p99.9 {}   max {}",
         millis(latency.p50_ms),
         millis(latency.p99_ms),
         millis(latency.p99_9_ms),
         millis(latency.max_ms)
+    )
+}
+
+/// What went from node to node.
+fn crossed(cluster: &ClusterReport) -> String {
+    let crossed = &cluster.crossed;
+    let share = crossed.share * 100.0;
+    let mut text =
+        format!("{BOLD}{share:.1} %{BOLD:#} of the deliveries went from one node to another");
+    if crossed.deliveries > 0 {
+        let _ = write!(text, ": {}", latency(&crossed.latency));
+    }
+    text
+}
+
+/// One node of several.
+fn node_of(node: &NodeReport) -> String {
+    let process = node.process.as_ref();
+    let process = process.map_or(String::new(), |process| format!(", {}", part(process)));
+    format!("{}: {} connections{process}", node.server, node.connections)
+}
+
+/// What a part of a service takes.
+fn part(process: &ProcessReport) -> String {
+    format!(
+        "{BOLD}{:.2} µs{BOLD:#} for each delivery, {:.2} cores, {} MiB idle, {} MiB loaded",
+        process.cpu_us_per_delivery,
+        process.cores,
+        thousands(process.memory_idle as f64 / 1_048_576.0),
+        thousands(process.memory_loaded as f64 / 1_048_576.0)
     )
 }
 

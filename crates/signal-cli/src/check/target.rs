@@ -27,6 +27,13 @@ impl Target {
         self
     }
 
+    /// The token in the query, as it is sent.
+    pub(crate) fn token(&self) -> Option<&str> {
+        let (_, query) = self.path.split_once('?')?;
+        let mut fields = query.split('&');
+        fields.find_map(|field| field.strip_prefix("token="))
+    }
+
     /// The address with all that is sent.
     pub(crate) fn url(&self) -> String {
         format!("{}{}", self.origin(), self.path)
