@@ -21,6 +21,8 @@ use results::{Measurement, Results};
 use scenarios::{SCENARIOS, Scenario};
 use server::{Kind, Servers};
 
+pub(crate) use server::RATES;
+
 const USAGE: &str = "\
 usage: cargo xtask compare [--quick] [--rounds N] [--only TEXT] [--resume] [--no-build]
 

@@ -6,6 +6,7 @@
 
 mod clients;
 mod cluster;
+mod cluster_cost;
 mod command;
 mod compare;
 mod image;
@@ -44,6 +45,7 @@ Commands:
   steps                          List the steps
   cluster                        Run three relays as one on this machine, and a page to try them on
   compare [--quick] [--resume]   Put this relay and others under the same load and print ratios
+  cluster-cost [--quick]         Put one relay and nodes of a cluster under the same load and print what differs
   instructions [--accept]        Count instructions and compare them with the baseline, or write it
   worker build                   Build the Cloudflare Worker and print its size
   worker dev [ADDRESS:PORT]      Build it and serve it in workerd, on 127.0.0.1:8787
@@ -228,6 +230,7 @@ fn main() -> ExitCode {
         }
         "cluster" => exit_code(cluster::main(rest)),
         "compare" => exit_code(compare::main(rest)),
+        "cluster-cost" => exit_code(cluster_cost::main(rest)),
         "instructions" => exit_code(instructions::main(rest)),
         "worker" => exit_code(worker::main(rest)),
         "help" | "--help" | "-h" => {

@@ -58,6 +58,10 @@ impl Relay {
         Ok(relay)
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("ws://{}", self.address)
     }

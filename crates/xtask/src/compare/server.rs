@@ -133,7 +133,7 @@ impl Servers {
 }
 
 /// The load exceeds what one peer may send by default; all other limits stay as they are.
-const RATES: [&str; 16] = [
+pub(crate) const RATES: [&str; 16] = [
     "--messages-per-second",
     "1000000",
     "--messages-burst",
