@@ -193,6 +193,15 @@ impl Denied {
         }
     }
 
+    /// Whether it may come in once its issuer's keys are fetched anew; see
+    /// [`KeySchedule`](crate::KeySchedule).
+    pub const fn awaits_keys(&self) -> bool {
+        matches!(
+            self,
+            Self::Token(TokenError::UnknownKey | TokenError::NoKeys)
+        )
+    }
+
     /// When to try again, where that helps.
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {

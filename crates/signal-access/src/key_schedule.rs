@@ -9,13 +9,19 @@ use signal_core::Instant;
 /// seconds at most, however many come: an issuer's new key is known that soon, and the issuer is
 /// not bothered more.
 ///
+/// A host without a task of its own, such as a Worker, looks at each request whether a fetch
+/// [`is_due`](Self::is_due), and lets the request wait for it only if it
+/// [`is_overdue`](Self::is_overdue).
+///
 /// ```
 /// use signal_access::KeySchedule;
 /// use signal_core::Instant;
 ///
 /// let mut schedule = KeySchedule::default();
-/// assert_eq!(schedule.poll_timeout(), Instant::ZERO);
 /// let now = Instant::from_millis(1_000);
+/// assert!(schedule.is_due(now));
+/// schedule.begin(now);
+/// assert!(schedule.want(now), "one is on its way");
 /// schedule.finish(now, true);
 /// assert!(!schedule.want(now), "they have just been fetched");
 /// let later = now.saturating_add(KeySchedule::UNKNOWN_KEY_INTERVAL);
@@ -25,6 +31,7 @@ use signal_core::Instant;
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct KeySchedule {
     next: Instant,
+    began: Option<Instant>,
     finished: Option<Instant>,
     failures: u32,
 }
@@ -47,14 +54,47 @@ impl KeySchedule {
     /// How long one fetch may take.
     pub const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 
+    /// After so long a fetch is lost that has not been finished: the request that it belonged to
+    /// may have ended.
+    const LOST_AFTER: Duration = Duration::from_secs(6);
+
+    /// How long after its time a fetch is overdue. While there is anything to judge, fetches begin
+    /// on time.
+    const OVERDUE_AFTER: Duration = Duration::from_secs(60);
+
     /// When to fetch next.
     pub fn poll_timeout(&self) -> Instant {
         self.next
     }
 
-    /// Notes that a token names a key that is not known, or that there are none; says whether they
-    /// are fetched now because of it.
+    /// Whether it is time to fetch, and nobody does.
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.next <= now && !self.is_fetching(now)
+    }
+
+    /// Whether it has been time to fetch for so long that keys may have been withdrawn since. Then
+    /// those that were fetched last are good only if no others can be had.
+    pub fn is_overdue(&self, now: Instant) -> bool {
+        self.next.saturating_add(Self::OVERDUE_AFTER) <= now
+    }
+
+    /// Whether a fetch is on its way.
+    pub fn is_fetching(&self, now: Instant) -> bool {
+        self.began
+            .is_some_and(|began| now < began.saturating_add(Self::LOST_AFTER))
+    }
+
+    /// Notes that a fetch begins.
+    pub fn begin(&mut self, now: Instant) {
+        self.began = Some(now);
+    }
+
+    /// Notes that a token names a key that is not known, or that there are none; says whether to
+    /// wait because of it, for a fetch that is on its way or is now due.
     pub fn want(&mut self, now: Instant) -> bool {
+        if self.is_fetching(now) {
+            return true;
+        }
         let earliest = self
             .finished
             .map(|finished| finished.saturating_add(Self::UNKNOWN_KEY_INTERVAL));
@@ -75,6 +115,7 @@ impl KeySchedule {
             self.failures = self.failures.saturating_add(1);
             wait.min(Self::RETRY_INTERVAL_MAX)
         };
+        self.began = None;
         self.finished = Some(now);
         self.next = now.saturating_add(wait);
     }
@@ -107,6 +148,35 @@ mod tests {
         schedule.finish(at(0), true);
         schedule.finish(at(0), false);
         assert_eq!(schedule.poll_timeout(), at(1), "it was there meanwhile");
+    }
+
+    #[test]
+    fn while_keys_are_fetched_tokens_wait_and_no_other_fetch_begins() {
+        let mut schedule = KeySchedule::default();
+        schedule.begin(at(1));
+        assert!(schedule.want(at(1)) && schedule.want(at(6)));
+        assert!(!schedule.is_due(at(6)));
+        schedule.finish(at(6), false);
+        assert!(!schedule.want(at(6)));
+    }
+
+    #[test]
+    fn a_fetch_that_nobody_finishes_is_lost() {
+        let mut schedule = KeySchedule::default();
+        schedule.begin(at(1));
+        assert!(schedule.is_fetching(at(6)) && !schedule.is_fetching(at(7)));
+        assert!(schedule.is_due(at(7)), "and another one begins");
+    }
+
+    #[test]
+    fn keys_of_a_host_that_slept_are_overdue() {
+        let mut schedule = KeySchedule::default();
+        schedule.finish(at(0), true);
+        assert!(schedule.is_due(at(600)) && !schedule.is_overdue(at(659)));
+        assert!(schedule.is_overdue(at(660)));
+        // While the issuer is down, nobody waits for it each time.
+        schedule.finish(at(660), false);
+        assert!(schedule.is_due(at(661)) && !schedule.is_overdue(at(661)));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use signal_access::{Access, Denied, Judging, JwksUrl, KeySchedule, TokenError, TokenVerifier};
+use signal_access::{Access, Judging, JwksUrl, KeySchedule, TokenVerifier};
 use tokio::sync::{Notify, watch};
 
 use crate::admission::access::AccessAuthorizer;
@@ -69,7 +69,6 @@ struct Shared {
 struct Progress {
     schedule: KeySchedule,
     is_running: bool,
-    is_fetching: bool,
 }
 
 impl JwksAuthorizer {
@@ -108,11 +107,7 @@ impl Authorizer for JwksAuthorizer {
                 Ok(permit) => return Ok(permit),
                 Err(denied) => denied,
             };
-            let may_change = matches!(
-                denied,
-                Denied::Token(TokenError::UnknownKey | TokenError::NoKeys)
-            );
-            if !may_change || !self.shared.is_worth_waiting() {
+            if !denied.awaits_keys() || !self.shared.is_worth_waiting() {
                 return Err(denied.into());
             }
             // It ends with the fetch, which ends by itself.
@@ -139,7 +134,7 @@ impl Shared {
         if !progress.is_running {
             return false;
         }
-        let is_wanted = progress.is_fetching || progress.schedule.want(self.clock.now());
+        let is_wanted = progress.schedule.want(self.clock.now());
         if is_wanted {
             self.wanted.notify_one();
         }
@@ -173,7 +168,8 @@ impl JwksFetcher {
     }
 
     async fn round(&mut self) {
-        self.shared.progress.lock().is_fetching = true;
+        let now = self.shared.clock.now();
+        self.shared.progress.lock().schedule.begin(now);
         let fetched = tokio::time::timeout(KeySchedule::FETCH_TIMEOUT, self.fetch.get()).await;
         let fetched = fetched.unwrap_or(Err(FetchError::TimedOut));
         let taken = fetched.and_then(|text| self.take(text));
@@ -182,7 +178,6 @@ impl JwksFetcher {
         }
         {
             let mut progress = self.shared.progress.lock();
-            progress.is_fetching = false;
             progress
                 .schedule
                 .finish(self.shared.clock.now(), taken.is_ok());
@@ -241,10 +236,7 @@ impl<'a> Running<'a> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        {
-            let mut progress = self.0.progress.lock();
-            (progress.is_running, progress.is_fetching) = (false, false);
-        }
+        self.0.progress.lock().is_running = false;
         // Nobody waits for what does not come.
         self.0.judge.send_modify(|_| {});
     }
