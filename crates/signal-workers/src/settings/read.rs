@@ -1,9 +1,7 @@
 //! Variables, each read into what it sets.
 
-use std::time::Duration;
-
 use signal_access::Origins;
-use signal_core::{Limit, LimitValue, Unit};
+use signal_core::{Limit, Unit};
 
 use super::{ORIGINS, ROOMS, Rooms, SettingsError, variable_name};
 use crate::variable::Variable;
@@ -39,12 +37,24 @@ pub(super) fn read_limit<Owner>(
 fn parse_number(unit: Unit, text: &str) -> Option<u64> {
     match unit {
         Unit::Count | Unit::Bytes | Unit::Seconds => text.parse().ok(),
-        Unit::Millis => {
-            let seconds = Duration::try_from_secs_f64(text.parse().ok()?);
-            seconds.ok().map(Duration::into_number)
-        }
+        Unit::Millis => parse_seconds(text),
         Unit::Switch => text.parse::<bool>().ok().map(u64::from),
     }
+}
+
+/// Seconds, perhaps with a fraction, in milliseconds. To read them as a floating-point number would
+/// make the Worker a twentieth larger.
+fn parse_seconds(text: &str) -> Option<u64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let is_number =
+        |digits: &str| !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
+    if !is_number(whole) || !is_number(fraction) {
+        return None;
+    }
+    let digits = fraction.chars().chain("000".chars()).take(3);
+    let millis: u64 = digits.collect::<String>().parse().ok()?;
+    let seconds: u64 = whole.parse().ok()?;
+    seconds.checked_mul(1_000)?.checked_add(millis)
 }
 
 pub(super) fn read_rooms(value: &Variable) -> Result<Rooms, SettingsError> {

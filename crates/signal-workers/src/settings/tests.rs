@@ -107,6 +107,36 @@ fn every_limit_has_a_variable() {
 }
 
 #[test]
+fn times_are_seconds_with_or_without_a_fraction() {
+    let hold = |text| read(&[("SIGNAL_CLOSE_HOLD", text)]).map(|settings| settings.core.close_hold);
+    for (text, millis) in [
+        ("0", 0),
+        ("2", 2_000),
+        ("0.5", 500),
+        (" 1.25 ", 1_250),
+        ("1.0009", 1_000),
+    ] {
+        assert_eq!(hold(text), Ok(Duration::from_millis(millis)), "{text}");
+    }
+    for wrong in [
+        "",
+        ".",
+        "5.",
+        ".5",
+        "-1",
+        "+1",
+        "1e3",
+        "1.-5",
+        "1.2.3",
+        "inf",
+        "2s",
+        "99999999999999999999",
+    ] {
+        assert!(hold(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn a_wrong_value_is_named_with_its_variable() {
     let message = |variables: &[(&str, &str)]| read(variables).unwrap_err().to_string();
     assert_eq!(
