@@ -142,6 +142,14 @@ impl TokenVerifier {
         self.clone().with_keys(keys, source)
     }
 
+    /// The same verifier with the keys of another in place of those it has.
+    #[must_use]
+    pub fn with_keys_of(mut self, other: &Self) -> Self {
+        self.keys.clone_from(&other.keys);
+        self.notices.clone_from(&other.notices);
+        self
+    }
+
     fn with_keys(mut self, keys: &str, source: Source<'_>) -> Result<Self, KeyError> {
         let Keys { keys, notices } = Keys::parse(keys, source)?;
         match keys.len() {

@@ -34,6 +34,8 @@ pub(crate) enum Event {
         status: u16,
         token: Option<&'static str>,
     },
+    /// Other keys of tokens than before were fetched from their issuer.
+    Keys { keys: usize },
     /// The runtime did not do what it was asked.
     Failure { what: &'static str, error: String },
 }
@@ -49,6 +51,7 @@ impl Event {
             Self::Skip { .. } => "skip",
             Self::Close { .. } => "close",
             Self::Refuse { .. } => "refuse",
+            Self::Keys { .. } => "keys",
             Self::Failure { .. } => "failure",
         }
     }
@@ -82,6 +85,7 @@ impl Event {
                 let token = token.unwrap_or_default();
                 format!(r#"{{"event":"{name}","cause":"{cause}","status":{status}{token}}}"#)
             }
+            Self::Keys { keys } => format!(r#"{{"event":"{name}","keys":{keys}}}"#),
             Self::Failure { what, error } => {
                 let error = plain(error);
                 format!(r#"{{"event":"{name}","what":"{what}","error":"{error}"}}"#)
@@ -94,9 +98,10 @@ impl Event {
     fn point(&self) -> (&'static str, f64) {
         match self {
             Self::Start { .. } => ("", 1.0),
-            Self::Wake { peers, .. } | Self::Connect { peers } | Self::Disconnect { peers, .. } => {
-                ("", u32::try_from(*peers).unwrap_or(u32::MAX).into())
-            }
+            Self::Wake { peers: count, .. }
+            | Self::Connect { peers: count }
+            | Self::Disconnect { peers: count, .. }
+            | Self::Keys { keys: count } => ("", u32::try_from(*count).unwrap_or(u32::MAX).into()),
             Self::Hold { reason: detail } | Self::Skip { limit: detail } => (detail, 1.0),
             Self::Close { reason, code } => (reason, (*code).into()),
             Self::Refuse {

@@ -6,19 +6,22 @@ use std::time::Duration;
 
 use signal_access::{Access, AddressKey, Judging, Origins, Permit, Refusal, RefusalCause, Refused};
 use signal_core::Grant;
-use worker::{Env, Request, Response, ResponseBuilder, Result};
+use worker::{Context, Env, Request, Response, ResponseBuilder, Result};
 
 use crate::clock;
 use crate::event::{Event, Events};
 use crate::knock::Knock;
 use crate::routing::{Facts, Route, Upgrade, route};
 use crate::settings::{Settings, SettingsError};
+use crate::tokens::Tokens;
 use crate::{refusal, routing, ticket, tokens, told, turn};
 
 /// The binding of the Durable Objects.
 const OBJECTS: &str = "ROOMS";
 /// The binding that limits how often an address may connect, if there is one.
 const CONNECTS: &str = "CONNECTS";
+/// What a health check is answered.
+const OK: &str = r#"{"status":"ok"}"#;
 /// The longest period of such a binding.
 const CONNECTS_PERIOD: Duration = Duration::from_secs(60);
 
@@ -29,31 +32,25 @@ thread_local! {
 
 /// Answers a request; an upgrade that may connect is passed on to a Durable Object.
 ///
-/// For the Worker's `fetch` event. If there is a secret `TOKEN_KEYS`, everyone needs a token that
-/// one of its keys has signed, and gets what the token says; otherwise everyone gets every topic.
-/// The variable `TOKEN_AUDIENCE` is the audience that tokens must name, `TOKEN_IN` where in a
-/// request they may be.
+/// For the Worker's `fetch` event. If there is a secret `TOKEN_KEYS`, or `TOKEN_JWKS_URL` as the
+/// address of keys, everyone needs a token that one of the keys has signed, and gets what the token
+/// says; otherwise everyone gets every topic. The variable `TOKEN_AUDIENCE` is the audience that
+/// tokens must name, `TOKEN_IN` where in a request they may be.
 ///
 /// # Errors
 ///
 /// The runtime failed.
-pub async fn fetch(request: Request, env: Env) -> Result<Response> {
-    let access = match tokens::access(&env).await {
-        Ok(access) => access,
+pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
+    let tokens = match Tokens::read(&env).await {
+        Ok(tokens) => tokens,
         Err(error) => return misconfigured(&Events::new(&env), &error),
     };
     let judge = Judge {
-        authorize: async |request: &Request, _: &Env| tokens::judge(request, &access),
+        authorize: async |request: &Request, env: &Env| tokens.judge(request, env, &context).await,
+        is_ready: async |env: &Env| tokens.is_ready(env, &context).await,
         judging: Judging::Cheap,
     };
-    answer(request, env, judge, |origins| {
-        Access {
-            origins,
-            ..access.clone()
-        }
-        .to_string()
-    })
-    .await
+    answer(request, env, judge, |origins| tokens.describe(origins)).await
 }
 
 /// As [`fetch`], but `authorize` decides what each client may do, after all cheaper checks have
@@ -66,7 +63,7 @@ pub async fn fetch(request: Request, env: Env) -> Result<Response> {
 ///
 /// ```
 /// use signal_workers::{Grant, Refusal, fetch_with};
-/// use worker::{Env, Request, Response, Result};
+/// use worker::{Context, Env, Request, Response, Result};
 ///
 /// async fn judge(request: &Request, env: &Env) -> std::result::Result<Grant, Refusal> {
 ///     let sent = request.url().ok().and_then(|url| url.query().map(str::to_owned));
@@ -99,26 +96,30 @@ where
     };
     let judge = Judge {
         authorize,
+        is_ready: async |_: &Env| true,
         judging: Judging::Costly,
     };
     answer(request, env, judge, who).await
 }
 
 /// What judges what a client may do, and what that costs.
-struct Judge<A> {
+struct Judge<A, R> {
     authorize: A,
+    /// Whether it can judge now.
+    is_ready: R,
     judging: Judging,
 }
 
 /// `who` says in words who may come in, if pages of these origins may.
-async fn answer<A, P>(
+async fn answer<A, R, P>(
     request: Request,
     env: Env,
-    judge: Judge<A>,
+    judge: Judge<A, R>,
     who: impl FnOnce(Origins) -> String,
 ) -> Result<Response>
 where
     A: AsyncFnOnce(&Request, &Env) -> std::result::Result<P, Refusal>,
+    R: AsyncFnOnce(&Env) -> bool,
     P: Into<Permit>,
 {
     let events = Events::new(&env);
@@ -135,7 +136,13 @@ where
         events.note(&Event::Start { who });
     }
     let admitted = match decide(&request, &settings)? {
-        Route::Health => return json(r#"{"status":"ok"}"#),
+        Route::Health => return json(OK),
+        Route::Ready => {
+            return match (judge.is_ready)(&env).await {
+                true => json(OK),
+                false => not_ready(),
+            };
+        }
         Route::Limits => return json(&told::limits(&settings)),
         Route::Preflight => return preflight(),
         Route::Okay => return open(ResponseBuilder::new())?.ok("okay"),
@@ -215,13 +222,13 @@ fn decide(request: &Request, settings: &Settings) -> Result<Route> {
     Ok(route(facts, settings))
 }
 
-async fn admit<A, P>(
+async fn admit<A, R, P>(
     request: &Request,
     env: &Env,
     events: &Events,
     settings: &Settings,
     address: Option<AddressKey>,
-    judge: Judge<A>,
+    judge: Judge<A, R>,
 ) -> std::result::Result<Permit, Refusal>
 where
     A: AsyncFnOnce(&Request, &Env) -> std::result::Result<P, Refusal>,
@@ -280,8 +287,18 @@ async fn pass_on(
 }
 
 fn json(text: &str) -> Result<Response> {
-    let response = open(ResponseBuilder::new())?.with_header("content-type", "application/json")?;
+    json_by(ResponseBuilder::new(), text)
+}
+
+fn json_by(response: ResponseBuilder, text: &str) -> Result<Response> {
+    let response = open(response)?.with_header("content-type", "application/json")?;
     Ok(response.fixed(text.as_bytes().to_vec()))
+}
+
+/// There are no keys to judge tokens by.
+fn not_ready() -> Result<Response> {
+    let response = ResponseBuilder::new().with_status(503);
+    json_by(response, r#"{"ready":false,"reason":"no_keys"}"#)
 }
 
 fn no_turn() -> Result<Response> {

@@ -31,6 +31,7 @@ mod host;
 mod knock;
 mod overflow;
 mod public_keys;
+mod published;
 mod refusal;
 mod relay;
 mod routing;

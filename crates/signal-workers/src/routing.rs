@@ -32,6 +32,8 @@ pub(crate) struct Facts<'a> {
 pub(crate) enum Route {
     /// Say that all is well, as JSON.
     Health,
+    /// Say whether anyone can come in now, as JSON.
+    Ready,
     /// Tell the limits in force, as JSON, so that a tool can check them.
     Limits,
     /// Allow a page to ask.
@@ -64,7 +66,8 @@ pub(crate) fn route(facts: Facts<'_>, settings: &Settings) -> Route {
     if !wants_websocket {
         return match facts.path {
             _ if facts.method == "OPTIONS" && facts.asks_for_cors => Route::Preflight,
-            "/healthz" | "/readyz" => Route::Health,
+            "/healthz" => Route::Health,
+            "/readyz" => Route::Ready,
             "/limits" => Route::Limits,
             "/turn" => Route::Turn(turn(facts, settings)),
             _ => Route::Okay,
@@ -176,9 +179,12 @@ mod tests {
         match route(facts, settings) {
             Route::Upgrade(upgrade) => Ok(upgrade.object),
             Route::Refuse(refusal) => Err(refusal.status()),
-            Route::Health | Route::Limits | Route::Preflight | Route::Turn(_) | Route::Okay => {
-                panic!("no upgrade")
-            }
+            Route::Health
+            | Route::Ready
+            | Route::Limits
+            | Route::Preflight
+            | Route::Turn(_)
+            | Route::Okay => panic!("no upgrade"),
         }
     }
 
@@ -186,6 +192,7 @@ mod tests {
     fn what_is_not_an_upgrade_never_reaches_an_object() {
         let settings = Settings::default();
         assert_eq!(route(get("/healthz"), &settings), Route::Health);
+        assert_eq!(route(get("/readyz"), &settings), Route::Ready);
         assert_eq!(route(get("/limits"), &settings), Route::Limits);
         assert_eq!(route(get("/"), &settings), Route::Okay);
         assert_eq!(route(get("/room/1"), &settings), Route::Okay);
@@ -226,6 +233,7 @@ mod tests {
             match route(facts, &settings) {
                 Route::Turn(asked) => asked.map_or_else(|refusal| refusal.status(), |_| 200),
                 Route::Health
+                | Route::Ready
                 | Route::Limits
                 | Route::Preflight
                 | Route::Okay

@@ -1,20 +1,23 @@
 //! Tokens: the relay's keys, and the judging of a request by them.
 
 use signal_access::{
-    Access, Carriers, DefaultTopics, DefaultTopicsError, Origins, PROTOCOL_MARKER, Permit, Refusal,
-    TokenVerifier, UnixTime, UpgradeParts, redact,
+    Access, Carriers, DefaultTopics, DefaultTopicsError, Denied, JwksUrl, Origins, PROTOCOL_MARKER,
+    Permit, Refusal, TokenVerifier, UnixTime, UpgradeParts, redact,
 };
 use worker::wasm_bindgen::JsCast;
-use worker::{Env, Request, web_sys};
+use worker::{Context, Env, Request, web_sys};
 
 use crate::clock;
 use crate::public_keys::RustKeys;
+use crate::published::Published;
 use crate::routing;
 use crate::settings::SettingsError;
 use crate::variable::{self, Variable};
 
-/// The secret with the keys: a JWK, or a JWK Set of up to four.
+/// The secret with the keys: a JWK, or a JWK Set of up to sixteen.
 const KEYS: &str = "TOKEN_KEYS";
+/// The variable with the address at which the issuer publishes its keys, in their place.
+const JWKS_URL: &str = "TOKEN_JWKS_URL";
 /// The variable with the audience that tokens must name.
 const AUDIENCE: &str = "TOKEN_AUDIENCE";
 /// The variable with the issuer that tokens must be of.
@@ -26,14 +29,100 @@ const TOPICS_DEFAULT: &str = "TOKEN_TOPICS_DEFAULT";
 /// The variable with the places where a token may be.
 const IN: &str = "TOKEN_IN";
 
-/// Who may come in: if there are keys, only who has a token. Origins are judged before, by the
-/// route.
-pub(crate) async fn access(env: &Env) -> Result<Access, SettingsError> {
-    let keys = variable::read(env, KEYS).await?;
-    let rules = Rules::read(env).await?;
-    Ok(Access {
-        origins: Origins::default(),
-        tokens: verifier(keys, rules)?,
+/// Who may come in, as far as tokens say it.
+#[derive(Debug)]
+pub(crate) struct Tokens {
+    /// With the keys that stand in the environment. Origins are judged before, by the route.
+    access: Access,
+    /// Where the others are.
+    published: Option<Published>,
+}
+
+impl Tokens {
+    /// Reads the variables. If there are keys, or an address of keys, everyone needs a token.
+    pub(crate) async fn read(env: &Env) -> Result<Self, SettingsError> {
+        let keys = variable::read(env, KEYS).await?;
+        let url = variable::read(env, JWKS_URL).await?;
+        let rules = Rules::read(env).await?;
+        let (tokens, published) = match (keys, url) {
+            (Some(_), Some(_)) => return Err(SettingsError::TwoSources(JWKS_URL, KEYS)),
+            (None, Some(url)) => {
+                let verifier = rules.apply(TokenVerifier::without_keys())?;
+                (Some(verifier), Some(Published::at(read_url(url)?)))
+            }
+            (keys, None) => (verifier(keys, rules)?, None),
+        };
+        let origins = Origins::default();
+        let access = Access { origins, tokens };
+        Ok(Self { access, published })
+    }
+
+    /// Who may come in, in words, if pages of these origins may.
+    pub(crate) fn describe(&self, origins: Origins) -> String {
+        let access = Access {
+            origins,
+            ..self.access.clone()
+        };
+        access.to_string()
+    }
+
+    /// Whether there is a key to judge by, or none is needed.
+    pub(crate) async fn is_ready(&self, env: &Env, context: &Context) -> bool {
+        let Some(published) = &self.published else {
+            return true;
+        };
+        let has_keys = |verifier: TokenVerifier| verifier.key_count() > 0;
+        if has_keys(published.verifier(env, context).await) {
+            return true;
+        }
+        published.next(env, context).await.is_some_and(has_keys)
+    }
+
+    /// Judges a request that wants to connect. A token of a key that is not known waits for one
+    /// fetch, as it may be a new key of its issuer.
+    pub(crate) async fn judge(
+        &self,
+        request: &Request,
+        env: &Env,
+        context: &Context,
+    ) -> Result<Permit, Refusal> {
+        let Some(published) = &self.published else {
+            return Ok(judge(request, &self.access)?);
+        };
+        let verifier = published.verifier(env, context).await;
+        match judge(request, &self.access_by(&verifier)) {
+            Err(denied) if denied.awaits_keys() => {
+                let verifier = published.next(env, context).await.ok_or(denied)?;
+                Ok(judge(request, &self.access_by(&verifier))?)
+            }
+            judged => Ok(judged?),
+        }
+    }
+
+    /// What is asked of tokens, by the keys of this verifier.
+    fn access_by(&self, keys: &TokenVerifier) -> Access {
+        let tokens = self.access.tokens.as_ref();
+        Access {
+            origins: Origins::default(),
+            tokens: tokens.map(|rules| rules.clone().with_keys_of(keys)),
+        }
+    }
+}
+
+/// The address of keys, which is not shown: there may be a key to somebody's API in its query.
+fn read_url(url: Variable) -> Result<JwksUrl, SettingsError> {
+    let found = match url {
+        Variable::Text(text) if text.trim().is_empty() => "empty",
+        Variable::Text(text) => return Ok(text.parse()?),
+        Variable::List(_) => "a list",
+        Variable::Object(_) => "an object",
+        Variable::Other(what) => what,
+    };
+    Err(SettingsError::Guard {
+        variable: JWKS_URL,
+        found,
+        wanted: "the address at which the issuer of tokens publishes its keys",
+        without: "ask no one for a token",
     })
 }
 
@@ -167,8 +256,7 @@ fn read_carriers(places: Variable) -> Result<Carriers, SettingsError> {
     })
 }
 
-/// Judges a request that wants to connect.
-pub(crate) fn judge(request: &Request, access: &Access) -> Result<Permit, Refusal> {
+fn judge(request: &Request, access: &Access) -> Result<Permit, Denied> {
     let header = |name| request.headers().get(name).ok().flatten();
     let url = request.inner().url();
     let authorization = header("authorization");

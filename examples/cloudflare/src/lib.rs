@@ -5,8 +5,8 @@ use signal_workers::Relay;
 use worker::*;
 
 #[event(fetch)]
-async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response> {
-    signal_workers::fetch(request, env).await
+async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
+    signal_workers::fetch(request, env, context).await
 }
 
 /// The Durable Object: one room, or all of them.

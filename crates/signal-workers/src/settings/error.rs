@@ -1,4 +1,4 @@
-use signal_access::{KeyError, OriginError, TurnSecretError};
+use signal_access::{JwksUrlError, KeyError, OriginError, TurnSecretError};
 
 use crate::variable::UnreadableSecret;
 
@@ -45,6 +45,9 @@ pub enum SettingsError {
     /// The secret with the keys of tokens cannot be read. It is not shown.
     #[error("TOKEN_KEYS cannot be used: {0}")]
     TokenKeys(#[from] KeyError),
+    /// The address at which keys are published cannot be used. It is not shown.
+    #[error("TOKEN_JWKS_URL cannot be used: {0}")]
+    JwksUrl(#[from] JwksUrlError),
     /// The secret of TURN servers cannot be used. It is not shown.
     #[error("TURN_SECRET cannot be used: {0}")]
     TurnSecret(#[from] TurnSecretError),
@@ -52,8 +55,11 @@ pub enum SettingsError {
     #[error("{0} is set, but {1} is not; write both or none")]
     Missing(&'static str, &'static str),
     /// This says what tokens must be like, and there is no key to verify them.
-    #[error("{0} is set, but the secret TOKEN_KEYS is not set")]
+    #[error("{0} is set, but the secret TOKEN_KEYS is not set, nor is TOKEN_JWKS_URL")]
     WithoutKeys(&'static str),
+    /// The keys of tokens come from one place.
+    #[error("{0} and {1} are both set; the keys of tokens come from one place, so leave one out")]
+    TwoSources(&'static str, &'static str),
     /// A variable that would leave the door open, because its name is another.
     #[error("{found} is not read; write {wanted}")]
     Misnamed {

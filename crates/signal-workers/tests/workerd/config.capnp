@@ -5,6 +5,8 @@ const config :Workerd.Config = (
   services = [
     (name = "relay", worker = .relay),
     (name = "control", worker = .control),
+    # Where requests of the Worker go: this machine too, for an issuer of a test.
+    (name = "internet", network = (allow = ["public", "private"])),
     (name = "disk", disk = (path = "DISK", writable = true)),
   ],
   sockets = [

@@ -139,6 +139,10 @@ export default class extends worker.default {
 
   async fetch(request) {
     const url = new URL(request.url);
+    if (url.pathname === "/test/later") {
+      ahead += Number(url.searchParams.get("ms"));
+      return new Response("later");
+    }
     if (url.pathname !== "/test/store") return super.fetch(request);
     const secret = store[url.searchParams.get("name")];
     secret.value = url.searchParams.get("value") ?? secret.value;

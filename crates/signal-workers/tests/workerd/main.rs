@@ -14,6 +14,7 @@ mod client;
 mod conformance;
 mod faults;
 mod front;
+mod jwks;
 #[path = "../../../signal-access/vectors/live.rs"]
 mod live;
 #[path = "../../src/public_keys.rs"]

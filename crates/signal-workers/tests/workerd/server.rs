@@ -150,6 +150,15 @@ impl Workerd {
         self.move_clock(object, millis).await
     }
 
+    /// Moves the clock on without waking an object.
+    pub(crate) async fn pass(&self, time: Duration) {
+        let path = format!("/test/later?ms={}", time.as_millis());
+        let answer = get(self.relay_port, &path, &[]).await.expect("an answer");
+        assert_eq!(answer.body, "later");
+        let millis = i64::try_from(time.as_millis()).expect("less than an age");
+        self.ahead.fetch_add(millis, Ordering::Relaxed);
+    }
+
     /// Sets the clock of all objects to a time since 1970, which may be in the past.
     pub(crate) async fn set_time(&self, time: Duration) -> Result<(), String> {
         let now = self.now().as_millis() as i64;
@@ -257,7 +266,7 @@ fn spawn(installed: &Installed, folder: &Path) -> Child {
 
 /// A free port. While the socket lives nobody else is given it, and a server that is told of it can
 /// listen there: neither is for itself, and both say that they share.
-fn reserve_port() -> TcpSocket {
+pub(crate) fn reserve_port() -> TcpSocket {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_reuseaddr(true).expect("an option");
     let any = (std::net::Ipv4Addr::LOCALHOST, 0).into();
