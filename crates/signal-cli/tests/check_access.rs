@@ -58,6 +58,13 @@ fn a_token_for_some_topics_is_checked_with_one_of_them() {
     assert_eq!(ran.code(), Some(2), "{ran:?}");
     ran.says("does it allow such a topic?");
     ran.says("--topic-prefix");
+
+    // The second client of the check is one too many in the room.
+    let rights = ["--topics", "*", "--expires", "1h", "--clients-max", "1"];
+    let token = mint(&key, &rights);
+    let ran = run(&["check", &url, "--token", &token, "--timeout", "1s"]);
+    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    ran.says("two clients there (clients_max)?");
 }
 
 #[test]

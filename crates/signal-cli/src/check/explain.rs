@@ -174,9 +174,10 @@ pub(crate) fn timed_out(step: &str, timeout: Duration) -> Problem {
         ),
         "publish" => Problem::new(
             format!("a message did not reach the other client within {timeout}"),
-            "with a token: does it allow such a topic, and two clients there (clients_max)? name a \
-             beginning that it allows with --topic-prefix; without: do all connections reach the \
-             same process? several instances behind one address must share their topics",
+            "with a token: does it allow such a topic? name a beginning that it allows with \
+             --topic-prefix; does it allow two clients there (clients_max)? without: do all \
+             connections reach the same process? several instances behind one address must share \
+             their topics",
         ),
         _ => Problem::new(
             format!("no answer within {timeout}"),
