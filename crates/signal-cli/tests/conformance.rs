@@ -260,7 +260,7 @@ fn a_relay_that_asks_for_tokens_is_held_to_them() {
     };
     let ran = check(&key, "relay.example", "https://app.example");
     assert_eq!(ran.code(), Some(0), "{}", tail(&ran.stdout));
-    ran.says("access     PASSED: 68 passed, 3 skipped");
+    ran.says("access     PASSED: 76 passed, 4 skipped");
     ran.says("stock      PASSED: 1 passed");
     relay.assert_alive();
 
