@@ -8,8 +8,7 @@ use std::time::Duration;
 use signal_conformance::{Declared, Level, RunOptions, Suite, UrlBackend};
 use signal_core::{Limit, Limits};
 
-/// The example as a process, on a port of its own choice. It refuses nobody for what an earlier
-/// peer of the suite did.
+/// The example as a process, on a port of its own choice.
 struct OwnIo {
     process: Child,
     url: String,
@@ -19,7 +18,7 @@ impl OwnIo {
     fn start() -> Self {
         let mut process = Command::new(env!("CARGO"))
             .args(["run", "--quiet", "--package", "signal-core"])
-            .args(["--example", "own_io", "--", "127.0.0.1:0", "0"])
+            .args(["--example", "own_io", "--", "127.0.0.1:0"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

@@ -33,7 +33,9 @@ pub enum Outcome {
     /// The message had no effect.
     Ignored(Ignored),
     /// The peer has been refused and has left its topics: read and send nothing more, and keep the
-    /// socket open until its [`Alarm::Close`](crate::Alarm::Close).
+    /// socket open until its close, which is due after
+    /// [`close_hold`](crate::Limits::close_hold): an [`Alarm::Close`](crate::Alarm::Close) of a
+    /// [`Peer`](crate::Peer), a [`Sink::close`](crate::Sink::close) of a [`Room`](crate::Room).
     Held(CloseReason),
 }
 

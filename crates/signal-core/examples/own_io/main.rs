@@ -3,11 +3,11 @@
 //! for the WebSocket library that you would take.
 //!
 //! ```text
-//! cargo run -p signal-core --example own_io [ADDRESS [SECONDS]]
+//! cargo run -p signal-core --example own_io [ADDRESS]
 //! ```
 //!
-//! It serves `ws://localhost:4444` unless told another address, and refuses upgrades of an address
-//! for 10 seconds after it had to close one of its peers, unless told another time.
+//! It serves `ws://localhost:4444` unless told another address. Anyone may come in, and addresses
+//! are not counted: `signal_access` has both, `Access` and `Door`.
 
 #![allow(
     clippy::disallowed_methods,
@@ -18,9 +18,8 @@
 mod queue;
 mod websocket;
 
-use std::collections::HashMap;
 use std::io::{self, Write};
-use std::net::{IpAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -43,9 +42,6 @@ struct Relay {
     start: Instant,
     limits: Arc<Limits>,
     topics: Mutex<Topics<Member>>,
-    /// Until when upgrades of an address are refused, for what one of its peers did.
-    refused: Mutex<HashMap<IpAddr, Instant>>,
-    refuse_after_close: Duration,
     /// As many clones as there are connections.
     places: Arc<()>,
 }
@@ -60,17 +56,13 @@ impl Subscriber for Member {
 }
 
 fn main() -> io::Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    let address = arguments.next();
+    let address = std::env::args().nth(1);
     let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:4444"))?;
-    let seconds = arguments.next().map_or(Ok(10), |text| text.parse());
     println!("listening on ws://{}", listener.local_addr()?);
     let relay = Arc::new(Relay {
         start: Instant::now(),
         limits: Arc::new(Limits::default()),
         topics: Mutex::default(),
-        refused: Mutex::default(),
-        refuse_after_close: Duration::from_secs(seconds.map_err(io::Error::other)?),
         places: Arc::new(()),
     });
     for (number, socket) in (0..).zip(listener.incoming()) {
@@ -97,11 +89,10 @@ impl Relay {
     /// One connection, from its request to its last byte.
     fn serve(&self, mut socket: TcpStream, id: PeerId) -> io::Result<()> {
         let _place = Arc::clone(&self.places);
-        let address = socket.peer_addr()?.ip();
         socket.set_nodelay(true)?;
         socket.set_write_timeout(Some(WRITE_TIMEOUT))?;
         let mut reader = Reader::new(socket.try_clone()?);
-        let (answer, is_upgrade) = websocket::answer(&reader.head()?, || self.refusal(address));
+        let (answer, is_upgrade) = websocket::answer(&reader.head()?, self.has_place());
         socket.write_all(answer.as_bytes())?;
         if !is_upgrade {
             return Ok(());
@@ -122,9 +113,6 @@ impl Relay {
         match end {
             Ok(End::ByRelay(reason)) => {
                 queue.finish(Some(websocket::close_frame(reason)), reason.drops_queue());
-                if reason.is_peers_fault() {
-                    self.refuse(address);
-                }
             }
             Ok(End::ByPeer(payload)) => queue.finish(Some(frame(CLOSE, &payload)), false),
             Err(_) => queue.finish(None, true),
@@ -178,20 +166,8 @@ impl Relay {
         signal_core::Instant::from_millis(self.start.elapsed().as_millis() as u64)
     }
 
-    fn refuse(&self, address: IpAddr) {
-        let now = Instant::now();
-        let mut refused = lock(&self.refused);
-        refused.retain(|_, until| *until > now);
-        refused.insert(address, now + self.refuse_after_close);
-    }
-
-    /// The status with which an upgrade is refused, if it is.
-    fn refusal(&self, address: IpAddr) -> Option<&'static str> {
-        let until = lock(&self.refused).get(&address).copied();
-        if until.is_some_and(|until| until > Instant::now()) {
-            return Some("429 Too Many Requests");
-        }
-        (Arc::strong_count(&self.places) > PEERS_MAX).then_some("503 Service Unavailable")
+    fn has_place(&self) -> bool {
+        Arc::strong_count(&self.places) <= PEERS_MAX
     }
 }
 

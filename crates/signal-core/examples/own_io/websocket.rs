@@ -22,7 +22,7 @@ pub(crate) const PING: u8 = 9;
 pub(crate) const PONG: u8 = 10;
 
 /// The answer to a request, and whether that is an upgrade.
-pub(crate) fn answer(head: &str, refusal: impl FnOnce() -> Option<&'static str>) -> (String, bool) {
+pub(crate) fn answer(head: &str, has_place: bool) -> (String, bool) {
     let header = |name: &str| {
         let mut lines = head.lines().filter_map(|line| line.split_once(':'));
         let found = lines.find(|(known, _)| known.eq_ignore_ascii_case(name));
@@ -40,8 +40,8 @@ pub(crate) fn answer(head: &str, refusal: impl FnOnce() -> Option<&'static str>)
     let Some(key) = header("Sec-WebSocket-Key") else {
         return page("400 Bad Request", "");
     };
-    if let Some(status) = refusal() {
-        return page(&format!("{status}\r\nRetry-After: 10"), "");
+    if !has_place {
+        return page("503 Service Unavailable\r\nRetry-After: 10", "");
     }
     let accept = Sha1::digest(format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
     let accept = Base64::encode_string(&accept);
