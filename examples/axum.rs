@@ -17,7 +17,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let app = Router::new()
         .route("/", get(|| async { "the application" }))
         .route("/peers", get(peers))
-        .nest("/signal", relay.router())
+        .nest_service("/signal", relay.router())
         .with_state(relay.clone());
 
     let listener = TcpListener::bind("127.0.0.1:3000").await?;

@@ -129,7 +129,7 @@ mod axum {
     async fn listen(relay: &Relay) -> SocketAddr {
         let app = Router::new()
             .route("/", get(|| async { "mine" }))
-            .nest("/signal", relay.router());
+            .nest_service("/signal", relay.router());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
             .expect("a free port");
@@ -181,8 +181,10 @@ mod axum {
         let close = "Host: a\r\nConnection: close\r\n\r\n";
         let (mut own, _) = request(address, &format!("GET / HTTP/1.1\r\n{close}")).await;
         assert!(own.rest().await.ends_with("mine"));
-        let (mut okay, _) = request(address, &format!("GET /signal/x HTTP/1.1\r\n{close}")).await;
-        assert!(okay.rest().await.ends_with("okay"));
+        for path in ["/signal", "/signal/", "/signal/?token=x", "/signal/x"] {
+            let (mut okay, _) = request(address, &format!("GET {path} HTTP/1.1\r\n{close}")).await;
+            assert!(okay.rest().await.ends_with("okay"), "{path}");
+        }
 
         let upgrade = common::UPGRADE.replace("GET /", "GET /signal?room=1");
         let (mut ann, head) = request(address, &upgrade).await;

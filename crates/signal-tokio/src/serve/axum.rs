@@ -14,9 +14,10 @@ use tokio::net::TcpStream;
 use crate::{Admission, Relay};
 
 impl Relay {
-    /// A router that answers every path as the relay does: merge it or nest it beside your own
-    /// routes. Nested under `/signal` it is reached as `/signal` or `/signal/anything`, but axum
-    /// does not pass `/signal/` on.
+    /// A router that answers every path as the relay does: merge it with your own routes, or give
+    /// it a path with `nest_service`. Under `/signal` it is then reached as `/signal`, `/signal/`
+    /// and `/signal/anything`. (`nest` would leave out `/signal/`, which is how addresses with a
+    /// token are often written: `wss://host/signal/?token=…`.)
     ///
     /// Limits per address need `into_make_service_with_connect_info::<SocketAddr>()`; without it
     /// every client counts as unknown, and only `peers_max` holds. Time-outs and sizes of requests
