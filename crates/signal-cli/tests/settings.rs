@@ -161,6 +161,19 @@ fn each_mistake_is_named_with_its_place_and_the_mend() {
 }
 
 #[test]
+fn a_word_that_is_not_a_level_is_not_taken_for_the_name_of_a_part() {
+    for wrong in ["loud", "infos", "warn,noisy", "signal_tokio=loud"] {
+        let run = run(&["config", "check", "--log", wrong]);
+        assert_eq!(run.code(), Some(2), "{wrong:?}");
+        run.says("write off, error, warn, info, debug, trace or target=level");
+    }
+    for right in ["warn", "OFF", "warn, signal_tokio=debug", "info,hyper=off"] {
+        let run = run(&["config", "check", "--log", right]);
+        assert_eq!(run.code(), Some(0), "{right:?}");
+    }
+}
+
+#[test]
 fn config_check_judges_without_serving() {
     let right = run(&["config", "check", "--peers-max", "5"]);
     assert_eq!(right.code(), Some(0));

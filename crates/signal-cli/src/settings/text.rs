@@ -9,6 +9,8 @@ use signal_access::{
     TurnUrls, TurnUrlsError,
 };
 use signal_tokio::{LogIps, TrustedProxies};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::settings::LogFormat;
 
@@ -36,9 +38,16 @@ pub(super) fn show_path(path: Option<&Path>) -> String {
 }
 
 pub(super) fn parse_filter(text: &str) -> Result<String, String> {
-    match tracing_subscriber::EnvFilter::builder().parse(text) {
-        Ok(_) if !text.trim().is_empty() => Ok(text.trim().to_owned()),
-        _ => Err("no log filter; write error, warn, info, debug, trace or target=level".to_owned()),
+    let form = "write off, error, warn, info, debug, trace or target=level";
+    // A word that is not a level would be a target, of which nobody logs anything.
+    let is_level = |word: &&str| word.parse::<LevelFilter>().is_ok();
+    let mut words = text.split(',').map(str::trim);
+    if let Some(word) = words.find(|word| !word.contains('=') && !is_level(word)) {
+        return Err(format!("`{word}` is not a level; {form}"));
+    }
+    match EnvFilter::builder().parse(text) {
+        Ok(_) => Ok(text.trim().to_owned()),
+        Err(_) => Err(format!("not a log filter; {form}")),
     }
 }
 
