@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 const here = (path) => fileURLToPath(new URL(path, import.meta.url))
 const module = process.argv[2]
 if (module === undefined) {
-  console.error('write `cargo xtask test javascript`, or `npm run build -- PATH` with the path of relay.wasm')
+  console.error('`cargo xtask test javascript` builds all; or `cargo xtask test module`, then `npm run build -- ../../target/xtask/module/relay.wasm`')
   process.exit(2)
 }
 rmSync(here('dist'), { recursive: true, force: true })
