@@ -45,16 +45,12 @@ impl<'p> Delivery<'p> {
 
 /// Writes a number as JSON does.
 fn decimal(mut number: usize, digits: &mut [u8; DIGITS_MAX]) -> &str {
-    let mut count = 0;
-    for digit in digits.iter_mut().rev() {
+    let count = number.checked_ilog10().unwrap_or(0) as usize + 1;
+    let written = digits.get_mut(..count).unwrap_or_default();
+    for digit in written.iter_mut().rev() {
         *digit = b'0' + (number % 10) as u8;
         number /= 10;
-        count += 1;
-        if number == 0 {
-            break;
-        }
     }
-    let written = digits.get(DIGITS_MAX - count..).unwrap_or_default();
     // Digits are ASCII.
     core::str::from_utf8(written).unwrap_or_default()
 }
