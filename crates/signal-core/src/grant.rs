@@ -23,39 +23,38 @@ use crate::Instant;
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Grant {
     /// `None` is [`OPEN`]: what most have takes no room.
-    scope: Option<Box<Scope>>,
-    expires: Option<Instant>,
+    terms: Option<Box<Terms>>,
 }
 
-/// What a grant says of topics.
+/// What a grant says.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Scope {
+pub(crate) struct Terms {
     pub(crate) subscribe: TopicSet,
     pub(crate) publish: TopicSet,
     pub(crate) clients_max: Vec<(TopicSet, u32)>,
+    expires: Option<Instant>,
 }
 
-/// Every topic for both, each of any size.
-static OPEN: Scope = Scope {
+/// Every topic for both, each of any size, without end.
+static OPEN: Terms = Terms {
     subscribe: TopicSet::All,
     publish: TopicSet::All,
     clients_max: Vec::new(),
+    expires: None,
 };
 
 impl Grant {
     /// A grant for every topic, without end: what a relay without tokens gives to everyone.
     pub const fn open() -> Self {
-        let (scope, expires) = (None, None);
-        Self { scope, expires }
+        Self { terms: None }
     }
 
     /// A grant to subscribe and to publish to these topics, without end.
     pub fn new(subscribe: TopicSet, publish: TopicSet) -> Self {
-        let mut scope = OPEN.clone();
-        (scope.subscribe, scope.publish) = (subscribe, publish);
-        let scope = (scope != OPEN).then(|| Box::new(scope));
-        let expires = None;
-        Self { scope, expires }
+        let mut terms = OPEN.clone();
+        (terms.subscribe, terms.publish) = (subscribe, publish);
+        let terms = (terms != OPEN).then(|| Box::new(terms));
+        Self { terms }
     }
 
     /// The same grant, by which its peer is let in to none of these topics that has `max`
@@ -76,46 +75,49 @@ impl Grant {
     /// ```
     #[must_use]
     pub fn clients_max(mut self, topics: TopicSet, max: u32) -> Self {
-        let scope = self.scope.get_or_insert_with(|| Box::new(OPEN.clone()));
-        scope.clients_max.push((topics, max));
+        self.terms_mut().clients_max.push((topics, max));
         self
     }
 
     /// The same grant with an end, at which the peer is refused.
     #[must_use]
     pub fn expires_at(mut self, end: Instant) -> Self {
-        self.expires = Some(end);
+        self.terms_mut().expires = Some(end);
         self
     }
 
     /// When the grant ends.
-    pub const fn expires(&self) -> Option<Instant> {
-        self.expires
+    pub fn expires(&self) -> Option<Instant> {
+        self.terms().expires
     }
 
     /// Whether the grant covers subscribing to `topic`.
     pub fn may_subscribe(&self, topic: &str) -> bool {
-        self.scope().subscribe.contains(topic)
+        self.terms().subscribe.contains(topic)
     }
 
     /// Whether the grant covers publishing to `topic`.
     pub fn may_publish(&self, topic: &str) -> bool {
-        self.scope().publish.contains(topic)
+        self.terms().publish.contains(topic)
     }
 
     /// How many subscribers `topic` may have with this peer among them, if the grant says.
     pub fn clients_max_of(&self, topic: &str) -> Option<u32> {
-        let numbers = self.scope().clients_max.iter();
+        let numbers = self.terms().clients_max.iter();
         let of_topic = numbers.filter(|(topics, _)| topics.contains(topic));
         of_topic.map(|(_, max)| *max).min()
     }
 
-    pub(crate) fn scope(&self) -> &Scope {
-        self.scope.as_deref().unwrap_or(&OPEN)
+    pub(crate) fn terms(&self) -> &Terms {
+        self.terms.as_deref().unwrap_or(&OPEN)
+    }
+
+    fn terms_mut(&mut self) -> &mut Terms {
+        self.terms.get_or_insert_with(|| Box::new(OPEN.clone()))
     }
 
     pub(crate) fn is_expired(&self, now: Instant) -> bool {
-        self.expires.is_some_and(|end| end <= now)
+        self.expires().is_some_and(|end| end <= now)
     }
 }
 

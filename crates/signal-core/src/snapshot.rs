@@ -103,12 +103,12 @@ impl PeerSnapshot {
     fn write(&self, out: &mut Vec<u8>) {
         let state = &self.state;
         out.push(VERSION);
-        let scope = state.grant.scope();
-        write_topic_set(out, &scope.subscribe);
-        write_topic_set(out, &scope.publish);
+        let terms = state.grant.terms();
+        write_topic_set(out, &terms.subscribe);
+        write_topic_set(out, &terms.publish);
         write_option(out, state.grant.expires());
-        write_number(out, scope.clients_max.len() as u64);
-        for (topics, max) in &scope.clients_max {
+        write_number(out, terms.clients_max.len() as u64);
+        for (topics, max) in &terms.clients_max {
             write_topic_set(out, topics);
             write_number(out, (*max).into());
         }

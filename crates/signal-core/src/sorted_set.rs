@@ -1,3 +1,6 @@
+#![expect(clippy::box_collection, reason = "no larger than its one item")]
+
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 use core::mem;
@@ -10,7 +13,7 @@ use core::ops::Deref;
 pub(crate) enum SortedSet<T> {
     One(T),
     /// None, or more than one.
-    Many(Vec<T>),
+    Many(Option<Box<Vec<T>>>),
 }
 
 impl<T> SortedSet<T> {
@@ -19,32 +22,33 @@ impl<T> SortedSet<T> {
     where
         T: Ord,
     {
-        items.is_sorted_by(|a, b| a < b).then(|| Self::of(items))
+        let is_set = items.is_sorted_by(|a, b| a < b);
+        is_set.then(|| Self::of(Box::new(items)))
     }
 
-    fn of(items: Vec<T>) -> Self {
-        match <[T; 1]>::try_from(items) {
-            Ok([item]) => Self::One(item),
-            Err(items) => Self::Many(items),
+    fn of(mut items: Box<Vec<T>>) -> Self {
+        match items.len() {
+            0 | 1 => items.pop().map_or_else(Self::default, Self::One),
+            _ => Self::Many(Some(items)),
         }
     }
 
     /// Adds an item where a binary search has said that it belongs.
     pub(crate) fn insert(&mut self, place: usize, item: T) {
         *self = match mem::take(self) {
-            Self::One(known) if place == 0 => Self::Many(Vec::from([item, known])),
-            Self::One(known) => Self::Many(Vec::from([known, item])),
-            Self::Many(items) if items.is_empty() => Self::One(item),
-            Self::Many(mut items) => {
+            Self::One(known) if place == 0 => Self::of(Box::new(Vec::from([item, known]))),
+            Self::One(known) => Self::of(Box::new(Vec::from([known, item]))),
+            Self::Many(None) => Self::One(item),
+            Self::Many(Some(mut items)) => {
                 items.insert(place, item);
-                Self::Many(items)
+                Self::Many(Some(items))
             }
         };
     }
 
     /// Removes the item that a binary search has found here.
     pub(crate) fn remove(&mut self, place: usize) {
-        if let Self::Many(mut items) = mem::take(self) {
+        if let Self::Many(Some(mut items)) = mem::take(self) {
             items.remove(place);
             *self = Self::of(items);
         }
@@ -53,7 +57,7 @@ impl<T> SortedSet<T> {
 
 impl<T> Default for SortedSet<T> {
     fn default() -> Self {
-        Self::Many(Vec::new())
+        Self::Many(None)
     }
 }
 
@@ -63,7 +67,7 @@ impl<T> Deref for SortedSet<T> {
     fn deref(&self) -> &[T] {
         match self {
             Self::One(item) => core::slice::from_ref(item),
-            Self::Many(items) => items,
+            Self::Many(items) => items.as_deref().map_or(&[], Vec::as_slice),
         }
     }
 }

@@ -53,7 +53,7 @@ fn an_idle_peer_stays_small() {
     });
     let itself = size_of::<Peer>();
     assert!(
-        itself <= 120,
+        itself <= 104,
         "a peer has grown to {itself} bytes; each costs this much while it is idle"
     );
     // With two counts before it, as it is shared, and as long as whole ones.
