@@ -76,6 +76,9 @@ impl Batch {
 
     /// From now on nothing is added, and the bytes can be written.
     pub(crate) fn seal(&self) {
+        if !self.sealed().is_empty() {
+            return;
+        }
         let mut open = self.open.lock();
         if let Some(bytes) = open.take() {
             self.sealed.get_or_init(|| bytes);
@@ -84,7 +87,8 @@ impl Batch {
 
     /// How many bytes it has until now.
     pub(crate) fn len(&self) -> usize {
-        if let Some(sealed) = self.sealed.get() {
+        let sealed = self.sealed();
+        if !sealed.is_empty() {
             return sealed.len();
         }
         let open = self.open.lock();
@@ -152,6 +156,11 @@ impl Queued {
     /// Notes that so many more of its bytes are written.
     pub(crate) fn advance(&mut self, bytes: usize) {
         self.written += bytes;
+    }
+
+    /// Whether some of it is written.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.written > 0
     }
 
     pub(crate) fn batch(&self) -> &Arc<Batch> {

@@ -13,7 +13,7 @@ use crate::hub::observer::Observed;
 use crate::hub::peer_hub::PeerHub;
 use crate::hub::queue::Outbound;
 use crate::hub::rooms::Rooms;
-use crate::hub::wake::Home;
+use crate::hub::wake::{Home, Owner};
 use crate::stats::counters::Counters;
 use crate::stats::{Ending, ReceivedType, SentType};
 
@@ -53,10 +53,10 @@ pub(crate) struct Session {
     is_paused: bool,
     pongs_this_turn: u8,
     late_pong: Option<Box<BytesMut>>,
-    /// What its queue knows of messages whose end is missing, and of what the transport keeps of
+    /// Whether its queue knows of messages whose end is missing, and of what the transport keeps of
     /// what was written.
-    input_bytes: u32,
-    unflushed_bytes: u32,
+    holds_input: bool,
+    holds_unflushed: bool,
     /// Whether a message has come whole since.
     has_completed: bool,
     has_spoken: bool,
@@ -73,7 +73,11 @@ impl Session {
     ) -> Self {
         let id = rooms.next_peer();
         let peer = Peer::new(Arc::clone(&rooms.limits), grant, now);
-        let queue = Arc::new(Outbound::new(home, rooms.memory.account()));
+        let owner = match home {
+            Some(home) => Owner::Reactor(home),
+            None => Owner::Task(rooms.memory.account().clone()),
+        };
+        let queue = Arc::new(Outbound::new(owner));
         rooms.registry.insert(id, subject, Arc::clone(&queue));
         rooms.counters.upgrades.fetch_add(1, Ordering::Relaxed);
         if let Some(observer) = rooms.shards.observer() {
@@ -89,8 +93,8 @@ impl Session {
             is_paused: false,
             pongs_this_turn: 0,
             late_pong: None,
-            input_bytes: 0,
-            unflushed_bytes: 0,
+            holds_input: false,
+            holds_unflushed: false,
             has_completed: false,
             has_spoken: false,
         }
@@ -225,26 +229,28 @@ impl Session {
     /// Notes how much is kept of messages whose end is missing, and whether some of it has come
     /// now. Then has those ended who hold most if all together hold too much.
     pub(crate) fn hold_input(&mut self, now: Instant, bytes: usize, has_come: bool) {
-        let noted = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let is_new = std::mem::take(&mut self.has_completed) || self.input_bytes == 0;
-        let has_come = noted > 0 && (has_come || noted != self.input_bytes);
-        if has_come {
-            // Inside of a frame it cannot answer a ping, but it is there.
-            self.peer.pong(now);
-        }
-        if has_come || noted != self.input_bytes {
-            self.input_bytes = noted;
-            let patience = is_new.then_some(self.rooms.grace);
-            self.queue.hold_input(now, bytes, patience);
+        let has_completed = std::mem::take(&mut self.has_completed);
+        if bytes > 0 || self.holds_input {
+            self.holds_input = bytes > 0;
+            let known = self.queue.input_bytes();
+            let has_come = bytes > 0 && (has_come || bytes != known);
+            if has_come {
+                // Inside of a frame it cannot answer a ping, but it is there.
+                self.peer.pong(now);
+            }
+            if has_come || bytes != known {
+                let is_new = has_completed || known == 0;
+                let patience = is_new.then_some(self.rooms.grace);
+                self.queue.hold_input(now, bytes, patience);
+            }
         }
         self.rooms.make_room(now);
     }
 
     /// Notes how much the transport keeps of what was written.
     pub(crate) fn hold_unflushed(&mut self, bytes: usize) {
-        let noted = u32::try_from(bytes).unwrap_or(u32::MAX);
-        if noted != self.unflushed_bytes {
-            self.unflushed_bytes = noted;
+        if bytes > 0 || self.holds_unflushed {
+            self.holds_unflushed = bytes > 0;
             self.queue.hold_unflushed(bytes);
         }
     }
@@ -385,7 +391,7 @@ impl Session {
         self.rooms
             .counters
             .count_sent(SentType::CloseFrame, close.len());
-        self.queue.finish(Queued::new(close));
+        self.queue.finish(&Queued::new(close));
         self.stage = Stage::Closing;
         self.ending = ending;
         if let Ending::ByRelay(reason) = ending {

@@ -4,7 +4,32 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{self, Waker};
 
+use crate::hub::memory::Account;
 use crate::lock::Lock;
+
+/// The connection that empties a queue, and with it, where what its peer holds is counted.
+#[derive(Debug)]
+pub(crate) enum Owner {
+    /// One that lives in a reactor, which has an account for all of its connections.
+    Reactor(Home),
+    /// One that is a task.
+    Task(Account),
+}
+
+impl Owner {
+    pub(crate) fn account(&self) -> &Account {
+        match self {
+            Self::Reactor(home) => &home.mailbox.account,
+            Self::Task(account) => account,
+        }
+    }
+}
+
+impl Default for Owner {
+    fn default() -> Self {
+        Self::Task(Account::default())
+    }
+}
 
 /// Who has to be woken for what has come into a queue.
 #[derive(Debug)]
@@ -39,6 +64,8 @@ impl Wake<'_> {
 /// a publish to a thousand connections of another thread is one wake-up.
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
+    /// Where what the peers of the reactor hold is counted.
+    account: Account,
     state: Lock<State>,
     /// Whether what is to be written should not wait for the end of the round.
     is_urgent: AtomicBool,
@@ -93,6 +120,13 @@ impl task::Wake for Home {
 }
 
 impl Mailbox {
+    pub(crate) fn new(account: Account) -> Self {
+        Self {
+            account,
+            ..Self::default()
+        }
+    }
+
     /// Exchanges all but `to_write` for what is in `notes`, which is nothing.
     pub(crate) fn take_turns(&self, notes: &mut Notes) {
         let mut state = self.state.lock();

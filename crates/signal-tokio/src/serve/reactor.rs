@@ -118,6 +118,7 @@ impl Reactor {
             .map(|(listener, place)| Listener::register(listener, registry, Token(place as usize)));
         let listeners = listeners.collect::<io::Result<_>>()?;
         let turns_max = shared.config.outbound_bytes_max / 2 / READ_BYTES;
+        let account = shared.rooms.memory.account().clone();
         let timer = Box::pin(tokio::time::sleep_until(first_timer()));
         Ok(Self {
             shared,
@@ -125,7 +126,7 @@ impl Reactor {
             events: Events::with_capacity(EVENTS),
             listeners,
             slots: Slab::new(),
-            mailbox: Arc::default(),
+            mailbox: Arc::new(Mailbox::new(account)),
             notes: Notes::default(),
             due: Vec::new(),
             writable: Vec::new(),

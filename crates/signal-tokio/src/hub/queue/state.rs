@@ -1,24 +1,22 @@
-//! What waits for one peer, and how it is counted.
+//! What waits for one peer.
+
+pub(super) mod counted;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use signal_core::{CloseReason, Instant};
 
 use crate::hub::batch::{Batch, Queued};
 use crate::hub::memory::Account;
-use crate::hub::wake::{Home, Wake};
+use crate::hub::queue::backlog::Backlog;
+use crate::hub::wake::{Owner, Wake};
 
 /// What a frame costs beside its bytes: its place in the queue and its allocation. Without it,
 /// small frames would take several times the memory that their bytes are counted for.
 pub(super) const FRAME_COST: usize = 128;
-/// Of which so much is for its place, twice the size of a handle.
-pub(super) const PLACE_COST: usize = 2 * size_of::<Queued>();
-/// What a topic costs beside its name: its places in the maps of topics and of the peer.
-pub(super) const TOPIC_COST: usize = 160;
-
 /// How many times its limit a queue may hold at once. What it holds past the limit is for the
 /// connection to judge, by how fast its socket takes it; this is only there to be an end. It has
 /// room for what all peers that one address may have can say at once, with their whole bursts.
@@ -26,11 +24,8 @@ pub(super) const BURST_FACTOR: usize = 128;
 /// But at least so much: what many say in a moment is not less for a low limit.
 pub(super) const BURST_BYTES_MIN: usize = 32 * 1024 * 1024;
 
-/// The slowest peer that is not to blame for what waits for it takes so much: 2 Mbit/s.
-const BYTES_PER_MILLI_MIN: usize = 250;
-/// And of much that waits a part as large as if all of it were to be taken in this time: what is
-/// older is of no use to anybody who wants to connect.
-const BACKLOG_MILLIS_MAX: usize = 10_000;
+/// How exactly it is known when a peer has published.
+const MILLIS_PER_TICK: u64 = 16;
 
 /// What became of a pushed frame.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -43,71 +38,131 @@ pub(crate) enum Pushed {
 }
 
 /// What waits for one peer, behind its lock.
+///
+/// A connection has one for as long as it lives, and nearly all of that time nothing waits. So one
+/// frame or batch has its place here, and all else that there may be to know only while it is
+/// needed.
 #[derive(Debug, Default)]
 pub(super) struct State {
-    pub(super) frames: VecDeque<Queued>,
-    /// What comes after `frames`, and grows until it is taken or something follows it.
-    pub(super) batch: Option<Arc<Batch>>,
-    /// Bytes and frames not yet written, those on their way included.
-    pub(super) bytes: usize,
-    pub(super) frame_count: usize,
-    /// Whether a part of the first frame is written, so that the rest must follow whatever happens.
-    pub(super) is_begun: bool,
-    /// What the peer holds of messages whose end is missing.
-    pub(super) input_bytes: usize,
-    /// Until when more of them is to come, and by when their end.
-    pub(super) more_by: Instant,
-    pub(super) end_by: Instant,
-    /// What the layer between the queue and the socket keeps of what was written.
-    pub(super) unflushed_bytes: usize,
+    /// What came last. If it is a batch, it grows until it is taken or something follows it.
+    newest: Option<Arc<Batch>>,
+    /// What came before it, and what the peer holds beside its topics, if there is any of it.
+    backlog: Option<Box<Backlog>>,
+    /// Bytes and frames before `newest` that are not yet written, those on their way included.
+    bytes: usize,
+    frame_count: u32,
     /// What its topics cost.
-    pub(super) topic_bytes: usize,
-    /// What is counted of these three and of the places of frames.
-    pub(super) counted: usize,
-    /// Whether the peer is being ended because it holds much, or has gone. What it holds still is
-    /// as good as given back, and is counted no more.
-    pub(super) is_written_off: bool,
+    topic_bytes: u32,
+    /// The tick after the one in which the peer published last, or 0.
+    #[cfg_attr(
+        not(feature = "cluster"),
+        expect(dead_code, reason = "only a cluster asks for it")
+    )]
+    published: u32,
+    life: Life,
     /// Why others want this connection ended.
     pub(super) ending: Option<CloseReason>,
-    pub(super) is_closed: bool,
     /// Whether the connection that empties the queue knows that it has something. It is woken by
     /// the first frame of many, and not at all while its socket takes nothing.
-    pub(super) is_announced: bool,
-    /// Whether the socket took less than there was, and has not taken all since.
-    pub(super) is_blocked: bool,
-    /// How much of what waited at some moment since is not written yet, and by when it is to be.
-    pub(super) behind: usize,
-    pub(super) late_at: Instant,
-    /// Wakes the task that empties the queue, while it sleeps.
-    pub(super) waker: Option<Waker>,
+    is_announced: bool,
+    /// Whether the task that empties the queue sleeps; and what wakes it, kept for the next time.
+    is_asleep: bool,
+    waker: Option<Box<Waker>>,
 }
+
+/// What a queue still does for its peer.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+enum Life {
+    /// It takes frames.
+    #[default]
+    Open,
+    /// It takes no more.
+    Closed,
+    /// And what it holds is as good as given back, and is counted no more: the peer is being ended
+    /// because it holds much, or has gone.
+    WrittenOff,
+}
+
+/// What is dropped outside of the lock, as there may be much of it.
+pub(super) type Dropped = (Option<Arc<Batch>>, VecDeque<Queued>);
 
 impl State {
     pub(super) fn push(&mut self, frame: &Queued, bytes_max: usize) -> Pushed {
-        if self.is_closed {
+        if self.life > Life::Open {
             return Pushed::Closed;
         }
-        self.seal_batch();
+        self.seal_newest();
         if !self.has_room_for(frame.len() + FRAME_COST, bytes_max) {
-            self.is_closed = true;
+            self.life = Life::Closed;
             self.ending.get_or_insert(CloseReason::SlowConsumer);
             return Pushed::Overflowed;
         }
-        self.put(frame.clone());
+        self.put(Arc::clone(frame.batch()));
         Pushed::Queued
     }
 
-    /// Puts a frame at the end.
-    pub(super) fn put(&mut self, frame: Queued) {
+    /// Puts a batch at the end, if there is room for it however it grows.
+    pub(super) fn push_batch(&mut self, batch: &Arc<Batch>, bytes_max: usize) -> bool {
+        self.seal_newest();
+        let is_open = self.life == Life::Open && self.ending.is_none();
+        let has_room = is_open && self.has_room_for(bytes_max / 2, bytes_max);
+        if has_room {
+            self.put(Arc::clone(batch));
+        }
+        has_room
+    }
+
+    /// Puts the last frame at the end, whatever is there already.
+    pub(super) fn finish(&mut self, frame: &Queued) {
+        self.close();
+        self.put(Arc::clone(frame.batch()));
+    }
+
+    /// Takes no more frames, and nothing to what is there.
+    fn close(&mut self) {
+        self.seal_newest();
+        self.life = self.life.max(Life::Closed);
+    }
+
+    fn put(&mut self, batch: Arc<Batch>) {
+        if let Some(before) = self.newest.replace(batch) {
+            let frame = self.seal(before);
+            self.backlog_mut().frames.push_back(frame);
+        }
+    }
+
+    /// Has nothing added to what came last, so that something can follow it.
+    fn seal_newest(&self) {
+        if let Some(newest) = &self.newest {
+            newest.seal();
+        }
+    }
+
+    /// Makes a frame of what came last.
+    fn seal(&mut self, newest: Arc<Batch>) -> Queued {
+        let frame = Queued::seal(newest);
         self.bytes += frame.len();
         self.frame_count += 1;
-        self.frames.push_back(frame);
+        frame
+    }
+
+    fn backlog_mut(&mut self) -> &mut Backlog {
+        self.backlog.get_or_insert_default()
     }
 
     /// What waits, as it is counted against the limit.
     pub(super) fn cost(&self) -> usize {
-        let batch = self.batch.as_ref().map_or(0, |batch| batch.len());
-        self.bytes + batch + self.frame_count * FRAME_COST
+        self.bytes() + self.places() * FRAME_COST
+    }
+
+    /// How many bytes wait.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes + self.newest.as_ref().map_or(0, |newest| newest.len())
+    }
+
+    /// How many frames and batches wait.
+    pub(super) fn places(&self) -> usize {
+        self.frame_count as usize + usize::from(self.newest.is_some())
     }
 
     fn has_room_for(&self, cost: usize, bytes_max: usize) -> bool {
@@ -115,76 +170,21 @@ impl State {
         self.cost() + cost <= burst.max(BURST_BYTES_MIN)
     }
 
-    /// What falls to the peer of what waits for it.
-    pub(super) fn share(&self) -> usize {
-        let frames = self.frames.iter().map(|frame| frame.batch().share());
-        let batch = self.batch.as_ref().map_or(0, Batch::share);
-        frames.sum::<usize>() + batch + self.frame_count * PLACE_COST
-    }
-
-    /// Notes that the socket takes no more, and counts what stays.
-    pub(super) fn block(&mut self, now: Instant, patience: Duration, account: &Account) {
-        if !std::mem::replace(&mut self.is_blocked, true) {
-            for frame in &self.frames {
-                frame.batch().count(account);
-            }
-            self.count_newest(account);
-        }
-        if self.behind == 0 {
-            self.behind = self.bytes;
-            let patience = patience.saturating_add(taken_in(self.bytes));
-            self.late_at = now.saturating_add(patience);
-        }
-    }
-
-    /// Counts what has come last: a frame, or a batch that may still grow.
-    pub(super) fn count_newest(&self, account: &Account) {
-        if let Some(frame) = self.frames.back() {
-            frame.batch().count(account);
-        }
-        if let Some(batch) = &self.batch {
-            batch.count(account);
-        }
-    }
-
-    /// Counts what the peer holds. Of frames these are the places of those that stay: those that
-    /// are written in a moment, as nearly all are, are not worth it.
-    pub(super) fn count(&mut self, account: &Account) {
-        let places = if self.is_blocked { self.frame_count } else { 0 };
-        let bytes = if self.is_written_off {
-            0
-        } else {
-            places * PLACE_COST + self.input_bytes + self.unflushed_bytes + self.topic_bytes
-        };
-        if bytes != self.counted {
-            account.change(self.counted, bytes);
-            self.counted = bytes;
-        }
-    }
-
-    /// Whether there is room for a batch, however it grows.
-    pub(super) fn can_take_batch(&self, bytes_max: usize) -> bool {
-        self.has_room_for(bytes_max / 2, bytes_max) && !self.is_closed && self.ending.is_none()
-    }
-
-    /// Makes a frame of the batch, so that others can follow. It counts as one.
-    pub(super) fn seal_batch(&mut self) {
-        if let Some(batch) = self.batch.take() {
-            self.put(Queued::seal(batch));
-        }
+    /// Whether the socket took less than there was, and has not taken all since.
+    pub(super) fn is_blocked(&self) -> bool {
+        let backlog = self.backlog.as_ref();
+        backlog.is_some_and(|backlog| backlog.is_blocked)
     }
 
     /// Moves everything queued to `frames`, which has none; false if nothing is.
     pub(super) fn take_all(&mut self, frames: &mut VecDeque<Queued>) -> bool {
-        if !self.frames.is_empty() {
-            // An idle connection holds no buffer.
-            *frames = std::mem::take(&mut self.frames);
+        if let Some(backlog) = &mut self.backlog {
+            if !backlog.frames.is_empty() {
+                *frames = std::mem::take(&mut backlog.frames);
+            }
         }
-        if let Some(batch) = self.batch.take() {
-            let frame = Queued::seal(batch);
-            self.bytes += frame.len();
-            self.frame_count += 1;
-            frames.push_back(frame);
+        if let Some(newest) = self.newest.take() {
+            frames.push_back(self.seal(newest));
         }
         !frames.is_empty()
     }
@@ -193,60 +193,131 @@ impl State {
     /// written whole.
     pub(super) fn count_written(&mut self, frames: &mut VecDeque<Queued>, mut bytes: usize) {
         self.bytes -= bytes;
-        self.behind = self.behind.saturating_sub(bytes);
+        if let Some(backlog) = &mut self.backlog {
+            backlog.behind = backlog.behind.saturating_sub(bytes);
+        }
         while let Some(frame) = frames.front_mut() {
             if bytes < frame.len() {
                 frame.advance(bytes);
-                self.is_begun |= bytes > 0;
                 break;
             }
             bytes -= frame.len();
             frames.pop_front();
             self.frame_count -= 1;
-            self.is_begun = false;
         }
     }
 
-    /// Puts what was not written back to the front.
-    pub(super) fn put_back(&mut self, frames: &mut VecDeque<Queued>) {
-        if self.frames.is_empty() {
-            self.frames = std::mem::take(frames);
-            return;
+    /// Puts what was not written back to the front, and counts what stays, for the socket takes no
+    /// more.
+    pub(super) fn block(
+        &mut self,
+        frames: &mut VecDeque<Queued>,
+        now: Instant,
+        patience: Duration,
+        account: &Account,
+    ) {
+        let waits = self.bytes;
+        let backlog = self.backlog_mut();
+        backlog.put_back(frames);
+        backlog.expect(waits, now, patience);
+        if !std::mem::replace(&mut backlog.is_blocked, true) {
+            for frame in &backlog.frames {
+                frame.batch().count(account);
+            }
+            self.count_newest(account);
         }
-        while let Some(frame) = frames.pop_back() {
-            self.frames.push_front(frame);
+        self.count(account);
+    }
+
+    /// Notes that all is written, and the connection looks no more.
+    pub(super) fn rest(&mut self, account: &Account) {
+        self.is_announced = false;
+        if let Some(backlog) = &mut self.backlog {
+            backlog.is_blocked = false;
+            backlog.behind = 0;
+            self.count(account);
         }
+    }
+
+    /// Takes no more, and drops what is not on its way yet, but for a frame that is half written.
+    pub(super) fn discard(&mut self, account: &Account) -> Dropped {
+        let begun = self.backlog.as_ref().map_or(0, |backlog| backlog.begun());
+        self.drop_from(begun, account)
+    }
+
+    /// Drops everything.
+    pub(super) fn release(&mut self, account: &Account) -> Dropped {
+        self.write_off(account);
+        self.drop_from(0, account)
+    }
+
+    /// Drops all but so many of the first frames.
+    fn drop_from(&mut self, kept: usize, account: &Account) -> Dropped {
+        self.close();
+        let newest = self.newest.take();
+        let backlog = self.backlog.as_mut();
+        let frames = backlog.map_or_else(VecDeque::new, |backlog| backlog.frames.split_off(kept));
+        for frame in &frames {
+            self.bytes -= frame.len();
+            self.frame_count -= 1;
+        }
+        self.count(account);
+        (newest, frames)
+    }
+
+    /// Notes that the peer publishes.
+    pub(super) fn note_published(&mut self, now: Instant) {
+        self.published = tick(now).saturating_add(1);
+    }
+
+    /// Whether the peer has published in the tick of `since` or later.
+    #[cfg(feature = "cluster")]
+    pub(super) fn has_published_since(&self, since: Instant) -> bool {
+        self.published > tick(since).min(u32::MAX - 1)
     }
 
     /// What it takes for a frame to be written.
-    pub(super) fn announce<'q>(&mut self, home: Option<&'q Home>, bytes_max: usize) -> Wake<'q> {
+    pub(super) fn announce<'q>(&mut self, owner: &'q Owner, bytes_max: usize) -> Wake<'q> {
         let is_news = !std::mem::replace(&mut self.is_announced, true);
-        match home {
-            Some(home) if is_news => Wake::Write(home),
-            Some(home) if !self.is_blocked && self.cost() > bytes_max / 2 => Wake::Hurry(home),
-            None if is_news => self.turn(None),
-            Some(_) | None => Wake::Nobody,
+        match owner {
+            Owner::Reactor(home) if is_news => Wake::Write(home),
+            Owner::Reactor(home) if !self.is_blocked() && self.cost() > bytes_max / 2 => {
+                Wake::Hurry(home)
+            }
+            Owner::Task(_) if is_news => self.turn(owner),
+            Owner::Reactor(_) | Owner::Task(_) => Wake::Nobody,
         }
     }
 
     /// What it takes for the connection to have a turn.
-    pub(super) fn turn<'q>(&mut self, home: Option<&'q Home>) -> Wake<'q> {
-        match (home, self.waker.take()) {
-            (Some(home), _) => Wake::Turn(home),
-            (None, Some(waker)) => Wake::Task(waker),
+    pub(super) fn turn<'q>(&mut self, owner: &'q Owner) -> Wake<'q> {
+        match (owner, &self.waker) {
+            (Owner::Reactor(home), _) => Wake::Turn(home),
+            (Owner::Task(_), Some(waker)) if std::mem::take(&mut self.is_asleep) => {
+                Wake::Task(Waker::clone(waker))
+            }
             // It is awake.
-            (None, None) => Wake::Nobody,
+            (Owner::Task(_), _) => Wake::Nobody,
         }
+    }
+
+    /// Arranges for the task to be woken by what it does not know yet. False if there is something
+    /// already.
+    pub(super) fn sleep(&mut self, cx: &Context<'_>) -> bool {
+        if self.ending.is_some() || self.is_announced && !self.is_blocked() {
+            return false;
+        }
+        match &mut self.waker {
+            Some(known) => Waker::clone_from(known, cx.waker()),
+            none => *none = Some(Box::new(cx.waker().clone())),
+        }
+        self.is_asleep = true;
+        true
     }
 }
 
-/// How long a peer that is not to blame may need for so many bytes of those that wait for it.
-pub(crate) fn due_in(bytes: usize, waiting: usize) -> Duration {
-    let pace = (waiting / BACKLOG_MILLIS_MAX).max(BYTES_PER_MILLI_MIN);
-    Duration::from_millis(bytes.div_ceil(pace) as u64)
-}
-
-/// How long the slowest peer that is not to blame needs for so many bytes.
-pub(crate) fn taken_in(bytes: usize) -> Duration {
-    Duration::from_millis((bytes / BYTES_PER_MILLI_MIN) as u64)
+/// A time in so few bits that a relay can run for two years, after which everyone has published
+/// just now.
+fn tick(now: Instant) -> u32 {
+    u32::try_from(now.as_millis() / MILLIS_PER_TICK).unwrap_or(u32::MAX)
 }

@@ -4,12 +4,13 @@ use std::task::{Wake, Waker};
 
 use bytes::BytesMut;
 
-use super::state::{BURST_BYTES_MIN, BURST_FACTOR, FRAME_COST, PLACE_COST};
+use super::state::counted::PLACE_COST;
+use super::state::{BURST_BYTES_MIN, BURST_FACTOR, FRAME_COST};
 use super::*;
 use crate::frame;
 use crate::hub::batch::tests::publish;
 use crate::hub::memory::Memory;
-use crate::hub::wake::{Mailbox, Notes};
+use crate::hub::wake::{Home, Mailbox, Notes};
 
 /// What a queue may hold, of which ten frames without bytes take all.
 const BYTES_MAX: usize = 10 * FRAME_COST;
@@ -56,6 +57,15 @@ fn fill(queue: &Outbound, bytes: usize) -> usize {
     (0..)
         .find(|_| queue.push(&frame(bytes), BYTES_MAX) == Pushed::Overflowed)
         .expect("it has a limit")
+}
+
+#[test]
+fn a_queue_stays_small() {
+    let bytes = size_of::<Outbound>();
+    assert!(
+        bytes <= 72,
+        "a queue has grown to {bytes} bytes; each connection has one while it is idle"
+    );
 }
 
 #[test]
@@ -172,7 +182,7 @@ fn a_frame_that_is_half_written_outlives_the_rest() {
     let written = write_all(&queue, |_| takes.next().expect("no more writes"));
     assert!(written.is_pending());
     queue.discard();
-    queue.finish(Queued::new(BytesMut::from("the end")));
+    queue.finish(&Queued::new(BytesMut::from("the end")));
     let mut rest = Vec::new();
     let written = write_all(&queue, |frames| {
         rest.extend(frames.iter().flat_map(|frame| frame.iter().copied()));
@@ -199,7 +209,7 @@ fn a_write_that_panics_leaves_nothing_for_the_next_queue_of_its_thread() {
 }
 
 fn queue_in_reactor() -> Outbound {
-    Outbound::new(Some(Home::new(Arc::default(), 0)), &Account::default())
+    Outbound::new(Owner::Reactor(Home::new(Arc::default(), 0)))
 }
 
 #[test]
@@ -258,7 +268,7 @@ fn a_batch_is_queued_where_it_has_room_to_grow() {
 fn a_reactor_is_told_to_hurry_before_a_queue_is_full() {
     let mailbox = Arc::<Mailbox>::default();
     let home = Home::new(Arc::clone(&mailbox), 0);
-    let queue = Outbound::new(Some(home), &Account::default());
+    let queue = Outbound::new(Owner::Reactor(home));
     push_some(&queue, 5);
     assert!(!mailbox.is_urgent());
     queue.push(&frame(0), BYTES_MAX);
@@ -282,7 +292,7 @@ fn passing(queue: &Outbound) -> usize {
 #[test]
 fn what_a_peer_holds_is_counted_until_it_is_gone() {
     let memory = Memory::new(1 << 20);
-    let queue = Outbound::new(None, memory.account());
+    let queue = queue_of_task(&memory);
     queue.hold_input(START, 1 << 20, None);
     queue.hold_topic(&"t".repeat(65_536));
     assert!(kept(&queue) >= (1 << 20) + 65_536);
@@ -296,7 +306,7 @@ fn what_a_peer_holds_is_counted_until_it_is_gone() {
 #[test]
 fn a_frame_half_written_counts_for_nothing_once_its_peer_is_gone() {
     let memory = Memory::new(1 << 30);
-    let queue = Outbound::new(None, memory.account());
+    let queue = queue_of_task(&memory);
     queue.push(&frame(4), 1 << 20);
     write_some(&queue, 1);
     assert_eq!(memory.held(), passing(&queue));
@@ -308,7 +318,7 @@ fn a_frame_half_written_counts_for_nothing_once_its_peer_is_gone() {
 #[test]
 fn what_waits_counts_while_a_socket_takes_none() {
     let memory = Memory::new(1 << 30);
-    let queue = Outbound::new(None, memory.account());
+    let queue = queue_of_task(&memory);
     push_some(&queue, 10_000);
     assert_eq!(memory.held(), 0);
     write_some(&queue, 0);
@@ -376,7 +386,7 @@ fn what_waits_for_many_is_held_by_each_in_part() {
 #[test]
 fn an_evicted_peer_counts_for_nothing_from_then_on() {
     let memory = Memory::new(1 << 20);
-    let queue = Outbound::new(None, memory.account());
+    let queue = queue_of_task(&memory);
     queue.hold_input(START, 2 << 20, None);
     queue.hold_topic("t");
     queue.push(&frame(2 << 20), 4 << 20);
@@ -397,17 +407,17 @@ fn an_evicted_peer_counts_for_nothing_from_then_on() {
 #[test]
 fn what_waits_behind_a_close_is_forgotten_too() {
     let memory = Memory::new(1 << 20);
-    let queue = Outbound::new(None, memory.account());
+    let queue = queue_of_task(&memory);
     queue.push(&frame(2 << 20), 4 << 20);
     write_some(&queue, 0);
-    queue.finish(frame(0));
+    queue.finish(&frame(0));
     queue.evict();
     assert_eq!((queue.bytes(), memory.held()), (0, 0));
 }
 
 #[test]
 fn only_what_its_socket_has_refused_is_held_by_a_peer() {
-    let queue = Outbound::new(None, &Account::default());
+    let queue = Outbound::default();
     push_some(&queue, 5);
     assert_eq!(
         queue.holding(START),
@@ -420,7 +430,7 @@ fn only_what_its_socket_has_refused_is_held_by_a_peer() {
 
 #[test]
 fn what_a_peer_does_not_take_in_time_is_kept() {
-    let queue = Outbound::new(None, &Account::default());
+    let queue = Outbound::default();
     let in_time = |second: u64| {
         let Holding { kept, passing } = queue.holding(Instant::from_millis(second * 1_000));
         assert!((kept == 0) != (passing == 0));
@@ -455,7 +465,7 @@ fn what_a_peer_does_not_take_in_time_is_kept() {
 
 #[test]
 fn a_message_is_kept_if_no_more_of_it_comes_or_its_end_does_not() {
-    let queue = Outbound::new(None, &Account::default());
+    let queue = Outbound::default();
     let in_time = |millis: u64| queue.holding(Instant::from_millis(millis)).kept == 0;
     let hold = |millis: u64, patience: Option<Duration>| {
         queue.hold_input(Instant::from_millis(millis), 250_000, patience);
@@ -473,5 +483,10 @@ fn a_message_is_kept_if_no_more_of_it_comes_or_its_end_does_not() {
 }
 
 fn queue_counted_in(memory: &Memory) -> Outbound {
-    Outbound::new(Some(Home::new(Arc::default(), 0)), memory.account())
+    let mailbox = Mailbox::new(memory.account().clone());
+    Outbound::new(Owner::Reactor(Home::new(Arc::new(mailbox), 0)))
+}
+
+fn queue_of_task(memory: &Memory) -> Outbound {
+    Outbound::new(Owner::Task(memory.account().clone()))
 }

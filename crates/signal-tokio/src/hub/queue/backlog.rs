@@ -1,0 +1,112 @@
+//! What a peer holds beside its topics, while it holds any.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use signal_core::Instant;
+
+use crate::hub::batch::Queued;
+
+/// How long nothing may come of a message that is on its way: some round trips, or a lost packet.
+const INPUT_PAUSE_MAX: Duration = Duration::from_millis(500);
+/// The slowest peer that is not to blame for what waits for it takes so much: 2 Mbit/s.
+const BYTES_PER_MILLI_MIN: usize = 250;
+/// And of much that waits a part as large as if all of it were to be taken in this time: what is
+/// older is of no use to anybody who wants to connect.
+const BACKLOG_MILLIS_MAX: usize = 10_000;
+
+/// What there is to know of a queue that holds more than one frame, or whose peer is not done with
+/// something.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    /// All but what came last.
+    pub(super) frames: VecDeque<Queued>,
+    /// Whether the socket took less than there was, and has not taken all since.
+    pub(super) is_blocked: bool,
+    /// How much of what waited at some moment since is not written yet, and by when it is to be.
+    pub(super) behind: usize,
+    late_at: Instant,
+    /// What the peer holds of messages whose end is missing.
+    input_bytes: usize,
+    /// Until when more of them is to come, and by when their end.
+    more_by: Instant,
+    end_by: Instant,
+    /// What the layer between the queue and the socket keeps of what was written.
+    pub(super) unflushed_bytes: usize,
+    /// What is counted of these two and of the places of frames.
+    pub(super) counted: usize,
+}
+
+impl Backlog {
+    /// Whether there is nothing to know.
+    pub(super) fn is_blank(&self) -> bool {
+        self.frames.is_empty() && !self.is_blocked && self.held_bytes() == 0
+    }
+
+    /// Puts what was not written back to the front.
+    pub(super) fn put_back(&mut self, frames: &mut VecDeque<Queued>) {
+        if self.frames.is_empty() {
+            self.frames = std::mem::take(frames);
+            return;
+        }
+        while let Some(frame) = frames.pop_back() {
+            self.frames.push_front(frame);
+        }
+    }
+
+    /// How many of the frames are begun, so that the rest must follow whatever happens: the first,
+    /// or none.
+    pub(super) fn begun(&self) -> usize {
+        usize::from(self.frames.front().is_some_and(Queued::is_begun))
+    }
+
+    /// Notes that this much waits now. It has this long to be written, and as long as a slow reader
+    /// needs for it, unless some of an earlier moment waits still.
+    pub(super) fn expect(&mut self, bytes: usize, now: Instant, patience: Duration) {
+        if self.behind == 0 {
+            self.behind = bytes;
+            let patience = patience.saturating_add(taken_in(bytes));
+            self.late_at = now.saturating_add(patience);
+        }
+    }
+
+    /// Whether what waited is not written in time.
+    pub(super) fn is_late(&self, now: Instant) -> bool {
+        self.behind > 0 && self.late_at <= now
+    }
+
+    /// Notes how much of messages whose end is missing has come by now. The end of a new one may
+    /// take this long, and as long as a slow sender needs.
+    pub(super) fn hold_input(&mut self, now: Instant, bytes: usize, patience: Option<Duration>) {
+        self.input_bytes = bytes;
+        self.more_by = now.saturating_add(INPUT_PAUSE_MAX);
+        if let Some(patience) = patience {
+            self.end_by = now.saturating_add(patience.saturating_add(taken_in(bytes)));
+        }
+    }
+
+    pub(super) fn input_bytes(&self) -> usize {
+        self.input_bytes
+    }
+
+    /// Whether no more of them has come in time, or not their end.
+    pub(super) fn is_input_late(&self, now: Instant) -> bool {
+        self.more_by.min(self.end_by) <= now
+    }
+
+    /// What the peer holds beside frames.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.input_bytes + self.unflushed_bytes
+    }
+}
+
+/// How long a peer that is not to blame may need for so many bytes of those that wait for it.
+pub(crate) fn due_in(bytes: usize, waiting: usize) -> Duration {
+    let pace = (waiting / BACKLOG_MILLIS_MAX).max(BYTES_PER_MILLI_MIN);
+    Duration::from_millis(bytes.div_ceil(pace) as u64)
+}
+
+/// How long the slowest peer that is not to blame needs for so many bytes.
+pub(crate) fn taken_in(bytes: usize) -> Duration {
+    Duration::from_millis((bytes / BYTES_PER_MILLI_MIN) as u64)
+}
