@@ -31,9 +31,13 @@ pub(crate) fn set_timer(
 /// Later than any deadline there is.
 pub(crate) const NEVER: Instant = Instant::from_millis(u64::MAX);
 
-/// A connection's own deadlines; with those of the core they share one timer.
+/// A connection's own deadlines; with those of the core they share one timer. Nearly always there
+/// are none, and then they take no room.
+#[derive(Debug, Default)]
+pub(crate) struct Deadlines(Option<Box<Set>>);
+
 #[derive(Debug)]
-pub(crate) struct Deadlines {
+struct Set {
     /// When the socket must have taken something.
     write_by: Instant,
     /// When no more may wait than the limit. Put off by each byte that is taken until then.
@@ -42,7 +46,7 @@ pub(crate) struct Deadlines {
     close_by: Instant,
 }
 
-impl Default for Deadlines {
+impl Default for Set {
     fn default() -> Self {
         Self {
             write_by: NEVER,
@@ -52,17 +56,24 @@ impl Default for Deadlines {
     }
 }
 
+impl Set {
+    fn first(&self) -> Instant {
+        self.write_by.min(self.shrink_by).min(self.close_by)
+    }
+}
+
 impl Deadlines {
     /// Notes that something waits and the socket takes nothing.
     pub(crate) fn stalled(&mut self, now: Instant, config: &Config) {
-        if self.write_by == NEVER {
-            self.write_by = now.saturating_add(config.write_deadline);
+        let set = self.0.get_or_insert_default();
+        if set.write_by == NEVER {
+            set.write_by = now.saturating_add(config.write_deadline);
         }
     }
 
     /// Notes that the socket has taken something; true if it had taken nothing before.
     pub(crate) fn progressed(&mut self) -> bool {
-        std::mem::replace(&mut self.write_by, NEVER) != NEVER
+        self.lift(|set| &mut set.write_by)
     }
 
     /// Notes that the socket has taken some of what waits. If that is more than may, the peer earns
@@ -75,48 +86,66 @@ impl Deadlines {
         waiting: impl FnOnce() -> usize,
         config: &Config,
     ) {
-        if self.shrink_by != NEVER {
-            let earned = due_in(bytes, waiting());
-            let full = now.saturating_add(config.outbound_grace);
-            self.shrink_by = self.shrink_by.saturating_add(earned).min(full);
-        }
+        let Some(set) = self.0.as_mut().filter(|set| set.shrink_by != NEVER) else {
+            return;
+        };
+        let earned = due_in(bytes, waiting());
+        let full = now.saturating_add(config.outbound_grace);
+        set.shrink_by = set.shrink_by.saturating_add(earned).min(full);
     }
 
     /// Notes whether more waits than may, after the socket was tried. True if that has been so for
     /// longer than what was taken meanwhile allows.
     pub(crate) fn is_slow(&mut self, now: Instant, is_over: bool, config: &Config) -> bool {
         if !is_over {
-            self.shrink_by = NEVER;
-        } else if self.shrink_by == NEVER {
-            self.shrink_by = now.saturating_add(config.outbound_grace);
+            self.lift(|set| &mut set.shrink_by);
+            return false;
+        }
+        let set = self.0.get_or_insert_default();
+        if set.shrink_by == NEVER {
+            set.shrink_by = now.saturating_add(config.outbound_grace);
         }
         self.must_shrink(now)
     }
 
     /// Whether the socket is to be tried once more, and then judged.
     pub(crate) fn must_shrink(&self, now: Instant) -> bool {
-        self.shrink_by <= now
+        self.0.as_ref().is_some_and(|set| set.shrink_by <= now)
     }
 
     /// Notes that the connection is being closed; true the first time.
     pub(crate) fn closing(&mut self, now: Instant, config: &Config) -> bool {
-        let is_first = self.close_by == NEVER;
+        let set = self.0.get_or_insert_default();
+        let is_first = set.close_by == NEVER;
         if is_first {
-            self.close_by = now.saturating_add(config.close_timeout);
+            set.close_by = now.saturating_add(config.close_timeout);
         }
         is_first
     }
 
     /// Whether one has passed: the connection is to be reset.
     pub(crate) fn are_over(&self, now: Instant) -> bool {
-        self.write_by <= now || self.close_by <= now
+        let set = self.0.as_ref();
+        set.is_some_and(|set| set.write_by <= now || set.close_by <= now)
     }
 
     /// The next one, the core's included.
     pub(crate) fn next(&self, session: &Session) -> Option<Instant> {
-        let own = self.write_by.min(self.shrink_by).min(self.close_by);
+        let own = self.0.as_ref().map_or(NEVER, |set| set.first());
         let next = session.poll_timeout().map_or(own, |core| core.min(own));
         (next != NEVER).then_some(next)
+    }
+
+    /// Lifts a deadline; true if there was one.
+    fn lift(&mut self, which: impl FnOnce(&mut Set) -> &mut Instant) -> bool {
+        let Some(set) = &mut self.0 else {
+            return false;
+        };
+        let was_there = std::mem::replace(which(set), NEVER) != NEVER;
+        if set.first() == NEVER {
+            self.0 = None;
+        }
+        was_there
     }
 }
 
