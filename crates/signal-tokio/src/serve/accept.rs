@@ -23,7 +23,7 @@ pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Accepts that may fail one after the other, for reasons of their own, before the listener is
 /// taken to be broken.
-const FAILURES_IN_A_ROW: u64 = 100;
+pub(crate) const FAILURES_IN_A_ROW: u64 = 100;
 
 /// What a listener's connections speak.
 #[derive(Clone)]

@@ -381,20 +381,4 @@ impl<T> Drop for Connection<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::net::TcpStream;
-
-    use super::*;
-
-    #[test]
-    fn the_task_of_a_connection_stays_small() {
-        fn size_of_output<F>(_: fn(TcpStream, Bytes, Admission, Arc<Rooms>) -> F) -> usize {
-            size_of::<F>()
-        }
-        let bytes = size_of_output(run::<TcpStream>);
-        assert!(
-            bytes <= 640,
-            "a connection has grown to {bytes} bytes; each costs this much while it is idle"
-        );
-    }
-}
+mod tests;

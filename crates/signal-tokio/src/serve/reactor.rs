@@ -14,6 +14,7 @@
 //!                                     other threads ───┘
 //! ```
 
+mod entry;
 mod listener;
 mod newcomers;
 mod stream;
@@ -28,7 +29,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use mio::event::Event;
 use mio::{Events, Token};
 use signal_core::Instant;
 use slab::Slab;
@@ -36,6 +36,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::Sleep;
 
+use self::entry::Entry;
 use self::listener::Listener;
 use self::newcomers::Newcomer;
 pub(crate) use self::stream::Stream;
@@ -89,17 +90,6 @@ enum Slot {
     Connection(Box<Entry>),
     /// One that is having its turn.
     Taken,
-}
-
-/// A connection in its place.
-struct Entry {
-    connection: Connection<Framed<Stream>>,
-    place: u32,
-    /// Its entry in `deadlines`, if that is not [`NEVER`]. One that is too early does no harm, so
-    /// it is never put off.
-    deadline: Instant,
-    /// Whether it is in `due`.
-    is_due: bool,
 }
 
 impl Reactor {
@@ -370,35 +360,6 @@ impl Reactor {
     }
 }
 
-impl Entry {
-    fn new(connection: Connection<Framed<Stream>>, place: u32) -> Self {
-        Self {
-            connection,
-            place,
-            deadline: NEVER,
-            is_due: false,
-        }
-    }
-
-    /// Notes what the system says of its socket.
-    fn note(&mut self, event: &Event, due: &mut Vec<u32>, writable: &mut Vec<u32>) {
-        let news = self.connection.socket_mut().note(event);
-        if news.is_readable {
-            self.make_due(due);
-        }
-        if news.is_writable {
-            writable.push(self.place);
-        }
-    }
-
-    /// Gives it a turn.
-    fn make_due(&mut self, due: &mut Vec<u32>) {
-        if !std::mem::replace(&mut self.is_due, true) {
-            due.push(self.place);
-        }
-    }
-}
-
 impl Drop for Reactor {
     fn drop(&mut self) {
         self.mailbox.close();
@@ -428,24 +389,4 @@ fn catch_panic<T>(turn: impl FnOnce() -> T) -> Option<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_connection_stays_small() {
-        // A debug build of mio keeps more of each socket than its descriptor.
-        let stream = size_of::<i32>() + 4;
-        let bytes = size_of::<Entry>() - (size_of::<Stream>() - stream);
-        assert!(
-            bytes <= 272,
-            "a connection has grown to {bytes} bytes; each costs this much while it is idle"
-        );
-        assert_eq!(size_of::<Option<Slot>>(), 16, "and so does its place");
-    }
-
-    #[test]
-    fn a_panic_ends_one_connection() {
-        assert_eq!(catch_panic(|| -> u32 { panic!("a mistake") }), None);
-        assert_eq!(catch_panic(|| 7), Some(7));
-    }
-}
+mod tests;

@@ -113,3 +113,145 @@ impl Listener {
         poll(&mut waiting, Some(&Timespec::default())) != Ok(0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+    use std::os::fd::OwnedFd;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+    use crate::serve::accept::{ACCEPT_PAUSE, FAILURES_IN_A_ROW};
+    use crate::{Config, Relay};
+
+    struct Fixture {
+        relay: Relay,
+        listener: Listener,
+        _epoll: mio::Poll,
+    }
+
+    impl Fixture {
+        fn new(listener: std::net::TcpListener, change: impl FnOnce(&mut Config)) -> Self {
+            let mut config = Config::default();
+            change(&mut config);
+            let relay = Relay::new(config).expect("a valid change");
+            let epoll = mio::Poll::new().expect("an epoll");
+            listener.set_nonblocking(true).expect("a flag");
+            let listener = Listener::register(listener, epoll.registry(), Token(7));
+            Self {
+                relay,
+                listener: listener.expect("room"),
+                _epoll: epoll,
+            }
+        }
+
+        /// A listener at which nobody waits, and each attempt to accept somebody is an error: a
+        /// socket of datagrams.
+        fn broken() -> Self {
+            let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+            Self::new(OwnedFd::from(socket).into(), |_| {})
+        }
+
+        fn accept(&mut self) -> Accepted {
+            self.accept_for(Waker::noop())
+        }
+
+        fn accept_for(&mut self, reactor: &Waker) -> Accepted {
+            self.listener.accept(&self.relay.shared, reactor)
+        }
+
+        /// What comes of the connection of a client that may be on its way still.
+        fn accept_one(&mut self) -> Accepted {
+            loop {
+                self.listener.wake();
+                let accepted = self.accept();
+                if !matches!(accepted, Accepted::Nobody) {
+                    return accepted;
+                }
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    fn connect(fixture: &Fixture) -> std::net::TcpStream {
+        let address = fixture.listener.io.local_addr().expect("it is bound");
+        std::net::TcpStream::connect(address).expect("it listens")
+    }
+
+    #[test]
+    fn without_an_event_it_is_asked_first_whether_somebody_waits() {
+        let mut fixture = Fixture::broken();
+        assert!(fixture.listener.is_ready(), "somebody may have come before");
+        for _ in 0..2 {
+            assert!(matches!(fixture.accept(), Accepted::Nobody));
+            assert!(!fixture.listener.is_ready());
+            fixture.listener.wake();
+            assert!(matches!(fixture.accept(), Accepted::Refused), "an attempt");
+            assert!(fixture.listener.is_ready(), "the next may be sound");
+        }
+    }
+
+    #[test]
+    fn one_that_fails_for_good_pauses() {
+        let mut fixture = Fixture::broken();
+        for _ in 0..FAILURES_IN_A_ROW {
+            fixture.listener.wake();
+            assert!(matches!(fixture.accept(), Accepted::Refused));
+        }
+        let before = fixture.relay.shared.clock.now();
+        fixture.listener.wake();
+        let Accepted::NotBefore(again) = fixture.accept() else {
+            panic!("it goes on at once");
+        };
+        assert!(again >= before.saturating_add(ACCEPT_PAUSE));
+        assert!(!fixture.listener.is_ready());
+        assert!(matches!(fixture.accept(), Accepted::Nobody));
+    }
+
+    #[test]
+    fn without_room_for_a_handshake_others_wait_until_there_is() {
+        struct Count(AtomicUsize);
+        impl Wake for Count {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let woken = Arc::new(Count(AtomicUsize::new(0)));
+        let reactor = Waker::from(Arc::clone(&woken));
+
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let mut fixture = Fixture::new(listener, |config| config.handshakes_max = 1);
+        let _clients = [connect(&fixture), connect(&fixture)];
+        let Accepted::One(_, first) = fixture.accept_one() else {
+            panic!("there is room for one");
+        };
+        fixture.listener.wake();
+        assert!(matches!(
+            fixture.accept_for(&reactor),
+            Accepted::NotBefore(_)
+        ));
+        assert!(!fixture.listener.is_ready());
+        assert_eq!(woken.0.load(Ordering::Relaxed), 0);
+        drop(first);
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+        assert!(matches!(fixture.accept_one(), Accepted::One(..)));
+    }
+
+    #[test]
+    fn one_whose_address_has_enough_handshakes_keeps_nobody_else_waiting() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let mut fixture = Fixture::new(listener, |config| {
+            config.handshakes_per_ip_max = 1;
+            config.addresses.limit_private_ips = true;
+        });
+        let _clients = [connect(&fixture), connect(&fixture)];
+        let first = fixture.accept_one();
+        assert!(matches!(first, Accepted::One(..)));
+        assert!(matches!(fixture.accept_one(), Accepted::Refused));
+        assert!(fixture.listener.is_ready());
+        drop(first);
+        let _third = connect(&fixture);
+        assert!(matches!(fixture.accept_one(), Accepted::One(..)));
+    }
+}

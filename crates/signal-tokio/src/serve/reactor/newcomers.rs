@@ -90,7 +90,7 @@ impl Reactor {
 
     /// Begins the handshake of a connection. Often the request is there already, and no place is
     /// needed to wait for it.
-    fn accepted(&mut self, io: TcpStream, arrival: Arrival) {
+    pub(super) fn accepted(&mut self, io: TcpStream, arrival: Arrival) {
         // On Linux they inherit it from the listener.
         #[cfg(not(target_os = "linux"))]
         let _ = io.set_nodelay(true);

@@ -296,6 +296,27 @@ mod tests {
         assert_eq!(&last, b"last");
     }
 
+    /// On a socket of datagrams, as they show what went out together; the bytes of a stream do not.
+    #[test]
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    fn the_last_bytes_are_kept_back_for_what_follows_them() {
+        use std::net::UdpSocket;
+        use std::os::fd::OwnedFd;
+
+        let [client, server] = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").expect("a port"));
+        let address = client.local_addr().expect("a bound socket");
+        server.connect(address).expect("a route to itself");
+        server.set_nonblocking(true).expect("a flag");
+        let mut stream = Stream::new(TcpStream::from_std(OwnedFd::from(server).into()));
+        let mut cx = Context::from_waker(Waker::noop());
+        let written = stream.poll_write_last(&mut cx, b"last");
+        assert!(matches!(written, Poll::Ready(Ok(4))));
+        assert_eq!(write(&mut stream, b", and the end"), Poll::Ready(13));
+        let mut datagram = [0; 64];
+        let length = client.recv(&mut datagram).expect("a datagram");
+        assert_eq!(&datagram[..length], b"last, and the end");
+    }
+
     #[test]
     fn a_full_socket_is_not_written_until_there_is_room() {
         let mut sockets = Sockets::new().expect("an epoll");
