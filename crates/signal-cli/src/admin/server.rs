@@ -1,6 +1,8 @@
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::Request;
@@ -9,12 +11,13 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::admin::{Admin, answer, history};
 
-/// Connections at once: a scraper or two, and some people. More wait.
+/// Connections at once: a scraper or two, and some people. For one more, the oldest is ended that
+/// has not sent a request; without such a one it waits.
 const CONNECTIONS_MAX: usize = 64;
 /// How long a connection may take, from its first byte to our last: one that hangs gives its place
 /// back.
@@ -28,30 +31,42 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Serves until the process ends: while the relay drains, somebody may want to watch.
 pub(super) async fn serve(admin: Arc<Admin>, listeners: Vec<std::net::TcpListener>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let silent = Arc::<Silent>::default();
     let all = listeners.into_iter().map(|listener| async {
         match TcpListener::from_std(listener) {
-            Ok(listener) => accept(&admin, &places, listener).await,
+            Ok(listener) => accept(&admin, &places, &silent, listener).await,
             Err(error) => tracing::error!(%error, "cannot use the admin listener"),
         }
     });
     tokio::join!(futures_util::future::join_all(all), watch(&admin));
 }
 
-async fn accept(admin: &Arc<Admin>, places: &Arc<Semaphore>, listener: TcpListener) {
+async fn accept(
+    admin: &Arc<Admin>,
+    places: &Arc<Semaphore>,
+    silent: &Arc<Silent>,
+    listener: TcpListener,
+) {
     loop {
-        // Never closed, so this waits and does not fail.
-        let Ok(place) = Arc::clone(places).acquire_owned().await else {
-            return;
-        };
         let Ok((stream, from)) = listener.accept().await else {
             // The relay's own listeners say so, and why.
             sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let admin = Arc::clone(admin);
+        if places.available_permits() == 0 {
+            silent.end_oldest();
+        }
+        // Never closed, so this waits and does not fail.
+        let Ok(place) = Arc::clone(places).acquire_owned().await else {
+            return;
+        };
+        let (admin, guest) = (Arc::clone(admin), silent.enter());
         tokio::spawn(async move {
-            // A client that is slow, or has gone, harms only itself.
-            let _ = timeout(CONNECTION_TIMEOUT, answer_one(&admin, from, stream)).await;
+            tokio::select! {
+                // A client that is slow, or has gone, harms only itself.
+                _ = timeout(CONNECTION_TIMEOUT, answer_one(&admin, from, stream, &guest)) => {}
+                () = guest.ended.notified() => {}
+            }
             drop(place);
         });
     }
@@ -62,8 +77,10 @@ async fn answer_one(
     admin: &Admin,
     from: SocketAddr,
     stream: TcpStream,
+    guest: &Guest,
 ) -> Result<(), hyper::Error> {
     let service = service_fn(|request: Request<Incoming>| async move {
+        guest.leave();
         let (request, body) = request.into_parts();
         Ok::<_, Infallible>(answer::answer(admin, from, &request, body).await)
     });
@@ -74,6 +91,58 @@ async fn answer_one(
         .max_buf_size(HEADER_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service)
         .await
+}
+
+/// The connections that have not sent their request, in the order in which they came.
+#[derive(Debug, Default)]
+struct Silent {
+    next: AtomicU64,
+    guests: Mutex<BTreeMap<u64, Arc<Notify>>>,
+}
+
+/// One of them, until it has sent its request or ends.
+#[derive(Debug)]
+struct Guest {
+    silent: Arc<Silent>,
+    number: u64,
+    ended: Arc<Notify>,
+}
+
+impl Silent {
+    fn enter(self: &Arc<Self>) -> Guest {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let ended = Arc::<Notify>::default();
+        self.lock().insert(number, Arc::clone(&ended));
+        let silent = Arc::clone(self);
+        Guest {
+            silent,
+            number,
+            ended,
+        }
+    }
+
+    fn end_oldest(&self) {
+        if let Some((_, ended)) = self.lock().pop_first() {
+            ended.notify_one();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Notify>>> {
+        // No change is left half done.
+        self.guests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Guest {
+    fn leave(&self) {
+        self.silent.lock().remove(&self.number);
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.leave();
+    }
 }
 
 /// Notes the numbers of the plots, whether somebody looks or not.
