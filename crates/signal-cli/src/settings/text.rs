@@ -4,6 +4,7 @@ use std::path::Path;
 
 use clap::ValueEnum;
 use http::HeaderName;
+use http::header::FORWARDED;
 use signal_access::{
     Carriers, CarriersError, DefaultTopics, DefaultTopicsError, JwksUrl, JwksUrlError, Origins,
     TurnUrls, TurnUrlsError,
@@ -59,8 +60,17 @@ pub(super) fn parse_log_format(text: &str) -> Result<LogFormat, String> {
 /// Reads the name of a header.
 pub(super) fn parse_header(text: &str) -> Result<HeaderName, String> {
     let name = text.trim().trim_end_matches(':');
-    name.parse()
-        .map_err(|_| format!("`{name}` is not the name of a header"))
+    let header: HeaderName = name
+        .parse()
+        .map_err(|_| format!("`{name}` is not the name of a header"))?;
+    // All that there are have a hyphen, but for the one of the standard. A word such as `off` would
+    // be a header that no proxy sets, so that each client could name itself.
+    if header != FORWARDED && !name.contains('-') {
+        return Err(format!(
+            "`{name}` is not a header in which proxies name their clients"
+        ));
+    }
+    Ok(header)
 }
 
 /// Reads networks with commas between them.
@@ -168,6 +178,21 @@ mod tests {
         assert_eq!(name, "cf-connecting-ip");
         for wrong in ["X Real IP", "x-real-ip: 1.2.3.4", "ä"] {
             assert!(parse_header(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_word_that_is_meant_to_switch_something_off_is_not_a_header() {
+        for word in ["off", "none", "null", "false", "no", "0", "X_Real_IP", "*"] {
+            assert!(parse_header(word).is_err(), "{word}");
+        }
+        for name in [
+            "Forwarded",
+            "x-real-ip",
+            "CF-Connecting-IP",
+            "Fly-Client-IP:",
+        ] {
+            assert!(parse_header(name).is_ok(), "{name}");
         }
     }
 
