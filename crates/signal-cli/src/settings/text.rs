@@ -41,13 +41,15 @@ pub(super) fn show_path(path: Option<&Path>) -> String {
 pub(super) fn parse_filter(text: &str) -> Result<String, String> {
     let form = "write off, error, warn, info, debug, trace or target=level";
     // A word that is not a level would be a target, of which nobody logs anything.
-    let is_level = |word: &&str| word.parse::<LevelFilter>().is_ok();
-    let mut words = text.split(',').map(str::trim);
-    if let Some(word) = words.find(|word| !word.contains('=') && !is_level(word)) {
+    let is_level = |word: &str| word.parse::<LevelFilter>().is_ok();
+    let words: Vec<&str> = text.split(',').map(str::trim).collect();
+    let is_part = |word: &str| word.contains(['=', '[']);
+    if let Some(word) = words.iter().find(|word| !is_part(word) && !is_level(word)) {
         return Err(format!("`{word}` is not a level; {form}"));
     }
-    match EnvFilter::builder().parse(text) {
-        Ok(_) => Ok(text.trim().to_owned()),
+    let filter = words.join(",");
+    match EnvFilter::builder().parse(&filter) {
+        Ok(_) => Ok(filter),
         Err(_) => Err(format!("not a log filter; {form}")),
     }
 }
