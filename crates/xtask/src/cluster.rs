@@ -1,11 +1,10 @@
-//! Three relays that serve as one, each a process, with NATS servers between them.
+//! Three relays that serve as one, each a process, with NATS servers between them: to play with,
+//! and what must hold of them.
 
 use std::process::Command;
 
 use crate::clients;
-use crate::command::command;
-#[cfg(not(unix))]
-use crate::command::run;
+use crate::command::{command, run};
 use crate::stop::Stop;
 use crate::tools::Tools;
 use crate::workspace;
@@ -39,6 +38,22 @@ pub(crate) fn main(arguments: &[String]) -> Result<(), Stop> {
     clients::build_page(&tools)?;
     clients::build_signal(&tools)?;
     become_command(&mut script(&tools, "demo.js")?)
+}
+
+/// Unchanged y-webrtc clients that open rooms on two nodes in the same instant.
+pub(crate) fn meet(tools: &Tools) -> Result<(), Stop> {
+    tools.node_modules()?;
+    run(&mut script(tools, "meet.js")?)
+}
+
+/// Tabs of a browser on different nodes.
+pub(crate) fn browser(tools: &Tools) -> Result<(), Stop> {
+    tools.node_modules()?;
+    let chromium = tools.chromium()?;
+    clients::build_page(tools)?;
+    run(script(tools, "browser-cluster.js")?
+        .arg("--chromium")
+        .arg(chromium))
 }
 
 /// A script that starts the processes itself.

@@ -162,6 +162,11 @@ const STEPS: &[Step] = &[
         run: clients::y_webrtc_tls,
     },
     Step {
+        name: "y-webrtc-cluster",
+        about: "a hundred rooms opened on two nodes in the same instant are in sync",
+        run: cluster::meet,
+    },
+    Step {
         name: "worker-suite",
         about: "the Cloudflare Worker passes the whole suite in workerd",
         run: worker::conformance,
@@ -205,6 +210,11 @@ const STEPS: &[Step] = &[
         name: "browser",
         about: "two tabs in Chromium share a text",
         run: clients::browser,
+    },
+    Step {
+        name: "browser-cluster",
+        about: "two tabs in Chromium, on two nodes, share a text",
+        run: cluster::browser,
     },
     Step {
         name: "status-page",
