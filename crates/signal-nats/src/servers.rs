@@ -19,6 +19,8 @@ const STABLE_AFTER: Duration = Duration::from_secs(5);
 /// How long a server that has announced its end is left alone. NATS servers take two minutes for
 /// it.
 const LAME_FOR: Duration = Duration::from_secs(180);
+/// It counts as one that has failed so often more. It may be back, and the only one that is.
+const LAME_FAILURES: u32 = 2;
 
 pub(crate) struct Servers {
     entries: Vec<Entry>,
@@ -55,7 +57,9 @@ impl Servers {
         let is_lame = |entry: &Entry| entry.lame_until.is_some_and(|until| now < until);
         let rank = |index: &usize| {
             let entry = &self.entries[*index];
-            (is_lame(entry), entry.failures)
+            let is_lame = is_lame(entry);
+            let extra = if is_lame { LAME_FAILURES } else { 0 };
+            (entry.failures.saturating_add(extra), is_lame)
         };
         let mut order: Vec<usize> = (0..self.entries.len()).collect();
         fastrand::shuffle(&mut order);
@@ -193,12 +197,21 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_announced_its_end_is_tried_last() {
+    fn a_server_that_announced_its_end_is_tried_once_the_others_have_failed() {
         let (mut servers, now) = (servers(2), Instant::now());
         servers.leaves(0, now);
-        for _ in 0..5 {
+        for _ in 0..=LAME_FAILURES {
+            assert_eq!(servers.choose(now).0, 1);
             servers.failed(1, &gone());
         }
+        assert_eq!(servers.choose(now).0, 0);
+    }
+
+    #[test]
+    fn a_server_is_lame_for_a_while_only() {
+        let (mut servers, now) = (servers(2), Instant::now());
+        servers.leaves(0, now);
+        servers.failed(1, &gone());
         assert_eq!(servers.choose(now).0, 1);
         assert_eq!(servers.choose(now + LAME_FOR).0, 0);
     }
