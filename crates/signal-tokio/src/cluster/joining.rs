@@ -78,6 +78,7 @@ impl Joining {
             nudges: Nudges::new(spread),
             notes: Notes::default(),
             overflows: 0,
+            is_alone: false,
             order: Order::Serve,
             leaves_by: None,
             timer: Box::pin(sleep_until(first_timer())),

@@ -41,6 +41,8 @@ pub(super) struct Task {
     pub(super) nudges: Nudges,
     pub(super) notes: Notes,
     pub(super) overflows: u64,
+    /// Whether there is no other node, as the mailbox knows.
+    pub(super) is_alone: bool,
     pub(super) order: Order,
     /// By when what is on its way must be on it, once this node has left.
     pub(super) leaves_by: Option<Instant>,
@@ -56,6 +58,7 @@ impl Future for Task {
         let this = &mut *self;
         if this.leaves_by.is_none() {
             this.turn(cx);
+            this.wait_for_others(cx);
         }
         let is_flushed = match &mut this.bus {
             Some(bus) => bus.poll_flush(cx).is_ready(),
@@ -87,8 +90,7 @@ impl Task {
                     count(now, &mut self.cluster, &mut peers, topic, subscribers);
                 }
                 Told::Publish { topic, message } => {
-                    let message = Message::from(message.to_owned());
-                    self.cluster.publish(now, topic, &message);
+                    self.cluster.publish(now, topic, &Message::from(message));
                 }
             }
         }
@@ -119,6 +121,17 @@ impl Task {
         }
         if order == Order::Leave {
             self.leaves_by = Some(now.saturating_add(FLUSH_TIMEOUT));
+        }
+    }
+
+    /// Without other nodes, what local peers do may wait for the next beat: there is nobody to tell,
+    /// and whoever comes is heard after it, as a turn begins with that.
+    fn wait_for_others(&mut self, cx: &mut Context<'_>) {
+        let is_alone = self.cluster.nodes().len() == 0;
+        if std::mem::replace(&mut self.is_alone, is_alone) != is_alone
+            && self.uplink.set_lazy(is_alone)
+        {
+            cx.waker().wake_by_ref();
         }
     }
 

@@ -7,7 +7,7 @@ use std::collections::{BinaryHeap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, MutexGuard};
 
-use signal_core::{PeerId, Publish, Topics};
+use signal_core::{Delivery, PeerId, Publish, Topics};
 
 use crate::hub::fan_out::{FanOut, Member, OpenBatches};
 use crate::hub::observer::{Observed, Observer};
@@ -128,11 +128,12 @@ impl Shards {
         let mut guard = self.shard(topic);
         let shard = &mut *guard;
         let Some(uplink) = &self.uplink else {
-            return shard.send(publish, 0, self.queue_bytes_max);
+            return shard.send(publish, 0, self.queue_bytes_max).0;
         };
         let elsewhere = shard.elsewhere.get(topic).copied().unwrap_or(0) as usize;
-        let clients = shard.send(publish, elsewhere, self.queue_bytes_max);
-        let waker = uplink.publish(topic, clients - elsewhere, &publish.delivery(clients));
+        let (clients, delivery) = shard.send(publish, elsewhere, self.queue_bytes_max);
+        let delivery = delivery.unwrap_or_else(|| publish.delivery(clients));
+        let waker = uplink.publish(topic, clients - elsewhere, &delivery);
         // Woken without the lock, which others wait for.
         drop(guard);
         wake(waker);
@@ -208,17 +209,23 @@ impl Shard {
         self.topics.subscribers(topic).len() + elsewhere as usize
     }
 
-    /// Queues a publish for the subscribers of its topic here, and returns how many there are with
-    /// those elsewhere.
-    fn send(&mut self, publish: &Publish<'_>, elsewhere: usize, queue_bytes_max: usize) -> usize {
+    /// Queues a publish for the subscribers of its topic here. Returns how many there are with those
+    /// elsewhere, and what the ones here get.
+    fn send<'p>(
+        &mut self,
+        publish: &'p Publish<'_>,
+        elsewhere: usize,
+        queue_bytes_max: usize,
+    ) -> (usize, Option<Delivery<'p>>) {
         let to = self.topics.subscribers(publish.topic());
         let clients = to.len() + elsewhere;
-        if !to.is_empty() {
-            let open = &mut self.open;
-            let fan_out = FanOut::new(publish.topic(), open, queue_bytes_max);
-            self.sent += fan_out.send(to, &publish.delivery(clients));
+        if to.is_empty() {
+            return (clients, None);
         }
-        clients
+        let delivery = publish.delivery(clients);
+        let fan_out = FanOut::new(publish.topic(), &mut self.open, queue_bytes_max);
+        self.sent += fan_out.send(to, &delivery);
+        (clients, Some(delivery))
     }
 }
 

@@ -12,6 +12,8 @@ use crate::lock::Lock;
 const NOTE_COST: usize = size_of::<Note>();
 /// What is kept of the memory between two turns; a burst gives back the rest.
 const KEPT_BYTES_MAX: usize = 64 * 1024;
+/// What may wait for a task that has nobody to tell, as that is kept anyway.
+const LAZY_BYTES_MAX: usize = KEPT_BYTES_MAX;
 
 /// The mailbox between the topics of a relay and the task of its cluster.
 ///
@@ -33,6 +35,8 @@ struct State {
     order: Order,
     /// Wakes the task; `None` while it is awake.
     waker: Option<Waker>,
+    /// Whether notes may wait for the task's next turn.
+    is_lazy: bool,
     /// Whether the task is gone.
     is_closed: bool,
 }
@@ -174,6 +178,16 @@ impl Uplink {
         state.order
     }
 
+    /// Says whether notes may wait for the task's next turn, because it has nobody to tell: waking
+    /// it for each costs more than all else that a node without others does. Returns whether there
+    /// are some that may not wait any more.
+    #[must_use]
+    pub(crate) fn set_lazy(&self, is_lazy: bool) -> bool {
+        let mut state = self.state.lock();
+        state.is_lazy = is_lazy;
+        !is_lazy && !state.notes.is_empty()
+    }
+
     /// Takes nothing from now on, and drops what has come.
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
@@ -194,6 +208,10 @@ impl Uplink {
         let fits = notes.overflow.is_none() && notes.bytes() + NOTE_COST + bytes <= self.bytes_max;
         let now = if fits { Instant::ZERO } else { self.now() };
         put(notes, fits, now);
+        let is_little = notes.bytes() < LAZY_BYTES_MAX;
+        if is_little && state.is_lazy {
+            return None;
+        }
         state.waker.take()
     }
 }
@@ -223,6 +241,10 @@ impl Notes {
                 message: next(message_len),
             },
         })
+    }
+
+    fn is_empty(&self) -> bool {
+        self.notes.is_empty() && self.overflow.is_none()
     }
 
     fn bytes(&self) -> usize {
@@ -366,6 +388,40 @@ mod tests {
         assert_eq!(sleeper.0.load(Ordering::Relaxed), 1);
         assert_eq!(uplink.take(&mut notes, Waker::noop()), Order::Drain);
         assert_eq!(notes.iter().count(), 6);
+    }
+
+    #[test]
+    fn a_task_that_has_nobody_to_tell_is_woken_when_much_waits_for_it() {
+        let uplink = uplink(1 << 20);
+        let sleeper = Arc::new(Sleeper::default());
+        let mut notes = Notes::default();
+        let wakes = || sleeper.0.load(Ordering::Relaxed);
+        assert!(!uplink.set_lazy(true));
+        uplink.take(&mut notes, &Arc::clone(&sleeper).into());
+        wake(uplink.count("a", 1));
+        wake(publish(&uplink, "a", 1, "1"));
+        assert_eq!(wakes(), 0);
+        let long = format!("{:?}", "x".repeat(LAZY_BYTES_MAX));
+        wake(publish(&uplink, "a", 1, &long));
+        assert_eq!(wakes(), 1);
+        uplink.take(&mut notes, &Arc::clone(&sleeper).into());
+        assert_eq!(notes.iter().count(), 3);
+        uplink.order(Order::Drain);
+        assert_eq!(wakes(), 2);
+    }
+
+    #[test]
+    fn what_may_not_wait_any_more_is_said() {
+        let uplink = uplink(1 << 20);
+        let mut notes = Notes::default();
+        let _ = uplink.set_lazy(true);
+        uplink.take(&mut notes, Waker::noop());
+        uplink.count("a", 1);
+        assert!(!uplink.set_lazy(true));
+        assert!(uplink.set_lazy(false));
+        uplink.take(&mut notes, Waker::noop());
+        assert_eq!((notes.iter().count(), uplink.set_lazy(false)), (1, false));
+        assert!(uplink.count("a", 2).is_some());
     }
 
     #[test]
