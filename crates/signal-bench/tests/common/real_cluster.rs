@@ -54,7 +54,9 @@ impl RealCluster {
 fn node(inboxes: Inboxes) -> Relay {
     let mut config = ClusterConfig::default();
     config.nodes.cluster_beat = BEAT;
-    let builder = Relay::builder(super::RealRelay::config());
+    let mut relay = super::RealRelay::config();
+    relay.core.pings_per_second = 1_000;
+    let builder = Relay::builder(relay);
     let builder = builder.cluster(config, move |id| {
         let (sender, inbox) = unbounded_channel();
         let mut all = inboxes.lock().unwrap_or_else(PoisonError::into_inner);
