@@ -23,7 +23,9 @@ pub(crate) fn parse(document: &[u8]) -> Result<Map<String, Value>, ObjectError> 
     match read.value {
         Value::Object(_) if !read.is_unique => Err(ObjectError::Duplicate),
         Value::Object(object) => Ok(object),
-        _ => Err(ObjectError::NotObject),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            Err(ObjectError::NotObject)
+        }
     }
 }
 
