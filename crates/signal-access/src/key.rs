@@ -110,6 +110,9 @@ impl Keys {
         }
         // Windows' programs put a mark before UTF-8.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        if is_pem(text) {
+            return Err(KeyError::Pem);
+        }
         let mut document = object::parse(text.as_bytes()).map_err(|error| match error {
             ObjectError::NotJson | ObjectError::NotObject => KeyError::NotJwk,
             ObjectError::Duplicate => KeyError::Key(1, KeyProblem::Duplicate),
@@ -117,6 +120,13 @@ impl Keys {
         match document.remove("keys") {
             Some(Value::Array(keys)) => Self::of_set(&keys, source),
             Some(_) => Err(KeyError::NotJwk),
+            // Certificates by their names, as Google publishes them beside its JWK Set.
+            None if document
+                .values()
+                .any(|value| value.as_str().is_some_and(is_pem)) =>
+            {
+                Err(KeyError::Pem)
+            }
             None => Self::of_set(&[Value::Object(document)], source),
         }
     }
@@ -353,6 +363,9 @@ pub enum KeyError {
     /// The text is not a JSON object.
     #[error("the text is not a JSON object, so it is neither a JWK nor a JWK Set")]
     NotJwk,
+    /// The text, or a text in it, is a key or a certificate in PEM.
+    #[error("it is PEM, and keys are read as a JWK or a JWK Set")]
+    Pem,
     /// The set is empty.
     #[error("the JWK Set has no key")]
     NoKeys,
@@ -371,6 +384,11 @@ pub enum KeyError {
     /// A key, counted from one, has a problem.
     #[error("key {0}: {1}")]
     Key(usize, KeyProblem),
+}
+
+/// Whether a text is what openssl writes.
+fn is_pem(text: &str) -> bool {
+    text.trim_start().starts_with("-----BEGIN ")
 }
 
 /// Each key with what is wrong with it.

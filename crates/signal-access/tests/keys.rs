@@ -368,6 +368,14 @@ fn a_text_without_keys_is_refused() {
     for (text, expected) in [
         ("my-secret".to_owned(), KeyError::NotJwk),
         ("[]".to_owned(), KeyError::NotJwk),
+        (
+            "\n-----BEGIN PUBLIC KEY-----\nMCow\n".to_owned(),
+            KeyError::Pem,
+        ),
+        (
+            r#"{"1e9gdk7":"-----BEGIN CERTIFICATE-----\nMIID\n"}"#.to_owned(),
+            KeyError::Pem,
+        ),
         (r#"{"keys":{}}"#.to_owned(), KeyError::NotJwk),
         (r#"{"keys":[]}"#.to_owned(), KeyError::NoKeys),
         (set(&many("17")), KeyError::TooMany(17)),

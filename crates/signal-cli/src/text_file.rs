@@ -26,7 +26,9 @@ pub(crate) fn read_from(input: &mut impl Read) -> io::Result<String> {
 }
 
 fn decode(bytes: Vec<u8>) -> io::Result<String> {
-    if UTF_16.iter().any(|mark| bytes.starts_with(mark)) {
+    // Without a mark, every other byte of ASCII is zero.
+    let is_wide = bytes.iter().take(2).any(|byte| *byte == 0);
+    if is_wide || UTF_16.iter().any(|mark| bytes.starts_with(mark)) {
         let problem = "it is UTF-16, not UTF-8; Windows PowerShell writes that with `>`: use \
                        `| Out-File -Encoding ascii FILE` there, or save it as UTF-8";
         return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
@@ -49,7 +51,7 @@ mod tests {
         assert_eq!(read(b"\xef\xbb\xbfkey"), Ok("key".to_owned()));
         assert_eq!(read("k\u{e9}y".as_bytes()), Ok("k\u{e9}y".to_owned()));
         assert_eq!(read(b""), Ok(String::new()));
-        for utf_16 in [&b"\xff\xfek\0"[..], b"\xfe\xff\0k"] {
+        for utf_16 in [&b"\xff\xfek\0"[..], b"\xfe\xff\0k", b"k\0e\0", b"\0k\0e"] {
             assert!(
                 read(utf_16).is_err_and(|error| error.contains("it is UTF-16")),
                 "{utf_16:?}"

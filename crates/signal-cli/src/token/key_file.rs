@@ -60,7 +60,15 @@ pub(crate) fn fix(error: &KeyError) -> &'static str {
         KeyError::Key(_, KeyProblem::NoAlgorithm) => {
             "add \"alg\":\"HS256\" to it, if that is how its tokens are signed"
         }
-        KeyError::TooLong | KeyError::NotJwk | KeyError::NoKeys | KeyError::Key(..) | _ => {
+        KeyError::Pem => {
+            "take the address or file at which its issuer has the JWK Set, or make a JWK of a public key: node -p \
+             'JSON.stringify(crypto.createPublicKey(fs.readFileSync(\"key.pem\")).export({format:\"jwk\"}))'"
+        }
+        KeyError::NotJwk => {
+            "write it as `signal token key` does; a secret alone is written as \
+             {\"kty\":\"oct\",\"alg\":\"HS256\",\"k\":\"…\"}, in base64url"
+        }
+        KeyError::TooLong | KeyError::NoKeys | KeyError::Key(..) | _ => {
             "write it as `signal token key` does"
         }
     }

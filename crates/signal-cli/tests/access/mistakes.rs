@@ -155,6 +155,38 @@ fn a_key_file_that_is_empty_a_folder_or_not_a_key_is_a_mistake() {
     }
 }
 
+#[test]
+fn a_key_in_another_form_is_named_with_what_makes_a_jwk_of_it() {
+    let folder = Folder::new("key-forms");
+    for (name, text, problem, fix) in [
+        (
+            "public.pem",
+            "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA915MwOU87FELgiJUQ3F2V/imUY7veLjwHtPkoRfjNHg=\n-----END PUBLIC KEY-----\n",
+            "cannot be used: it is PEM",
+            "export({format:\"jwk\"})",
+        ),
+        (
+            "certificates.json",
+            "{\"1e9gdk7\": \"-----BEGIN CERTIFICATE-----\\nMIIDHDCC\\n-----END CERTIFICATE-----\\n\"}",
+            "cannot be used: it is PEM",
+            "at which its issuer has the JWK Set",
+        ),
+        (
+            "secret.txt",
+            "super-secret-jwt-token-with-at-least-32-characters-long",
+            "is not a JSON object",
+            "a secret alone is written as {\"kty\":\"oct\",\"alg\":\"HS256\",\"k\":",
+        ),
+    ] {
+        let file = folder.write(name, text);
+        let ran = run(&["config", "check", "--token-key-file", &file]);
+        assert_eq!(ran.code(), Some(2), "{ran:?}");
+        ran.says(problem);
+        ran.says(fix);
+        assert!(!ran.stderr.contains("super-secret"), "{ran:?}");
+    }
+}
+
 /// `>` in Windows PowerShell writes UTF-16, its `Out-File -Encoding utf8` a mark before UTF-8.
 #[test]
 fn files_of_windows_are_read_or_named() {
