@@ -47,6 +47,16 @@ fn a_client_refused_for_its_proxys_address_is_logged_once_with_the_missing_setti
             "name it in trusted_proxies, and the header in forwarded_header, so",
         ),
         (
+            &[],
+            "X-Real-IP",
+            "name it in trusted_proxies, and the header in forwarded_header, so",
+        ),
+        (
+            &[],
+            "Fly-Client-IP",
+            "name it in trusted_proxies, and the header in forwarded_header, so",
+        ),
+        (
             &["--trusted-proxies", "loopback"],
             "Forwarded",
             "name the header in forwarded_header, so",

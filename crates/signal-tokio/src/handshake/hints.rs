@@ -10,7 +10,14 @@ use crate::config::Config;
 use crate::handshake::remote::Remote;
 
 /// Where proxies say for whom they ask.
-const FORWARDED: [&str; 3] = ["x-forwarded-for", "forwarded", "cf-connecting-ip"];
+const FORWARDED: [&str; 6] = [
+    "x-forwarded-for",
+    "forwarded",
+    "cf-connecting-ip",
+    "x-real-ip",
+    "true-client-ip",
+    "fly-client-ip",
+];
 
 /// Which of them have been given. Each is a warning, and would be one for each of the clients of
 /// that proxy.
