@@ -1,6 +1,6 @@
 //! Where to listen, as people write it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use signal_tokio::Listen;
 
@@ -27,7 +27,9 @@ pub(super) fn parse_listen(text: &str) -> Result<Listen, String> {
 #[cfg(unix)]
 fn parse_unix(path: &str) -> Result<Listen, String> {
     if !path.starts_with('/') {
-        return Err("the path of a socket begins with a slash".to_owned());
+        return Err(
+            "the path of a socket begins with a slash: unix:/run/signal/signal.sock".to_owned(),
+        );
     }
     Ok(Listen::Unix {
         path: path.into(),
@@ -63,6 +65,21 @@ fn parse_place(text: &str, usual_port: u16) -> Result<Listen, String> {
     if let Ok(address) = text.parse::<SocketAddr>() {
         return Ok(address.into());
     }
+    // `::1:4444` is an address too, and is not what anybody means by it.
+    let place = text.rsplit_once(':');
+    let place = place.filter(|(host, _)| host.parse::<Ipv6Addr>().is_ok());
+    if let Some((host, port)) = place {
+        return Err(format!(
+            "an IPv6 address stands in brackets before its port; write [{host}]:{port}"
+        ));
+    }
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    if let Ok(ip) = bare.unwrap_or(text).parse::<IpAddr>() {
+        let address = SocketAddr::new(ip, usual_port);
+        return Err(format!("the port is missing; write {address}"));
+    }
     if let Some((host, port)) = text.rsplit_once(':') {
         if port.parse::<u64>().is_ok_and(|port| port > u16::MAX.into()) {
             return Err(format!("{port} is not a port: ports end at 65535"));
@@ -76,10 +93,6 @@ fn parse_place(text: &str, usual_port: u16) -> Result<Listen, String> {
                 )),
             };
         }
-    }
-    if let Ok(ip) = text.parse::<IpAddr>() {
-        let address = SocketAddr::new(ip, usual_port);
-        return Err(format!("the port is missing; write {address}"));
     }
     if text == "localhost" {
         return Err(format!("the port is missing; write localhost:{usual_port}"));
@@ -122,7 +135,10 @@ mod tests {
             ("example.org:80", "names are not looked up"),
             ("nonsense", "not an address with a port"),
             ("127.0.0.1:80000", "80000 is not a port: ports end at 65535"),
-            ("unix:signal.sock", "begins with a slash"),
+            ("unix:signal.sock", "begins with a slash: unix:/run/"),
+            ("::1:4444", "write [::1]:4444"),
+            ("[::1]", "write [::1]:4444"),
+            ("::1", "write [::1]:4444"),
         ] {
             let error = parse_listen(text).expect_err(text);
             assert!(error.contains(hint), "{text}: {error}");

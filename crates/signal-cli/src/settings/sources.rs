@@ -15,15 +15,19 @@ const PREFIX: &str = "SIGNAL_";
 const FILE: &str = "SIGNAL_CONFIG";
 /// Words that only the name of a setting has that keeps someone out. Whatever else is in the name:
 /// to pass it over may open the door.
-const GUARDING: [&str; 24] = [
+const GUARDING: [&str; 29] = [
     "allow",
     "allowed",
+    "allowlist",
     "aud",
     "audience",
     "auth",
+    "blacklist",
+    "blocklist",
     "cert",
     "certificate",
     "cors",
+    "denylist",
     "jwk",
     "jwks",
     "jwt",
@@ -40,6 +44,7 @@ const GUARDING: [&str; 24] = [
     "token",
     "tokens",
     "trusted",
+    "whitelist",
 ];
 /// The variable by which hosting platforms, and the reference, name the port.
 const PORT: &str = "PORT";
@@ -298,6 +303,7 @@ mod tests {
             "SIGNAL_ORIGIN",
             "SIGNAL_ALLOWED_ORIGINS",
             "SIGNAL_CORS",
+            "SIGNAL_IP_WHITELIST",
             "SIGNAL_JWT_SECRET",
             "SIGNAL_AUTH",
             "SIGNAL_KEY_FILE",
