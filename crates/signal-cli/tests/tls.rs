@@ -169,6 +169,21 @@ async fn a_certificate_of_an_authority_in_place_of_a_servers_is_reported() {
 }
 
 #[tokio::test]
+async fn a_certificate_of_a_client_in_place_of_a_servers_is_reported() {
+    let relay = Relay::start(&[]);
+    let until = SystemTime::now() + 90 * DAY;
+    let proxy = Proxy::with(&relay, "localhost", until, |params| {
+        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    })
+    .await;
+    for ran in [proxy.check("wss").await, proxy.check_with(&["--ca"]).await] {
+        assert_eq!(ran.code(), Some(2), "{ran:?}");
+        ran.says("tls: the certificate is not one for servers");
+        ran.says("get one for serverAuth");
+    }
+}
+
+#[tokio::test]
 async fn an_authority_of_ones_own_is_believed_by_its_file() {
     let relay = Relay::start(&[]);
     let until = SystemTime::now() + 90 * DAY;

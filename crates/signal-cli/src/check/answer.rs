@@ -1,7 +1,10 @@
 //! The upgrade, written and read here: libraries say no more of an answer that is not right than
 //! that it is not.
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, SEC_WEBSOCKET_ACCEPT, UPGRADE};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, HOST, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
+    SEC_WEBSOCKET_PROTOCOL, UPGRADE,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -29,6 +32,8 @@ const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 /// An answer's head, and what came behind it.
 #[derive(Debug)]
 pub(super) struct Answer {
+    /// Of HTTP/1: 0 or 1.
+    version: u8,
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) rest: Vec<u8>,
@@ -58,7 +63,7 @@ pub(crate) async fn upgrade(
         *response.headers_mut() = answer.headers;
         return Err(status::refused(target, &response));
     }
-    judge(&answer.headers, &key)?;
+    judge(&answer, credentials, &key)?;
     let config = WebSocketConfig::default()
         .max_message_size(Some(MESSAGE_BYTES_MAX))
         .max_frame_size(Some(MESSAGE_BYTES_MAX));
@@ -129,6 +134,7 @@ pub(super) fn parse(input: &[u8]) -> Result<Option<Answer>, ()> {
         all.append(name, value);
     }
     Ok(Some(Answer {
+        version: response.version.ok_or(())?,
         status: StatusCode::from_u16(status).map_err(drop)?,
         headers: all,
         rest: input[length..].to_vec(),
@@ -148,7 +154,29 @@ async fn read_body(stream: &mut Stream, answer: &mut Answer) {
 }
 
 /// What is wrong with a 101, if anything.
-fn judge(headers: &HeaderMap, key: &str) -> Result<(), Problem> {
+fn judge(answer: &Answer, credentials: &Credentials, key: &str) -> Result<(), Problem> {
+    let headers = &answer.headers;
+    if answer.version == 0 {
+        return Err(Problem::new(
+            "HTTP 101 came by HTTP/1.0, so browsers do not open the WebSocket",
+            "have the server, or the proxy before it, answer in HTTP/1.1",
+        ));
+    }
+    for (name, shown) in [
+        (SEC_WEBSOCKET_PROTOCOL, "Sec-WebSocket-Protocol"),
+        (SEC_WEBSOCKET_EXTENSIONS, "Sec-WebSocket-Extensions"),
+    ] {
+        let is_asked_for = credentials.headers.iter().any(|(asked, _)| *asked == name);
+        if let Some(value) = headers.get(&name).filter(|_| !is_asked_for) {
+            return Err(Problem::new(
+                format!(
+                    "HTTP 101 came with `{shown}: {}`, which was not asked for: browsers do not open the WebSocket",
+                    String::from_utf8_lossy(value.as_bytes())
+                ),
+                "the server has to leave it out where a client does not send it: RFC 6455, 4.1",
+            ));
+        }
+    }
     let says = |name: HeaderName, token: &str| {
         let values = headers.get_all(name).iter();
         let mut tokens = values

@@ -107,7 +107,9 @@ async fn reach(target: &Target, way: &Way, addresses: &[SocketAddr]) -> Work<(St
     let (name, variable) = (proxy.name(), proxy.variable);
     let tcp = tcp.map_err(|problem| {
         let what = format!("the proxy {name}: {}", problem.what);
-        Problem::new(what, format!("it is named in {variable}: {}", problem.fix))
+        let fix =
+            format!("it is named in {variable}: is it running there, and reachable from here?");
+        Problem::new(what, fix)
     });
     let tcp = tcp?.into_value();
     let address = peer(&tcp)?;

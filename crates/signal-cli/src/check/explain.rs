@@ -90,6 +90,12 @@ pub(crate) fn tls(target: &Target, error: &io::Error) -> Problem {
             "serve the whole chain; for an authority of your own, or a certificate that signs itself, name its file: --ca FILE, \
              or SSL_CERT_FILE",
         ),
+        Some(Tls::InvalidCertificate(
+            Cert::InvalidPurpose | Cert::InvalidPurposeContext { .. },
+        )) => Problem::new(
+            "the certificate is not one for servers: its extended key usage names other purposes",
+            "get one for serverAuth, or without an extended key usage",
+        ),
         Some(Tls::InvalidCertificate(Cert::Other(other))) if is(other, "CaUsedAsEndEntity") => {
             Problem::new(
                 "the certificate is one of an authority (CA:TRUE), which is not to be a server's: Firefox and others refuse it",

@@ -26,10 +26,13 @@ const LOGIN: [&str; 7] = [
     "/oauth2/",
 ];
 
+/// Where Cloudflare says what it has done with a request.
+const MITIGATED: &str = "cf-mitigated";
+
 /// The server answered the upgrade with something else.
 pub(crate) fn refused(target: &Target, response: &Response<Vec<u8>>) -> Problem {
     let code = response.status().as_u16();
-    let header = |name| {
+    let header = |name: &str| {
         let value: Option<&HeaderValue> = response.headers().get(name);
         value.and_then(|value| value.to_str().ok())
     };
@@ -64,12 +67,17 @@ pub(crate) fn refused(target: &Target, response: &Response<Vec<u8>>) -> Problem 
         let text = text.to_lowercase();
         LOGIN.iter().any(|word| text.contains(word))
     };
-    let location = header(LOCATION).unwrap_or_default();
+    let location = header(LOCATION.as_str()).unwrap_or_default();
     let asks_who = matches!(code, 200 | 300..=399 | 401 | 403)
         && (is_login(location) || page.flatten().is_some_and(|title| is_login(&title)));
-    let wait = header(RETRY_AFTER).map(|seconds| format!(" (it says: retry after {seconds} s)"));
+    let is_challenge = header(MITIGATED) == Some("challenge");
+    let wait =
+        header(RETRY_AFTER.as_str()).map(|seconds| format!(" (it says: retry after {seconds} s)"));
     let fix = match (refusals::fix(body), cloudflare) {
         (Some(fix), _) | (None, Some(fix)) => fix.to_owned(),
+        (None, None) if is_challenge => "Cloudflare asks whether a person is there, which a WebSocket cannot answer: leave this path \
+                                         out of its challenges (Security → WAF → a rule that skips)"
+            .to_owned(),
         (None, None) if asks_who => "a login page guards this address: let the path of the WebSocket through, since browsers \
                                      cannot follow it there, or pass what it asks for, as --header 'Cookie: …'"
             .to_owned(),

@@ -83,7 +83,9 @@ impl Proxy {
             None => (None, authority),
         };
         let scheme = if secure { "wss" } else { "ws" };
-        let target: Target = format!("{scheme}://{host}").parse()?;
+        let target: Target = format!("{scheme}://{host}").parse().map_err(|_| {
+            "it does not name a proxy; write one such as http://proxy.example.org:3128".to_owned()
+        })?;
         Ok(Self {
             target,
             credentials: user.map(|user| Base64::encode_string(&percent_decode(user))),
@@ -242,6 +244,13 @@ mod tests {
         );
         let socks = find(wss, &[("ALL_PROXY", "socks5://proxy:1080")]).expect_err("not that");
         assert!(socks.contains("ALL_PROXY: a proxy by socks5://"), "{socks}");
+        for wrong in ["http://", "http://a b", "://"] {
+            let error = find(wss, &[("HTTPS_PROXY", wrong)]).expect_err(wrong);
+            assert!(
+                error.starts_with("HTTPS_PROXY: ") && !error.contains("4444"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

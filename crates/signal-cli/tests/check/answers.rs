@@ -66,7 +66,7 @@ fn each_http_status_has_its_cause() {
 /// What a server on its way to a 101 may get wrong, and what stands in the way before it.
 #[test]
 fn each_answer_that_is_not_an_upgrade_has_its_own_sentence() {
-    let cases: [(&[u8], &str, &str); 20] = [
+    let cases: [(&[u8], &str, &str); 24] = [
         // HAProxy's own answer.
         (
             b"HTTP/1.0 502 Bad Gateway\r\nCache-Control: no-cache\r\nContent-Type: text/html\r\n\r\n<html><body><h1>502</h1></body></html>",
@@ -95,6 +95,26 @@ fn each_answer_that_is_not_an_upgrade_has_its_own_sentence() {
             b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\r\n",
             "HTTP 101 came without `Upgrade: websocket`",
             "drops the header",
+        ),
+        (
+            b"HTTP/1.0 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+            "HTTP 101 came by HTTP/1.0",
+            "answer in HTTP/1.1",
+        ),
+        (
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Protocol: chat\r\n\r\n",
+            "HTTP 101 came with `Sec-WebSocket-Protocol: chat`, which was not asked for",
+            "has to leave it out",
+        ),
+        (
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n",
+            "HTTP 101 came with `Sec-WebSocket-Extensions: permessage-deflate`, which",
+            "has to leave it out",
+        ),
+        (
+            b"HTTP/1.1 403 Forbidden\r\nServer: cloudflare\r\ncf-mitigated: challenge\r\n\r\n<html><head><title>Just a moment...</title>",
+            "HTTP 403 Forbidden, a page titled \"Just a moment...\"",
+            "leave this path out of its challenges",
         ),
         (
             b"HTTP/1.1 400 Bad Request\r\nServer: nginx\r\n\r\n<html><head><title>400 The plain HTTP request was sent to HTTPS port</title>",
