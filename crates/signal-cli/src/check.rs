@@ -18,6 +18,7 @@ mod server;
 mod status;
 mod stream;
 mod target;
+mod turn;
 mod walk;
 mod way;
 

@@ -66,7 +66,7 @@ fn the_greeting_and_the_mistakes_of_a_relay_fit_the_terminal() {
 fn what_goes_to_a_pipe_is_one_line_a_record() {
     let ran = run(&["check", "ws://127.0.0.1:1"]);
     let in_vain = "   - not tried, because of what failed before: tls, upgrade, subscribe, \
-                   second client, publish, count, isolation, unsubscribe, ping, close";
+                   second client, publish, count, isolation, unsubscribe, ping, close, turn";
     assert!(ran.stdout.lines().any(|line| line == in_vain), "{ran:?}");
 }
 

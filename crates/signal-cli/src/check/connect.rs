@@ -54,12 +54,22 @@ pub(crate) async fn at_once(
     credentials: &Credentials,
     address: SocketAddr,
 ) -> Work<Socket> {
-    let (mut stream, _) = reach(target, way, &[address]).await?.into_value();
-    if target.secure {
-        stream = tls(target, way, stream).await?.into_value();
-    }
+    let stream = again(target, way, address).await?;
     let socket = upgrade(target, credentials, stream).await?.into_value();
     Ok(Done::new(socket, "connected"))
+}
+
+/// A further connection to the same address.
+pub(crate) async fn again(
+    target: &Target,
+    way: &Way,
+    address: SocketAddr,
+) -> Result<Stream, Problem> {
+    let (stream, _) = reach(target, way, &[address]).await?.into_value();
+    if !target.secure {
+        return Ok(stream);
+    }
+    Ok(tls(target, way, stream).await?.into_value())
 }
 
 /// A connection for a plain HTTP request.

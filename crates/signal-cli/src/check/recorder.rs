@@ -10,6 +10,18 @@ pub(crate) struct Done<T> {
     value: T,
     detail: String,
     warning: Option<Problem>,
+    /// What the step is about is not there, and need not be.
+    is_absent: bool,
+}
+
+impl Done<()> {
+    /// There was nothing to look at.
+    pub(crate) fn absent(detail: impl Into<String>) -> Self {
+        Self {
+            is_absent: true,
+            ..Self::new((), detail)
+        }
+    }
 }
 
 impl<T> Done<T> {
@@ -18,6 +30,7 @@ impl<T> Done<T> {
             value,
             detail: detail.into(),
             warning: None,
+            is_absent: false,
         }
     }
 
@@ -31,6 +44,7 @@ impl<T> Done<T> {
             value: change(self.value),
             detail: self.detail,
             warning: self.warning,
+            is_absent: self.is_absent,
         }
     }
 
@@ -96,16 +110,17 @@ impl Recorder {
                 value,
                 detail,
                 warning,
+                is_absent,
             }) => {
                 let slow = || {
                     self.is_slow(name, time)
                         .then(|| explain::slow(name, self.slow))
                 };
                 let warning = warning.or_else(slow);
-                let status = if warning.is_some() {
-                    Status::Warned
-                } else {
-                    Status::Passed
+                let status = match warning {
+                    Some(_) => Status::Warned,
+                    None if is_absent => Status::Skipped,
+                    None => Status::Passed,
                 };
                 (Ok(value), status, detail, warning)
             }

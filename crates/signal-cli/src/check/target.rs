@@ -34,6 +34,23 @@ impl Target {
         fields.find_map(|field| field.strip_prefix("token="))
     }
 
+    /// The same without a `token=…` in the query.
+    pub(crate) fn without_token(&self) -> Self {
+        let path = match self.path.split_once('?') {
+            None => self.path.clone(),
+            Some((path, query)) => {
+                let rest = query.split('&').filter(|pair| !pair.starts_with("token="));
+                let rest = rest.collect::<Vec<_>>().join("&");
+                let mark = if rest.is_empty() { "" } else { "?" };
+                format!("{path}{mark}{rest}")
+            }
+        };
+        Self {
+            path,
+            ..self.clone()
+        }
+    }
+
     /// The address with all that is sent.
     pub(crate) fn url(&self) -> String {
         format!("{}{}", self.origin(), self.path)
@@ -325,6 +342,7 @@ mod tests {
         let target = target("ws://localhost:1/?a=1").with_token("se cret&x");
         assert_eq!(target.url(), "ws://localhost:1/?a=1&token=se%20cret%26x");
         assert_eq!(target.to_string(), "ws://localhost:1/?a=1&token=***");
+        assert_eq!(target.without_token().url(), "ws://localhost:1/?a=1");
     }
 
     #[test]

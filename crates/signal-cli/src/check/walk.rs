@@ -13,10 +13,11 @@ use crate::check::report::{Pings, Problem, Report};
 use crate::check::stream::Credentials;
 use crate::check::target::Target;
 use crate::check::way::Way;
-use crate::{check::explain, show};
+use crate::check::{explain, turn};
+use crate::show;
 
 /// The names of all steps, in order.
-pub(crate) const STEPS: [&str; 12] = [
+pub(crate) const STEPS: [&str; 13] = [
     "resolve",
     "tcp",
     "tls",
@@ -29,6 +30,7 @@ pub(crate) const STEPS: [&str; 12] = [
     "unsubscribe",
     "ping",
     "close",
+    "turn",
 ];
 
 /// Pings that may go out at once: with the fences of the first client, as many as the strictest
@@ -96,6 +98,9 @@ async fn walk(target: &Target, options: &Options, recorder: &mut Recorder) -> Re
     let pings = recorder.patient_step("ping", ping(&mut ann, options)).await;
     let _ = recorder
         .patient_step("close", close(ann, bob, options.timeout))
+        .await;
+    let _ = recorder
+        .patient_step("turn", turn::check(target, options, address))
         .await;
     pings
 }

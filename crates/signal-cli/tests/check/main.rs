@@ -4,6 +4,7 @@ mod answers;
 #[path = "../common/mod.rs"]
 mod common;
 mod proxy;
+mod turn;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -92,6 +93,7 @@ fn a_working_relay_is_reported_as_scripts_do() {
         "unsubscribe",
         "ping",
         "close",
+        "turn",
     ];
     let shown: Vec<_> = lines[4..]
         .iter()
@@ -145,9 +147,9 @@ fn json_is_one_document() {
     assert_eq!(report["ping"]["count"], 3);
     let steps = report["steps"].as_array().expect("steps");
     assert!(
-        steps
-            .iter()
-            .all(|step| step["status"] == "passed" || step["name"] == "tls"),
+        steps.iter().all(|step| step["status"] == "passed"
+            || step["name"] == "tls"
+            || step["name"] == "turn"),
         "{report}"
     );
 }
@@ -157,17 +159,17 @@ fn junit_and_tap_count_as_the_json_does() {
     let refused = url(answering(b"HTTP/1.1 403 Forbidden\r\n\r\n"));
     let junit = run(&["check", &refused, "--format", "junit"]);
     assert_eq!(junit.code(), Some(2), "{junit:?}");
-    assert_eq!(junit.stdout.matches("<testcase ").count(), 12);
-    assert_eq!(junit.stdout.matches("</testcase>").count(), 12);
+    assert_eq!(junit.stdout.matches("<testcase ").count(), 13);
+    assert_eq!(junit.stdout.matches("</testcase>").count(), 13);
     assert_eq!(junit.stdout.matches("<failure ").count(), 1);
-    assert_eq!(junit.stdout.matches("<skipped ").count(), 9);
-    junit.says(r#"tests="12" failures="1" errors="0" skipped="9""#);
+    assert_eq!(junit.stdout.matches("<skipped ").count(), 10);
+    junit.says(r#"tests="13" failures="1" errors="0" skipped="10""#);
     let tap = run(&["check", &refused, "--format", "tap"]);
     assert_eq!(tap.code(), Some(2), "{tap:?}");
     let lines: Vec<_> = tap.stdout.lines().collect();
-    assert_eq!(lines[..2], ["TAP version 14", "1..12"]);
+    assert_eq!(lines[..2], ["TAP version 14", "1..13"]);
     let points = |start: &str| lines.iter().filter(|line| line.starts_with(start)).count();
-    assert_eq!((points("ok "), points("not ok ")), (11, 1), "{tap:?}");
+    assert_eq!((points("ok "), points("not ok ")), (12, 1), "{tap:?}");
     assert!(lines.contains(&"not ok 4 - upgrade"), "{tap:?}");
 }
 

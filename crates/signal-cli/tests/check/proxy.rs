@@ -68,7 +68,7 @@ fn a_proxy_of_the_environment_is_asked_for_the_connection_and_named_where_it_fai
     ));
     assert!(!format!("{ran:?}").contains("secret"), "{ran:?}");
     let requests = asked.lock().expect("no panic").clone();
-    assert_eq!(requests.len(), 2, "one for each client");
+    assert_eq!(requests.len(), 3, "one for each client, and for /turn");
     assert!(
         requests[0].starts_with("CONNECT relay.internal:4444 HTTP/1.1\r\n"),
         "{requests:?}"
