@@ -167,6 +167,12 @@ async fn an_address_that_shows_nothing_but_garbage_is_told_to_wait() {
     assert_eq!(count(&relay, RefusalCause::DeniedBefore), 1);
     advance(Duration::from_millis(500)).await;
     assert_eq!(show(&relay, "garbage").await, 401);
+    assert_eq!(show(&relay, "garbage").await, 429);
+    assert_eq!(
+        show(&relay, "good").await,
+        101,
+        "it was nobody's fault but one's"
+    );
 }
 
 #[tokio::test(start_paused = true)]

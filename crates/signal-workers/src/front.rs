@@ -236,8 +236,7 @@ where
 {
     let mut knock = Knock::of(address, settings, judge.judging)?;
     let judged = (judge.authorize)(request, env).await;
-    knock.judged(&judged);
-    let permit = judged?.into();
+    let permit = knock.judged(judged)?.into();
     // Behind the judge: what it refuses is not to use up the connects of those it lets in.
     if let Some(address) = address
         && !address.is_shared()

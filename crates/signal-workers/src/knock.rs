@@ -45,14 +45,25 @@ impl Knock {
         Ok(Self { visit })
     }
 
-    /// Notes how it was judged.
-    pub(crate) fn judged<T>(&mut self, judged: &Result<T, Refusal>) {
-        let Some(visit) = &mut self.visit else { return };
-        match judged {
+    /// Notes how it was judged, and returns what the client is told.
+    pub(crate) fn judged<T>(&mut self, judged: Result<T, Refusal>) -> Result<T, Refusal> {
+        let Some(visit) = &mut self.visit else {
+            return judged;
+        };
+        match &judged {
             Ok(_) => visit.admit(),
-            Err(refusal) if refusal.is_denial() => visit.deny(),
+            Err(refusal) if refusal.is_denial() => {
+                let deny = |addresses: &mut Option<Addresses>| {
+                    let addresses = addresses.as_mut()?;
+                    addresses.deny(clock::now(), visit).err()
+                };
+                if let Some(refused) = with(deny).flatten() {
+                    return Err(refused.into());
+                }
+            }
             Err(_) => {}
         }
+        judged
     }
 }
 

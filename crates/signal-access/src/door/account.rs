@@ -53,12 +53,26 @@ impl Account {
         if !wait.is_zero() {
             return refuse(caps.connects_cause, wait);
         }
-        let wait = self.denials.wait(now, self.apart_per_minute(now, caps));
-        let is_borne = behaves_somebody && judging == Judging::Cheap;
-        if !wait.is_zero() && !is_borne {
-            return refuse(RefusalCause::DeniedBefore, wait);
+        match judging {
+            // Whatever others show, a good token is not to wait for it.
+            Judging::Cheap => Ok(()),
+            Judging::Costly => self.judge_denied(now, caps, judging),
         }
-        Ok(())
+    }
+
+    /// Whether one more may be refused for its token or origin, and told so.
+    pub(crate) fn judge_denied(
+        &self,
+        now: Instant,
+        caps: &Caps,
+        judging: Judging,
+    ) -> Result<(), Refused> {
+        let wait = self.denials.wait(now, self.apart_per_minute(now, caps));
+        let is_borne = judging == Judging::Cheap && self.behaving(now) > 0;
+        if wait.is_zero() || is_borne {
+            return Ok(());
+        }
+        refuse(RefusalCause::DeniedBefore, wait)
     }
 
     /// Counts one in that [`judge`](Self::judge) has let pass.

@@ -17,10 +17,11 @@ use crate::door::table::{Scope, Table};
 /// ended without one within the last minute.
 ///
 /// Nor does one client use up the connects of the others by connections that come to nothing. Those
-/// whose token is refused do not count as connects: there may be as many of them, as many again for
-/// each who behaves, and any number while somebody does if they are cheap to judge. Those that end
-/// in an offence do not count up to the same number. And those on which nothing was said, if the
-/// host knows ([`Visit::set_silent`]), do not count at all, as they cost no more than a refusal.
+/// whose token is refused do not count as connects: there may be as many of them, and as many again
+/// for each who behaves. Past it they are told to wait, and nobody else is if they are cheap to
+/// judge. Those that end in an offence do not count up to the same number. And those on which
+/// nothing was said, if the host knows ([`Visit::set_silent`]), do not count at all, as they cost
+/// no more than a refusal.
 ///
 /// The table is bounded by what may be connected at once and `idle_max` more; an address of which
 /// something is owed is forgotten only for one that owes more. There is no I/O, no clock and no
@@ -136,6 +137,29 @@ impl Addresses {
         });
     }
 
+    /// Notes that a client is refused for its token or its origin: it counts as one of these, not as
+    /// a connect.
+    ///
+    /// # Errors
+    ///
+    /// If there were too many of them from its address: it is told that instead, and from when on
+    /// it may try again.
+    pub fn deny(&mut self, now: Instant, visit: &mut Visit) -> Result<(), Refused> {
+        if visit.conduct != Conduct::Unknown {
+            return Ok(());
+        }
+        visit.conduct = Conduct::Denied;
+        if visit.judging == Judging::Costly {
+            // That was looked at before anybody was asked.
+            return Ok(());
+        }
+        for scope in scopes(visit.key) {
+            let account = self.accounts.get(scope);
+            account.judge_denied(now, &caps(&self.limits, scope), visit.judging)?;
+        }
+        Ok(())
+    }
+
     /// Notes that a peer is closed for what it did, once for each. Its address is refused for a
     /// while if that happens too often and nobody behind it behaves.
     pub fn offend(&mut self, now: Instant, visit: &mut Visit) {
@@ -170,14 +194,6 @@ impl Visit {
     /// connect.
     pub fn set_silent(&mut self, is_silent: bool) {
         self.is_silent = is_silent;
-    }
-
-    /// Notes that the client was refused for its token or its origin: it counts as one of these,
-    /// not as a connect.
-    pub fn deny(&mut self) {
-        if self.conduct == Conduct::Unknown {
-            self.conduct = Conduct::Denied;
-        }
     }
 }
 

@@ -131,6 +131,18 @@ impl Door {
         }
     }
 
+    /// Notes that a client is refused for its token or its origin.
+    ///
+    /// # Errors
+    ///
+    /// If there were too many of them from its address: it is told that instead.
+    pub fn deny(&mut self, now: Instant, place: &mut Place) -> Result<(), Refusal> {
+        if let Some(visit) = &mut place.visit {
+            self.addresses.deny(now, visit)?;
+        }
+        Ok(())
+    }
+
     /// Notes that a peer is closed for what it did.
     pub fn offend(&mut self, now: Instant, place: &mut Place) {
         if let Some(visit) = &mut place.visit {
@@ -154,13 +166,6 @@ impl Place {
     pub fn set_silent(&mut self, is_silent: bool) {
         if let Some(visit) = &mut self.visit {
             visit.set_silent(is_silent);
-        }
-    }
-
-    /// Notes that the client was refused for its token or its origin.
-    pub fn deny(&mut self) {
-        if let Some(visit) = &mut self.visit {
-            visit.deny();
         }
     }
 }

@@ -62,6 +62,21 @@ fn garbage_that_is_cheap_to_judge_keeps_nobody_out_while_somebody_behaves() {
 }
 
 #[test]
+fn garbage_that_is_cheap_to_judge_keeps_no_good_token_waiting_though_nobody_behaves_yet() {
+    let mut book = book();
+    for _ in 0..10_000 {
+        let _ = show_garbage(&mut book, at(0), home(), Judging::Cheap);
+    }
+    let refusal = show_garbage(&mut book, at(0), home(), Judging::Cheap);
+    assert_eq!(
+        refusal.map_err(|refusal| refusal.cause),
+        Err(RefusalCause::DeniedBefore)
+    );
+    let newcomer = book.enter(at(0), home(), Judging::Cheap);
+    book.leave(at(0), newcomer.expect("it may have a good token"));
+}
+
+#[test]
 fn silent_connections_use_up_no_connects() {
     let mut book = book();
     for _ in 0..10_000 {

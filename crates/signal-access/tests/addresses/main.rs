@@ -74,9 +74,9 @@ fn show_garbage(
     judging: Judging,
 ) -> Result<(), Refused> {
     let mut visit = book.enter(now, key, judging)?;
-    visit.deny();
+    let told = book.deny(now, &mut visit);
     book.leave(now, visit);
-    Ok(())
+    told
 }
 
 fn refused(cause: RefusalCause, seconds: u64) -> Refused {

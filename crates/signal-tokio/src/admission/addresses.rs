@@ -68,6 +68,14 @@ impl Gate {
         }
     }
 
+    /// Notes that the client of a visit is refused for its token or its origin.
+    pub(crate) fn deny(&self, now: Instant, visit: &mut Option<Visit>) -> Result<(), Refusal> {
+        if let Some(visit) = visit {
+            self.addresses.lock().deny(now, visit)?;
+        }
+        Ok(())
+    }
+
     /// Notes that a peer is closed for what it did.
     pub(crate) fn offend(&self, now: Instant, visit: &mut Option<Visit>) {
         if let Some(visit) = visit {

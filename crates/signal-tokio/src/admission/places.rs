@@ -80,11 +80,11 @@ impl Place {
         }
     }
 
-    /// Notes that the client was not let in, because of its token or its origin.
-    pub(crate) fn deny(&mut self) {
-        if let Some(visit) = &mut self.visit {
-            visit.deny();
-        }
+    /// Notes that the client was not let in, because of its token or its origin. What it is told
+    /// instead if there were too many of these from its address.
+    pub(crate) fn deny(&mut self) -> Result<(), Refusal> {
+        let now = self.places.clock.now();
+        self.places.gate.deny(now, &mut self.visit)
     }
 
     /// Whose connection it is for, if that is counted.

@@ -146,12 +146,15 @@ pub(super) async fn judge(
         .as_ref()
         .map_or_else(Refusal::auth, |_permit| AuthResult::Granted);
     door.counters.count_auth(result);
-    let permit = judged.inspect_err(|refusal| {
-        if refusal.is_denial() {
-            place.deny();
+    match judged {
+        Ok(permit) => Ok((place, permit)),
+        Err(refusal) => {
+            if refusal.is_denial() {
+                place.deny()?;
+            }
+            Err(refusal)
         }
-    })?;
-    Ok((place, permit))
+    }
 }
 
 /// The address of the client: behind the operator's own proxies what the last of them says, else

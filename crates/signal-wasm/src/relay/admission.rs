@@ -207,7 +207,7 @@ impl Relay {
         request: &Request<'_>,
         judged: Result<Permit, Refusal>,
     ) -> Result<Answer, Refusal> {
-        let permit = match self.permit(random, &mut place, judged) {
+        let permit = match self.permit(now, random, &mut place, judged) {
             Ok(permit) => permit,
             Err(refusal) => {
                 self.door.leave(now, place);
@@ -226,16 +226,21 @@ impl Relay {
 
     fn permit(
         &mut self,
+        now: Instant,
         random: u64,
         place: &mut Place,
         judged: Result<Permit, Refusal>,
     ) -> Result<Permit, Refusal> {
-        let mut permit = judged.inspect_err(|refusal| {
-            self.stats.auth(refusal.auth());
-            if refusal.is_denial() {
-                place.deny();
+        let mut permit = match judged {
+            Ok(permit) => permit,
+            Err(refusal) => {
+                self.stats.auth(refusal.auth());
+                if refusal.is_denial() {
+                    self.door.deny(now, place)?;
+                }
+                return Err(refusal);
             }
-        })?;
+        };
         // It may have begun while the request was judged.
         if self.drain.is_some() {
             return Err(Refusal::because(RefusalCause::Draining, random));
