@@ -175,13 +175,11 @@ fn topics(name: &str, value: &Value) -> Result<TopicSet, String> {
 }
 
 fn clients_max(error: ClaimError) -> String {
-    match error {
-        ClaimError::ClientsMax => {
-            "its \"clients_max\" is neither a number from 1 on nor an object with one for each topic"
-                .to_owned()
-        }
-        _ => format!("its \"clients_max\": {error}"),
+    if error == ClaimError::ClientsMax {
+        return "its \"clients_max\" is neither a number from 1 on nor an object with one for each topic"
+            .to_owned();
     }
+    format!("its \"clients_max\": {error}")
 }
 
 fn text<'v>(name: &str, value: &'v Value) -> Result<&'v str, String> {
