@@ -21,10 +21,11 @@ use crate::link::Overflow;
 use crate::members::Members;
 use crate::mix::mix;
 use crate::nudges::Nudges;
+use crate::reach::Reach;
 use crate::retained::{Entry, Retained};
 use crate::windows::Windows;
 use crate::wire::{self, Batch, Frame, WireError};
-use crate::{Config, Node, NodeId, Parts, Stats};
+use crate::{Config, Node, NodeId, Parts, Payer, Stats};
 
 /// One node's part of a cluster.
 ///
@@ -52,6 +53,8 @@ pub struct Cluster {
     edge: Edge,
     /// What nodes are subscribed to whose home is here.
     directory: Directory,
+    /// What is known of topics that local peers publish to from outside.
+    reach: Reach,
     /// What local peers have published lately.
     keep: Retained,
     /// What has been published lately of topics whose home is here.
@@ -91,6 +94,7 @@ impl Cluster {
             homes: Homes::new(me, [].into_iter()),
             edge: Edge::default(),
             directory: Directory::default(),
+            reach: Reach::new(config.cluster_reach_bytes_max),
             keep: Retained::new(config.cluster_keep_bytes_max),
             recent: Retained::new(config.cluster_keep_bytes_max),
             windows: Windows::new(config.cluster_window, config.cluster_nodes_max * 2),
@@ -111,8 +115,12 @@ impl Cluster {
     /// Of two calls, this one and [`publish`](Self::publish), the order counts: it has to be the
     /// one in which the peers did what they report.
     pub fn local(&mut self, now: Instant, topic: &str, subscribers: u32) {
-        self.clock.advance(now);
+        let now = self.clock.advance(now);
+        let elsewhere = self.edge.get(topic).map_or(0, |(_, known)| known.elsewhere);
         if let Some((topic, home)) = self.edge.set(topic, subscribers, &self.homes) {
+            if subscribers == 0 && elsewhere > 0 {
+                self.remember(now, &topic, elsewhere);
+            }
             let frame = Frame::Subscribe {
                 topic,
                 subscribers,
@@ -124,7 +132,10 @@ impl Cluster {
 
     /// Takes a publish of a local peer, whose local subscribers the host has served: a message as
     /// [`Publish::encode`] writes it. Whatever `clients` says in it is written anew elsewhere.
-    pub fn publish(&mut self, now: Instant, topic: &str, message: &Message) {
+    ///
+    /// Whoever pays for it is charged by [`Local::owe`] if it causes more on other nodes than its
+    /// host could know.
+    pub fn publish(&mut self, now: Instant, topic: &str, message: &Message, payer: Option<Payer>) {
         let now = self.clock.advance(now);
         if topic.len() + message.as_bytes().len() > self.config.message_bytes_max() {
             self.stats.too_long += 1;
@@ -139,7 +150,11 @@ impl Cluster {
                 let name = self.edge.get(topic).map(|(name, _)| name.clone());
                 (name.unwrap_or_else(|| topic.into()), home)
             }
-            None => (Arc::from(topic), self.homes.of(topic_hash(topic))),
+            None => {
+                let until = now.saturating_add(self.config.cluster_keep);
+                self.reach.keep(topic, until);
+                (Arc::from(topic), self.homes.of(topic_hash(topic)))
+            }
         };
         let entry = Entry {
             at: now,
@@ -153,6 +168,7 @@ impl Cluster {
             topic,
             number,
             again: false,
+            payer,
             message,
         };
         self.send(home, frame);
@@ -187,6 +203,8 @@ impl Cluster {
             self.wants_beat = true;
             self.keep.expire(now, self.config.cluster_keep);
             self.recent.expire(now, self.config.cluster_keep);
+            let forgotten = self.reach.expire(now);
+            self.reach_changed(forgotten);
         }
         self.rehome(now, None, None);
         if self.next_report.is_some_and(|due| due <= now) {
@@ -384,6 +402,7 @@ impl Cluster {
                 topic,
                 number,
                 again,
+                payer,
                 message,
             } => {
                 let entry = Entry {
@@ -392,6 +411,9 @@ impl Cluster {
                     number,
                     message,
                 };
+                if let Some(payer) = payer {
+                    self.charge(&topic, &entry, payer);
+                }
                 self.pass_on(&topic, entry, again);
             }
             Frame::Pass {
@@ -416,6 +438,18 @@ impl Cluster {
                 }
             }
             Frame::Count { topic, elsewhere } => self.be_told(now, from, topic, elsewhere),
+            Frame::Owe {
+                peer,
+                deliveries,
+                message_bytes,
+            } => {
+                self.stats.owed += u64::from(deliveries);
+                self.effects.push_back(Effect::Owe {
+                    peer,
+                    deliveries,
+                    message_bytes,
+                });
+            }
         }
     }
 
@@ -438,6 +472,12 @@ impl Cluster {
                     }
                 }
                 Effect::Elsewhere { topic, subscribers } => local.elsewhere(&topic, subscribers),
+                Effect::Reach { topic, subscribers } => local.reach(&topic, subscribers),
+                Effect::Owe {
+                    peer,
+                    deliveries,
+                    message_bytes,
+                } => local.owe(peer, deliveries, message_bytes as usize),
                 Effect::AnnounceAgain { topic, since } => local.announce_again(&topic, since),
             }
         }

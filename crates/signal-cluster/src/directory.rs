@@ -85,6 +85,17 @@ impl Directory {
         others.fold(0, |sum, share| sum.saturating_add(share.subscribers))
     }
 
+    /// How many subscribers other nodes than this one have, unless it has been told so. Who has no
+    /// share of the topic is told nothing otherwise.
+    pub(crate) fn tell(&mut self, topic: &str, node: Node) -> Option<u32> {
+        let elsewhere = self.elsewhere(topic, node);
+        let mut shares = self.topics.get_mut(topic).into_iter().flatten();
+        match shares.find(|share| share.node == node) {
+            Some(share) => (share.told.replace(elsewhere) != Some(elsewhere)).then_some(elsewhere),
+            None => Some(elsewhere),
+        }
+    }
+
     /// Whether there is something to report.
     pub(crate) fn has_changed(&self) -> bool {
         !self.changed.is_empty()

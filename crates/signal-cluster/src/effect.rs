@@ -15,6 +15,15 @@ pub(crate) enum Effect {
         topic: Arc<str>,
         subscribers: u32,
     },
+    Reach {
+        topic: Arc<str>,
+        subscribers: u32,
+    },
+    Owe {
+        peer: u64,
+        deliveries: u32,
+        message_bytes: u32,
+    },
     AnnounceAgain {
         topic: Arc<str>,
         since: Instant,

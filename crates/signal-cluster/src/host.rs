@@ -24,8 +24,20 @@ pub trait Local {
     /// ones in `clients` of what local peers publish, and in what that costs them.
     ///
     /// It is 0 until this is called. A host forgets the number when the last local subscriber of
-    /// the topic leaves: nobody says it anew unless somebody subscribes again.
+    /// the topic leaves: what it costs to publish to it from then on is said by
+    /// [`reach`](Self::reach).
     fn elsewhere(&mut self, topic: &str, subscribers: u32);
+
+    /// Takes how many subscribers a topic has on other nodes as far as nobody here is subscribed to
+    /// it: what a publish from outside costs. Where `elsewhere` is more, that is what it costs.
+    ///
+    /// It is 0 until this is called, and is not forgotten before this says so.
+    fn reach(&mut self, topic: &str, subscribers: u32);
+
+    /// Takes what a publish of a local peer has caused on other nodes beyond what the peer was
+    /// charged for: so many deliveries of a message of so many bytes. A peer that has left in the
+    /// meantime is normal.
+    fn owe(&mut self, peer: u64, deliveries: u32, message_bytes: usize);
 
     /// Makes those local subscribers of a topic announce themselves again that have published since
     /// then: others may have missed it. A stock client does so when it is closed with 1012 and

@@ -26,6 +26,8 @@ mod mix;
 mod node;
 mod nudges;
 mod parts;
+mod payer;
+mod reach;
 mod retained;
 mod stats;
 mod windows;
@@ -37,6 +39,7 @@ pub use host::{Bus, Local};
 pub use node::{Node, NodeId};
 #[doc(hidden)]
 pub use parts::Parts;
+pub use payer::Payer;
 pub use stats::{Frames, Stats};
 
 #[doc = include_str!("../CLUSTER.md")]

@@ -265,6 +265,7 @@ impl Frames {
             Frame::Publish { .. } => self.publish += 1,
             Frame::Pass { .. } => self.pass += 1,
             Frame::Count { .. } => self.count += 1,
+            Frame::Owe { .. } => self.owe += 1,
         }
     }
 }

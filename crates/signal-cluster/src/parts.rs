@@ -14,6 +14,8 @@ pub struct Parts {
     pub dedupe: bool,
     /// After a gap local peers announce again.
     pub nudge: bool,
+    /// What a publish causes elsewhere is charged when its home has said so.
+    pub owe: bool,
     /// The newest version of the wire that the node speaks.
     pub newest_version: u8,
 }
@@ -27,6 +29,7 @@ impl Default for Parts {
             recent: true,
             dedupe: true,
             nudge: true,
+            owe: true,
             newest_version: crate::wire::VERSION,
         }
     }

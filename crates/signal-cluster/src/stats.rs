@@ -44,6 +44,8 @@ pub struct Stats {
     pub recent_overflows: u64,
     /// Publishes that stayed on this node because they do not fit in a batch.
     pub too_long: u64,
+    /// Deliveries on other nodes that local peers were charged for after the fact.
+    pub owed: u64,
     /// Topics whose local peers were made to announce again.
     pub announced_again: u64,
     /// Dropped: not a message of a cluster, or a damaged one.
@@ -76,4 +78,6 @@ pub struct Frames {
     pub pass: u64,
     /// How many subscribers there are elsewhere.
     pub count: u64,
+    /// Deliveries that a publisher was not charged for yet.
+    pub owe: u64,
 }

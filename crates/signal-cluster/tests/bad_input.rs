@@ -172,7 +172,8 @@ fn a_publish_that_fits_in_no_batch_stays_here_and_is_counted() {
     );
     nodes.local(1, "t", 1);
     let now = nodes.now;
-    nodes.hosts[0].cluster.publish(now, "t", &text.into());
+    let cluster = &mut nodes.hosts[0].cluster;
+    cluster.publish(now, "t", &text.into(), None);
     nodes.settle();
     assert_eq!(nodes.stats(0).too_long, 1);
     assert!(nodes.hosts[1].peers.passed.is_empty());

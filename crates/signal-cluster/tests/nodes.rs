@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use signal_cluster::NodeId;
+use signal_cluster::{NodeId, Payer};
 use signal_core::Instant;
 use support::bus::Nodes;
 
@@ -78,6 +78,97 @@ fn peers_of_one_node_cost_the_others_nothing_but_frames_to_the_home() {
     let received = nodes.stats(1).frames_received;
     assert_eq!((received.subscribe, received.publish), (1, 100));
     assert_eq!(nodes.stats(0).frames_received.pass, 0);
+}
+
+fn payer(peer: u64, charged: u32) -> Option<Payer> {
+    Some(Payer { peer, charged })
+}
+
+/// H9, wherever the home is.
+#[test]
+fn a_publish_from_outside_is_charged_once_its_home_has_answered_and_the_next_one_at_once() {
+    for home in 0..3 {
+        let mut nodes = Nodes::new(3);
+        let topic = nodes.topic_at(home);
+        nodes.local(1, &topic, 4);
+        nodes.local(2, &topic, 3);
+        nodes.advance(500);
+        nodes.publish(0, &topic, 1);
+        nodes.settle();
+        assert_eq!(
+            (peers(&nodes).owed.len(), peers(&nodes).reach.len()),
+            (0, 0)
+        );
+
+        nodes.publish_by(0, &topic, 2, payer(7, 0));
+        nodes.settle();
+        assert_eq!(peers(&nodes).owed, [(7, 7)]);
+        assert_eq!(peers(&nodes).reach, [(topic.clone(), 7)]);
+        nodes.publish_by(0, &topic, 3, payer(7, 7));
+        nodes.settle();
+        assert_eq!(peers(&nodes).owed.len(), 1);
+
+        nodes.local(2, &topic, 5);
+        nodes.advance(500);
+        nodes.publish_by(0, &topic, 4, payer(8, 7));
+        nodes.settle();
+        assert_eq!(peers(&nodes).owed, [(7, 7), (8, 2)]);
+        nodes.local(1, &topic, 0);
+        nodes.advance(500);
+        nodes.publish_by(0, &topic, 5, payer(8, 9));
+        nodes.settle();
+        assert_eq!(peers(&nodes).owed.len(), 2);
+        assert_eq!(peers(&nodes).reach.last(), Some(&(topic.clone(), 5)));
+        assert_eq!(nodes.hosts[2].peers.passed.len(), 5);
+        assert!(peers(&nodes).elsewhere.is_empty());
+    }
+}
+
+#[test]
+fn what_a_topic_costs_from_outside_is_known_for_as_long_as_somebody_publishes_to_it() {
+    let mut nodes = Nodes::new(2);
+    let topic = nodes.topic_at(1);
+    nodes.local(1, &topic, 4);
+    nodes.publish_by(0, &topic, 0, payer(7, 0));
+    for data in 1..10 {
+        nodes.advance(9_000);
+        nodes.publish_by(0, &topic, data, payer(7, 4));
+    }
+    assert_eq!(peers(&nodes).reach, [(topic.clone(), 4)]);
+    nodes.advance(25_000);
+    assert_eq!(
+        peers(&nodes).reach,
+        [(topic.clone(), 4), (topic.clone(), 0)]
+    );
+    assert_eq!(peers(&nodes).owed, [(7, 4)]);
+}
+
+#[test]
+fn who_publishes_before_the_first_count_has_come_is_charged_and_told_at_once() {
+    let mut nodes = Nodes::new(2);
+    let topic = nodes.topic_at(1);
+    nodes.local(1, &topic, 4);
+    nodes.advance(500);
+    nodes.local(0, &topic, 1);
+    nodes.publish_by(0, &topic, 1, payer(7, 0));
+    nodes.settle();
+    assert_eq!(peers(&nodes).owed, [(7, 4)]);
+    assert_eq!(peers(&nodes).elsewhere, [(topic.clone(), 4)]);
+    // It was not told again for the report that was due.
+    nodes.advance(500);
+    assert_eq!(nodes.stats(0).frames_received.count, 1);
+    // And it costs as much when the last subscriber here has left.
+    nodes.local(0, &topic, 0);
+    nodes.settle();
+    assert_eq!(peers(&nodes).reach, [(topic.clone(), 4)]);
+    nodes.local(0, &topic, 1);
+    nodes.advance(500);
+    assert_eq!(peers(&nodes).reach, [(topic.clone(), 4), (topic, 0)]);
+}
+
+/// Those of the first node.
+fn peers(nodes: &Nodes) -> &support::bus::Peers {
+    &nodes.hosts[0].peers
 }
 
 #[test]

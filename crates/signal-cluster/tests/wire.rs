@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use signal_cluster::wire::{Batch, Beat, Frame, LinkState, Message, VERSION, WireError};
-use signal_cluster::{Node, NodeId};
+use signal_cluster::{Node, NodeId, Payer};
 
 mod support;
 
@@ -27,11 +27,12 @@ fn frame() -> impl Strategy<Value = Frame> {
                 moved,
             }
         }),
-        (topic(), any::<u64>(), any::<bool>(), text()).prop_map(
-            |(topic, number, again, message)| Frame::Publish {
+        (topic(), any::<u64>(), any::<bool>(), payer(), text()).prop_map(
+            |(topic, number, again, payer, message)| Frame::Publish {
                 topic,
                 number,
                 again,
+                payer,
                 message,
             }
         ),
@@ -45,7 +46,19 @@ fn frame() -> impl Strategy<Value = Frame> {
             }
         ),
         (topic(), any::<u32>()).prop_map(|(topic, elsewhere)| Frame::Count { topic, elsewhere }),
+        (any::<u64>(), any::<u32>(), any::<u32>()).prop_map(|(peer, deliveries, message_bytes)| {
+            Frame::Owe {
+                peer,
+                deliveries,
+                message_bytes,
+            }
+        }),
     ]
+}
+
+fn payer() -> impl Strategy<Value = Option<Payer>> {
+    let payer = (any::<u64>(), any::<u32>()).prop_map(|(peer, charged)| Payer { peer, charged });
+    prop::option::of(payer)
 }
 
 fn batch() -> impl Strategy<Value = Message> {
@@ -202,6 +215,21 @@ fn the_bytes_are_those_of_the_specification() {
                 topic: "u".into(),
                 elsewhere: 1,
             },
+            Frame::Publish {
+                topic: "t".into(),
+                number: 9,
+                again: false,
+                payer: Some(Payer {
+                    peer: 200,
+                    charged: 3,
+                }),
+                message: "{}".to_owned().into(),
+            },
+            Frame::Owe {
+                peer: 200,
+                deliveries: 4,
+                message_bytes: 2,
+            },
         ],
     });
     let bytes = batch.encode(VERSION);
@@ -209,9 +237,15 @@ fn the_bytes_are_those_of_the_specification() {
     let from_and_to = [
         1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0,
     ];
-    let rest = [5, 0xac, 2, 7, 1, 1, 1, 1, b't', 2, 4, 1, b'u', 1];
+    let frames = [
+        &[1, 1, 1, b't', 2][..],
+        &[4, 1, b'u', 1],
+        &[2, 2, 1, b't', 9, 200, 1, 3, 2, b'{', b'}'],
+        &[5, 200, 1, 4, 2],
+    ];
+    let rest = [&[5, 0xac, 2, 7, 1][..], &frames.concat()].concat();
     assert_eq!(text, [b"SGC\x01\x02", &from_and_to[..], &rest].concat());
     assert_eq!(sum, SUM);
 }
 
-const SUM: [u8; 8] = [135, 148, 181, 99, 40, 1, 80, 73];
+const SUM: [u8; 8] = [80, 246, 184, 131, 236, 47, 241, 146];

@@ -144,6 +144,17 @@ impl Peer {
         self.state.heard = true;
     }
 
+    /// Charges deliveries of which the host has learned since [`Hub::publish`] returned, such as
+    /// those on other machines: how many, and the bytes of their messages together. They may
+    /// overdraw the budgets, as those that it knew of.
+    pub fn owe(&mut self, now: Instant, deliveries: u64, bytes: u64) {
+        self.advance(now);
+        let budgets = &mut self.state.budgets;
+        budgets.fan_out.charge(deliveries);
+        let bytes = bytes.saturating_add(deliveries.saturating_mul(cost(0)));
+        budgets.fan_out_bytes.charge(bytes);
+    }
+
     /// Acts on the deadline that [`poll_timeout`](Self::poll_timeout) names. Calling it early does
     /// nothing.
     pub fn handle_timeout(&mut self, now: Instant, hub: &mut impl Hub) -> Option<Alarm> {
@@ -325,10 +336,8 @@ impl Peer {
             }
             Request::Publish(publish) => {
                 let deliveries = hub.publish(&publish);
-                let (count, budgets) = (deliveries as u64, &mut self.state.budgets);
-                budgets.fan_out.charge(count);
-                let bytes = count.saturating_mul(cost(bytes));
-                budgets.fan_out_bytes.charge(bytes);
+                let (count, now) = (deliveries as u64, self.state.latest);
+                self.owe(now, count, count.saturating_mul(bytes as u64));
                 Outcome::Published { deliveries }
             }
             Request::Ping => {

@@ -120,6 +120,8 @@ fn assert_everything_was_met(stats: &Stats) {
         stats.duplicates,
         stats.sessions,
         stats.arrivals,
+        stats.charges,
+        stats.owed,
         stats.counts,
     ] {
         assert!(count > 1_000, "{stats}");

@@ -72,6 +72,8 @@ impl Cluster {
                     topic: topic.clone(),
                     number: entry.number,
                     again: true,
+                    // Whoever pays has been asked to by the home before.
+                    payer: None,
                     message: entry.message.clone(),
                 };
                 (home, frame)
@@ -85,13 +87,22 @@ impl Cluster {
     /// A home says how many there are elsewhere; one that is not the home any more is not heard.
     pub(super) fn be_told(&mut self, now: Instant, from: Node, topic: Arc<str>, elsewhere: u32) {
         let Some(known) = self.edge.get_mut(&topic) else {
+            if self.homes.of(topic_hash(&topic)) == from {
+                self.remember(now, &topic, elsewhere);
+            }
             return;
         };
-        if known.home != from || known.elsewhere == elsewhere {
+        if known.home != from {
             return;
         }
-        known.elsewhere = elsewhere;
-        let is_late = core::mem::take(&mut known.may_be_nudged);
+        let has_changed = core::mem::replace(&mut known.elsewhere, elsewhere) != elsewhere;
+        let forgotten = self.reach.set(&topic, 0, now);
+        self.reach_changed(forgotten);
+        if !has_changed {
+            return;
+        }
+        let known = self.edge.get_mut(&topic);
+        let is_late = known.is_some_and(|known| core::mem::take(&mut known.may_be_nudged));
         let late = self.nudges.late(now).filter(|_| is_late);
         self.effects.push_back(Effect::Elsewhere {
             topic: topic.clone(),
@@ -100,6 +111,20 @@ impl Cluster {
         if let Some(since) = late {
             self.nudge(topic, since);
         }
+    }
+
+    /// Notes how many there are elsewhere of a topic that nobody here is subscribed to.
+    pub(super) fn remember(&mut self, now: Instant, topic: &Arc<str>, elsewhere: u32) {
+        let until = now.saturating_add(self.config.cluster_keep);
+        let changed = self.reach.set(topic, elsewhere, until);
+        self.reach_changed(changed);
+    }
+
+    pub(super) fn reach_changed(&mut self, topics: Vec<(Arc<str>, u32)>) {
+        let effects = topics
+            .into_iter()
+            .map(|(topic, subscribers)| Effect::Reach { topic, subscribers });
+        self.effects.extend(effects);
     }
 
     /// Has those announce again who may have been missed. Where nobody is elsewhere, nobody has

@@ -4,9 +4,9 @@ use alloc::vec::Vec;
 use signal_core::Instant;
 
 use super::Cluster;
-use crate::Node;
 use crate::retained::Entry;
 use crate::wire::Frame;
+use crate::{Node, Payer};
 
 /// As the home of topics.
 impl Cluster {
@@ -31,6 +31,28 @@ impl Cluster {
         let missed = recent.filter(|entry| entry.origin != from);
         let frames: Vec<_> = missed.map(|entry| pass(topic, entry, elsewhere)).collect();
         frames.into_iter().for_each(|frame| self.send(from, frame));
+    }
+
+    /// Answers the node of a publisher that was not charged for what its publish is about to cause.
+    pub(super) fn charge(&mut self, topic: &Arc<str>, entry: &Entry, payer: Payer) {
+        let (origin, Payer { peer, charged }) = (entry.origin, payer);
+        let elsewhere = self.directory.elsewhere(topic, origin);
+        if elsewhere == charged || !self.parts.owe {
+            return;
+        }
+        if elsewhere > charged {
+            let message_bytes = u32::try_from(entry.message.as_bytes().len()).unwrap_or(u32::MAX);
+            let owe = Frame::Owe {
+                peer,
+                deliveries: elsewhere - charged,
+                message_bytes,
+            };
+            self.send(origin, owe);
+        }
+        if let Some(elsewhere) = self.directory.tell(topic, origin) {
+            let topic = topic.clone();
+            self.send(origin, Frame::Count { topic, elsewhere });
+        }
     }
 
     /// A peer of a node has published.

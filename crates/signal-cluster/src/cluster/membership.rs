@@ -10,6 +10,7 @@ use crate::host::Bus;
 use crate::link::Link;
 use crate::members::Member;
 use crate::mix::mix;
+use crate::reach::Reach;
 use crate::windows::Windows;
 use crate::wire::{self, Beat, LinkState};
 
@@ -250,6 +251,7 @@ impl Cluster {
         reborn.is_draining = self.is_draining;
         // What was said in earlier lives was heard here.
         reborn.windows = core::mem::replace(&mut self.windows, Windows::new(0, 0));
+        reborn.reach = core::mem::replace(&mut self.reach, Reach::new(0));
         reborn.former = core::mem::take(&mut self.former);
         reborn.former.push_back(self.me);
         reborn.farewell = Some(self.me);

@@ -6,14 +6,19 @@ use signal_core::Message;
 
 use super::reader::Reader;
 use super::writer;
+use crate::Payer;
 use crate::node::Node;
 
 const SUBSCRIBE: u8 = 1;
 const PUBLISH: u8 = 2;
 const PASS: u8 = 3;
 const COUNT: u8 = 4;
+const OWE: u8 = 5;
 
-/// What one node says to another about a topic.
+const AGAIN: u8 = 1;
+const HAS_PAYER: u8 = 2;
+
+/// What one node says to another about a topic or a publish.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Frame {
     /// To the home: how many subscribers the node has.
@@ -33,6 +38,8 @@ pub enum Frame {
         number: u64,
         /// Whether it was sent to another home before.
         again: bool,
+        /// Whom it is charged to, if to anyone.
+        payer: Option<Payer>,
         /// The publish as its peer may have written it.
         message: Message,
     },
@@ -56,6 +63,15 @@ pub enum Frame {
         /// The number.
         elsewhere: u32,
     },
+    /// From the home: what a publish causes that its peer was not charged for.
+    Owe {
+        /// The peer, by the number that came with the publish.
+        peer: u64,
+        /// Deliveries on other nodes.
+        deliveries: u32,
+        /// The bytes of the publish.
+        message_bytes: u32,
+    },
 }
 
 impl Frame {
@@ -67,6 +83,7 @@ impl Frame {
             Self::Publish { topic, message, .. } | Self::Pass { topic, message, .. } => {
                 topic.len() + message.as_bytes().len() + REST
             }
+            Self::Owe { .. } => REST,
         }
     }
 
@@ -85,11 +102,18 @@ impl Frame {
                 topic,
                 number,
                 again,
+                payer,
                 message,
             } => {
-                out.extend_from_slice(&[PUBLISH, u8::from(*again)]);
+                let again = if *again { AGAIN } else { 0 };
+                let has_payer = payer.map_or(0, |_| HAS_PAYER);
+                out.extend_from_slice(&[PUBLISH, again | has_payer]);
                 writer::text(out, topic);
                 writer::number(out, *number);
+                if let Some(payer) = payer {
+                    writer::number(out, payer.peer);
+                    writer::number(out, payer.charged.into());
+                }
                 writer::text(out, message.as_str());
             }
             Self::Pass {
@@ -111,6 +135,16 @@ impl Frame {
                 writer::text(out, topic);
                 writer::number(out, (*elsewhere).into());
             }
+            Self::Owe {
+                peer,
+                deliveries,
+                message_bytes,
+            } => {
+                out.push(OWE);
+                writer::number(out, *peer);
+                writer::number(out, (*deliveries).into());
+                writer::number(out, (*message_bytes).into());
+            }
         }
     }
 
@@ -125,11 +159,21 @@ impl Frame {
                 }
             }
             PUBLISH => {
-                let again = reader.flags(1)? != 0;
+                let flags = reader.flags(AGAIN | HAS_PAYER)?;
+                let (topic, number) = (reader.text()?.into(), reader.number()?);
+                let payer = if flags & HAS_PAYER == 0 {
+                    None
+                } else {
+                    Some(Payer {
+                        peer: reader.number()?,
+                        charged: reader.small()?,
+                    })
+                };
                 Self::Publish {
-                    topic: reader.text()?.into(),
-                    number: reader.number()?,
-                    again,
+                    topic,
+                    number,
+                    again: flags & AGAIN != 0,
+                    payer,
                     message: String::from(reader.text()?).into(),
                 }
             }
@@ -143,6 +187,11 @@ impl Frame {
             COUNT => Self::Count {
                 topic: reader.text()?.into(),
                 elsewhere: reader.small()?,
+            },
+            OWE => Self::Owe {
+                peer: reader.number()?,
+                deliveries: reader.small()?,
+                message_bytes: reader.small()?,
             },
             _ => return None,
         })

@@ -5,9 +5,11 @@
 //! beat    = from:node newest:u8 flags:u8 view:u64 uptime_ms:n links:n (node session:n last:n heard:n)*
 //! batch   = from:node to:node session:n first:n heard:n flags:u8 frame*
 //! frame   = 1 flags:u8 topic count:n                subscribe; flag 1: moved
-//!         | 2 flags:u8 topic number:n text          publish; flag 1: again
+//!         | 2 flags:u8 topic number:n payer text    publish; flag 1: again, 2: payer
 //!         | 3 topic origin:node number:n elsewhere:n text      pass
 //!         | 4 topic elsewhere:n                     count
+//!         | 5 peer:n deliveries:n bytes:n           owe
+//! payer   = peer:n charged:n, or nothing without flag 2
 //! node    = id:u64 life:u32        n = LEB128        topic, text = length:n, UTF-8
 //! ```
 //!

@@ -1,6 +1,6 @@
 //! Nodes around a bus that loses nothing, unless a test does.
 
-use signal_cluster::{Bus, Cluster, Config, Local, NodeId, Stats};
+use signal_cluster::{Bus, Cluster, Config, Local, NodeId, Payer, Stats};
 use signal_core::{Instant, Publish};
 
 /// What nodes have sent: to whom, or to all.
@@ -23,6 +23,8 @@ pub struct Nobody;
 impl Local for Nobody {
     fn pass(&mut self, _: &Publish<'_>, _: u32) {}
     fn elsewhere(&mut self, _: &str, _: u32) {}
+    fn reach(&mut self, _: &str, _: u32) {}
+    fn owe(&mut self, _: u64, _: u32, _: usize) {}
     fn announce_again(&mut self, _: &str, _: Instant) {}
 }
 
@@ -31,6 +33,9 @@ impl Local for Nobody {
 pub struct Peers {
     pub passed: Vec<String>,
     pub elsewhere: Vec<(String, u32)>,
+    pub reach: Vec<(String, u32)>,
+    /// Who owes how many deliveries.
+    pub owed: Vec<(u64, u32)>,
     pub nudged: Vec<(String, Instant)>,
 }
 
@@ -42,6 +47,14 @@ impl Local for Peers {
 
     fn elsewhere(&mut self, topic: &str, subscribers: u32) {
         self.elsewhere.push((topic.to_owned(), subscribers));
+    }
+
+    fn reach(&mut self, topic: &str, subscribers: u32) {
+        self.reach.push((topic.to_owned(), subscribers));
+    }
+
+    fn owe(&mut self, peer: u64, deliveries: u32, _: usize) {
+        self.owed.push((peer, deliveries));
     }
 
     fn announce_again(&mut self, topic: &str, since: Instant) {
@@ -134,9 +147,14 @@ impl Nodes {
     }
 
     pub fn publish(&mut self, host: usize, topic: &str, data: u64) {
+        self.publish_by(host, topic, data, None);
+    }
+
+    pub fn publish_by(&mut self, host: usize, topic: &str, data: u64, payer: Option<Payer>) {
         let text = format!(r#"{{"type":"publish","topic":"{topic}","data":{data}}}"#);
         let message = Publish::read(&text).expect("a publish").encode(1);
-        self.hosts[host].cluster.publish(self.now, topic, &message);
+        let cluster = &mut self.hosts[host].cluster;
+        cluster.publish(self.now, topic, &message, payer);
     }
 
     pub fn stats(&self, host: usize) -> Stats {

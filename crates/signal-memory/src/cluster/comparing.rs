@@ -43,7 +43,9 @@ impl World {
         }
         for frame in &batch.frames {
             match frame {
-                Frame::Subscribe { .. } | Frame::Publish { again: true, .. } => {}
+                Frame::Subscribe { .. }
+                | Frame::Publish { again: true, .. }
+                | Frame::Owe { .. } => {}
                 Frame::Publish { number, .. } => {
                     let first = *self
                         .sent_to
@@ -82,6 +84,8 @@ impl World {
         self.stats.received = self.judge.received;
         self.stats.pairs = self.judge.inspect_meetings()?;
         self.compare_counts()?;
+        self.stats.charges = self.judge.inspect_charges(self.now)?;
+        self.stats.owed = self.judge.owed();
         if !self.may_lose {
             let ended_at = |host: usize| self.ended_at[host];
             self.stats.arrivals = self.judge.inspect_losses(self.now, ended_at)?;

@@ -147,7 +147,7 @@ impl World {
         self.note(|| format!("node {number} leaves"));
         self.end(number);
         self.lose_people(number);
-        self.judge.changed_at = self.now;
+        self.judge.change(self.now);
         Ok(())
     }
 

@@ -15,6 +15,8 @@ pub enum Promise {
     Local,
     /// M6: nodes that do not share a topic have no part in it.
     Alone,
+    /// M7: a publish is charged for, wherever it is delivered.
+    Charge,
 }
 
 /// A world in which a promise was broken.

@@ -1,8 +1,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use signal_cluster::{Bus, Cluster, Config, Local, NodeId, Parts};
+use signal_cluster::{Bus, Cluster, Config, Local, NodeId, Parts, Payer};
 use signal_core::{Grant, Hub, Instant, Limits, Message, Peer, PeerId, Publish, Topics};
+
+use super::judge::number_of;
 
 /// A node: peers, topics, and its part of the cluster. It moves messages and time, and decides
 /// nothing.
@@ -22,6 +24,8 @@ pub(super) struct LocalRoom {
     topics: Topics,
     /// Subscribers on other nodes, where there are some.
     elsewhere: BTreeMap<String, u32>,
+    /// The same of topics without subscribers here.
+    reach: BTreeMap<String, u32>,
     /// When each peer published last.
     published: BTreeMap<PeerId, Instant>,
     out: Out,
@@ -32,6 +36,10 @@ pub(super) struct LocalRoom {
 pub(super) struct Out {
     /// Messages that peers got.
     pub(super) delivered: Vec<(PeerId, Message)>,
+    /// For how many deliveries elsewhere publishes were charged at once, by their numbers.
+    pub(super) charged: Vec<(u64, u32)>,
+    /// And for how many more later.
+    pub(super) owed: Vec<(u64, u32)>,
     /// Peers that are to announce again.
     pub(super) nudged: Vec<PeerId>,
     /// Messages for one node or for all.
@@ -156,9 +164,15 @@ impl Hub for Turn<'_> {
             .get(publish.topic())
             .copied()
             .unwrap_or(0);
+        let reach = self.room.reach.get(publish.topic()).copied().unwrap_or(0);
+        let charged = elsewhere.max(reach);
         let clients = self.room.deliver(publish, elsewhere);
         let message = publish.encode(clients);
-        self.cluster.publish(self.now, publish.topic(), &message);
+        let peer = number_of(message.as_str());
+        self.room.out.charged.push((peer, charged));
+        let payer = Some(Payer { peer, charged });
+        self.cluster
+            .publish(self.now, publish.topic(), &message, payer);
         clients
     }
 
@@ -187,6 +201,18 @@ impl Local for LocalRoom {
         } else {
             self.elsewhere.insert(topic.to_owned(), subscribers);
         }
+    }
+
+    fn reach(&mut self, topic: &str, subscribers: u32) {
+        if subscribers == 0 {
+            self.reach.remove(topic);
+        } else {
+            self.reach.insert(topic.to_owned(), subscribers);
+        }
+    }
+
+    fn owe(&mut self, peer: u64, deliveries: u32, _message_bytes: usize) {
+        self.out.owed.push((peer, deliveries));
     }
 
     fn announce_again(&mut self, topic: &str, since: Instant) {

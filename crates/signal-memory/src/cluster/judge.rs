@@ -15,8 +15,8 @@ pub(super) struct Judge {
     publishes: Vec<Published>,
     /// Who has heard whom.
     met: BTreeSet<(usize, usize)>,
-    /// When the last node came or went, or the last topic moved, for any node.
-    pub(super) changed_at: u64,
+    /// When a node came or went, or a topic moved, for any node.
+    changes: Vec<u64>,
     pub(super) received: u64,
 }
 
@@ -26,6 +26,8 @@ struct Connection {
     person: usize,
     topic: usize,
     host: usize,
+    /// Whether it is subscribed, and not only publishes.
+    listens: bool,
     since: u64,
     until: u64,
     heard: BTreeSet<usize>,
@@ -37,6 +39,12 @@ struct Connection {
 struct Published {
     by: PeerId,
     at: u64,
+    /// Deliveries on other nodes to peers that were there for some time, while no node came or
+    /// went.
+    heard: u32,
+    /// How many of them its peer was charged for at once, and how many later.
+    charged: u32,
+    owed: Option<u32>,
 }
 
 /// What a text that was delivered says.
@@ -51,11 +59,13 @@ impl Judge {
         now: u64,
         id: PeerId,
         (person, topic, host): (usize, usize, usize),
+        listens: bool,
     ) {
         let connection = Connection {
             person,
             topic,
             host,
+            listens,
             since: now,
             until: u64::MAX,
             heard: BTreeSet::new(),
@@ -78,8 +88,42 @@ impl Judge {
 
     /// A person publishes, with the number that is returned.
     pub(super) fn publish(&mut self, now: u64, by: PeerId) -> usize {
-        self.publishes.push(Published { by, at: now });
+        self.publishes.push(Published {
+            by,
+            at: now,
+            heard: 0,
+            charged: 0,
+            owed: None,
+        });
         self.publishes.len() - 1
+    }
+
+    /// A node came or went, or a topic moved.
+    pub(super) fn change(&mut self, now: u64) {
+        if self.changes.last() != Some(&now) {
+            self.changes.push(now);
+        }
+    }
+
+    /// A publish was charged for.
+    pub(super) fn charge(&mut self, number: u64, deliveries: u32) {
+        if let Some(publish) = self.publishes.get_mut(number as usize) {
+            publish.charged = deliveries;
+        }
+    }
+
+    /// And, on this node, for more.
+    pub(super) fn owe(&mut self, host: usize, number: u64, deliveries: u32) -> Result<(), Broken> {
+        let publish = &mut self.publishes[number as usize];
+        if self.connections[&publish.by].host != host {
+            let problem = format!("node {host} is to charge for publish {number} of another one");
+            return Err(Broken(Promise::Alone, problem));
+        }
+        if publish.owed.replace(deliveries).is_some() {
+            let problem = format!("publish {number} is charged for again");
+            return Err(Broken(Promise::Charge, problem));
+        }
+        Ok(())
     }
 
     pub(super) fn publishes(&self) -> u64 {
@@ -96,7 +140,8 @@ impl Judge {
         let heard = read(text);
         let published = &self.publishes[heard.number];
         let speaker = self.connections[&published.by].person;
-        let changed_at = self.changed_at;
+        let changed_at = self.changes.last().copied().unwrap_or(0);
+        let (speaks_at, said_at) = (self.connections[&published.by].host, published.at);
         let at = |number: usize| self.publishes[number].at;
         let connection = self.connections.get_mut(&id).expect("it has connected");
         self.received += 1;
@@ -114,6 +159,11 @@ impl Judge {
             return Err(Broken(Promise::Order, problem));
         }
         *latest = heard.number.max(*latest);
+        // A pass reaches those as well who came too late for the home to count them.
+        let was_counted = connection.since + SURE_MILLIS <= said_at;
+        if connection.host != speaks_at && said_at > changed_at && was_counted {
+            self.publishes[heard.number].heard += 1;
+        }
         match clients(connection.topic) {
             Some(clients) if clients != heard.clients => {
                 let problem = format!("{text} says it to {id:?}, and there are {clients}");
@@ -150,7 +200,7 @@ impl Judge {
         let present: Vec<_> = self
             .connections
             .values()
-            .filter(|connection| connection.until == u64::MAX)
+            .filter(|connection| connection.until == u64::MAX && connection.listens)
             .collect();
         for (place, one) in present.iter().enumerate() {
             for other in present[..place]
@@ -184,7 +234,7 @@ impl Judge {
             }
             for (id, one) in &self.connections {
                 let was_there = one.since + SURE_MILLIS <= publish.at && one.until > sure;
-                if one.topic != by.topic || one.host == by.host || !was_there {
+                if one.topic != by.topic || one.host == by.host || !was_there || !one.listens {
                     continue;
                 }
                 arrivals += 1;
@@ -196,6 +246,51 @@ impl Judge {
         }
         Ok(arrivals)
     }
+}
+
+impl Judge {
+    /// M7: how many publishes were charged for as they were delivered. Only those count during
+    /// which no node came or went.
+    pub(super) fn inspect_charges(&self, now: u64) -> Result<u64, Broken> {
+        let mut charges = 0;
+        for (number, publish) in self.publishes.iter().enumerate() {
+            let from = publish.at.saturating_sub(SURE_MILLIS);
+            let next = self.changes.partition_point(|at| *at < from);
+            let changed_at = self.changes.get(next).copied().unwrap_or(u64::MAX);
+            let sure = publish.at + SURE_MILLIS;
+            if changed_at <= sure || sure > now {
+                continue;
+            }
+            let charged = publish.charged + publish.owed.unwrap_or(0);
+            let by = &self.connections[&publish.by];
+            let connections = self.connections.values();
+            let possible = connections.filter(|one| {
+                let was_there = one.since <= sure && one.until.saturating_add(30_000) >= publish.at;
+                one.topic == by.topic && one.host != by.host && one.listens && was_there
+            });
+            let possible = possible.count() as u32;
+            if charged < publish.heard || charged > possible {
+                let Published { heard, at, .. } = publish;
+                let problem = format!(
+                    "publish {number} of {at} was heard {heard} times elsewhere, of {possible}, and charged {charged}"
+                );
+                return Err(Broken(Promise::Charge, problem));
+            }
+            charges += u64::from(publish.heard > 0);
+        }
+        Ok(charges)
+    }
+
+    /// How many publishes were charged for later.
+    pub(super) fn owed(&self) -> u64 {
+        let owed = self.publishes.iter().filter(|one| one.owed.is_some());
+        owed.count() as u64
+    }
+}
+
+/// The number of the publish that a text is.
+pub(super) fn number_of(text: &str) -> u64 {
+    read(text).number as u64
 }
 
 fn read(text: &str) -> Heard {

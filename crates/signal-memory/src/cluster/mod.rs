@@ -2,7 +2,7 @@
 //!
 //! A world has nodes, a bus between them and people in rooms. From its seed it draws who comes and
 //! what fails: nodes start, drain, crash and stand still, the bus is cut, loses, delays and
-//! repeats, clocks jump, rings overflow, nodes have one id. The promises M1 to M6 of
+//! repeats, clocks jump, rings overflow, nodes have one id. The promises M1 to M7 of
 //! [`signal_cluster::specification`] are checked while it lives and at its end.
 //!
 //! ```

@@ -8,13 +8,19 @@ impl World {
     pub(super) fn arrive(&mut self) -> Result<(), Broken> {
         let topic = self.rng.below(self.topics.len());
         let person = self.people.len();
-        self.people.push(Person { topic, place: None });
+        // Some publish to a room that they are not in.
+        let listens = !self.rng.percent(15);
+        self.people.push(Person {
+            topic,
+            listens,
+            place: None,
+        });
         self.connect(person)?;
         if self.rng.percent(self.habits.leave) {
             let stay = self.rng.within(1_000..=30_000);
             self.after(stay, Event::Leave(person));
         }
-        if self.rng.percent(self.habits.talk) {
+        if !listens || self.rng.percent(self.habits.talk) {
             for _ in 0..=self.rng.below(8) {
                 let pause = self.rng.within(0..=40_000);
                 self.after(pause, Event::Say(person));
@@ -42,7 +48,9 @@ impl World {
         let id = PeerId::new(self.connections);
         let topic = self.people[person].topic;
         self.people[person].place = Some((host, id));
-        self.judge.connect(self.now, id, (person, topic, host));
+        let listens = self.people[person].listens;
+        self.judge
+            .connect(self.now, id, (person, topic, host), listens);
         self.note(|| {
             format!(
                 "person {person} joins t{topic} on node {host} as {}",
@@ -56,7 +64,9 @@ impl World {
             self.topics[topic]
         );
         self.host(host).connect(now, id);
-        self.host(host).say(now, id, &subscribe);
+        if listens {
+            self.host(host).say(now, id, &subscribe);
+        }
         // One message follows the other, or the next turn takes it.
         if self.rng.percent(50) {
             self.end_turn(host)?;

@@ -39,17 +39,20 @@ pub enum Part {
     Dedupe,
     /// After a gap local peers announce again.
     Nudge,
+    /// What a publish causes elsewhere is charged when its home has said so.
+    Owe,
 }
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Nack,
         Self::Pairs,
         Self::Keep,
         Self::Recent,
         Self::Dedupe,
         Self::Nudge,
+        Self::Owe,
     ];
 }
 
@@ -64,6 +67,7 @@ impl Plan {
             Some(Part::Recent) => parts.recent = false,
             Some(Part::Dedupe) => parts.dedupe = false,
             Some(Part::Nudge) => parts.nudge = false,
+            Some(Part::Owe) => parts.owe = false,
         }
         parts
     }

@@ -17,6 +17,10 @@ pub struct Stats {
     pub arrivals: u64,
     /// Messages that people received.
     pub received: u64,
+    /// Publishes heard on other nodes whose charge was compared.
+    pub charges: u64,
+    /// Publishes that were charged for in part once their home had said so.
+    pub owed: u64,
     /// Counts compared.
     pub counts: u64,
     /// Messages between nodes.
@@ -49,6 +53,8 @@ impl Stats {
         self.publishes += other.publishes;
         self.arrivals += other.arrivals;
         self.received += other.received;
+        self.charges += other.charges;
+        self.owed += other.owed;
         self.counts += other.counts;
         self.messages += other.messages;
         self.nudged += other.nudged;
@@ -83,6 +89,8 @@ impl fmt::Display for Stats {
             publishes,
             arrivals,
             received,
+            charges,
+            owed,
             counts,
             messages,
             nudged,
@@ -97,7 +105,8 @@ impl fmt::Display for Stats {
         } = self;
         writeln!(
             f,
-            "worlds {worlds}, pairs {pairs}, publishes {publishes}, received {received}, arrivals {arrivals}, counts {counts}"
+            "worlds {worlds}, pairs {pairs}, publishes {publishes}, received {received}, \
+             arrivals {arrivals}, counts {counts}, charges {charges}, charged later {owed}"
         )?;
         writeln!(
             f,

@@ -97,6 +97,8 @@ pub(super) struct Slot {
 #[derive(Debug)]
 pub(super) struct Person {
     pub(super) topic: usize,
+    /// Whether it subscribes.
+    pub(super) listens: bool,
     /// The node, and the connection.
     pub(super) place: Option<(usize, PeerId)>,
 }
@@ -361,7 +363,7 @@ impl World {
             .collect();
         if changes != slot.changes || homes != slot.homes {
             (slot.changes, slot.homes) = (changes, homes);
-            self.judge.changed_at = self.now;
+            self.judge.change(self.now);
         }
         self.may_lose |= stats.gaps + stats.silent + stats.overflows > 0;
     }
@@ -375,6 +377,12 @@ impl World {
                 is_sure.then(|| total(hosts, &topics[topic]))
             };
             self.judge.hear(*id, message.as_str(), clients)?;
+        }
+        for (publish, deliveries) in out.charged {
+            self.judge.charge(publish, deliveries);
+        }
+        for (publish, deliveries) in out.owed {
+            self.judge.owe(number, publish, deliveries)?;
         }
         for id in out.nudged {
             let pause = self.rng.within(0..=3_000);

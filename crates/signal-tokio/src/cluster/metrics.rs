@@ -112,7 +112,7 @@ pub static METRICS: &[Metric<ClusterStats>] = &[
             samples
         }),
         "Frames between this node and others, each once: how many subscribers there are, publishes to a home, \
-         publishes and counts from one",
+         publishes and counts from one, and what publishers owe",
     ),
     Metric::new(
         "signal_cluster_resent_total",
@@ -125,6 +125,12 @@ pub static METRICS: &[Metric<ClusterStats>] = &[
         &[],
         Read::Counter(|stats| Sample::only(stats.counts.passed)),
         "Publishes of other nodes passed on to peers of this one",
+    ),
+    Metric::new(
+        "signal_cluster_owed_total",
+        &[],
+        Read::Counter(|stats| Sample::only(stats.counts.owed)),
+        "Deliveries on other nodes that peers were charged for when the home of the topic had said so",
     ),
     Metric::new(
         "signal_cluster_duplicates_total",
@@ -185,6 +191,7 @@ fn frames(direction: &str, frames: &Frames) -> Vec<Sample> {
         Sample::of([direction, "publish"], frames.publish),
         Sample::of([direction, "pass"], frames.pass),
         Sample::of([direction, "count"], frames.count),
+        Sample::of([direction, "owe"], frames.owe),
     ]
 }
 

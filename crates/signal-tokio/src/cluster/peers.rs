@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use signal_cluster::Local;
-use signal_core::{Instant, Publish};
+use signal_core::{Instant, PeerId, Publish};
 
 use super::nudges::Nudges;
 use crate::hub::rooms::Rooms;
@@ -24,6 +24,21 @@ impl Local for Peers<'_> {
     fn elsewhere(&mut self, topic: &str, subscribers: u32) {
         if let Some(rooms) = &self.rooms {
             rooms.shards.set_elsewhere(topic, subscribers);
+        }
+    }
+
+    fn reach(&mut self, topic: &str, subscribers: u32) {
+        if let Some(rooms) = &self.rooms {
+            rooms.shards.set_reach(topic, subscribers);
+        }
+    }
+
+    fn owe(&mut self, peer: u64, deliveries: u32, message_bytes: usize) {
+        if let Some(rooms) = &self.rooms {
+            let queue = rooms.registry.queue(PeerId::new(peer));
+            if let Some(queue) = queue {
+                queue.owe(deliveries.into(), message_bytes as u64);
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use signal_cluster::{Cluster, Local, NodeId};
+use signal_cluster::{Cluster, Local, NodeId, Payer};
 use signal_core::{Instant, Message};
 use tokio::time::Sleep;
 
@@ -89,8 +89,18 @@ impl Task {
                 Told::Count { topic, subscribers } => {
                     count(now, &mut self.cluster, &mut peers, topic, subscribers);
                 }
-                Told::Publish { topic, message } => {
-                    self.cluster.publish(now, topic, &Message::from(message));
+                Told::Publish {
+                    topic,
+                    message,
+                    charged,
+                    by,
+                } => {
+                    let message = Message::from(message);
+                    let payer = by.map(|peer| Payer {
+                        peer: peer.as_u64(),
+                        charged,
+                    });
+                    self.cluster.publish(now, topic, &message, payer);
                 }
             }
         }

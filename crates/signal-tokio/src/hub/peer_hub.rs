@@ -54,7 +54,7 @@ impl Hub for PeerHub<'_> {
         if let Some(uplink) = self.rooms.shards.uplink() {
             self.queue.note_published(uplink.now());
         }
-        self.rooms.publish(publish)
+        self.rooms.publish(publish, Some(self.id))
     }
 
     fn pong(&mut self) {

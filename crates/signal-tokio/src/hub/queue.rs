@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use signal_core::{CloseReason, Instant};
 
+use self::backlog::Debt;
 pub(crate) use self::backlog::{due_in, taken_in};
 use self::lent::Lent;
 pub(crate) use self::state::Pushed;
@@ -178,6 +179,20 @@ impl Outbound {
             state.ending.get_or_insert(reason);
             ((), state.turn(owner))
         });
+    }
+
+    /// Has the connection charge its peer for what other nodes have said that it caused.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn owe(&self, deliveries: u64, message_bytes: u64) {
+        self.change(|state, owner| {
+            state.owe(deliveries, message_bytes);
+            ((), state.turn(owner))
+        });
+    }
+
+    /// What the peer was not charged for yet, once.
+    pub(crate) fn take_debt(&self) -> Option<Debt> {
+        self.state.lock().take_debt()
     }
 
     /// Why others want this connection ended, once.

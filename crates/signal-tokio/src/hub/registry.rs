@@ -41,6 +41,12 @@ impl Registry {
         self.subjects.lock().remove(&(Arc::clone(subject), peer));
     }
 
+    /// The queue of a connection, if that is still there.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn queue(&self, peer: PeerId) -> Option<Arc<Outbound>> {
+        self.shard(peer).get(&peer).map(Arc::clone)
+    }
+
     /// Hands out the queues of a subject's connections, in the order in which they came, but for
     /// those with a number from `end` on: one that is ended may come back while this goes on.
     pub(crate) fn for_each_of(&self, subject: &str, end: PeerId, mut each: impl FnMut(&Outbound)) {

@@ -67,10 +67,11 @@ impl Rooms {
         PeerId::new(self.next_peer.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Queues a publish for all subscribers of its topic and returns how many they are.
+    /// Queues a publish, which may be of a peer, for all subscribers of its topic and returns how
+    /// many they are.
     #[inline]
-    pub(crate) fn publish(&self, publish: &Publish<'_>) -> usize {
-        let receivers = self.shards.publish(publish);
+    pub(crate) fn publish(&self, publish: &Publish<'_>, by: Option<PeerId>) -> usize {
+        let receivers = self.shards.publish(publish, by);
         self.counters.count_fan_out(receivers);
         receivers
     }

@@ -195,6 +195,10 @@ impl Session {
         if let Some(pong) = self.late_pong.take() {
             self.push(SentType::PongFrame, *pong);
         }
+        let is_node = self.rooms.shards.uplink().is_some();
+        if let Some(debt) = is_node.then(|| self.queue.take_debt()).flatten() {
+            self.peer.owe(now, debt.deliveries, debt.bytes);
+        }
         if let Some(reason) = self.queue.take_ending() {
             self.close(reason);
         }

@@ -48,6 +48,9 @@ struct Shard {
     /// How many subscribers topics have on other nodes, where there are some. Only the task of the
     /// cluster changes it, as its own state changes.
     elsewhere: HashMap<Box<str>, u32>,
+    /// The same of topics that nobody here is subscribed to, or was when it was said: what a
+    /// publish from outside costs.
+    reach: HashMap<Box<str>, u32>,
 }
 
 impl Shards {
@@ -102,9 +105,12 @@ impl Shards {
         true
     }
 
-    /// How many subscribers a topic has, those of other nodes included.
+    /// How many subscribers a topic has for someone who publishes to it, those of other nodes
+    /// included.
     pub(crate) fn subscribers(&self, topic: &str) -> usize {
-        self.shard(topic).subscribers(topic)
+        let shard = self.shard(topic);
+        let local = shard.topics.subscribers(topic).len();
+        local + shard.elsewhere(topic).max(shard.reach(topic)) as usize
     }
 
     pub(crate) fn unsubscribe(&self, peer: PeerId, topic: &str) {
@@ -122,22 +128,25 @@ impl Shards {
     }
 
     /// Queues a publish for all subscribers of its topic and returns how many they are, those of
-    /// other nodes included.
-    pub(crate) fn publish(&self, publish: &Publish<'_>) -> usize {
+    /// other nodes included as far as they are known. A peer that publishes is to be charged for as
+    /// many, and hears later of those that were not known.
+    pub(crate) fn publish(&self, publish: &Publish<'_>, by: Option<PeerId>) -> usize {
         let topic = publish.topic();
         let mut guard = self.shard(topic);
         let shard = &mut *guard;
         let Some(uplink) = &self.uplink else {
             return shard.send(publish, 0, self.queue_bytes_max).0;
         };
-        let elsewhere = shard.elsewhere.get(topic).copied().unwrap_or(0) as usize;
-        let (clients, delivery) = shard.send(publish, elsewhere, self.queue_bytes_max);
+        let elsewhere = shard.elsewhere(topic);
+        let charged = elsewhere.max(shard.reach(topic));
+        let (clients, delivery) = shard.send(publish, elsewhere as usize, self.queue_bytes_max);
         let delivery = delivery.unwrap_or_else(|| publish.delivery(clients));
-        let waker = uplink.publish(topic, clients - elsewhere, &delivery);
+        let local = clients - elsewhere as usize;
+        let waker = uplink.publish(topic, local, &delivery, (by, charged));
         // Woken without the lock, which others wait for.
         drop(guard);
         wake(waker);
-        clients
+        local + charged as usize
     }
 
     /// How many subscribers the topic has.
@@ -205,8 +214,15 @@ impl Shards {
 
 impl Shard {
     fn subscribers(&self, topic: &str) -> usize {
-        let elsewhere = self.elsewhere.get(topic).copied().unwrap_or(0);
-        self.topics.subscribers(topic).len() + elsewhere as usize
+        self.topics.subscribers(topic).len() + self.elsewhere(topic) as usize
+    }
+
+    fn elsewhere(&self, topic: &str) -> u32 {
+        self.elsewhere.get(topic).copied().unwrap_or(0)
+    }
+
+    fn reach(&self, topic: &str) -> u32 {
+        self.reach.get(topic).copied().unwrap_or(0)
     }
 
     /// Queues a publish for the subscribers of its topic here. Returns how many there are with those

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::task::Waker;
 
-use signal_core::{Delivery, Instant};
+use signal_core::{Delivery, Instant, PeerId};
 
 use crate::clock::Clock;
 use crate::lock::Lock;
@@ -65,8 +65,16 @@ pub(crate) struct Notes {
 
 #[derive(Clone, Copy, Debug)]
 enum Note {
-    Count { topic_len: u32, subscribers: u32 },
-    Publish { topic_len: u32, message_len: u32 },
+    Count {
+        topic_len: u32,
+        subscribers: u32,
+    },
+    Publish {
+        topic_len: u32,
+        message_len: u32,
+        charged: u32,
+        by: Option<PeerId>,
+    },
 }
 
 /// What did not fit into a mailbox.
@@ -94,8 +102,14 @@ pub(crate) struct Late {
 pub(crate) enum Told<'n> {
     /// How many subscribers a topic has now.
     Count { topic: &'n str, subscribers: u32 },
-    /// A publish, as its subscribers here got it.
-    Publish { topic: &'n str, message: &'n str },
+    /// A publish, as its subscribers here got it: of a peer that was charged for so many deliveries
+    /// on other nodes, or of nobody who is charged.
+    Publish {
+        topic: &'n str,
+        message: &'n str,
+        charged: u32,
+        by: Option<PeerId>,
+    },
 }
 
 impl Uplink {
@@ -130,12 +144,14 @@ impl Uplink {
         })
     }
 
-    /// Notes a publish to a topic with so many subscribers here.
+    /// Notes a publish to a topic with so many subscribers here, and for how many elsewhere it was
+    /// charged.
     pub(crate) fn publish(
         &self,
         topic: &str,
         subscribers: usize,
         publish: &Delivery<'_>,
+        (by, charged): (Option<PeerId>, u32),
     ) -> Option<Waker> {
         self.put(topic.len() + publish.len(), |notes, fits, now| {
             if fits {
@@ -144,6 +160,8 @@ impl Uplink {
                 notes.notes.push(Note::Publish {
                     topic_len: len(topic.len()),
                     message_len: len(publish.len()),
+                    charged,
+                    by,
                 });
                 return;
             }
@@ -236,9 +254,13 @@ impl Notes {
             Note::Publish {
                 topic_len,
                 message_len,
+                charged,
+                by,
             } => Told::Publish {
                 topic: next(topic_len),
                 message: next(message_len),
+                charged,
+                by,
             },
         })
     }
@@ -313,7 +335,8 @@ mod tests {
     fn publish(uplink: &Uplink, topic: &str, subscribers: usize, data: &str) -> Option<Waker> {
         let text = format!(r#"{{"type":"publish","topic":"{topic}","data":{data}}}"#);
         let publish = Publish::read(&text).expect("it is a publish");
-        uplink.publish(topic, subscribers, &publish.delivery(subscribers))
+        let delivery = publish.delivery(subscribers);
+        uplink.publish(topic, subscribers, &delivery, (Some(PeerId::new(7)), 3))
     }
 
     #[test]
@@ -334,7 +357,12 @@ mod tests {
             told,
             [
                 count("garden", 1),
-                Told::Publish { topic, message },
+                Told::Publish {
+                    topic,
+                    message,
+                    charged: 3,
+                    by: Some(PeerId::new(7)),
+                },
                 count("κήπος", 7),
                 count("garden", 0)
             ]

@@ -128,7 +128,7 @@ impl Relay {
     /// ```
     ///
     /// In a cluster it goes to the subscribers on all nodes, of whom those elsewhere are counted if
-    /// there is a subscriber here.
+    /// there is a subscriber here, or a peer of this node has just published to the topic.
     ///
     /// # Errors
     ///
@@ -151,6 +151,6 @@ impl Relay {
         }
         let publish = Publish::read(&message).filter(|_| is_value);
         let publish = publish.ok_or(PublishError::NotJson)?;
-        Ok(self.shared.rooms.publish(&publish))
+        Ok(self.shared.rooms.publish(&publish, None))
     }
 }

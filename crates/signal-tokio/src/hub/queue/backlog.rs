@@ -35,12 +35,22 @@ pub(super) struct Backlog {
     pub(super) unflushed_bytes: usize,
     /// What is counted of these two and of the places of frames.
     pub(super) counted: usize,
+    /// What the peer was not charged for yet.
+    pub(super) debt: Option<Debt>,
+}
+
+/// Deliveries on other nodes that a peer was not charged for, and the bytes of their messages.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Debt {
+    pub(crate) deliveries: u64,
+    pub(crate) bytes: u64,
 }
 
 impl Backlog {
     /// Whether there is nothing to know.
     pub(super) fn is_blank(&self) -> bool {
-        self.frames.is_empty() && !self.is_blocked && self.held_bytes() == 0
+        let holds_none = self.frames.is_empty() && self.held_bytes() == 0;
+        holds_none && !self.is_blocked && self.debt.is_none()
     }
 
     /// Puts what was not written back to the front.

@@ -11,7 +11,7 @@ use signal_core::{CloseReason, Instant};
 
 use crate::hub::batch::{Batch, Queued};
 use crate::hub::memory::Account;
-use crate::hub::queue::backlog::Backlog;
+use crate::hub::queue::backlog::{Backlog, Debt};
 use crate::hub::wake::{Owner, Wake};
 
 /// What a frame costs beside its bytes: its place in the queue and its allocation. Without it,
@@ -276,6 +276,24 @@ impl State {
         self.published > tick(since).min(u32::MAX - 1)
     }
 
+    /// Notes what the peer has caused on other nodes beyond what it was charged for.
+    #[cfg(feature = "cluster")]
+    pub(super) fn owe(&mut self, deliveries: u64, message_bytes: u64) {
+        let debt = self.backlog_mut().debt.get_or_insert_default();
+        debt.deliveries = debt.deliveries.saturating_add(deliveries);
+        let bytes = deliveries.saturating_mul(message_bytes);
+        debt.bytes = debt.bytes.saturating_add(bytes);
+    }
+
+    pub(super) fn take_debt(&mut self) -> Option<Debt> {
+        let backlog = self.backlog.as_mut()?;
+        let debt = backlog.debt.take()?;
+        if backlog.is_blank() && backlog.counted == 0 {
+            self.backlog = None;
+        }
+        Some(debt)
+    }
+
     /// What it takes for a frame to be written.
     pub(super) fn announce<'q>(&mut self, owner: &'q Owner, bytes_max: usize) -> Wake<'q> {
         let is_news = !std::mem::replace(&mut self.is_announced, true);
@@ -304,7 +322,9 @@ impl State {
     /// Arranges for the task to be woken by what it does not know yet. False if there is something
     /// already.
     pub(super) fn sleep(&mut self, cx: &Context<'_>) -> bool {
-        if self.ending.is_some() || self.is_announced && !self.is_blocked() {
+        let backlog = self.backlog.as_ref();
+        let owes = backlog.is_some_and(|backlog| backlog.debt.is_some());
+        if owes || self.ending.is_some() || self.is_announced && !self.is_blocked() {
             return false;
         }
         match &mut self.waker {

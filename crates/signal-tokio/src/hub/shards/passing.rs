@@ -1,5 +1,6 @@
 //! What other nodes have to say to the topics of this one.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use signal_core::{Instant, PeerId, Publish};
@@ -16,14 +17,12 @@ impl Shards {
 
     /// Takes how many subscribers a topic has on other nodes.
     pub(crate) fn set_elsewhere(&self, topic: &str, subscribers: u32) {
-        let mut shard = self.shard(topic);
-        if subscribers == 0 {
-            shard.elsewhere.remove(topic);
-        } else if let Some(known) = shard.elsewhere.get_mut(topic) {
-            *known = subscribers;
-        } else {
-            shard.elsewhere.insert(topic.into(), subscribers);
-        }
+        note(&mut self.shard(topic).elsewhere, topic, subscribers);
+    }
+
+    /// The same of a topic that nobody here is subscribed to.
+    pub(crate) fn set_reach(&self, topic: &str, subscribers: u32) {
+        note(&mut self.shard(topic).reach, topic, subscribers);
     }
 
     /// Hands out the subscribers of a topic that have published, to whatever topic, since then.
@@ -38,5 +37,15 @@ impl Shards {
         subscribers
             .filter(|member| member.queue.has_published_since(since))
             .for_each(|member| each(member.peer, &member.queue));
+    }
+}
+
+fn note(numbers: &mut HashMap<Box<str>, u32>, topic: &str, number: u32) {
+    if number == 0 {
+        numbers.remove(topic);
+    } else if let Some(known) = numbers.get_mut(topic) {
+        *known = number;
+    } else {
+        numbers.insert(topic.into(), number);
     }
 }
