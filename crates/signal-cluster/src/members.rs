@@ -76,6 +76,20 @@ impl Members {
         self.past.remove(&node)
     }
 
+    /// Since when an earlier life of a node has not been heard, if it fell silent. Two nodes may
+    /// have begun another life instead of it, so it stays remembered.
+    pub(crate) fn earlier_life_gap(&self, node: Node) -> Option<Instant> {
+        let lives = self.past.iter().filter(|(past, _)| past.id == node.id);
+        lives.map(|(_, past)| past.gap).min()
+    }
+
+    /// Since when this node may have missed what others said that it does not hear: of those that
+    /// were heard the one lost first, and all if none ever was.
+    pub(crate) fn missing_since(&self, born: Instant) -> Option<Instant> {
+        let first = self.past.values().map(|past| past.gap).min();
+        first.or_else(|| self.present.is_empty().then_some(born))
+    }
+
     /// Removes a node, and remembers it unless it has gone for good. One that is not remembered any
     /// more counts as one that was never heard, which is safe.
     pub(crate) fn remove(&mut self, now: Instant, node: Node, gap: Option<Instant>) {

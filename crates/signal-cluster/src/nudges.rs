@@ -68,6 +68,13 @@ impl Nudges {
         Some(planned.since)
     }
 
+    /// Since when peers may have been missed of whom it is not settled yet.
+    pub(crate) fn unsettled_since(&self, now: Instant) -> Option<Instant> {
+        let planned = self.planned.map(|planned| planned.since);
+        let times = [planned, self.late(now), self.differs];
+        times.into_iter().flatten().min()
+    }
+
     /// Since when peers of a topic must have published to announce again now that there is somebody
     /// elsewhere.
     pub(crate) fn late(&self, now: Instant) -> Option<Instant> {

@@ -354,3 +354,33 @@ fn two_nodes_of_one_id_and_seed_part_and_both_serve() {
         .collect();
     assert_eq!(heard, [1, 1, 0]);
 }
+
+/// What they missed began with the outage, and not with their other lives.
+#[test]
+fn two_nodes_of_one_id_and_seed_that_meet_after_an_outage_have_peers_of_that_time_announce_again() {
+    let mut nodes = Nodes::new(2);
+    nodes.loses = |_, _, _| true;
+    nodes.advance(8_000);
+    nodes.hosts.push(support::bus::Host {
+        cluster: Cluster::new(nodes.now, NodeId::new(1), 0, Config::default()),
+        peers: support::bus::Peers::default(),
+    });
+    // The clocks of two machines differ.
+    let now = Instant::from_millis(nodes.now.as_millis() + 13);
+    let host = &mut nodes.hosts[2];
+    host.cluster.handle_timeout(now, &mut host.peers);
+    nodes.advance(5_000);
+    let published = nodes.now;
+    for host in 0..3 {
+        nodes.local(host, "t", 1);
+        nodes.publish(host, "t", 1);
+    }
+    nodes.advance(40_000);
+    nodes.loses = |_, _, _| false;
+    nodes.advance(10_000);
+    assert!(nodes.stats(0).twins + nodes.stats(2).twins > 0);
+    for host in &nodes.hosts {
+        let mut nudged = host.peers.nudged.iter();
+        assert!(nudged.any(|(topic, since)| topic == "t" && *since <= published));
+    }
+}

@@ -120,6 +120,7 @@ fn assert_everything_was_met(stats: &Stats) {
         stats.duplicates,
         stats.sessions,
         stats.arrivals,
+        stats.apart,
         stats.charges,
         stats.owed,
         stats.counts,

@@ -83,8 +83,9 @@ impl Cluster {
         let were_apart = apart > self.config.cluster_beat * 2;
         let gap = match past {
             Some(past) => Some(past.gap),
-            None => were_apart.then(|| before(now, apart)),
+            None => self.members.earlier_life_gap(from),
         };
+        let gap = gap.or_else(|| were_apart.then(|| before(now, apart)));
         if let Some(gap) = gap {
             self.end_gap(now, gap);
         }
@@ -242,7 +243,10 @@ impl Cluster {
     /// be made of; so this one begins another life, and ends the old one for all. The other node
     /// hears that too, and does the same.
     fn be_reborn(&mut self) {
-        let seed = mix(u64::from(self.me.life) ^ mix(self.clock.host().as_millis()));
+        let since = self.unsettled_since();
+        // Even on one machine the two have hardly heard the same.
+        let heard = self.stats.bytes_received ^ mix(self.clock.host().as_millis());
+        let seed = mix(u64::from(self.me.life) ^ mix(heard));
         let host = self.clock.host();
         let id = self.me.id;
         let mut reborn = Self::with_parts(host, id, seed, self.config.clone(), self.parts);
@@ -267,8 +271,21 @@ impl Cluster {
         }
         reborn.effects = core::mem::take(&mut self.effects);
         let now = reborn.clock.now();
-        reborn.end_gap(now, before(now, self.config.margin()));
+        reborn.end_gap(now, before(now, host.saturating_since(since)));
         *self = reborn;
+    }
+
+    /// Since when, by the host's clock, this node may have missed what others said without having
+    /// made up for it.
+    fn unsettled_since(&self) -> Instant {
+        let now = self.clock.now();
+        let times = [
+            self.members.missing_since(self.born),
+            self.nudges.unsettled_since(now),
+        ];
+        let recent = before(now, self.config.margin());
+        let since = times.into_iter().flatten().fold(recent, Instant::min);
+        self.clock.past_to_host(since)
     }
 
     /// Ends the life that this node had before, for all who can read anything.

@@ -83,6 +83,7 @@ impl World {
         self.stats.publishes = self.judge.publishes();
         self.stats.received = self.judge.received;
         self.stats.pairs = self.judge.inspect_meetings()?;
+        self.stats.apart = self.judge.apart(&self.outages);
         self.compare_counts()?;
         self.stats.charges = self.judge.inspect_charges(self.now)?;
         self.stats.owed = self.judge.owed();

@@ -24,7 +24,7 @@ impl World {
                 let ways = self.draw_ways(fault, &alive);
                 self.cut(length, Cut::Ways(ways));
             }
-            Fault::Outage => self.cut(length, Cut::All),
+            Fault::Outage | Fault::LongOutage => self.have_outage(length, &alive),
             Fault::Loss => {
                 let chance = [2, 20, 50][self.rng.below(3)];
                 self.cut(length, Cut::Loss(chance));
@@ -89,6 +89,24 @@ impl World {
         let number = self.order;
         self.bus.begin(number, cut);
         self.after(length, Event::Heal(number));
+    }
+
+    /// Nobody hears anybody, and some come meanwhile. When the bus is back, each node takes its
+    /// time to notice, as one does that doubles its pauses.
+    fn have_outage(&mut self, length: u64, alive: &[usize]) {
+        self.outages.push((self.now, self.now + length));
+        self.cut(length, Cut::All);
+        for one in alive {
+            let others = alive.iter().filter(|other| *other != one);
+            let ways = others.flat_map(|other| [(*one, *other), (*other, *one)]);
+            let ways = Cut::Ways(ways.collect());
+            let late = self.draw(0..=4_000);
+            self.cut(length + late, ways);
+        }
+        for _ in 0..4 {
+            let pause = self.draw(1..=length);
+            self.after(pause, Event::Arrive);
+        }
     }
 
     fn jump(&mut self, number: usize) {
@@ -184,6 +202,7 @@ const fn calm_after(fault: Fault) -> u64 {
         | Fault::OneWayCut
         | Fault::PartialCut
         | Fault::Outage
+        | Fault::LongOutage
         | Fault::Loss
         | Fault::Delay
         | Fault::Repeat

@@ -19,6 +19,8 @@ pub enum Fault {
     PartialCut,
     /// Nobody hears anybody.
     Outage,
+    /// The same for so long that nothing is kept any more of what was said at its beginning.
+    LongOutage,
     /// The bus loses some messages.
     Loss,
     /// The bus is slow.
@@ -39,7 +41,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Start,
         Self::Drain,
         Self::Crash,
@@ -48,6 +50,7 @@ impl Fault {
         Self::OneWayCut,
         Self::PartialCut,
         Self::Outage,
+        Self::LongOutage,
         Self::Loss,
         Self::Delay,
         Self::Repeat,
@@ -67,6 +70,7 @@ impl Fault {
             Self::LongCut => rng.within(7_000..=20_000),
             Self::OneWayCut | Self::PartialCut => rng.within(50..=12_000),
             Self::Outage => rng.within(50..=15_000),
+            Self::LongOutage => rng.within(15_000..=45_000),
             Self::Loss | Self::Delay | Self::Repeat | Self::Slow => rng.within(500..=6_000),
             Self::Pause => rng.within(500..=12_000),
             Self::Flood => rng.within(500..=3_000),

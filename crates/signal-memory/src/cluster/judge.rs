@@ -17,6 +17,8 @@ pub(super) struct Judge {
     met: BTreeSet<(usize, usize)>,
     /// When a node came or went, or a topic moved, for any node.
     changes: Vec<u64>,
+    /// When each person came, and to which node.
+    arrived: BTreeMap<usize, (u64, usize)>,
     pub(super) received: u64,
 }
 
@@ -61,6 +63,7 @@ impl Judge {
         (person, topic, host): (usize, usize, usize),
         listens: bool,
     ) {
+        self.arrived.entry(person).or_insert((now, host));
         let connection = Connection {
             person,
             topic,
@@ -82,6 +85,7 @@ impl Judge {
 
     /// A person starts again, and has to meet all others.
     pub(super) fn forget(&mut self, person: usize) {
+        self.arrived.remove(&person);
         self.met
             .retain(|(listener, speaker)| *listener != person && *speaker != person);
     }
@@ -249,6 +253,21 @@ impl Judge {
 }
 
 impl Judge {
+    /// How many pairs that have met came to two nodes while none could hear another.
+    pub(super) fn apart(&self, outages: &[(u64, u64)]) -> u64 {
+        let came = |person: &usize| self.arrived.get(person).copied();
+        let both = |(one, other): &&(usize, usize)| {
+            let (Some(one), Some(other)) = (came(one), came(other)) else {
+                return false;
+            };
+            let mut outages = outages.iter();
+            one.1 != other.1
+                && outages
+                    .any(|(begin, end)| [one, other].iter().all(|(at, _)| begin < at && at < end))
+        };
+        self.met.iter().filter(both).count() as u64
+    }
+
     /// M7: how many publishes were charged for as they were delivered. Only those count during
     /// which no node came or went.
     pub(super) fn inspect_charges(&self, now: u64) -> Result<u64, Broken> {

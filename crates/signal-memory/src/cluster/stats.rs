@@ -17,6 +17,8 @@ pub struct Stats {
     pub arrivals: u64,
     /// Messages that people received.
     pub received: u64,
+    /// Pairs that met although both came to different nodes while none could hear another.
+    pub apart: u64,
     /// Publishes heard on other nodes whose charge was compared.
     pub charges: u64,
     /// Publishes that were charged for in part once their home had said so.
@@ -53,6 +55,7 @@ impl Stats {
         self.publishes += other.publishes;
         self.arrivals += other.arrivals;
         self.received += other.received;
+        self.apart += other.apart;
         self.charges += other.charges;
         self.owed += other.owed;
         self.counts += other.counts;
@@ -89,6 +92,7 @@ impl fmt::Display for Stats {
             publishes,
             arrivals,
             received,
+            apart,
             charges,
             owed,
             counts,
@@ -105,7 +109,7 @@ impl fmt::Display for Stats {
         } = self;
         writeln!(
             f,
-            "worlds {worlds}, pairs {pairs}, publishes {publishes}, received {received}, \
+            "worlds {worlds}, pairs {pairs}, of which {apart} came apart, publishes {publishes}, received {received}, \
              arrivals {arrivals}, counts {counts}, charges {charges}, charged later {owed}"
         )?;
         writeln!(

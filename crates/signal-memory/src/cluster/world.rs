@@ -20,6 +20,9 @@ pub(super) const LIFE: u64 = 60_000;
 /// M1: after a failure people have met within `cluster_dead_after` and 10 s of its end.
 pub(super) const MEET: u64 = 15_000;
 
+/// How long hosts spread the closes of those who are to announce again.
+const NUDGES: u64 = 5_000;
+
 /// The clocks of nodes begin there, so that they can be set back.
 const DAY: i64 = 24 * 3_600_000;
 
@@ -62,6 +65,8 @@ pub(super) struct World {
     config: Config,
     has_two_versions: bool,
     pub(super) judge: Judge,
+    /// When nobody could hear anybody.
+    pub(super) outages: Vec<(u64, u64)>,
     /// When a topic's subscribers changed last.
     pub(super) counted_at: Vec<u64>,
     /// From then on counts are right (M4).
@@ -155,6 +160,7 @@ impl World {
             config,
             has_two_versions: rng.percent(20),
             judge: Judge::default(),
+            outages: Vec::new(),
             counted_at: vec![0; 4],
             calm_at: 10_000,
             healed_at: 0,
@@ -385,7 +391,7 @@ impl World {
             self.judge.owe(number, publish, deliveries)?;
         }
         for id in out.nudged {
-            let pause = self.rng.within(0..=3_000);
+            let pause = self.rng.within(0..=NUDGES);
             self.after(pause, Event::Nudged(id));
         }
         for (to, bytes) in out.sent {
