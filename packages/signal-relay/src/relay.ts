@@ -1,7 +1,7 @@
 import { Instance, Message, Records } from './module.ts'
 import { askable, type Authorize, type AuthorizeRequest, type Grant, Refusal, written } from './authorize.ts'
 import { type Log, type LogEntry, toConsole } from './log.ts'
-import { type Settings, SettingsError, texts } from './settings.ts'
+import { checkOptions, type Settings, SettingsError, texts } from './settings.ts'
 import { type Signature, Signatures } from './signatures.ts'
 
 export { type Authorize, type AuthorizeRequest, type Grant, Refusal } from './authorize.ts'
@@ -132,6 +132,7 @@ export class RelayOf {
    * @throws {SettingsError} A setting cannot be used.
    */
   constructor(module: WebAssembly.Module, settings: Settings = {}, options: HostOptions = {}) {
+    checkOptions(options)
     this.#module = new Instance(module)
     const length = this.#module.writeTexts(texts(settings))
     if (options.authorize !== undefined && typeof options.authorize !== 'function') throw new SettingsError('authorize is not a function')

@@ -66,6 +66,15 @@ export class SettingsError extends Error {
   override readonly name = 'SettingsError'
 }
 
+/** What stands beside the settings, of all hosts. */
+const OPTIONS = ['authorize', 'log', 'host', 'port', 'signals', 'path', 'runtimePings']
+
+/** Refuses options that no host has: a slip in `authorize` would let everybody in. */
+export function checkOptions(options: object): void {
+  const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name))
+  if (unknown !== undefined) throw new SettingsError(`there is no option ${JSON.stringify(unknown)}`)
+}
+
 /**
  * Names and values as texts. Only `undefined` counts as not there: whatever else is given may be
  * what keeps somebody out.
@@ -77,6 +86,7 @@ export function texts(settings: Settings): string[] {
 }
 
 function text(name: string, value: unknown): string {
+  if (OPTIONS.includes(name)) throw new SettingsError(`${name} is an option, not a setting: give it in the second argument`)
   if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return String(value)
   if (Array.isArray(value) && value.every((entry) => typeof entry === 'string')) return value.join(',')
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return JSON.stringify(value)

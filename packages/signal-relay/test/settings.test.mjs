@@ -37,6 +37,13 @@ test('a setting that cannot be used is an error that names it', () => {
   }
 })
 
+test('an option that no host has and a setting in the wrong place are errors', () => {
+  assert.throws(() => new Relay({}, { authorise: () => ({ topics: ['*'] }) }), new SettingsError('there is no option "authorise"'))
+  assert.throws(() => new Relay({}, { prot: 4457 }), new SettingsError('there is no option "prot"'))
+  const misplaced = new SettingsError('port is an option, not a setting: give it in the second argument')
+  assert.throws(() => new Relay({ port: 4457 }), misplaced)
+})
+
 test('settings have the forms of signal serve', () => {
   const { limits } = new Relay({ peers_max: 5, close_hold: 0.5, message_bytes_max: '2KiB', ping_interval: '1m', limit_private_ips: true, origins: undefined })
   assert.equal(limits.peers_max, 5)
