@@ -51,13 +51,13 @@ pub fn run(
     run_on(&Cluster::new(vec![node]), plan, observer)
 }
 
-/// Puts several nodes under load as one service, as [`run`] does with one. Their processes are those
-/// of the [`Cluster`]; that of the plan has no meaning.
+/// Puts several nodes under load as one service, as [`run`] does with one. Their processes are
+/// those of the [`Cluster`]; that of the plan has no meaning.
 ///
 /// # Errors
 ///
-/// As [`run`]; if the cluster makes no sense, or if what is published on one node does not arrive on
-/// the others.
+/// As [`run`]; if the cluster makes no sense, or if what is published on one node does not arrive
+/// on the others.
 pub fn run_cluster(
     cluster: &Cluster,
     plan: &Plan,

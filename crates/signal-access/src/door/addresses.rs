@@ -137,8 +137,8 @@ impl Addresses {
         });
     }
 
-    /// Notes that a client is refused for its token or its origin: it counts as one of these, not as
-    /// a connect.
+    /// Notes that a client is refused for its token or its origin: it counts as one of these, not
+    /// as a connect.
     ///
     /// # Errors
     ///

@@ -9,9 +9,9 @@ const PAUSE_MAX: u64 = 1_000_000_000;
 
 /// The rooms of one thread in which members on different nodes get to know each other.
 ///
-/// A node learns that a room has members elsewhere some time after they have subscribed, and what is
-/// published until then does not arrive, as the protocol of a cluster has it. So the first member
-/// on each node speaks until all members have heard it.
+/// A node learns that a room has members elsewhere some time after they have subscribed, and what
+/// is published until then does not arrive, as the protocol of a cluster has it. So the first
+/// member on each node speaks until all members have heard it.
 #[derive(Debug)]
 pub(crate) struct Meeting {
     members: usize,

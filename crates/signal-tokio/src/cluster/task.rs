@@ -134,8 +134,8 @@ impl Task {
         }
     }
 
-    /// Without other nodes, what local peers do may wait for the next beat: there is nobody to tell,
-    /// and whoever comes is heard after it, as a turn begins with that.
+    /// Without other nodes, what local peers do may wait for the next beat: there is nobody to
+    /// tell, and whoever comes is heard after it, as a turn begins with that.
     fn wait_for_others(&mut self, cx: &mut Context<'_>) {
         let is_alone = self.cluster.nodes().len() == 0;
         if std::mem::replace(&mut self.is_alone, is_alone) != is_alone

@@ -225,8 +225,8 @@ impl Shard {
         self.reach.get(topic).copied().unwrap_or(0)
     }
 
-    /// Queues a publish for the subscribers of its topic here. Returns how many there are with those
-    /// elsewhere, and what the ones here get.
+    /// Queues a publish for the subscribers of its topic here. Returns how many there are with
+    /// those elsewhere, and what the ones here get.
     fn send<'p>(
         &mut self,
         publish: &'p Publish<'_>,
