@@ -298,7 +298,7 @@ fn describe(given: &Given) -> String {
     let count = given.ice_servers.iter().flat_map(IceServer::urls).count();
     let ttl = given.ttl.map(Duration::from_secs);
     let until = ttl.map_or_else(String::new, |ttl| format!(", for {} s", ttl.as_secs()));
-    format!("credentials for {}{until}", show::count(count, "address"))
+    format!("credentials for {}{until}", show::count(count, "URL"))
 }
 
 impl IceServer {

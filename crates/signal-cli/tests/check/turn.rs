@@ -94,15 +94,13 @@ fn credentials_of_a_relay_are_right() {
     let folder = Folder::new("check-turn");
     let secret = folder.write("secret", SECRET);
     let key = folder.key("key", &[]);
-    let turn = ["--turn-urls", URL, "--turn-secret-file", &secret];
+    let urls = format!("{URL},stun:turn.example.org");
+    let turn = ["--turn-urls", &urls, "--turn-secret-file", &secret];
     let open = Relay::start(&turn);
     let ran = check(&open.url(), &[]);
     assert_eq!(ran.code(), Some(0), "{ran:?}");
     assert_eq!(step(&ran)["status"], "passed", "{ran:?}");
-    assert_eq!(
-        step(&ran)["detail"],
-        "credentials for 1 address, for 86400 s"
-    );
+    assert_eq!(step(&ran)["detail"], "credentials for 2 URLs, for 86400 s");
 
     let relay = Relay::start(&[&turn[..], &["--token-key-file", &key]].concat());
     let token = mint(
