@@ -40,16 +40,18 @@ impl Growth {
         self.bytes[2]
     }
 
-    /// For each connection after the first ones, in bytes. None where none was opened.
+    /// For each connection after the first ones, in bytes. None where none was opened, and where
+    /// the figure would be too small.
     pub(crate) fn per_connection(self) -> Option<f64> {
-        self.between(0, 2)
+        let bytes = self.between(0, 2).filter(|bytes| *bytes > 0.0);
+        bytes.filter(|_| self.doubt().is_none())
     }
 
-    /// Why the figure is too small: a server that was used before fills the memory that it has left
+    /// Why the figure is not given: a server that was used before fills the memory that it has left
     /// first, and only then takes more.
     pub(crate) fn doubt(self) -> Option<String> {
         const FIX: &str = "measure memory on a server that was just started";
-        let all = self.per_connection()?;
+        let all = self.between(0, 2)?;
         let is_many = self.open[2] - self.open[0] >= COUNT_MIN;
         if is_many && all < BYTES_MIN {
             return Some(format!(
@@ -95,23 +97,25 @@ mod tests {
 
     #[test]
     fn a_server_with_memory_left_for_all_of_them_is_found() {
-        let doubt = growth(OPEN, [11_000_000, 11_000_000, 11_073_000]).doubt();
-        let doubt = doubt.expect("a doubt");
+        let growth = growth(OPEN, [11_000_000, 11_000_000, 11_073_000]);
+        assert_eq!(growth.per_connection(), None);
+        let doubt = growth.doubt().expect("a doubt");
         assert!(doubt.contains("81 bytes for each connection, which is less than one needs"));
         assert!(doubt.ends_with("measure memory on a server that was just started"));
     }
 
     #[test]
     fn a_server_with_memory_left_for_some_of_them_is_found() {
-        let doubt = growth(OPEN, [11_000_000, 11_020_000, 11_320_000]).doubt();
-        let doubt = doubt.expect("a doubt");
+        let growth = growth(OPEN, [11_000_000, 11_020_000, 11_320_000]);
+        assert_eq!(growth.per_connection(), None);
+        let doubt = growth.doubt().expect("a doubt");
         assert!(doubt.contains("44 bytes for each of the first connections and by 667 for"));
     }
 
     #[test]
     fn of_a_few_connections_nothing_is_said() {
         let few = growth([2, 11, 20], [10_000_000, 10_000_000, 10_000_000]);
-        assert_eq!((few.per_connection(), few.doubt()), (Some(0.0), None));
+        assert_eq!((few.per_connection(), few.doubt()), (None, None));
         assert_eq!(growth([5, 5, 5], [1, 1, 1]).per_connection(), None);
         assert!(Growth::new(OPEN, [Some(1), None, Some(1)]).is_none());
     }

@@ -85,7 +85,7 @@ pub(crate) struct BenchArgs {
     warmup: Duration,
 
     /// How long to measure
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = timeout, help_heading = LOAD)]
+    #[arg(long, alias = "seconds", value_name = "TIME", default_value = "5s", value_parser = timeout, help_heading = LOAD)]
     duration: Duration,
 
     /// How long a delivery may take before it counts as lost

@@ -13,8 +13,8 @@ const DOUBTFUL: Style = AnsiColor::Yellow.on_default().bold();
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 
-/// The widest bar of the histogram, in characters.
-const BAR: usize = 50;
+/// The widest bar of the histogram, in characters: a line has 80 columns at most.
+const BAR: usize = 45;
 
 /// The report, with colours. `verdict` says why the run failed.
 pub(crate) fn render(report: &Report, verdict: &[String]) -> String {

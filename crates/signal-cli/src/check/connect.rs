@@ -209,9 +209,16 @@ async fn tls(target: &Target, way: &Way, stream: Stream) -> Work<Stream> {
             "browsers will check it: see whether this passes without --insecure, or with --ca FILE",
         )
     });
-    let warning = days.filter(|days| *days < CERTIFICATE_DAYS_MIN).map(|_| {
+    let soon = days.filter(|days| *days < CERTIFICATE_DAYS_MIN);
+    let warning = soon.map(|days| {
+        let when = match days {
+            ..=-1 => "has expired".to_owned(),
+            0 => "expires today".to_owned(),
+            1 => "expires in 1 day".to_owned(),
+            days => format!("expires in {days} days"),
+        };
         Problem::new(
-            "the certificate runs out soon",
+            format!("the certificate {when}"),
             "renew it, and see why that was not done by itself",
         )
     });

@@ -33,7 +33,18 @@ fn verdict(out: &mut String, report: &Report) -> std::fmt::Result {
     if let Some(median) = report.pings.median() {
         writeln!(out, "   Ping/Pong: {}", show::time(median))?;
     }
-    for step in &report.steps {
+    // What broke it comes before what could be better.
+    let worst_first = [
+        Status::Failed,
+        Status::Warned,
+        Status::Passed,
+        Status::Skipped,
+    ];
+    let all = worst_first.iter().flat_map(|status| {
+        let steps = report.steps.iter();
+        steps.filter(move |step| step.status == *status)
+    });
+    for step in all {
         let Some(problem) = &step.problem else {
             continue;
         };
