@@ -8,7 +8,7 @@ use std::io::{self, Write};
 
 use anstream::adapter::strip_str;
 use terminal_size::{Width, terminal_size_of};
-use textwrap::core::display_width;
+use textwrap::core::{Word, display_width};
 use textwrap::{Options, WordSeparator, WordSplitter};
 
 /// Narrower terminals get lines of this width: a column of one word a line is not read.
@@ -41,7 +41,8 @@ fn fit(text: &str, width: Option<Width>) -> Cow<'_, str> {
 
 /// Breaks each line that is too long at a blank. It goes on below its last column.
 ///
-/// A word that is longer than a line is left whole: half an address is none.
+/// A word that is longer than a line is left whole: half an address is none. JSON without blanks goes
+/// on after a comma.
 fn fold(text: &str, width: usize) -> String {
     let width = width.max(WIDTH_MIN);
     let mut out = String::with_capacity(text.len());
@@ -56,7 +57,7 @@ fn fold(text: &str, width: usize) -> String {
             let indent = " ".repeat(column(line, width * 2 / 3));
             let options = Options::new(width)
                 .break_words(false)
-                .word_separator(WordSeparator::AsciiSpace)
+                .word_separator(WordSeparator::Custom(words))
                 .word_splitter(WordSplitter::NoHyphenation)
                 .subsequent_indent(&indent);
             let folded = textwrap::fill(line, options);
@@ -66,6 +67,38 @@ fn fold(text: &str, width: usize) -> String {
         out.push_str(end);
     }
     out
+}
+
+/// Words are between blanks, and in JSON that has none after commas.
+fn words(line: &str) -> Box<dyn Iterator<Item = Word<'_>> + '_> {
+    Box::new(WordSeparator::AsciiSpace.find_words(line).flat_map(pieces))
+}
+
+fn pieces(word: Word<'_>) -> Vec<Word<'_>> {
+    let is_json = word.contains(['{', '[']) && word.contains('"');
+    if display_width(&word) <= PIECE_MAX || !is_json {
+        return vec![word];
+    }
+    let pieces = word.word.split_inclusive(',').flat_map(chunks);
+    let mut pieces: Vec<_> = pieces.map(Word::from).collect();
+    if let Some(last) = pieces.last_mut() {
+        last.whitespace = word.whitespace;
+    }
+    pieces
+}
+
+/// What of JSON is left whole: its long strings are of no words.
+const PIECE_MAX: usize = 48;
+
+fn chunks(mut piece: &str) -> Vec<&str> {
+    let mut chunks = Vec::new();
+    while let Some((at, _)) = piece.char_indices().nth(PIECE_MAX) {
+        let (chunk, rest) = piece.split_at(at);
+        chunks.push(chunk);
+        piece = rest;
+    }
+    chunks.push(piece);
+    chunks
 }
 
 /// Where the last column of a line begins: after two blanks or more, or where the line itself does.
@@ -152,6 +185,26 @@ mod tests {
         );
         assert_eq!(fold(&format!("  {url}"), 40), format!("  {url}"));
         assert_eq!(fold(&format!("  {url}"), 40), format!("  {url}"));
+    }
+
+    #[test]
+    fn json_without_blanks_goes_on_after_a_comma() {
+        let json = r#"{"type":"publish","topic":"conformance-bcf205d7-3","data":1,"clients":1}"#;
+        assert_eq!(
+            fold(&format!("    expected a: {json}, got nothing"), 60),
+            concat!(
+                "    expected a: {\"type\":\"publish\",\n",
+                "    \"topic\":\"conformance-bcf205d7-3\",\"data\":1,\"clients\":1},\n",
+                "    got nothing"
+            )
+        );
+        let long = format!(r#"    got      {{"data":"{}"}}"#, "x".repeat(400));
+        let folded = fold(&long, 80);
+        assert!(
+            folded.lines().all(|line| display_width(line) <= 80),
+            "{folded}"
+        );
+        assert_eq!(folded.replace(['\n', ' '], ""), long.replace(' ', ""));
     }
 
     #[test]

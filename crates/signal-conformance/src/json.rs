@@ -1,6 +1,8 @@
 //! JSON as `JSON.parse` sees it: strings are UTF-16 and may hold lone surrogates, numbers are
 //! doubles, the last of repeated members counts. `serde_json` differs in all three.
 
+use std::fmt;
+
 /// The deepest nesting read; servers may not relay deeper messages than that anyway.
 const DEPTH_MAX: usize = 1000;
 
@@ -43,6 +45,15 @@ impl Value {
         members.iter().filter(|(key, _)| is(key, name)).count()
     }
 
+    /// Whether it has members besides these.
+    pub(crate) fn has_others(&self, names: &[&str]) -> bool {
+        let Self::Object(members) = self else {
+            return false;
+        };
+        let is_other = |key: &[u16]| !names.iter().any(|name| is(key, name));
+        members.iter().any(|(key, _)| is_other(key))
+    }
+
     /// The same without members of these names.
     pub(crate) fn without(self, names: &[String]) -> Self {
         let Self::Object(mut members) = self else {
@@ -58,6 +69,61 @@ impl Value {
 
     pub(crate) fn is_string(&self, text: &str) -> bool {
         matches!(self, Self::String(string) if is(string, text))
+    }
+}
+
+/// Values are shown no longer than that.
+const SHOWN_MAX: usize = 32;
+
+/// In which members an object differs from the wanted one, in words. `None` where both say it
+/// better.
+pub(crate) fn difference(wanted: &Value, got: &Value) -> Option<String> {
+    let (Value::Object(expected), Value::Object(found)) = (wanted, got) else {
+        return None;
+    };
+    let mut names: Vec<&[u16]> = Vec::new();
+    for (name, _) in expected.iter().chain(found) {
+        if !names.contains(&name.as_slice()) {
+            names.push(name);
+        }
+    }
+    let differences = names.into_iter().filter_map(|name| {
+        let member = |members: &[(Vec<u16>, Value)]| {
+            let member = members.iter().rfind(|(key, _)| key == name);
+            member.map(|(_, value)| value.clone())
+        };
+        let shown = String::from_utf16_lossy(name);
+        match (member(expected), member(found)) {
+            (Some(wanted), Some(got)) if wanted == got => None,
+            (Some(wanted), Some(got)) => Some(format!("`{shown}` is {got}, not {wanted}")),
+            (Some(_), None) => Some(format!("`{shown}` is missing")),
+            (None, Some(_)) => Some(format!("`{shown}` is too much")),
+            (None, None) => None,
+        }
+    });
+    let differences: Vec<_> = differences.collect();
+    (!differences.is_empty()).then(|| differences.join(", "))
+}
+
+/// Short, and only for people.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            Self::Null => "null".to_owned(),
+            Self::Bool(value) => value.to_string(),
+            Self::Number(number) => number.to_string(),
+            Self::String(string) => format!("{:?}", String::from_utf16_lossy(string)),
+            Self::Array(items) if items.is_empty() => "[]".to_owned(),
+            Self::Array(_) => "[…]".to_owned(),
+            Self::Object(members) if members.is_empty() => "{}".to_owned(),
+            Self::Object(_) => "{…}".to_owned(),
+        };
+        if text.chars().nth(SHOWN_MAX).is_some() {
+            let start: String = text.chars().take(SHOWN_MAX).collect();
+            write!(f, "{start}…")
+        } else {
+            f.write_str(&text)
+        }
     }
 }
 
@@ -221,7 +287,32 @@ impl Parser<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::Value;
+    use super::{Value, difference};
+
+    #[test]
+    fn a_difference_is_that_of_the_members_that_count() {
+        let differs = |wanted: &str, got: &str| {
+            difference(&Value::parse(wanted).unwrap(), &Value::parse(got).unwrap())
+        };
+        let wanted = r#"{"type":"publish","data":1,"clients":1}"#;
+        for (got, difference) in [
+            (
+                r#"{"clients": 0, "data": 1, "type": "publish"}"#,
+                "`clients` is 0, not 1",
+            ),
+            (
+                r#"{"type":"publish","data":"1","x":{},"clients":1}"#,
+                "`data` is \"1\", not 1, `x` is too much",
+            ),
+            (r#"{"type":"publish","clients":1}"#, "`data` is missing"),
+        ] {
+            assert_eq!(differs(wanted, got).as_deref(), Some(difference));
+        }
+        assert_eq!(differs(wanted, "[]"), None);
+        let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(99));
+        let short = format!("`a` is \"{}…, not 1", "x".repeat(31));
+        assert_eq!(differs(r#"{"a":1}"#, &long), Some(short));
+    }
 
     fn equal(a: &str, b: &str) -> bool {
         Value::parse(a).unwrap() == Value::parse(b).unwrap()

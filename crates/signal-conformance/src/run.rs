@@ -12,7 +12,8 @@ use crate::play::Play;
 use crate::report::{Failure, Grade, Report, ScenarioResult};
 use crate::template::{Values, limits_in};
 use crate::{
-    Backend, Capability, ConnectOptions, Declared, Event, RunOptions, Scenario, Step, Suite,
+    Backend, Capability, ConnectError, ConnectOptions, Declared, Event, RunOptions, Scenario, Step,
+    Suite,
 };
 
 /// How far a run has come: reported after each scenario.
@@ -49,7 +50,19 @@ pub enum EndedEarly {
         /// The scenario that ended it, if that is known.
         killer: Option<String>,
     },
+    /// The server, though alive, went on to refuse all connections of the suite's address.
+    TurnedAway {
+        /// The HTTP status of its answers.
+        status: u16,
+        /// The scenario after which it began, if that is known.
+        after: Option<String>,
+    },
 }
+
+/// How long a server may turn the suite's address away, time and again, before the run ends.
+const TURNED_AWAY_MAX: Duration = Duration::from_secs(60);
+/// How long to wait before another try, where the answer does not say.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 impl fmt::Display for EndedEarly {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -62,6 +75,16 @@ impl fmt::Display for EndedEarly {
                 killer: Some(killer),
             } => write!(f, "`{killer}` killed the server"),
             Self::ServerGone { killer: None } => f.write_str("the server is gone"),
+            Self::TurnedAway { status, after } => {
+                write!(
+                    f,
+                    "the server refuses all connections with HTTP status {status}"
+                )?;
+                match after {
+                    Some(after) => write!(f, " since `{after}`"),
+                    None => Ok(()),
+                }
+            }
         }
     }
 }
@@ -160,11 +183,23 @@ impl<'a> Run<'a> {
         let mut playing = plays.buffer_unordered(options.concurrency.max(1));
         while let Some((index, (grade, time))) = playing.next().await {
             let is_failed = matches!(grade, Some(Grade::Failed(_)));
-            if is_failed && !is_alive(backend, options.patience).await {
-                drop(playing);
-                return self.bury(None).await;
+            let state = match is_failed {
+                true => state_of(backend, options.patience).await,
+                false => State::Serves,
+            };
+            match state {
+                State::Serves => self.note(index, grade, time),
+                // Those that still play see what this one did.
+                State::TurnsAway { .. } => {
+                    drop(playing);
+                    self.note(index, grade, time);
+                    return self.wait_outside(&suite.scenarios[index].id).await;
+                }
+                State::Gone => {
+                    drop(playing);
+                    return self.bury(None).await;
+                }
             }
-            self.note(index, grade, time);
             if self.over.is_some() {
                 return;
             }
@@ -189,13 +224,51 @@ impl<'a> Run<'a> {
             let (mut grade, time) = play.grade().await;
             let is_suspect =
                 scenario.level.is_destructive() || matches!(grade, Some(Grade::Failed(_)));
-            if is_suspect && grade.is_some() && !is_alive(self.backend, self.options.patience).await
-            {
+            let state = match is_suspect && grade.is_some() {
+                true => state_of(self.backend, self.options.patience).await,
+                false => State::Serves,
+            };
+            if state == State::Gone {
                 grade = grade.map(killed);
-                self.note(index, grade, time);
-                self.bury(Some(&scenario.id)).await;
-            } else {
-                self.note(index, grade, time);
+            }
+            self.note(index, grade, time);
+            match state {
+                State::Serves => {}
+                State::TurnsAway { .. } => self.wait_outside(&scenario.id).await,
+                State::Gone => self.bury(Some(&scenario.id)).await,
+            }
+        }
+    }
+
+    /// Waits until a server that turns the suite's address away lets it in again: what comes next
+    /// is not to be judged by what came before.
+    async fn wait_outside(&mut self, after: &str) {
+        let can_advance = self.declared.capabilities.contains(&Capability::Advance);
+        let mut waited = Duration::ZERO;
+        loop {
+            let state = state_of(self.backend, self.options.patience).await;
+            let State::TurnsAway {
+                status,
+                retry_after,
+            } = state
+            else {
+                if state == State::Gone {
+                    self.bury(Some(after)).await;
+                }
+                return;
+            };
+            if waited >= TURNED_AWAY_MAX {
+                self.over.get_or_insert(EndedEarly::TurnedAway {
+                    status,
+                    after: Some(after.to_owned()),
+                });
+                return;
+            }
+            let pause = retry_after.unwrap_or(TRY_AGAIN);
+            let pause = pause.max(TRY_AGAIN).min(TURNED_AWAY_MAX);
+            waited += pause;
+            if !can_advance || self.backend.advance(pause).await.is_err() {
+                tokio::time::sleep(pause).await;
             }
         }
     }
@@ -234,9 +307,11 @@ impl<'a> Run<'a> {
         true
     }
 
-    /// Whether publishers get their own messages, so that a publish may serve as a fence.
+    /// Whether publishers get their own messages, and in a topic beside others, so that a publish
+    /// may serve as a fence.
     fn has_echo(&self) -> bool {
-        !self.broken.contains_key(crate::scenarios::ECHO)
+        let is_broken = |id| self.broken.contains_key(id);
+        !is_broken(crate::scenarios::ECHO) && !is_broken(crate::scenarios::ADDS)
     }
 
     /// Takes down how a scenario ended; no grade means that the time for the whole run was over.
@@ -334,7 +409,7 @@ fn obstacle(scenario: &Scenario, declared: &Declared) -> Option<String> {
     }
     let mut needs = scenario.needs.iter();
     if let Some(need) = needs.find(|need| !declared.capabilities.contains(need)) {
-        return Some(format!("the backend cannot `{}`", need.name()));
+        return Some(format!("the capability `{}` is not declared", need.name()));
     }
     let json = serde_json::to_string(scenario).unwrap_or_default();
     let unknown = limits_in(&json)
@@ -358,16 +433,41 @@ fn obstacle(scenario: &Scenario, declared: &Declared) -> Option<String> {
     Some(format!("the limits declared are not {unmet}"))
 }
 
-/// Whether the server still takes a connection and answers on it.
-async fn is_alive(backend: &dyn Backend, patience: Duration) -> bool {
+/// Whether the server is still there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum State {
+    /// It takes a connection and answers on it.
+    Serves,
+    /// It answers that it takes none for now: of this address, or because it is busy.
+    TurnsAway {
+        status: u16,
+        retry_after: Option<Duration>,
+    },
+    /// There is no answer, or only one of a proxy before it.
+    Gone,
+}
+
+async fn state_of(backend: &dyn Backend, patience: Duration) -> State {
     let probe = async {
-        let mut connection = backend.connect(ConnectOptions::default()).await.ok()?;
+        let mut connection = match backend.connect(ConnectOptions::default()).await {
+            Ok(connection) => connection,
+            Err(ConnectError::Refused(answer)) if matches!(answer.status, 429 | 503) => {
+                let seconds = answer.value("retry-after");
+                let seconds = seconds.and_then(|value| value.trim().parse().ok());
+                return Some(State::TurnsAway {
+                    status: answer.status,
+                    retry_after: seconds.map(Duration::from_secs),
+                });
+            }
+            Err(_) => return None,
+        };
         connection.send_text(r#"{"type":"ping"}"#).await;
         let answer = connection.receive(patience).await;
         connection.abort().await;
-        matches!(answer, Event::Text(_)).then_some(())
+        matches!(answer, Event::Text(_)).then_some(State::Serves)
     };
-    matches!(tokio::time::timeout(patience, probe).await, Ok(Some(())))
+    let state = tokio::time::timeout(patience, probe).await;
+    state.ok().flatten().unwrap_or(State::Gone)
 }
 
 fn killed(grade: Grade) -> Grade {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use signal_conformance::{
-    Backend, BackendError, ConnectError, ConnectOptions, Connection, Declared, Event, Level,
-    Report, RunOptions, Suite,
+    Backend, BackendError, Capability, ConnectError, ConnectOptions, Connection, Declared, Event,
+    Grade, HttpResponse, Level, Report, RunOptions, Suite,
 };
 
 #[tokio::test]
@@ -16,7 +16,7 @@ async fn a_killer_is_named_and_the_rest_is_not_run() {
     assert_eq!(
         grades(&report),
         [
-            "skipped: the backend cannot `http`",
+            "skipped: the capability `http` is not declared",
             "failed",
             "passed",
             "failed: killed the server",
@@ -50,7 +50,7 @@ stock      FAILED: 1 passed, 1 failed, 1 skipped
     got      nothing
       a · connect
       a → {"topic":"conformance-run-1"}
-  - 1 left out: the backend cannot `http`
+  - 1 left out: the capability `http` is not declared
 
 robust     FAILED: 0 passed, 1 failed, 1 not run
   ✗ word (G7)
@@ -100,7 +100,7 @@ async fn what_builds_on_a_failure_is_left_out_and_a_should_is_not_a_failure() {
     assert_eq!(grades(&report), ["failed", "warned", "passed"]);
     let text = report.to_text();
     assert!(
-        text.contains("FAILED: 1 passed, 1 failed, 1 not as it should"),
+        text.contains("FAILED: 1 passed, 1 failed, 1 warning"),
         "{text}"
     );
     assert!(text.contains("! should: page (T2)"), "{text}");
@@ -118,7 +118,7 @@ async fn a_run_ends_at_the_first_failure_if_it_is_to() {
     assert_eq!(
         grades(&report),
         [
-            "skipped: the backend cannot `http`",
+            "skipped: the capability `http` is not declared",
             "failed",
             left_out,
             left_out,
@@ -191,7 +191,7 @@ async fn tap_has_a_line_for_each_scenario() {
     let tap = run().await.to_tap();
     let expected = r#"TAP version 14
 1..5
-ok 1 - page: a page is served # SKIP the backend cannot `http`
+ok 1 - page: a page is served # SKIP the capability `http` is not declared
 not ok 2 - echo: a publish comes back
   ---
   message: "step 3: expected a: {\"topic\":\"conformance-run-1\",\"clients\":1}, got nothing"
@@ -220,7 +220,7 @@ async fn junit_has_a_suite_for_each_level() {
         r#"<testsuite name="stock" tests="3" failures="1" errors="0" skipped="1""#,
         r#"<testsuite name="robust" tests="2" failures="1" errors="0" skipped="1""#,
         "expected a: {&quot;topic&quot;:&quot;conformance-run-1&quot;,&quot;clients&quot;:1}, got nothing",
-        "<skipped message=\"the backend cannot `http`\"/>",
+        "<skipped message=\"the capability `http` is not declared\"/>",
     ] {
         assert!(junit.contains(part), "{part} in {junit}");
     }
@@ -235,6 +235,71 @@ async fn json_tells_grades_and_what_was_declared() {
     assert_eq!(
         json["results"][3]["grade"]["failed"]["killed_the_server"],
         true
+    );
+}
+
+/// An address that is turned away is not a server that has died: what it did is one failure, and the
+/// rest waits until it is let in.
+#[tokio::test]
+async fn a_server_that_turns_an_address_away_was_not_killed() {
+    for status in [429, 503] {
+        let backend = Doorkeeper::new(status, 40);
+        let report = suite().run(&backend, &options()).await;
+        let grades = grades(&report);
+        assert_eq!(grades[3..], ["failed", "passed"], "{}", report.to_text());
+        assert_eq!(report.ended_early, None);
+        let text = report.to_text();
+        assert!(!text.contains("killed"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_never_lets_an_address_in_again_is_said_to_refuse_it() {
+    let report = suite()
+        .run(&Doorkeeper::new(429, u64::MAX), &options())
+        .await;
+    let reason = "not run: the server refuses all connections with HTTP status 429 since `word`";
+    assert_eq!(grades(&report)[3..], ["failed", reason]);
+    assert!(!report.passed());
+    let text = report.to_text();
+    assert!(!text.contains("killed"), "{text}");
+}
+
+#[tokio::test]
+async fn a_refused_connection_says_what_the_page_asks_of_a_refusal() {
+    let mut suite = suite();
+    suite.scenarios.retain(|scenario| scenario.id == "word");
+    let again = suite.scenarios[0].steps[0].clone();
+    suite.scenarios[0].steps.insert(2, again);
+    let report = suite.run(&Doorkeeper::new(429, 3), &options()).await;
+    let text = report.to_text();
+    assert!(text.contains("expected x: a connection\n"), "{text}");
+    assert!(
+        text.contains("got      refused with HTTP status 429: its address"),
+        "{text}"
+    );
+    assert!(text.contains("C5 forbids that\n"), "{text}");
+}
+
+/// What is wrong comes first, and alone: a long message is cut where it is shown.
+#[tokio::test]
+async fn a_message_that_differs_is_named_by_the_member_that_does() {
+    let pong = r#""text": "{\"type\":\"pong\"}", "exact": true"#;
+    let other = r#""text": "{\"type\":\"pong\",\"n\":1}""#;
+    let json = SUITE.replace(pong, other);
+    let mut suite: Suite = serde_json::from_str(&json).expect("a suite");
+    suite.scenarios.retain(|scenario| scenario.id == "pong");
+    let report = suite.run(&Mortal::default(), &options()).await;
+    let text = report.to_text();
+    assert!(text.contains("\n    differs  `n` is missing\n"), "{text}");
+    let Grade::Failed(failure) = &report.results[0].grade else {
+        panic!("{text}")
+    };
+    assert!(
+        failure
+            .headline()
+            .starts_with("step 3: `n` is missing; expected a: "),
+        "{text}"
     );
 }
 
@@ -313,6 +378,53 @@ impl Backend for Mortal {
 
     async fn advance(&self, time: Duration) -> Result<(), BackendError> {
         tokio::time::sleep(time).await;
+        Ok(())
+    }
+}
+
+/// Closes whoever sends text that is not JSON, and turns its address away for so many seconds. They
+/// pass as the suite waits.
+struct Doorkeeper {
+    inner: Mortal,
+    status: u16,
+    seconds: u64,
+    left: Mutex<Option<u64>>,
+}
+
+impl Doorkeeper {
+    fn new(status: u16, seconds: u64) -> Self {
+        Self {
+            inner: Mortal::default(),
+            status,
+            seconds,
+            left: Mutex::new(None),
+        }
+    }
+}
+
+#[async_trait]
+impl Backend for Doorkeeper {
+    fn declared(&self) -> Declared {
+        let declared = Declared::new("doorkeeper").levels([Level::Robust]);
+        declared.capabilities([Capability::Advance])
+    }
+
+    async fn connect(&self, options: ConnectOptions) -> Result<Box<dyn Connection>, ConnectError> {
+        if self.inner.dead.load(Ordering::SeqCst) {
+            let mut left = self.left.lock().expect("no panic");
+            if *left.get_or_insert(self.seconds) > 0 {
+                let answer = HttpResponse::new(self.status, Vec::new());
+                return Err(ConnectError::Refused(answer));
+            }
+            *left = None;
+            self.inner.dead.store(false, Ordering::SeqCst);
+        }
+        self.inner.connect(options).await
+    }
+
+    async fn advance(&self, time: Duration) -> Result<(), BackendError> {
+        let mut left = self.left.lock().expect("no panic");
+        *left = left.map(|left| left.saturating_sub(time.as_secs()));
         Ok(())
     }
 }

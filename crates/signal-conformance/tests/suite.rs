@@ -75,6 +75,18 @@ fn ids_are_unique_and_name_their_theme() {
 }
 
 #[test]
+fn what_a_scenario_builds_on_comes_before_it() {
+    let mut before = BTreeSet::new();
+    for scenario in &Suite::all().scenarios {
+        for basis in &scenario.builds_on {
+            let id = &scenario.id;
+            assert!(before.contains(basis), "{id} builds on {basis}");
+        }
+        before.insert(scenario.id.clone());
+    }
+}
+
+#[test]
 fn every_requirement_is_checked_or_said_not_to_be_testable() {
     let Some(required) = requirements() else {
         return;

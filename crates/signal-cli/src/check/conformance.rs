@@ -273,7 +273,7 @@ fn text(report: &Report, args: &CheckArgs, is_ours: bool, placed: Option<u64>) -
             "\nScenarios that wait for a timer of the server were left out; --patient runs them.\n",
         );
     }
-    if is_ours && !args.hostile {
+    if !args.hostile {
         text.push_str("\nWhat kills fragile servers was not sent; --hostile sends it.\n");
     }
     if is_ours && args.access.is_empty() {

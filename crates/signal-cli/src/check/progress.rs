@@ -44,7 +44,7 @@ impl Display {
         (self.done, self.total, self.failed) = (progress.done, progress.total, progress.failed);
         if let Grade::Failed(failure) = &progress.result.grade {
             let headline = failure.headline();
-            let problem: String = headline.chars().take(PROBLEM_CHARS_MAX).collect();
+            let problem = shortened(&headline);
             self.line(&format!("✗ {}: {problem}", progress.result.id));
         }
         self.tick();
@@ -90,5 +90,25 @@ impl Display {
         let mut out = std::io::stderr().lock();
         // Nobody is left to be told if this fails.
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    }
+}
+
+/// The beginning of a problem, and that there is more of it.
+fn shortened(problem: &str) -> String {
+    match problem.char_indices().nth(PROBLEM_CHARS_MAX) {
+        Some((at, _)) => format!("{}…", &problem[..at]),
+        None => problem.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_that_is_cut_shows_it() {
+        assert_eq!(shortened("short"), "short");
+        let long = "é".repeat(PROBLEM_CHARS_MAX + 1);
+        assert_eq!(shortened(&long), "é".repeat(PROBLEM_CHARS_MAX) + "…");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Outcome, Play, problem};
+use super::{Outcome, Play, one_of, problem};
 use crate::client::Client;
 use crate::step::Connect;
 use crate::template::{TemplateError, Values};
@@ -41,14 +41,18 @@ impl Play<'_> {
             let connection = match connecting.await {
                 Ok(Ok(connection)) => connection,
                 Ok(Err(error)) => {
-                    return Err(problem(format!("{name}: a connection"), error.to_string()));
+                    let got = turned_away(&error).map_or_else(
+                        || error.to_string(),
+                        |meaning| format!("{error}: {meaning}"),
+                    );
+                    return Err(problem(format!("{name}: a connection"), got));
                 }
                 Err(_) => return Err(problem(format!("{name}: a connection"), "no answer")),
             };
             if connection.protocol() != selected.as_deref() {
                 return Err(problem(
-                    format!("{name}: the subprotocol {selected:?}"),
-                    format!("{:?}", connection.protocol()),
+                    format!("{name}: {}", subprotocol(selected.as_deref())),
+                    subprotocol(connection.protocol()),
                 ));
             }
             let pings = if !self.has_echo {
@@ -73,7 +77,7 @@ impl Play<'_> {
         challenge: Option<&str>,
     ) -> Outcome {
         let (options, token) = self.prepare(connect)?;
-        let expected = format!("a refusal with HTTP status {statuses:?}");
+        let expected = format!("a refusal with HTTP status {}", one_of(statuses));
         let connecting = tokio::time::timeout(self.patience, self.backend.connect(options));
         let answer = match connecting.await {
             Ok(Err(ConnectError::Refused(answer))) => answer,
@@ -88,7 +92,7 @@ impl Play<'_> {
         if challenge.is_some_and(|begin| !value.is_some_and(|value| value.starts_with(begin))) {
             return Err(problem(
                 format!("WWW-Authenticate: {}…", challenge.unwrap_or_default()),
-                format!("{value:?}"),
+                value.map_or("no such header".to_owned(), |value| format!("`{value}`")),
             ));
         }
         match token.filter(|token| tells(&answer, token)) {
@@ -146,6 +150,26 @@ impl Play<'_> {
         };
         Ok((options, token))
     }
+}
+
+/// What it means that a server lets nobody in from an address for now.
+fn turned_away(error: &ConnectError) -> Option<&'static str> {
+    let ConnectError::Refused(answer) = error else {
+        return None;
+    };
+    match answer.status {
+        429 => Some(
+            "its address is turned away; after a single close, or while others from there are connected, C5 forbids that",
+        ),
+        503 => Some("the server says that it is busy, or shuts down"),
+        _ => None,
+    }
+}
+
+fn subprotocol(name: Option<&str>) -> String {
+    name.map_or("no subprotocol".to_owned(), |name| {
+        format!("the subprotocol `{name}`")
+    })
 }
 
 fn texts(values: &Values<'_>, templates: &[String]) -> Result<Vec<String>, TemplateError> {

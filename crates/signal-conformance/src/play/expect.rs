@@ -3,9 +3,9 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::{Outcome, Play, problem};
+use super::{Outcome, Play, Problem, one_of, problem};
 use crate::client::{Fence, Standing, describe, hex};
-use crate::json::Value;
+use crate::json::{Value, difference};
 use crate::log::shorten;
 use crate::step::{Expect, Http};
 use crate::{Event, HttpRequest};
@@ -50,8 +50,9 @@ impl Play<'_> {
         let Some(value) = Value::parse(got) else {
             return wrong("JSON equal to ");
         };
-        if wanted != read(got) {
-            return wrong("");
+        let found = read(got);
+        if wanted != found {
+            return wrong("").map_err(|problem| problem.with(wanted.as_ref(), found.as_ref()));
         }
         if let Some(part) = part.filter(|part| !got.contains(part.as_str())) {
             return wrong(&format!("with the bytes `{part}`, "));
@@ -104,7 +105,7 @@ impl Play<'_> {
     ) -> Outcome {
         let expected = match codes {
             [] => format!("{name}: closed"),
-            codes => format!("{name}: closed with one of {codes:?}"),
+            codes => format!("{name}: closed with {}", one_of(codes)),
         };
         let mut event = self.next(name, within).await?;
         while eventually && event.text().is_some() {
@@ -144,10 +145,12 @@ impl Play<'_> {
                 return Err(problem(expected, describe(&more)));
             }
         }
-        Err(problem(
+        let found = last.text().and_then(Value::parse);
+        let problem = problem(
             format!("{name}: in the end {}", shorten(expect)),
             describe(&last),
-        ))
+        );
+        Err(problem.with(wanted.as_ref(), found.as_ref()))
     }
 
     pub(super) async fn expect_pong_frame(&mut self, name: &str, bytes: &[u8]) -> Outcome {
@@ -196,14 +199,36 @@ impl Play<'_> {
         let response =
             response.map_err(|error| problem("an answer to an HTTP request", error.to_string()))?;
         let body = String::from_utf8_lossy(&response.body);
-        let expected = format!("HTTP status {:?}, body {:?}", http.status, http.body);
+        let statuses = one_of(&http.status);
+        let expected = match &http.body {
+            Some(body) => format!("HTTP status {statuses} and the body `{body}`"),
+            None => format!("HTTP status {statuses}"),
+        };
         let right = http.status.contains(&response.status)
             && http.body.as_ref().is_none_or(|wanted| *wanted == body);
         if right {
             Ok(())
         } else {
-            Err(problem(expected, format!("{} {body:?}", response.status)))
+            let body = if body.is_empty() {
+                "no body".to_owned()
+            } else {
+                format!("the body `{}`", body.trim_end())
+            };
+            Err(problem(
+                expected,
+                format!("HTTP status {} and {body}", response.status),
+            ))
         }
+    }
+}
+
+impl Problem {
+    /// Adds in what a message differs from the one expected.
+    fn with(mut self, wanted: Option<&Value>, got: Option<&Value>) -> Self {
+        self.difference = wanted
+            .zip(got)
+            .and_then(|(wanted, got)| difference(wanted, got));
+        self
     }
 }
 

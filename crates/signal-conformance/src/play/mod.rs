@@ -27,6 +27,8 @@ use spread::Spread;
 pub(crate) struct Problem {
     expected: String,
     got: String,
+    /// Where both are messages: in what they differ.
+    difference: Option<String>,
 }
 
 type Outcome<T = ()> = Result<T, Problem>;
@@ -35,6 +37,7 @@ fn problem(expected: impl Into<String>, got: impl Into<String>) -> Problem {
     Problem {
         expected: expected.into(),
         got: shorten(&got.into()),
+        difference: None,
     }
 }
 
@@ -168,6 +171,7 @@ impl<'a> Play<'a> {
             action: shorten(&action),
             expected: problem.expected,
             got: problem.got,
+            difference: problem.difference,
             killed_the_server: false,
             log: self.log.into_entries(),
         }
@@ -175,7 +179,10 @@ impl<'a> Play<'a> {
 
     /// The failure of a scenario that did not end in time.
     pub(crate) fn timed_out(self, deadline: Duration) -> Failure {
-        self.failure(problem(format!("an end within {deadline:?}"), "none"))
+        self.failure(problem(
+            format!("an end within {} s", deadline.as_secs_f64()),
+            "none",
+        ))
     }
 
     fn steps<'s>(
@@ -349,6 +356,12 @@ impl<'a> Play<'a> {
             words: Cow::Borrowed(&self.words),
         }
     }
+}
+
+/// Numbers of which one will do.
+fn one_of(numbers: &[u16]) -> String {
+    let numbers: Vec<_> = numbers.iter().map(u16::to_string).collect();
+    numbers.join(" or ")
 }
 
 fn unanswered(name: &str) -> Problem {

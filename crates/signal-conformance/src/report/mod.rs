@@ -79,6 +79,9 @@ pub struct Failure {
     pub expected: String,
     /// What came.
     pub got: String,
+    /// In which members a message that came differs from the one expected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub difference: Option<String>,
     /// Whether the server was dead afterwards.
     pub killed_the_server: bool,
     /// The last messages on all connections.
@@ -253,12 +256,13 @@ impl Failure {
             action: "connect again and ping".to_owned(),
             expected: "a server that still answers".to_owned(),
             got: "none".to_owned(),
+            difference: None,
             killed_the_server: true,
             log: Vec::new(),
         }
     }
 
-    /// What went wrong, in a line.
+    /// What went wrong, in a line that begins with what is wrong.
     #[must_use]
     pub fn headline(&self) -> String {
         let end = if self.killed_the_server {
@@ -266,8 +270,10 @@ impl Failure {
         } else {
             ""
         };
+        let difference = self.difference.as_ref();
+        let difference = difference.map_or(String::new(), |what| format!("{what}; "));
         format!(
-            "step {}: expected {}, got {}{end}",
+            "step {}: {difference}expected {}, got {}{end}",
             self.step, self.expected, self.got
         )
     }

@@ -97,9 +97,14 @@ fn verdict(tally: Tally) -> String {
         _ => "PASSED",
     };
     let mut text = format!("{word}: {} passed", tally.passed);
+    let warnings = if tally.warned == 1 {
+        "warning"
+    } else {
+        "warnings"
+    };
     for (count, what) in [
         (tally.failed, "failed"),
-        (tally.warned, "not as it should"),
+        (tally.warned, warnings),
         (tally.skipped, "skipped"),
         (tally.not_run, "not run"),
     ] {
@@ -146,6 +151,9 @@ fn render_failure(out: &mut String, failure: &Failure) -> fmt::Result {
     writeln!(out, "    step {}: {}", failure.step, failure.action)?;
     writeln!(out, "    expected {}", failure.expected)?;
     writeln!(out, "    got      {}", failure.got)?;
+    if let Some(difference) = &failure.difference {
+        writeln!(out, "    differs  {difference}")?;
+    }
     if failure.killed_the_server {
         writeln!(out, "    this killed the server")?;
     }

@@ -229,7 +229,7 @@ impl Scenario {
     }
 
     pub(super) fn expect_pong(self, on: &str) -> Self {
-        self.expect_with(on, r#"{"type":"pong"}"#, |expect| expect.exact = true)
+        self.expect(on, r#"{"type":"pong"}"#)
     }
 
     pub(super) fn expect_closed(self, on: &str, codes: &[u16]) -> Self {
@@ -370,6 +370,13 @@ impl Scenario {
     /// Runs while no other scenario does.
     pub(super) fn alone(mut self) -> Self {
         self.alone = true;
+        self
+    }
+
+    /// Says without which scenario, which comes before it, this one cannot pass; the basics are
+    /// found by themselves.
+    pub(super) fn builds_on(mut self, id: &str) -> Self {
+        self.builds_on.push(id.to_owned());
         self
     }
 

@@ -184,7 +184,7 @@ fn guests() -> Vec<Scenario> {
 
 /// More than the kernel keeps for a client that does not read, wherever it is: 9 MB, from
 /// publishers each of whom stays within any sensible budget.
-pub(super) fn nine_megabytes(s: Scenario, topic: &str, to: &str) -> Scenario {
+fn nine_megabytes(s: Scenario, topic: &str, to: &str) -> Scenario {
     const PUBLISHERS: usize = 15;
     (0..PUBLISHERS).fold(s, |s, publisher| {
         let from = format!("p{publisher}");
@@ -198,14 +198,31 @@ pub(super) fn nine_megabytes(s: Scenario, topic: &str, to: &str) -> Scenario {
     })
 }
 
+const SLOW_READER: &str = "robust.slow_reader";
+
 fn slow() -> Vec<Scenario> {
     vec![
+        outlast(
+            robust(
+                SLOW_READER,
+                "L6",
+                "a subscriber that stops reading does not hold up the others",
+            ),
+            |s| {
+                s.connect("c")
+                    .subscribe("x c", "${t}-slow")
+                    .pause("x")
+                    .then(|s| nine_megabytes(s, "${t}-slow", "c"))
+                    .expect_open("c")
+            },
+        ),
         outlast(
             robust(
                 "robust.slow_reader_in_room",
                 "L6 O4",
                 "a member of a room that stops reading holds up nobody in it, whichever came first",
-            ),
+            )
+            .builds_on(SLOW_READER),
             |s| {
                 s.pause("x")
                     .room("c")
@@ -218,6 +235,7 @@ fn slow() -> Vec<Scenario> {
             "L6",
             "a member that reads again gets all it missed in order, or is ended; nothing is left out silently",
         )
+        .builds_on(SLOW_READER)
         .room("a x")
         .pause("x")
         .then(|s| nine_megabytes(s, "${t}", "a"))

@@ -28,7 +28,7 @@ mod tokens;
 mod transport;
 mod wrong_types;
 
-pub(crate) use basics::ECHO;
+pub(crate) use basics::{ADDS, ECHO};
 
 /// All scenarios, level by level.
 pub(crate) fn all() -> Vec<Scenario> {
@@ -56,8 +56,8 @@ pub(crate) fn all() -> Vec<Scenario> {
     all.extend(robust::scenarios());
     all.extend(frames::scenarios());
     all.extend(wrong_types::scenarios());
-    // Stable: within a level the order above stays.
-    all.sort_by_key(|scenario| scenario.level);
+    // Stable: within a level the order above stays, but for what others build on.
+    all.sort_by_key(|scenario| (scenario.level, basics::rank(scenario)));
     all.iter_mut().for_each(basics::name_basis);
     all
 }

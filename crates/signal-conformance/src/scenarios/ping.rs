@@ -10,9 +10,10 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             "K1",
             "a ping is answered with exactly {\"type\":\"pong\"}",
         )
+        .should()
         .connect("a")
         .ping("a")
-        .expect_pong("a"),
+        .expect_with("a", r#"{"type":"pong"}"#, |expect| expect.exact = true),
         stock(
             "ping.extra_members",
             "K1",

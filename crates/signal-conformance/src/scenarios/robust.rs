@@ -2,7 +2,6 @@
 //! bystanders, which exchange messages before and after and must notice nothing.
 
 use super::build::{publish, published, words};
-use super::crowd::nine_megabytes;
 use super::hostile::{outlast, robust, survives};
 use super::order::same_order;
 use super::transport::{KEY, plain_get, upgrade_to};
@@ -11,13 +10,29 @@ use crate::step::Expect;
 use crate::{Scenario, Step};
 
 pub(super) fn scenarios() -> Vec<Scenario> {
-    let mut all = Vec::new();
+    let mut all = vec![tolerated()];
     all.extend(no_json());
     all.push(no_json_beside_others());
     all.extend(no_json_in_binary());
     all.extend(derailed());
     all.extend(floods());
     all
+}
+
+/// The plainest of what is not JSON. Who fails at it fails at the others, which say nothing more.
+const WORD: &str = "robust.text.word";
+
+/// What the others let pass: there a sender may have been refused for it.
+fn tolerated() -> Scenario {
+    robust(
+        "robust.text.tolerated",
+        "L7 G11",
+        "one message that is not JSON does not end its sender's connection",
+    )
+    .should()
+    .connect("x")
+    .send("x", "hello")
+    .expect_open("x")
 }
 
 fn no_json() -> Vec<Scenario> {
@@ -84,9 +99,13 @@ fn no_json() -> Vec<Scenario> {
         .into_iter()
         .map(|(id, what, text)| {
             let title = format!("{what} instead of JSON has no effect on others and no answer");
-            survives(robust(&format!("robust.text.{id}"), "G7", &title), |s| {
-                s.send("x", text).release_silent("x")
-            })
+            let scenario = robust(&format!("robust.text.{id}"), "G7", &title);
+            let scenario = if id == "word" {
+                scenario
+            } else {
+                scenario.builds_on(WORD)
+            };
+            survives(scenario, |s| s.send("x", text).release_silent("x"))
         })
         .collect();
     all.push(survives(
@@ -94,7 +113,8 @@ fn no_json() -> Vec<Scenario> {
             "robust.text.empty",
             "G10",
             "an empty text message has no effect on others",
-        ),
+        )
+        .builds_on(WORD),
         |s| s.send("x", "").release_silent("x"),
     ));
     all.push(survives(
@@ -102,7 +122,8 @@ fn no_json() -> Vec<Scenario> {
             "robust.text.byte_order_mark",
             "G10",
             "a byte order mark makes a message no JSON",
-        ),
+        )
+        .builds_on(WORD),
         |s| {
             s.send("x", "\u{feff}{\"type\":\"publish\",\"topic\":\"${t}\"}")
                 .release_silent("x")
@@ -118,6 +139,7 @@ fn no_json_beside_others() -> Scenario {
         "G7 O1",
         "what others send in the same moment as text that is not JSON is handled",
     )
+    .builds_on(WORD)
     .room("a b x")
     .expect_open("a b x")
     .repeat(5, |s| {
@@ -161,7 +183,7 @@ fn no_json_in_binary() -> Vec<Scenario> {
     let case = |(id, requirements, what, bytes): (&str, &str, &str, &str)| {
         let title = format!("{what} in a binary message has no effect on others and no answer");
         survives(
-            robust(&format!("robust.binary.{id}"), requirements, &title),
+            robust(&format!("robust.binary.{id}"), requirements, &title).builds_on(WORD),
             |s| s.binary("x", bytes).release_silent("x"),
         )
     };
@@ -173,7 +195,7 @@ fn derailed() -> Vec<Scenario> {
         survives(robust("robust.deep_data", "G8", "data nested 5,000 deep is not relayed, and ends no receiver"), |s| {
             s.send("x", &publish("${t}", r#""data":${repeat:[:5000}${repeat:]:5000}"#)).release_silent("x")
         }),
-        survives(robust("robust.deep_unclosed", "G8 G7", "30,000 opening brackets have no effect"), |s| {
+        survives(robust("robust.deep_unclosed", "G8 G7", "30,000 opening brackets have no effect").builds_on(WORD), |s| {
             s.send("x", "${repeat:[:30000}").release_silent("x")
         }),
         robust("robust.version_8", "T1", "WebSocket version 8, a draft of 2011, is refused")
@@ -252,7 +274,8 @@ fn floods() -> Vec<Scenario> {
                 "robust.flood.no_json",
                 "G7 L7",
                 "500 messages that are not JSON disturb nobody",
-            ),
+            )
+            .builds_on(WORD),
             |s| {
                 s.repeat(500, |s| s.send("x", "flood ${n}"))
                     .release_silent("x")
@@ -297,20 +320,6 @@ fn floods() -> Vec<Scenario> {
             |s| {
                 s.repeat(60, |s| s.connect("y").subscribe("y", "${t}-y").abort("y"))
                     .release("x")
-            },
-        ),
-        outlast(
-            robust(
-                "robust.slow_reader",
-                "L6",
-                "a subscriber that stops reading does not hold up the others",
-            ),
-            |s| {
-                s.connect("c")
-                    .subscribe("x c", "${t}-slow")
-                    .pause("x")
-                    .then(|s| nine_megabytes(s, "${t}-slow", "c"))
-                    .expect_open("c")
             },
         ),
     ]

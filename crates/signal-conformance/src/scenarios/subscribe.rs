@@ -10,8 +10,8 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             "S1",
             "subscribe and unsubscribe are not answered",
         )
+        // No more fences than pings may be sent: whether there are echoes is not known yet.
         .room("a")
-        .expect_nothing("a")
         .unsubscribe("a", "${t}")
         .expect_nothing("a"),
         stock(
@@ -172,7 +172,10 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         .room("a b c")
         .unsubscribe("a", "${t}")
         .publish("b", r#""data":1"#)
-        .expect_publish("b c", r#""data":1"#, 2)
+        .expect_with("b c", &publish("${t}", r#""data":1"#), |expect| {
+            // How many they are is what the scenario before is about.
+            expect.ignoring = vec!["clients".to_owned()];
+        })
         .expect_nothing("a"),
         stock(
             "subscribe.unsubscribe_unknown",

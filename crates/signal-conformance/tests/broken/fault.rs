@@ -66,7 +66,7 @@ faults! {
     CountsPublisherToo => "publish.from_outside",
     CountsOthersOnly => "publish.echo",
     CountStaleAfterUnsubscribe => "publish.clients_counts",
-    CountStaleAfterClose => "closing.ends_subscriptions",
+    CountStaleAfterClose => "basics.close",
     CountStaleAfterAbort => "closing.abort",
     // What is relayed.
     UnknownMembersDropped => "publish.extra_members",

@@ -85,9 +85,9 @@ async fn the_relay_without_fault_passes_everything() {
     assert_eq!(
         skipped.into_iter().collect::<Vec<_>>(),
         [
-            "skipped: the backend cannot `guests`",
-            "skipped: the backend cannot `http`",
-            "skipped: the backend cannot `raw_frames`",
+            "skipped: the capability `guests` is not declared",
+            "skipped: the capability `http` is not declared",
+            "skipped: the capability `raw_frames` is not declared",
             "skipped: the limits declared are not 1<clients_max",
             "skipped: the limits declared are not bytes_burst/1000+bytes_per_second/1000+60<messages_burst",
             "skipped: the limits declared are not fan_out_burst+fan_out_per_second+4<messages_burst",

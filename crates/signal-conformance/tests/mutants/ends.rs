@@ -32,7 +32,11 @@ impl Relay {
             }
             return;
         }
+        let topics = self.peer(id).topics.clone();
         self.end(id, code);
+        if self.is(EndKeeps) {
+            self.peer(id).topics = topics;
+        }
     }
 
     pub(crate) fn abort(&mut self, id: PeerId) {
@@ -41,7 +45,7 @@ impl Relay {
             room.into_iter().for_each(|other| self.end(other, 1001));
         }
         self.end(id, 1006);
-        if self.is(AbortKeeps) {
+        if self.is(AbortKeeps) || self.is(EndKeeps) {
             self.peer(id).topics = topics;
         }
     }

@@ -230,6 +230,7 @@ mutants! {
     CloseAnnounced: "a close is announced to the room",
     CloseCode1000: "a close is answered with 1000",
     CloseEchoesToAll: "a close is sent to all",
+    EndKeeps: "a connection that closes or breaks is counted forever",
     AbortKeeps: "a connection that breaks is counted forever",
     AbortClosesRoom: "a connection that breaks closes the peers that share a room",
     GhostReceives: "a topic whose subscriber has gone is dead for the next publish",

@@ -26,7 +26,7 @@ impl Relay {
                     _ => false,
                 }
         };
-        let keeps_gone = self.is(AbortKeeps);
+        let keeps_gone = self.is(AbortKeeps) || self.is(EndKeeps);
         let peers = self
             .peers
             .iter()

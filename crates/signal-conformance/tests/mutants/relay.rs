@@ -134,7 +134,7 @@ impl Relay {
             self.arrive(id, Arrival::Abort);
             self.run();
         }
-        if !self.is(AbortKeeps) {
+        if !self.is(AbortKeeps) && !self.is(EndKeeps) {
             self.peers.remove(&id);
         }
     }
