@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use crate::clients;
-use crate::command::{command, run};
+use crate::command::{cargo, command, run};
 use crate::stop::Stop;
 use crate::tools::Tools;
 use crate::workspace;
@@ -38,6 +38,22 @@ pub(crate) fn main(arguments: &[String]) -> Result<(), Stop> {
     clients::build_page(&tools)?;
     clients::build_signal(&tools)?;
     become_command(&mut script(&tools, "demo.js")?)
+}
+
+/// Relays and NATS servers are killed, stopped and cut off from each other under traffic, and what
+/// clients wrote down meanwhile is judged.
+pub(crate) fn faults(tools: &Tools) -> Result<(), Stop> {
+    // As the step `tests`, so that nothing is built anew.
+    let mut test = cargo([
+        "test",
+        "--workspace",
+        "--all-features",
+        "--test",
+        "cluster_faults",
+    ]);
+    test.env("SIGNAL_PROGRAM", clients::built_signal()?);
+    test.env("SIGNAL_NATS_SERVER", tools.nats_server()?);
+    run(test.args(["--", "--ignored", "--nocapture", "--test-threads=2"]))
 }
 
 /// Unchanged y-webrtc clients that open rooms on two nodes in the same instant.

@@ -132,6 +132,11 @@ const STEPS: &[Step] = &[
         run: clients::conformance,
     },
     Step {
+        name: "cluster",
+        about: "relays and NATS servers end and stand still under traffic, and promises are kept",
+        run: cluster::faults,
+    },
+    Step {
         name: "static",
         about: "a static binary serves as nobody in an empty folder, as the image does",
         run: image::check,
