@@ -2,10 +2,12 @@
 //! the kernel's.
 
 use std::fmt;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use signal_core::{Message, client};
 use signal_testwire::{TEXT, frame_masked, upgrade};
+use signal_tokio::cluster::{Bus, ClusterConfig, NodeId};
 use signal_tokio::{Config, Grant, Relay};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::runtime::Runtime;
@@ -38,13 +40,31 @@ pub struct Pipes {
 impl Pipes {
     /// A room of this many peers, who are in it already.
     pub fn open(peers: usize) -> Self {
+        Self::open_on(peers, |config| {
+            Relay::new(config).expect("the settings are in their ranges")
+        })
+    }
+
+    /// The same on a node of a cluster that has no other.
+    pub fn open_in_a_cluster(peers: usize) -> Self {
+        Self::open_on(peers, |config| {
+            let builder = Relay::builder(config);
+            let builder = builder.cluster(ClusterConfig::default(), |_| Nobody);
+            builder.build().expect("the settings are in their ranges")
+        })
+    }
+
+    fn open_on(peers: usize, relay: impl FnOnce(Config) -> Relay) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()
             .expect("a runtime needs nothing from the system but memory");
         let mut config = Config::default();
         config.core = endless_limits();
-        let relay = Relay::new(config).expect("the settings are in their ranges");
+        let relay = {
+            let _inside = runtime.enter();
+            relay(config)
+        };
         let mut pipes = Self {
             runtime,
             relay,
@@ -125,6 +145,24 @@ impl Pipes {
                 }
             }
         });
+    }
+}
+
+/// A bus on which there is nobody else.
+#[derive(Debug)]
+struct Nobody;
+
+impl Bus for Nobody {
+    fn to(&mut self, _: NodeId, _: &[u8]) {}
+
+    fn to_all(&mut self, _: &[u8]) {}
+
+    fn poll_receive(&mut self, _: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        Poll::Pending
+    }
+
+    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
     }
 }
 

@@ -42,6 +42,12 @@ fn pipes(peers: usize, window: usize, bytes: usize) -> (Pipes, usize, usize) {
     (pipes, window, bytes)
 }
 
+fn pipes_in_a_cluster(peers: usize, window: usize, bytes: usize) -> (Pipes, usize, usize) {
+    let mut pipes = Pipes::open_in_a_cluster(peers);
+    pipes.exchange(window, bytes);
+    (pipes, window, bytes)
+}
+
 fn a_visited_relay() -> Pipes {
     let mut pipes = Pipes::open(1);
     pipes.visit();
@@ -128,6 +134,18 @@ fn exchange((mut pipes, window, bytes): (Pipes, usize, usize)) -> Pipes {
     pipes
 }
 
+// What is said here stays here, as there is no other node.
+// With a window of 1 all of it would wait for the next beat.
+#[library_benchmark(setup = pipes_in_a_cluster)]
+#[bench::window_8(10, 8, 168)]
+#[bench::of_3000(10, 8, 3_000)]
+fn exchange_alone_in_a_cluster((mut pipes, window, bytes): (Pipes, usize, usize)) -> Pipes {
+    for _ in 0..10 {
+        pipes.exchange(window, bytes);
+    }
+    pipes
+}
+
 #[library_benchmark(setup = a_visited_relay)]
 #[bench::subscribes_and_goes()]
 fn visit(mut pipes: Pipes) -> Pipes {
@@ -141,7 +159,10 @@ library_benchmark_group!(
     name = core,
     benchmarks = [decode, publish, resubscribe, snapshot, restore]
 );
-library_benchmark_group!(name = relay, benchmarks = [exchange, visit]);
+library_benchmark_group!(
+    name = relay,
+    benchmarks = [exchange, exchange_alone_in_a_cluster, visit]
+);
 
 main!(
     config = LibraryBenchmarkConfig::default().tool(Callgrind::with_args(["--cache-sim=no"])),
