@@ -40,12 +40,6 @@ impl From<String> for Message {
     }
 }
 
-impl From<&str> for Message {
-    fn from(text: &str) -> Self {
-        Self(Payload::Shared(text.into()))
-    }
-}
-
 impl PartialEq for Message {
     fn eq(&self, other: &Self) -> bool {
         self.as_str() == other.as_str()

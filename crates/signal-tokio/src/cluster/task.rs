@@ -95,7 +95,7 @@ impl Task {
                     charged,
                     by,
                 } => {
-                    let message = Message::from(message);
+                    let message = Message::from(message.to_owned());
                     let payer = by.map(|peer| Payer {
                         peer: peer.as_u64(),
                         charged,
