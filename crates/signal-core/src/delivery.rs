@@ -1,8 +1,5 @@
 use crate::publish::Body;
 
-/// The most digits a number of subscribers can have.
-const DIGITS_MAX: usize = usize::MAX.ilog10() as usize + 1;
-
 /// A publish on its way to the subscribers of its topic: what they get of it, not yet written
 /// anywhere.
 ///
@@ -38,19 +35,16 @@ impl<'p> Delivery<'p> {
             each(",");
         }
         each("\"clients\":");
-        each(decimal(self.clients, &mut [0; DIGITS_MAX]));
+        each_digit(self.clients, &mut each);
         each("}");
     }
 }
 
-/// Writes a number as JSON does.
-fn decimal(mut number: usize, digits: &mut [u8; DIGITS_MAX]) -> &str {
-    let count = number.checked_ilog10().unwrap_or(0) as usize + 1;
-    let written = digits.get_mut(..count).unwrap_or_default();
-    for digit in written.iter_mut().rev() {
-        *digit = b'0' + (number % 10) as u8;
-        number /= 10;
+/// Hands out a number as JSON writes it.
+fn each_digit(number: usize, each: &mut impl FnMut(&str)) {
+    if number >= 10 {
+        each_digit(number / 10, each);
     }
-    // Digits are ASCII.
-    core::str::from_utf8(written).unwrap_or_default()
+    let digit = number % 10;
+    each("0123456789".get(digit..=digit).unwrap_or_default());
 }

@@ -75,14 +75,16 @@ impl Grant {
     /// ```
     #[must_use]
     pub fn clients_max(mut self, topics: TopicSet, max: u32) -> Self {
-        self.terms_mut().clients_max.push((topics, max));
+        let terms = self.terms.get_or_insert_with(|| Box::new(OPEN.clone()));
+        terms.clients_max.push((topics, max));
         self
     }
 
     /// The same grant with an end, at which the peer is refused.
     #[must_use]
     pub fn expires_at(mut self, end: Instant) -> Self {
-        self.terms_mut().expires = Some(end);
+        let terms = self.terms.get_or_insert_with(|| Box::new(OPEN.clone()));
+        terms.expires = Some(end);
         self
     }
 
@@ -110,10 +112,6 @@ impl Grant {
 
     pub(crate) fn terms(&self) -> &Terms {
         self.terms.as_deref().unwrap_or(&OPEN)
-    }
-
-    fn terms_mut(&mut self) -> &mut Terms {
-        self.terms.get_or_insert_with(|| Box::new(OPEN.clone()))
     }
 
     pub(crate) fn is_expired(&self, now: Instant) -> bool {
