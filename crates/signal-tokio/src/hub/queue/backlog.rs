@@ -19,7 +19,7 @@ const BACKLOG_MILLIS_MAX: usize = 10_000;
 /// something.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
-    /// All but what came last.
+    /// All but a batch that came last.
     pub(super) frames: VecDeque<Queued>,
     /// Whether the socket took less than there was, and has not taken all since.
     pub(super) is_blocked: bool,

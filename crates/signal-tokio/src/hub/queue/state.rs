@@ -44,7 +44,8 @@ pub(crate) enum Pushed {
 /// needed.
 #[derive(Debug, Default)]
 pub(super) struct State {
-    /// What came last. If it is a batch, it grows until it is taken or something follows it.
+    /// The only frame, or a batch that came last: it grows until it is taken or something follows
+    /// it.
     newest: Option<Arc<Batch>>,
     /// What came before it, and what the peer holds beside its topics, if there is any of it.
     backlog: Option<Box<Backlog>>,
@@ -54,10 +55,6 @@ pub(super) struct State {
     /// What its topics cost.
     topic_bytes: u32,
     /// The tick after the one in which the peer published last, or 0.
-    #[cfg_attr(
-        not(feature = "cluster"),
-        expect(dead_code, reason = "only a cluster asks for it")
-    )]
     published: u32,
     life: Life,
     /// Why others want this connection ended.
@@ -97,7 +94,7 @@ impl State {
             self.ending.get_or_insert(CloseReason::SlowConsumer);
             return Pushed::Overflowed;
         }
-        self.put(Arc::clone(frame.batch()));
+        self.put(frame.clone());
         Pushed::Queued
     }
 
@@ -107,7 +104,8 @@ impl State {
         let is_open = self.life == Life::Open && self.ending.is_none();
         let has_room = is_open && self.has_room_for(bytes_max / 2, bytes_max);
         if has_room {
-            self.put(Arc::clone(batch));
+            self.line_up_newest();
+            self.newest = Some(Arc::clone(batch));
         }
         has_room
     }
@@ -115,7 +113,7 @@ impl State {
     /// Puts the last frame at the end, whatever is there already.
     pub(super) fn finish(&mut self, frame: &Queued) {
         self.close();
-        self.put(Arc::clone(frame.batch()));
+        self.put(frame.clone());
     }
 
     /// Takes no more frames, and nothing to what is there.
@@ -124,9 +122,22 @@ impl State {
         self.life = self.life.max(Life::Closed);
     }
 
-    fn put(&mut self, batch: Arc<Batch>) {
-        if let Some(before) = self.newest.replace(batch) {
-            let frame = self.seal(before);
+    /// Puts a frame at the end: among others, if there are any.
+    fn put(&mut self, frame: Queued) {
+        if self.newest.is_none() && self.backlog.is_none() {
+            self.newest = Some(Arc::clone(frame.batch()));
+            return;
+        }
+        self.line_up_newest();
+        self.bytes += frame.len();
+        self.frame_count += 1;
+        self.backlog_mut().frames.push_back(frame);
+    }
+
+    /// Puts what came last among the others, so that something can follow it.
+    fn line_up_newest(&mut self) {
+        if let Some(newest) = self.newest.take() {
+            let frame = self.seal(newest);
             self.backlog_mut().frames.push_back(frame);
         }
     }

@@ -65,8 +65,10 @@ impl State {
 
     /// Counts what came last, while the socket takes nothing.
     pub(crate) fn count_newest(&self, account: &Account) {
-        if let Some(newest) = &self.newest {
-            newest.count(account);
+        let backlog = self.backlog.as_ref();
+        let frame = backlog.and_then(|backlog| backlog.frames.back());
+        for batch in frame.map(Queued::batch).into_iter().chain(&self.newest) {
+            batch.count(account);
         }
     }
 
