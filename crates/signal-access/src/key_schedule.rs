@@ -153,6 +153,8 @@ mod tests {
     #[test]
     fn while_keys_are_fetched_tokens_wait_and_no_other_fetch_begins() {
         let mut schedule = KeySchedule::default();
+        schedule.finish(at(0), true);
+        assert!(!schedule.want(at(1)));
         schedule.begin(at(1));
         assert!(schedule.want(at(1)) && schedule.want(at(6)));
         assert!(!schedule.is_due(at(6)));
