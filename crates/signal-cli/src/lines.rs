@@ -41,8 +41,8 @@ fn fit(text: &str, width: Option<Width>) -> Cow<'_, str> {
 
 /// Breaks each line that is too long at a blank. It goes on below its last column.
 ///
-/// A word that is longer than a line is left whole: half an address is none. JSON without blanks goes
-/// on after a comma.
+/// A word that is longer than a line is left whole: half an address is none. JSON without blanks
+/// goes on after a comma.
 fn fold(text: &str, width: usize) -> String {
     let width = width.max(WIDTH_MIN);
     let mut out = String::with_capacity(text.len());

@@ -238,8 +238,8 @@ async fn json_tells_grades_and_what_was_declared() {
     );
 }
 
-/// An address that is turned away is not a server that has died: what it did is one failure, and the
-/// rest waits until it is let in.
+/// An address that is turned away is not a server that has died: what it did is one failure, and
+/// the rest waits until it is let in.
 #[tokio::test]
 async fn a_server_that_turns_an_address_away_was_not_killed() {
     for status in [429, 503] {

@@ -1,6 +1,6 @@
 //! What all others build on, in the order in which it is of use: an answer, a delivery, an echo,
-//! the count, the end of a subscription and of a connection. Where one of these fails, whatever cannot pass without it
-//! is left out, so that one fault is one failure.
+//! the count, the end of a subscription and of a connection. Where one of these fails, whatever
+//! cannot pass without it is left out, so that one fault is one failure.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -74,8 +74,8 @@ async fn mutants_of_sockets_are_caught() {
     assert_eq!(survivors, []);
 }
 
-/// How many scenarios of `stock` may fail for one fault: those that name it, and the few that cannot
-/// be told from them.
+/// How many scenarios of `stock` may fail for one fault: those that name it, and the few that
+/// cannot be told from them.
 const FAILURES_MAX: usize = 18;
 
 /// Where the report is to begin, for faults that nearly everything else would fail with.
