@@ -14,7 +14,7 @@ const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 
 /// The widest bar of the histogram, in characters: a line has 80 columns at most.
-const BAR: usize = 45;
+const BAR: usize = 44;
 
 /// The report, with colours. `verdict` says why the run failed.
 pub(crate) fn render(report: &Report, verdict: &[String]) -> String {
