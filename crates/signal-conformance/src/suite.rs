@@ -39,7 +39,7 @@ pub struct RunOptions {
     pub time_max: Duration,
     /// Whether to end at the first failure.
     pub fail_fast: bool,
-    /// Whether to run scenarios all the same whose basis failed ([`Scenario::builds_on`]).
+    /// Whether to run scenarios all the same whose basis failed.
     pub keep_going: bool,
     /// A part of all topics, so that two runs against one server never meet.
     pub run_id: String,

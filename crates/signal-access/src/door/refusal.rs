@@ -122,7 +122,7 @@ impl Refusal {
     }
 
     /// Whether the token or the origin of the client was not good, so that this does not count as
-    /// a connect of its address; see [`Visit::deny`](crate::Visit::deny).
+    /// a connect of its address; see [`Door::deny`](crate::Door::deny).
     pub fn is_denial(&self) -> bool {
         let is_judged = matches!(
             self.cause,

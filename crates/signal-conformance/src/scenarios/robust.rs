@@ -136,7 +136,7 @@ fn no_json() -> Vec<Scenario> {
 fn no_json_beside_others() -> Scenario {
     robust(
         "robust.text.beside_others",
-        "G7 O1",
+        "G7 O1 O2",
         "what others send in the same moment as text that is not JSON is handled",
     )
     .builds_on(WORD)
