@@ -62,8 +62,8 @@ impl Grant {
     ///
     /// It is for rooms of a size that somebody has paid for, say. It makes a topic smaller for this
     /// peer and for no other, each of which has a grant of its own, and never larger than the
-    /// [`clients_max`](field@crate::Limits::clients_max) of the limits lets it be. Of several numbers
-    /// that a topic has, in however many calls, the smallest holds.
+    /// [`clients_max`](field@crate::Limits::clients_max) of the limits lets it be. Of several
+    /// numbers that a topic has, in however many calls, the smallest holds.
     ///
     /// ```
     /// use signal_core::{Grant, TopicSet};
