@@ -177,7 +177,7 @@ fn in_a_container_the_relays_own_flags_count() {
         let container = Relay::start_command(command);
         let inside = children(container.pid())[0].to_string();
         let mut check = common::clean("nsenter");
-        check.args(["--target", &inside, "--pid", "--mount"]);
+        check.args(["--target", &inside, "--pid", "--mount", "--root"]);
         check.args([env!("CARGO_BIN_EXE_signal"), "check", "--health"]);
         // What the image has, and the flags overrule.
         assert_healthy(&run_command(check.env("PORT", "4444")));

@@ -128,7 +128,7 @@ async fn a_certificate_that_runs_out_is_a_warning() {
     let proxy = Proxy::start(&relay, "localhost", SystemTime::now() + 5 * DAY + DAY / 2).await;
     let ran = proxy.check("wss").await;
     assert_eq!(ran.code(), Some(1), "{ran:?}");
-    ran.says("certificate valid for 5 days; the certificate runs out soon");
+    ran.says("certificate valid for 5 days; the certificate expires in 5 days");
 }
 
 #[tokio::test]

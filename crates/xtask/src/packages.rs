@@ -74,7 +74,8 @@ table! {
     PROMETHEUS = [apt("prometheus")];
     READELF = [apt("binutils")];
     STRACE = [apt("strace")];
-    SYSTEMD = [apt("systemd")];
+    // Its unit reloads by `kill`, which is a program here.
+    SYSTEMD = [apt("systemd"), apt("procps")];
     // Debian's Python comes without it.
     VENV = [apt("python3-venv")];
     // Without the symbols of the C library valgrind does not start.
