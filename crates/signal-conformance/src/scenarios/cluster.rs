@@ -157,13 +157,23 @@ fn two_nodes(id: &str, requirements: &str, title: &str) -> Scenario {
         .connect("a")
         .connect_with("b", |connect| connect.node = 1)
         .subscribe("a b", "${t}")
-        // `a` publishes until it sees that `b` is counted; `b` may receive any number of these. It
-        // is this topic that has to be known, as another may have another home.
+        // Each publishes until it sees that the other is counted, and may receive any number of the
+        // other's before that one is ready. It is this topic that has to be known, as another may
+        // have another home.
         .await_publish("a", "${t}", 2, |_, _| {})
-        .send("a", &publish("${t}", r#""data":"ready""#))
-        .expect_with(
-            "a b",
-            &published("${t}", r#""data":"ready""#, 2),
-            |expect| expect.eventually = true,
-        )
+        .await_publish("b", "${t}", 2, |_, _| {})
+        .then(|s| ready(s, "a", "b"))
+        .then(|s| ready(s, "b", "a b"))
+}
+
+/// Has a peer say that it is ready, after which nothing of before can come from it.
+fn ready(scenario: Scenario, from: &str, on: &str) -> Scenario {
+    let data = format!(r#""data":"ready {from}""#);
+    scenario.send(from, &publish("${t}", &data)).expect_with(
+        on,
+        &published("${t}", &data, 2),
+        |expect| {
+            expect.eventually = true;
+        },
+    )
 }
