@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { connect as connectTcp } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -75,8 +75,11 @@ async function start(name) {
   return { child, url: /ws:\/\/127\.0\.0\.1:\d+/.exec(said)[0] }
 }
 
-/** Resident memory of a process, in MiB. */
+/** Resident memory of a process, in MiB. Linux needs no program for it, and a small one has no `ps`. */
 function memory(pid) {
+  if (process.platform === 'linux') {
+    return Number(/^VmRSS:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024
+  }
   return Number(execFileSync('ps', ['-o', 'rss=', '-p', String(pid)], { encoding: 'utf8' })) / 1024
 }
 
