@@ -74,12 +74,21 @@ pub(crate) async fn upgrade(
 }
 
 fn request(target: &Target, credentials: &Credentials, key: &str) -> Vec<u8> {
-    let mut request = format!(
+    let start = format!(
         "GET {} HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
          Sec-WebSocket-Key: {key}\r\n",
         target.path
-    )
-    .into_bytes();
+    );
+    with_credentials(start, target, credentials)
+}
+
+/// The head of a request that begins so, with all that is to be sent to this target.
+pub(super) fn with_credentials(
+    start: String,
+    target: &Target,
+    credentials: &Credentials,
+) -> Vec<u8> {
+    let mut request = start.into_bytes();
     let mut add = |name: &str, value: &[u8]| {
         request.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
     };

@@ -5,8 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use base64ct::{Base64, Encoding as _};
 use http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, AUTHORIZATION, CACHE_CONTROL, HOST, RETRY_AFTER,
-    SEC_WEBSOCKET_PROTOCOL,
+    ACCESS_CONTROL_ALLOW_ORIGIN, AUTHORIZATION, CACHE_CONTROL, RETRY_AFTER, SEC_WEBSOCKET_PROTOCOL,
 };
 use http::{HeaderMap, HeaderName};
 use serde::Deserialize;
@@ -140,21 +139,8 @@ async fn ask(
 fn request(target: &Target, credentials: &Credentials) -> Vec<u8> {
     let query = target.path.split_once('?').map_or("", |(_, query)| query);
     let mark = if query.is_empty() { "" } else { "?" };
-    let mut request = format!("GET {PATH}{mark}{query} HTTP/1.0\r\n").into_bytes();
-    let mut add = |name: &str, value: &[u8]| {
-        request.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
-    };
-    if !credentials.headers.iter().any(|(name, _)| name == HOST) {
-        add("Host", target.authority().as_bytes());
-    }
-    if let Some(origin) = &credentials.origin {
-        add("Origin", origin.as_bytes());
-    }
-    for (name, value) in &credentials.headers {
-        add(name.as_str(), value.as_bytes());
-    }
-    request.extend(b"\r\n");
-    request
+    let start = format!("GET {PATH}{mark}{query} HTTP/1.0\r\n");
+    answer::with_credentials(start, target, credentials)
 }
 
 /// The same without what carries a token, if something does.
