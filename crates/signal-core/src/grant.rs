@@ -90,7 +90,7 @@ impl Grant {
 
     /// When the grant ends.
     pub fn expires(&self) -> Option<Instant> {
-        self.terms().expires
+        self.terms.as_ref().and_then(|terms| terms.expires)
     }
 
     /// Whether the grant covers subscribing to `topic`.

@@ -149,10 +149,9 @@ impl Peer {
     /// overdraw the budgets, as those that it knew of.
     pub fn owe(&mut self, now: Instant, deliveries: u64, bytes: u64) {
         self.advance(now);
-        let budgets = &mut self.state.budgets;
+        let (budgets, framing) = (&mut self.state.budgets, deliveries.saturating_mul(cost(0)));
         budgets.fan_out.charge(deliveries);
-        let bytes = bytes.saturating_add(deliveries.saturating_mul(cost(0)));
-        budgets.fan_out_bytes.charge(bytes);
+        budgets.fan_out_bytes.charge(bytes.saturating_add(framing));
     }
 
     /// Acts on the deadline that [`poll_timeout`](Self::poll_timeout) names. Calling it early does
@@ -336,8 +335,10 @@ impl Peer {
             }
             Request::Publish(publish) => {
                 let deliveries = hub.publish(&publish);
-                let (count, now) = (deliveries as u64, self.state.latest);
-                self.owe(now, count, count.saturating_mul(bytes as u64));
+                let (count, budgets) = (deliveries as u64, &mut self.state.budgets);
+                budgets.fan_out.charge(count);
+                let bytes = count.saturating_mul(cost(bytes));
+                budgets.fan_out_bytes.charge(bytes);
                 Outcome::Published { deliveries }
             }
             Request::Ping => {
@@ -351,9 +352,8 @@ impl Peer {
 
     /// Whether the topic is full of others: who is not let in is not heard either.
     fn is_kept_out(&self, topic: &str, hub: &impl Hub) -> bool {
-        let (max, _) = self
-            .limits
-            .clients_max(self.state.grant.clients_max_of(topic));
+        let granted = self.state.grant.clients_max_of(topic);
+        let (max, _) = self.limits.clients_max(granted);
         max < usize::MAX && self.state.place_of(topic).is_err() && hub.subscribers(topic) >= max
     }
 
