@@ -108,7 +108,7 @@ fn dial_hyper(relay: &Relay) -> DuplexStream {
     tokio::spawn(async move {
         let connection = http1::Builder::new()
             .half_close(true)
-            .max_headers(64)
+            .max_headers(500)
             .max_header_size(16 * 1024)
             .serve_connection(TokioIo::new(server), service)
             .with_upgrades();
@@ -155,8 +155,10 @@ async fn answers_are_those_of_the_other_ways_in_and_of_another_server() {
         (upgrade_with("\r\n\r\n", &many(30)), None),
         (upgrade_with("\r\n\r\n", &many(50)), None),
         (upgrade_with("\r\n\r\n", &many(59)), None),
-        (upgrade_with("\r\n\r\n", &many(60)), Body),
-        (upgrade_with("\r\n\r\n", &many(70)), Body),
+        (upgrade_with("\r\n\r\n", &many(60)), None),
+        (upgrade_with("\r\n\r\n", &many(495)), None),
+        (upgrade_with("\r\n\r\n", &many(496)), Body),
+        (upgrade_with("\r\n\r\n", &many(600)), Body),
         (
             upgrade_with("\r\n\r\n", "\r\nX: 1\r\n folded\r\n\r\n"),
             Body,

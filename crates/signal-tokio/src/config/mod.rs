@@ -134,10 +134,10 @@ signal_core::limits! {
             what: "Longest request head",
             past: "HTTP 431",
             why: "as Node, under the reference; the cookies of a whole domain come along" },
-        headers_max: usize { default: 64, unit: Count, range: 8..=1_000, scope: Peer,
+        headers_max: usize { default: 500, unit: Count, range: 8..=1_000, scope: Peer,
             what: "Headers of a request",
             past: "HTTP 431",
-            why: "browsers send about 20, a proxy adds a few" },
+            why: "browsers send about 20, proxies and sign-on add a few dozen; the bytes of the head are what bounds it" },
         /// An eighth of them, at most 1,024.
         handshakes_max: usize { default: handshakes_of_open_files(), default_from: "from the limit on open files",
             unit: Count, range: 1..=MANY / 100, scope: Relay,

@@ -110,15 +110,14 @@ impl HeadReader {
 
 /// The request at the start of `input`; `None` if it is not all there.
 fn parse(input: &Bytes, config: &Config) -> Result<Option<Head>, BadHead> {
-    if config.headers_max <= HEADERS_FEW {
-        let mut headers = [const { MaybeUninit::uninit() }; HEADERS_FEW];
-        parse_into(input, config, &mut headers[..config.headers_max])
-    } else {
-        parse_into(
-            input,
-            config,
-            &mut vec![MaybeUninit::uninit(); config.headers_max],
-        )
+    let mut headers = [const { MaybeUninit::uninit() }; HEADERS_FEW];
+    let few = config.headers_max.min(HEADERS_FEW);
+    match parse_into(input, config, &mut headers[..few]) {
+        Err(BadHead::TooManyHeaders) if few < config.headers_max => {
+            let mut headers = vec![MaybeUninit::uninit(); config.headers_max];
+            parse_into(input, config, &mut headers)
+        }
+        parsed => parsed,
     }
 }
 

@@ -135,7 +135,7 @@ fn limits_are_exact() {
         };
         assert_eq!(read(&longest), Ok(9), "in steps of {step}");
         assert_eq!(read(&too_long), Err(BadHead::TooLarge));
-        assert_eq!(read(&with_headers(config.headers_max)), Ok(64));
+        assert_eq!(read(&with_headers(config.headers_max)), Ok(500));
         let too_many = read(&with_headers(config.headers_max + 1));
         assert_eq!(too_many, Err(BadHead::TooManyHeaders));
     }
