@@ -2,11 +2,16 @@ use core::time::Duration;
 
 use signal_core::Instant;
 
+use crate::clock::before;
+
 /// When to make local peers announce again, because others may have missed what they said.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Nudges {
     /// Since when another node has had another view.
     differs: Option<Instant>,
+    /// Since when peers had published who announced again meanwhile: who had the other view may not
+    /// have heard it.
+    early: Option<Instant>,
     planned: Option<Planned>,
     /// For topics of which it is not known yet that there is somebody elsewhere: since when peers
     /// must have published, and until when it counts.
@@ -40,15 +45,24 @@ impl Nudges {
         });
     }
 
-    /// Notes whether all nodes have the same view, and returns since when they had not if that has
-    /// just ended.
-    pub(crate) fn views_differ(&mut self, now: Instant, differ: bool) -> Option<Instant> {
+    /// Notes whether all nodes have the same view. If they had not, and that has just ended after
+    /// longer than `settled_after`, returns since when peers may have been missed for it: `margin`
+    /// before it began, or what was to be made up for meanwhile.
+    pub(crate) fn views_differ(
+        &mut self,
+        now: Instant,
+        differ: bool,
+        settled_after: Duration,
+        margin: Duration,
+    ) -> Option<Instant> {
         if differ {
             self.differs.get_or_insert(now);
-            None
-        } else {
-            self.differs.take()
+            return None;
         }
+        let (began, early) = (self.differs.take()?, self.early.take());
+        let began_before = before(began, margin);
+        let since = early.map_or(began_before, |early| early.min(began_before));
+        (now.saturating_since(began) > settled_after).then_some(since)
     }
 
     /// Whether another node has had another view when it was heard last.
@@ -65,13 +79,17 @@ impl Nudges {
     pub(crate) fn take_due(&mut self, now: Instant, dead_after: Duration) -> Option<Instant> {
         let planned = self.planned.take_if(|planned| planned.due <= now)?;
         self.late = Some((planned.since, now.saturating_add(dead_after)));
+        if self.differs.is_some() {
+            let early = self.early.unwrap_or(planned.since);
+            self.early = Some(early.min(planned.since));
+        }
         Some(planned.since)
     }
 
     /// Since when peers may have been missed of whom it is not settled yet.
     pub(crate) fn unsettled_since(&self, now: Instant) -> Option<Instant> {
         let planned = self.planned.map(|planned| planned.since);
-        let times = [planned, self.late(now), self.differs];
+        let times = [planned, self.late(now), self.differs, self.early];
         times.into_iter().flatten().min()
     }
 
@@ -107,11 +125,32 @@ mod tests {
     }
 
     #[test]
-    fn the_beginning_of_a_difference_is_known_when_it_ends() {
+    fn a_difference_that_lasts_is_made_up_for_from_before_its_beginning() {
         let mut nudges = Nudges::default();
-        assert_eq!(nudges.views_differ(at(1), true), None);
-        assert_eq!(nudges.views_differ(at(2), true), None);
-        assert_eq!(nudges.views_differ(at(3), false), Some(at(1)));
-        assert_eq!(nudges.views_differ(at(4), false), None);
+        let mut see = |now, differ| {
+            let (settled, margin) = (Duration::from_millis(2_500), Duration::from_secs(15));
+            nudges.views_differ(at(now), differ, settled, margin)
+        };
+        assert_eq!(see(20_000, true), None);
+        assert_eq!(see(22_000, true), None);
+        assert_eq!(see(22_500, false), None, "it was short");
+        assert_eq!(see(30_000, true), None);
+        assert_eq!(see(32_501, false), Some(at(15_000)));
+        assert_eq!(see(40_000, false), None);
+    }
+
+    #[test]
+    fn those_who_announced_again_while_views_differed_do_so_once_more() {
+        let (mut nudges, settled) = (Nudges::default(), Duration::from_millis(2_500));
+        let margin = Duration::from_secs(15);
+        let see = |nudges: &mut Nudges, now, differ| {
+            nudges.views_differ(at(now), differ, settled, margin)
+        };
+        nudges.plan(at(56_000), at(7_000), settled);
+        assert_eq!(see(&mut nudges, 56_000, true), None);
+        assert_eq!(nudges.take_due(at(58_500), settled), Some(at(7_000)));
+        assert_eq!(nudges.unsettled_since(at(66_000)), Some(at(7_000)));
+        assert_eq!(see(&mut nudges, 67_000, false), Some(at(7_000)));
+        assert_eq!(nudges.unsettled_since(at(67_000)), None);
     }
 }

@@ -188,6 +188,9 @@ impl Cluster {
         }
         let margin = self.config.margin() + self.config.cluster_dead_after;
         let gap = before(before(now, margin), self.config.cluster_beat);
+        // Whom a gap of before has kept apart may not have been told yet, and now is not.
+        let unsettled = self.nudges.unsettled_since(now);
+        let gap = unsettled.map_or(gap, |since| gap.min(since));
         self.members.remove(now, node, (!for_good).then_some(gap));
         self.stats.silent += u64::from(!for_good);
         self.stats.view_changes += 1;
@@ -225,11 +228,9 @@ impl Cluster {
             .members
             .iter()
             .any(|(_, member)| member.view.is_some_and(|view| view != mine));
-        let Some(since) = self.nudges.views_differ(now, differ) else {
-            return;
-        };
-        if now.saturating_since(since) > self.config.settled_after() {
-            let since = before(since, self.config.margin());
+        let (settled_after, margin) = (self.config.settled_after(), self.config.margin());
+        let since = self.nudges.views_differ(now, differ, settled_after, margin);
+        if let Some(since) = since {
             self.end_gap(now, since);
         }
     }
