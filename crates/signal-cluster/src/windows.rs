@@ -49,46 +49,58 @@ impl Windows {
 /// The latest numbers of one origin, a bit each.
 #[derive(Clone, Debug)]
 struct Window {
+    size: u64,
     highest: u64,
+    /// A word more than there are numbers for: that of the highest is begun as a whole.
     bits: Vec<u64>,
 }
 
 impl Window {
     fn new(size: u32) -> Self {
+        let words = size.div_ceil(64).max(1);
         Self {
+            size: u64::from(words) * 64,
             highest: 0,
-            bits: vec![0; size.div_ceil(64).max(1) as usize],
+            bits: vec![0; words as usize + 1],
         }
     }
 
     fn is_first(&mut self, number: u64) -> bool {
-        let size = self.bits.len() as u64 * 64;
         if number > self.highest {
-            if number - self.highest >= size {
-                self.bits.fill(0);
-            } else {
-                (self.highest + 1..number).for_each(|skipped| {
-                    self.set(skipped, false);
-                });
-                self.set(number, false);
-            }
+            self.forget(number);
             self.highest = number;
-        } else if self.highest - number >= size {
+        } else if self.highest - number >= self.size {
             return false;
         }
-        !self.set(number, true)
+        self.insert(number)
     }
 
-    /// Sets the bit of a number, and returns what it was.
-    fn set(&mut self, number: u64, value: bool) -> bool {
+    /// Forgets what has the places of the numbers behind the highest, up to this one. Whole words
+    /// at once: a number far ahead must not take long.
+    fn forget(&mut self, number: u64) {
+        let (first, last) = (self.highest / 64 + 1, number / 64);
+        if last.saturating_sub(first) >= self.bits.len() as u64 {
+            self.bits.fill(0);
+            return;
+        }
+        for word in first..=last {
+            let place = word as usize % self.bits.len().max(1);
+            if let Some(bits) = self.bits.get_mut(place) {
+                *bits = 0;
+            }
+        }
+    }
+
+    /// Sets the bit of a number. False if it was set.
+    fn insert(&mut self, number: u64) -> bool {
         let place = (number / 64) as usize % self.bits.len().max(1);
         let Some(word) = self.bits.get_mut(place) else {
-            return true;
+            return false;
         };
         let bit = 1 << (number % 64);
-        let was = *word & bit != 0;
-        *word = if value { *word | bit } else { *word & !bit };
-        was
+        let is_new = *word & bit == 0;
+        *word |= bit;
+        is_new
     }
 }
 
@@ -130,6 +142,40 @@ mod tests {
         assert!(!windows.is_first(node(1), 0));
         assert!(windows.is_first(node(1), u64::MAX));
         assert!(!windows.is_first(node(1), u64::MAX));
+    }
+
+    #[test]
+    fn numbers_that_were_skipped_may_still_come_and_none_that_came_does() {
+        for skipped in [
+            1,
+            63,
+            64,
+            65,
+            127,
+            191,
+            192,
+            193,
+            255,
+            256,
+            257,
+            1_000,
+            1 << 40,
+        ] {
+            let mut windows = Windows::new(192, 8);
+            let mut seen = BTreeSet::new();
+            let mut highest = 1_000;
+            for _ in 0..50 {
+                highest += skipped;
+                for back in [0, 190, 191, 1, 64, 63, 2, 0] {
+                    let number = highest - back;
+                    assert_eq!(
+                        windows.is_first(node(1), number),
+                        seen.insert(number),
+                        "{number} after steps of {skipped}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]
