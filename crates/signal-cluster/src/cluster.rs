@@ -43,7 +43,11 @@ pub struct Cluster {
     former: VecDeque<Node>,
     /// A life of which nobody knows yet that it is over.
     farewell: Option<Node>,
+    /// A life that is not heard any more, and of which somebody may not know that.
+    unheard: Option<Node>,
     born: Instant,
+    /// The uptime in the last beat.
+    said_uptime: Duration,
     is_draining: bool,
     members: Members,
     /// The last session that this node has named.
@@ -87,7 +91,9 @@ impl Cluster {
             me,
             former: VecDeque::new(),
             farewell: None,
+            unheard: None,
             born: clock.now(),
+            said_uptime: Duration::ZERO,
             is_draining: false,
             members: Members::new(config.cluster_nodes_max),
             session: 0,
@@ -238,7 +244,10 @@ impl Cluster {
     /// turn has, the fewer batches there are.
     pub fn flush(&mut self, bus: &mut dyn Bus) {
         if let Some(former) = self.farewell.take() {
-            self.send_farewell(bus, former);
+            self.send_farewell(bus, former, true);
+        }
+        if let Some(unheard) = self.unheard.take() {
+            self.send_farewell(bus, unheard, false);
         }
         let mut batch = Vec::new();
         let mut beats = Vec::new();
@@ -284,7 +293,7 @@ impl Cluster {
     /// Whether [`flush`](Self::flush) would send something.
     pub fn wants_flush(&self) -> bool {
         let mut links = self.members.iter().map(|(_, member)| &member.link);
-        let has_beat = self.wants_beat || self.farewell.is_some();
+        let has_beat = self.wants_beat || self.farewell.is_some() || self.unheard.is_some();
         has_beat || links.any(|link| link.wants_beat || link.has_batch())
     }
 
@@ -372,7 +381,7 @@ impl Cluster {
         link.is_confirmed = true;
         link.acknowledge(batch.heard);
         let asked = if batch.asks {
-            link.resend(batch.heard)
+            link.resend(now, batch.heard)
         } else {
             Ok(())
         };

@@ -12,6 +12,10 @@ use crate::wire::{Batch, Frame, LinkState};
 /// A node is not asked for the same frames again before that: an answer may be on its way.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
+/// Nor is the same question answered again before that: the asker waits longer, and copies of it
+/// would be answered with all that is on its way.
+const ANSWER_AGAIN_AFTER: Duration = Duration::from_millis(50);
+
 /// What a frame takes in the ring beside its bytes.
 const FRAME_BYTES: usize = 64;
 
@@ -52,6 +56,8 @@ pub(crate) struct Link {
     /// Whether to ask for what follows `heard`.
     asks: bool,
     asked: Option<(Instant, u64)>,
+    /// When the other end was answered last, and from where on.
+    answered: Option<(Instant, u64)>,
 }
 
 /// The frames that a node asks for are forgotten.
@@ -76,6 +82,7 @@ impl Link {
             heard: 0,
             asks: false,
             asked: None,
+            answered: None,
         }
     }
 
@@ -86,6 +93,7 @@ impl Link {
         self.highest = session;
         self.heard = 0;
         self.sent = 0;
+        self.answered = None;
         self.wants_beat = true;
     }
 
@@ -133,13 +141,17 @@ impl Link {
     }
 
     /// Plans to send again what follows `heard`. A question from before the last answer is void.
-    pub(crate) fn resend(&mut self, heard: u64) -> Result<(), Overflow> {
-        if heard >= self.sent || heard < self.arrived {
+    pub(crate) fn resend(&mut self, now: Instant, heard: u64) -> Result<(), Overflow> {
+        let is_answered = self.answered.is_some_and(|(at, from)| {
+            from == heard && now.saturating_since(at) < ANSWER_AGAIN_AFTER
+        });
+        if heard >= self.sent || heard < self.arrived || is_answered {
             return Ok(());
         }
         if heard + 1 < self.first() {
             return Err(Overflow);
         }
+        self.answered = Some((now, heard));
         self.sent = heard;
         Ok(())
     }

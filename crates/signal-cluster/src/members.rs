@@ -21,6 +21,11 @@ pub(crate) struct Member {
     pub(crate) heard: Instant,
     /// How long it had been there then.
     pub(crate) uptime: Duration,
+    /// Whether it has named this life of this node in a beat. Until then what is heard may be a copy
+    /// of what it said to others long ago, and nothing is made of it.
+    pub(crate) knows_us: bool,
+    /// Since when the two may have missed what the other said, until it knows us.
+    pub(crate) gap: Option<Instant>,
     pub(crate) link: Link,
     /// Whether topics may have their home there.
     pub(crate) may_be_home: bool,
@@ -30,13 +35,15 @@ pub(crate) struct Member {
     pub(crate) newest_version: u8,
 }
 
-/// What is remembered of a node that fell silent.
+/// What is remembered of a node that is gone.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Past {
-    /// The highest session that there was.
+    /// The highest session that there was, if it fell silent.
     pub(crate) session: u32,
-    /// Since when the two may have missed what the other said.
-    pub(crate) gap: Instant,
+    /// Since when the two may have missed what the other said. Nothing if it has left.
+    pub(crate) gap: Option<Instant>,
+    /// How long it had been there when it was heard last.
+    uptime: Duration,
     at: Instant,
 }
 
@@ -71,6 +78,13 @@ impl Members {
         self.present.insert(node, member);
     }
 
+    /// How long a node had been there when it was heard last: what says less is a copy of an older
+    /// beat.
+    pub(crate) fn last_uptime(&self, node: Node) -> Option<Duration> {
+        let present = self.present.get(&node).map(|member| member.uptime);
+        present.or_else(|| self.past.get(&node).map(|past| past.uptime))
+    }
+
     /// What is remembered of a node that comes back.
     pub(crate) fn recall(&mut self, node: Node) -> Option<Past> {
         self.past.remove(&node)
@@ -80,20 +94,26 @@ impl Members {
     /// have begun another life instead of it, so it stays remembered.
     pub(crate) fn earlier_life_gap(&self, node: Node) -> Option<Instant> {
         let lives = self.past.iter().filter(|(past, _)| past.id == node.id);
-        lives.map(|(_, past)| past.gap).min()
+        lives.filter_map(|(_, past)| past.gap).min()
+    }
+
+    /// Since when this node and one that does not know it yet may have missed each other.
+    pub(crate) fn unknown_since(&self) -> Option<Instant> {
+        self.present.values().filter_map(|member| member.gap).min()
     }
 
     /// Since when this node may have missed what others said that it does not hear: of those that
     /// were heard the one lost first, and all if none ever was.
     pub(crate) fn missing_since(&self, born: Instant) -> Option<Instant> {
-        let first = self.past.values().map(|past| past.gap).min();
+        let past = self.past.values().filter_map(|past| past.gap);
+        let first = past.chain(self.unknown_since()).min();
         first.or_else(|| self.present.is_empty().then_some(born))
     }
 
-    /// Removes a node, and remembers it unless it has gone for good. One that is not remembered any
-    /// more counts as one that was never heard, which is safe.
+    /// Removes a node, and remembers it; with a gap unless it has gone for good. One that is not
+    /// remembered any more counts as one that was never heard, which is safe.
     pub(crate) fn remove(&mut self, now: Instant, node: Node, gap: Option<Instant>) {
-        let (Some(member), Some(gap)) = (self.present.remove(&node), gap) else {
+        let Some(member) = self.present.remove(&node) else {
             return;
         };
         if self.past.len() >= self.past_max {
@@ -102,15 +122,13 @@ impl Members {
                 self.past.remove(&oldest);
             }
         }
-        let session = member.link.highest;
-        self.past.insert(
-            node,
-            Past {
-                session,
-                gap,
-                at: now,
-            },
-        );
+        let past = Past {
+            session: gap.map_or(0, |_| member.link.highest),
+            gap,
+            uptime: member.uptime,
+            at: now,
+        };
+        self.past.insert(node, past);
     }
 
     /// A node that has been silent for so long, if there is one.
@@ -126,11 +144,12 @@ impl Members {
         Some(heard.saturating_add(dead_after))
     }
 
-    /// A hash of the view: who is heard, this node included, and who may be a home.
+    /// A hash of the view: who hears us and is heard, this node included, and who may be a home.
     pub(crate) fn view(&self, me: Node, may_be_home: bool) -> u64 {
         let own = word(me, may_be_home);
+        let known = self.iter().filter(|(_, member)| member.knows_us);
         // A sum, so that the order does not matter.
-        self.iter().fold(own, |sum, (node, member)| {
+        known.fold(own, |sum, (node, member)| {
             sum.wrapping_add(word(node, member.may_be_home))
         })
     }

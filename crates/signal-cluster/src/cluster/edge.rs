@@ -15,7 +15,8 @@ impl Cluster {
     /// Compares homes with the members, and moves what has another home now. `fresh` is a node that
     /// knows nothing of its topics, `missed` one that has missed what was published to them.
     pub(super) fn rehome(&mut self, now: Instant, fresh: Option<Node>, missed: Option<Node>) {
-        let members = self.members.iter().filter(|(_, member)| member.may_be_home);
+        let members = self.members.iter();
+        let members = members.filter(|(_, member)| member.knows_us && member.may_be_home);
         let own = self.may_be_home().then_some(self.me);
         // In the order of nodes, so that equal sets are equal.
         let mut nodes: Vec<_> = members.map(|(node, _)| node).chain(own).collect();

@@ -30,7 +30,7 @@ impl Cluster {
         self.stats.beats_received += 1;
         let from = beat.from;
         if from == self.me {
-            return self.be_reborn();
+            return self.be_reborn(beat.uptime);
         }
         if self.former.contains(&from) {
             // A third one, or the second has not heard yet.
@@ -39,10 +39,14 @@ impl Cluster {
             }
             return;
         }
-        let known = self.members.get(from);
-        if known.is_some_and(|member| beat.uptime < member.uptime) {
-            // A beat from before the last one: the bus is repeating itself, or somebody is.
+        let last = self.members.last_uptime(from);
+        if last.is_some_and(|last| beat.uptime <= last) {
+            // No beat after the last one: the bus is repeating itself, or somebody is. Or another
+            // node has this identity, and the one with more uptime is gone.
             self.stats.stale += 1;
+            if self.members.get(from).is_none() && !beat.leaves {
+                self.unheard = Some(from);
+            }
             return;
         }
         if beat.leaves {
@@ -56,12 +60,20 @@ impl Cluster {
             }
             self.find(now, beat, session(said));
         }
+        let mut gap = None;
         if let Some(member) = self.members.get_mut(from) {
+            if said.is_some() {
+                member.knows_us = true;
+                gap = member.gap.take();
+            }
             member.heard = now;
             member.uptime = beat.uptime;
             member.may_be_home = !beat.is_draining && !beat.is_young;
             member.view = Some(beat.view);
             member.newest_version = beat.newest;
+        }
+        if let Some(gap) = gap {
+            self.end_gap(now, gap);
         }
         if self.agree_on_session(now, from, session(said)) {
             self.rehome(now, None, None);
@@ -81,20 +93,17 @@ impl Cluster {
         // Two that were there for some time and never heard each other were apart.
         let apart = self.age().min(beat.uptime);
         let were_apart = apart > self.config.cluster_beat * 2;
-        let gap = match past {
-            Some(past) => Some(past.gap),
-            None => self.members.earlier_life_gap(from),
-        };
+        let gap = past.and_then(|past| past.gap);
+        let gap = gap.or_else(|| self.members.earlier_life_gap(from));
         let gap = gap.or_else(|| were_apart.then(|| before(now, apart)));
-        if let Some(gap) = gap {
-            self.end_gap(now, gap);
-        }
         let highest = past.map_or(0, |past| past.session);
         let link = self.new_link(now, from, theirs, highest);
         let member = Member {
             heard: now,
             link,
             uptime: beat.uptime,
+            knows_us: false,
+            gap,
             may_be_home: false,
             view: None,
             newest_version: beat.newest,
@@ -183,15 +192,21 @@ impl Cluster {
 
     /// A node is gone: for good, or for all that is known.
     pub(super) fn lose(&mut self, now: Instant, node: Node, for_good: bool) {
-        if self.members.get(node).is_none() {
+        let Some(member) = self.members.get(node) else {
             return;
-        }
+        };
+        // Another life of it may be there before it has known this node.
+        let never_ended = member.gap;
         let margin = self.config.margin() + self.config.cluster_dead_after;
         let gap = before(before(now, margin), self.config.cluster_beat);
         // Whom a gap of before has kept apart may not have been told yet, and now is not.
-        let unsettled = self.nudges.unsettled_since(now);
-        let gap = unsettled.map_or(gap, |since| gap.min(since));
-        self.members.remove(now, node, (!for_good).then_some(gap));
+        let unsettled = [
+            self.nudges.unsettled_since(now),
+            self.members.unknown_since(),
+        ];
+        let gap = unsettled.into_iter().flatten().fold(gap, Instant::min);
+        let gap = if for_good { never_ended } else { Some(gap) };
+        self.members.remove(now, node, gap);
         self.stats.silent += u64::from(!for_good);
         self.stats.view_changes += 1;
         self.forget_counts(now, node);
@@ -227,6 +242,7 @@ impl Cluster {
         let differ = self
             .members
             .iter()
+            .filter(|(_, member)| member.knows_us)
             .any(|(_, member)| member.view.is_some_and(|view| view != mine));
         let (settled_after, margin) = (self.config.settled_after(), self.config.margin());
         let since = self.nudges.views_differ(now, differ, settled_after, margin);
@@ -243,8 +259,8 @@ impl Cluster {
     /// Another node has the identity of this one. To the others the two were one, which nothing can
     /// be made of; so this one begins another life, and ends the old one for all. The other node
     /// hears that too, and does the same.
-    fn be_reborn(&mut self) {
-        let since = self.unsettled_since();
+    fn be_reborn(&mut self, uptime: Duration) {
+        let since = self.unsettled_since(uptime);
         // Even on one machine the two have hardly heard the same.
         let heard = self.stats.bytes_received ^ mix(self.clock.host().as_millis());
         let seed = mix(u64::from(self.me.life) ^ mix(heard));
@@ -277,20 +293,21 @@ impl Cluster {
     }
 
     /// Since when, by the host's clock, this node may have missed what others said without having
-    /// made up for it.
-    fn unsettled_since(&self) -> Instant {
+    /// made up for it. One of the same identity, with so much uptime, was never heard.
+    fn unsettled_since(&self, uptime: Duration) -> Instant {
         let now = self.clock.now();
         let times = [
             self.members.missing_since(self.born),
             self.nudges.unsettled_since(now),
         ];
-        let recent = before(now, self.config.margin());
+        let together = before(now, self.age().min(uptime));
+        let recent = before(now, self.config.margin()).min(together);
         let since = times.into_iter().flatten().fold(recent, Instant::min);
         self.clock.past_to_host(since)
     }
 
     /// Ends the life that this node had before, for all who can read anything.
-    pub(super) fn send_farewell(&mut self, bus: &mut dyn Bus, former: Node) {
+    pub(super) fn send_farewell(&mut self, bus: &mut dyn Bus, former: Node, is_for_all: bool) {
         let beat = Beat {
             from: former,
             newest: wire::OLDEST_VERSION,
@@ -304,7 +321,11 @@ impl Cluster {
         let beat = wire::Message::Beat(beat).encode(wire::OLDEST_VERSION);
         self.stats.beats_sent += 1;
         self.stats.bytes_sent += beat.len() as u64;
-        bus.to_all(&beat);
+        if is_for_all {
+            bus.to_all(&beat);
+        } else {
+            bus.to(former.id, &beat);
+        }
     }
 
     /// Sends a beat to one node or to all, in the newest version that all of them speak.
@@ -316,6 +337,8 @@ impl Cluster {
             .members
             .iter()
             .map(|(node, member)| member.link.state(node));
+        // Each one has more than the one before, also within a millisecond.
+        self.said_uptime = self.age().max(self.said_uptime + Duration::from_millis(1));
         let beat = Beat {
             from: self.me,
             newest,
@@ -323,7 +346,7 @@ impl Cluster {
             is_young: !self.is_ready(),
             leaves,
             view: self.members.view(self.me, self.may_be_home()),
-            uptime: self.age(),
+            uptime: self.said_uptime,
             links: links.collect(),
         };
         let beat = wire::Message::Beat(beat).encode(version);

@@ -73,6 +73,8 @@ pub struct Nodes {
     pub hosts: Vec<Host>,
     /// Who sent what to whom; what a test leaves in it is lost.
     pub sent: Vec<(usize, Option<NodeId>, Vec<u8>)>,
+    /// All that has been carried by itself, from the beginning.
+    pub recorded: Vec<(usize, Option<NodeId>, Vec<u8>)>,
     /// Whether a message is lost.
     pub loses: fn(usize, usize, &[u8]) -> bool,
 }
@@ -92,6 +94,7 @@ impl Nodes {
             now,
             hosts: (1..=count).map(host).collect(),
             sent: Vec::new(),
+            recorded: Vec::new(),
             loses: |_, _, _| false,
         };
         nodes.advance(5_000);
@@ -115,6 +118,7 @@ impl Nodes {
         while self.flush() {
             for (from, to, message) in std::mem::take(&mut self.sent) {
                 self.carry(from, to, &message);
+                self.recorded.push((from, to, message));
             }
         }
     }
