@@ -99,7 +99,7 @@ impl Cluster {
             session: 0,
             homes: Homes::new(me, [].into_iter()),
             edge: Edge::default(),
-            directory: Directory::default(),
+            directory: Directory::new(config.cluster_directory_bytes_max),
             reach: Reach::new(config.cluster_reach_bytes_max),
             keep: Retained::new(config.cluster_keep_bytes_max),
             recent: Retained::new(config.cluster_keep_bytes_max),

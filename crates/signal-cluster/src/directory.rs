@@ -4,9 +4,15 @@ use alloc::vec::Vec;
 
 use crate::node::Node;
 
-/// What a home knows of its topics: which nodes have subscribers, and how many.
-#[derive(Clone, Debug, Default)]
+/// What a topic takes beside its name, and what each share of it takes.
+const TOPIC_BYTES: usize = 160;
+const SHARE_BYTES: usize = 48;
+
+/// What a home knows of its topics: which nodes have subscribers, and how many. In bounded memory.
+#[derive(Clone, Debug)]
 pub(crate) struct Directory {
+    bytes_max: usize,
+    bytes: usize,
     /// No topic is without shares.
     topics: BTreeMap<Arc<str>, Vec<Share>>,
     /// Topics whose counts have changed since they were reported.
@@ -24,11 +30,39 @@ struct Share {
 }
 
 impl Directory {
+    pub(crate) const fn new(bytes_max: usize) -> Self {
+        Self {
+            bytes_max,
+            bytes: 0,
+            topics: BTreeMap::new(),
+            changed: BTreeSet::new(),
+        }
+    }
+
     /// Takes the number of a node's subscribers. `anew` if the node may know nothing of what it was
-    /// told.
-    pub(crate) fn set(&mut self, topic: &Arc<str>, node: Node, subscribers: u32, anew: bool) {
-        let shares = self.topics.entry(topic.clone()).or_default();
+    /// told. False if there is no memory for a share that is new.
+    pub(crate) fn set(
+        &mut self,
+        topic: &Arc<str>,
+        node: Node,
+        subscribers: u32,
+        anew: bool,
+    ) -> bool {
+        let known = self.topics.get(topic);
+        let shares = known.map_or(&[][..], Vec::as_slice);
         let place = shares.binary_search_by_key(&node, |share| share.node);
+        let more = match known {
+            None => topic_bytes(topic) + SHARE_BYTES,
+            Some(_) => SHARE_BYTES,
+        };
+        match (place, subscribers) {
+            (Err(_), 0) => return true,
+            (Err(_), _) if self.bytes + more > self.bytes_max => return false,
+            (Err(_), _) => self.bytes += more,
+            (Ok(_), 0) => self.bytes = self.bytes.saturating_sub(SHARE_BYTES),
+            (Ok(_), _) => {}
+        }
+        let shares = self.topics.entry(topic.clone()).or_default();
         let told = None;
         match (place, subscribers) {
             (Ok(place), 0) => {
@@ -51,20 +85,26 @@ impl Directory {
             ),
         }
         if shares.is_empty() {
+            self.bytes = self.bytes.saturating_sub(topic_bytes(topic));
             self.topics.remove(topic);
             self.changed.remove(topic);
         } else {
             self.changed.insert(topic.clone());
         }
+        true
     }
 
     /// Forgets a node.
     pub(crate) fn forget(&mut self, node: Node) {
-        let changed = &mut self.changed;
+        let (changed, bytes) = (&mut self.changed, &mut self.bytes);
         self.topics.retain(|topic, shares| {
             if let Ok(place) = shares.binary_search_by_key(&node, |share| share.node) {
                 shares.remove(place);
+                *bytes = bytes.saturating_sub(SHARE_BYTES);
                 changed.insert(topic.clone());
+            }
+            if shares.is_empty() {
+                *bytes = bytes.saturating_sub(topic_bytes(topic));
             }
             !shares.is_empty()
         });
@@ -125,6 +165,10 @@ impl Directory {
     }
 }
 
+fn topic_bytes(topic: &str) -> usize {
+    TOPIC_BYTES + topic.len()
+}
+
 fn total(shares: &[Share]) -> u32 {
     shares
         .iter()
@@ -145,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_node_hears_of_others_and_only_what_has_changed() {
-        let (mut directory, topic) = (Directory::default(), Arc::from("t"));
+        let (mut directory, topic) = (Directory::new(1 << 20), Arc::from("t"));
         directory.set(&topic, node(1), 2, false);
         assert_eq!(directory.reports(), [(node(1), topic.clone(), 0)]);
         directory.set(&topic, node(1), 3, false);
@@ -160,5 +204,23 @@ mod tests {
         assert_eq!(directory.reports(), [(node(2), topic.clone(), 0)]);
         directory.set(&topic, node(2), 0, false);
         assert!(!directory.has_changed() && directory.len() == 0);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_what_leaves_makes_room() {
+        let mut directory = Directory::new(10_000);
+        let topic = |number: u32| -> Arc<str> { alloc::format!("t{number:03}").into() };
+        let taken = (0..100).filter(|number| directory.set(&topic(*number), node(1), 1, false));
+        let taken = taken.count();
+        assert_eq!(taken, 10_000 / (TOPIC_BYTES + 4 + SHARE_BYTES));
+        assert_eq!(directory.len(), taken);
+        // Numbers change, and nodes go, whatever there is.
+        assert!(directory.set(&topic(0), node(1), 7, false));
+        assert!(directory.set(&topic(0), node(1), 0, false));
+        assert!(directory.set(&topic(99), node(2), 0, false));
+        assert!(directory.set(&topic(99), node(2), 1, false));
+        directory.forget(node(1));
+        directory.forget(node(2));
+        assert_eq!((directory.bytes, directory.len()), (0, 0));
     }
 }

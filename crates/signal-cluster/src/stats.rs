@@ -42,6 +42,8 @@ pub struct Stats {
     pub keep_overflows: u64,
     /// Publishes of homed topics that were forgotten before their time: `cluster_keep_bytes_max`.
     pub recent_overflows: u64,
+    /// Subscriptions of nodes that were not noted: `cluster_directory_bytes_max`.
+    pub directory_overflows: u64,
     /// Publishes that stayed on this node because they do not fit in a batch.
     pub too_long: u64,
     /// Deliveries on other nodes that local peers were charged for after the fact.

@@ -571,3 +571,32 @@ fn two_nodes_of_one_id_and_seed_that_were_apart_for_long_have_peers_of_all_that_
         assert!(nudged.any(|(topic, since)| topic == "t" && *since <= published));
     }
 }
+
+#[test]
+fn topics_without_end_take_no_more_memory_than_is_set_and_the_others_go_on() {
+    let mut config = Config::default();
+    config.cluster_directory_bytes_max = 64 * 1024;
+    let mut nodes = Nodes::with(2, config);
+    for host in [0, 1] {
+        nodes.local(host, "t", 1);
+    }
+    nodes.advance(500);
+    for number in 0..5_000 {
+        nodes.local(1, &format!("{number}{}", "x".repeat(number % 1_000)), 1);
+    }
+    nodes.advance(1_000);
+    assert!(nodes.stats(0).directory_overflows > 1_000);
+    assert!(nodes.hosts[0].cluster.homed() < 350);
+    for host in [0, 1] {
+        nodes.publish(host, "t", 5);
+    }
+    nodes.advance(500);
+    for host in &nodes.hosts {
+        assert_eq!(host.peers.passed.len(), 1);
+    }
+    for number in 0..5_000 {
+        nodes.local(1, &format!("{number}{}", "x".repeat(number % 1_000)), 0);
+    }
+    nodes.advance(500);
+    assert!(nodes.hosts[0].cluster.homed() <= 1);
+}

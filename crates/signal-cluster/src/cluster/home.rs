@@ -19,7 +19,9 @@ impl Cluster {
         subscribers: u32,
         moved: bool,
     ) {
-        self.directory.set(topic, from, subscribers, moved);
+        if !self.directory.set(topic, from, subscribers, moved) {
+            self.stats.directory_overflows += 1;
+        }
         if self.directory.has_changed() && self.next_report.is_none() {
             self.next_report = Some(now.saturating_add(self.config.cluster_gather));
         }

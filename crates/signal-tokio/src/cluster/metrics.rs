@@ -149,10 +149,12 @@ pub static METRICS: &[Metric<ClusterStats>] = &[
                 Sample::of(["link"], counts.overflows),
                 Sample::of(["keep"], counts.keep_overflows),
                 Sample::of(["recent"], counts.recent_overflows),
+                Sample::of(["directory"], counts.directory_overflows),
             ]
         }),
         "What was too much: publishes that stayed on this node (mailbox, too_long), links that began anew, \
-         publishes that are not kept any more for a new home or for nodes that come back",
+         publishes that are not kept any more for a new home or for nodes that come back, and subscriptions of nodes \
+         that a home did not note",
     ),
     Metric::new(
         "signal_cluster_dropped_total",
