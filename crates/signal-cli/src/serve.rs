@@ -28,7 +28,7 @@ use crate::failure::Failure;
 use crate::serve::access::Keys;
 use crate::serve::descriptors::Descriptors;
 use crate::serve::inherited::Inherited;
-use crate::serve::reload::{Reload, Watch};
+use crate::serve::reload::{Files, Reload, Watch};
 use crate::serve::shutdown::{Ending, Shutdown};
 use crate::serve::tls::Tls;
 use crate::serve::turn::Turn;
@@ -48,7 +48,8 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
     let descriptors = Descriptors::raise();
     let resolved = Arc::new(resolve(given, &Environment::read()).map_err(Failure::Settings)?);
     let settings = &resolved.settings;
-    let watch = Watch::new(settings);
+    let files = Files::of(settings);
+    let watch = Watch::new(&files);
     let tls = Tls::load(&resolved).map_err(|mistake| Failure::Settings(vec![mistake]))?;
     let access = access::load(&resolved).map_err(|mistake| Failure::Settings(vec![mistake]))?;
     let turn = turn::load(&resolved).map_err(|mistake| Failure::Settings(vec![mistake]))?;
@@ -74,6 +75,7 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
     let turn = Turn::new(&resolved, &relay);
     let cluster = cluster.map(Arc::new);
     let reload = Reload {
+        files,
         tls,
         keys,
         turn,

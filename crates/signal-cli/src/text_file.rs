@@ -1,7 +1,12 @@
 //! Files of text as people's editors and shells write them.
 
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+
+/// More than anything that is written by hand or made for us, certificates of all authorities
+/// included. A device has no end.
+const BYTES_MAX: u64 = 4 << 20;
 
 /// The mark that Windows' programs put before UTF-8.
 const BOM: &str = "\u{feff}";
@@ -12,16 +17,20 @@ const UTF_16: [[u8; 2]; 2] = [[0xff, 0xfe], [0xfe, 0xff]];
 ///
 /// # Errors
 ///
-/// The file cannot be read, or is other than UTF-8; UTF-16, which `>` writes in Windows PowerShell,
-/// is named.
+/// The file cannot be read, has no end, or is other than UTF-8; UTF-16, which `>` writes in Windows
+/// PowerShell, is named.
 pub(crate) fn read(path: &Path) -> io::Result<String> {
-    decode(std::fs::read(path)?)
+    read_from(&mut File::open(path)?)
 }
 
 /// As [`read`], from something other than a file.
 pub(crate) fn read_from(input: &mut impl Read) -> io::Result<String> {
     let mut bytes = Vec::new();
-    input.read_to_end(&mut bytes)?;
+    input.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > BYTES_MAX {
+        let problem = format!("it is longer than {} MiB", BYTES_MAX >> 20);
+        return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+    }
     decode(bytes)
 }
 
@@ -44,6 +53,13 @@ fn decode(bytes: Vec<u8>) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_has_no_end_is_not_read_to_it() {
+        let read = read_from(&mut io::repeat(b'k'));
+        let error = read.expect_err("no end").to_string();
+        assert_eq!(error, "it is longer than 4 MiB");
+    }
 
     #[test]
     fn marks_before_a_text_are_cut_or_named() {

@@ -1,5 +1,6 @@
 //! What is read again: when it has changed, and on SIGHUP.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,16 +10,42 @@ use crate::serve::cluster::Joined;
 use crate::serve::tls::Tls;
 use crate::serve::turn::Turn;
 use crate::serve::watch::Watched;
-use crate::settings::Settings;
+use crate::settings::{Mistake, Settings};
 use crate::webhook;
 
 /// How often files are looked at, which takes some microseconds. What has changed is read at the
 /// second look after, when it rests.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The files that may change while the relay runs.
+/// The files that may change while the relay runs, by what reads them.
+#[derive(Debug)]
+pub(crate) struct Files {
+    certificate: Vec<PathBuf>,
+    keys: Vec<PathBuf>,
+    turn: Vec<PathBuf>,
+    admin_key: Vec<PathBuf>,
+    cluster: Vec<PathBuf>,
+    webhook: Vec<PathBuf>,
+}
+
+impl Files {
+    pub(crate) fn of(settings: &Settings) -> Self {
+        let all = |files: &[&Option<PathBuf>]| files.iter().copied().flatten().cloned().collect();
+        Self {
+            certificate: all(&[&settings.tls_cert, &settings.tls_key]),
+            keys: all(&[&settings.token_key_file]),
+            turn: all(&[&settings.turn_secret_file]),
+            admin_key: all(&[&settings.admin_key_file]),
+            cluster: settings.cluster.files(),
+            webhook: all(&[&settings.webhook_secret_file]),
+        }
+    }
+}
+
+/// What is made of files that may change while the relay runs.
 #[derive(Debug)]
 pub(crate) struct Reload {
+    pub(crate) files: Files,
     pub(crate) tls: Option<Tls>,
     pub(crate) keys: Option<Keys>,
     pub(crate) turn: Option<Turn>,
@@ -51,42 +78,65 @@ impl Reload {
     }
 
     fn read_certificate(&self) {
-        let Some(tls) = &self.tls else { return };
-        match tls.reload() {
-            Ok(()) => tls.tell_validity(),
-            Err(mistake) => tracing::error!("{mistake}; the old certificate stays in use"),
-        }
+        let (tls, files) = (self.tls.as_ref(), &self.files.certificate);
+        read_again(tls, files, "the old certificate stays in use", |tls| {
+            tls.reload().map(|()| tls.tell_validity())
+        });
     }
 
     fn read_keys(&self) {
-        if let Some(Err(mistake)) = self.keys.as_ref().map(Keys::reload) {
-            tracing::error!("{mistake}; the old keys of tokens stay in use");
-        }
+        let (keys, files) = (self.keys.as_ref(), &self.files.keys);
+        let kept = "the old keys of tokens stay in use";
+        read_again(keys, files, kept, Keys::reload);
     }
 
     fn read_turn(&self) {
-        if let Some(Err(mistake)) = self.turn.as_ref().map(Turn::reload) {
-            tracing::error!("{mistake}; the old secret of TURN servers stays in use");
-        }
+        let (turn, files) = (self.turn.as_ref(), &self.files.turn);
+        let kept = "the old secret of TURN servers stays in use";
+        read_again(turn, files, kept, Turn::reload);
     }
 
     fn read_admin_key(&self) {
-        if let Some(Err(mistake)) = self.admin_key.as_ref().map(|key| key.reload()) {
-            tracing::error!("{mistake}; the old key of the admin API stays in use");
-        }
+        let (key, files) = (self.admin_key.as_deref(), &self.files.admin_key);
+        let kept = "the old key of the admin API stays in use";
+        read_again(key, files, kept, ApiKey::reload);
     }
 
     fn read_cluster(&self) {
-        if let Some(Err(mistake)) = self.cluster.as_deref().map(Joined::reload) {
-            tracing::error!("{mistake}; the cluster's old credentials and keys stay in use");
-        }
+        let (cluster, files) = (self.cluster.as_deref(), &self.files.cluster);
+        let kept = "the cluster's old credentials and keys stay in use";
+        read_again(cluster, files, kept, Joined::reload);
     }
 
     fn read_webhook(&self) {
-        if let Some(Err(mistake)) = self.webhook.as_ref().map(|secret| secret.reload()) {
-            tracing::error!("{mistake}; the old secret of the webhook stays in use");
-        }
+        let (secret, files) = (self.webhook.as_deref(), &self.files.webhook);
+        let kept = "the old secret of the webhook stays in use";
+        read_again(secret, files, kept, webhook::Secret::reload);
     }
+}
+
+/// Reads files again, and reports what cannot be used.
+///
+/// A pipe may be read at the start, when somebody is there to write into it. Now it would be waited
+/// for, and with it the next signal.
+fn read_again<T>(
+    made: Option<&T>,
+    files: &[PathBuf],
+    kept: &str,
+    read: impl FnOnce(&T) -> Result<(), Mistake>,
+) {
+    let Some(made) = made else { return };
+    if let Some(stream) = files.iter().find(|file| is_stream(file)) {
+        let stream = stream.display();
+        tracing::error!("{stream} is a pipe or a device, which is not read again; {kept}");
+    } else if let Err(mistake) = read(made) {
+        tracing::error!("{mistake}; {kept}");
+    }
+}
+
+fn is_stream(file: &Path) -> bool {
+    let metadata = std::fs::metadata(file);
+    metadata.is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
 }
 
 /// Looks at the files while the relay runs.
@@ -102,15 +152,15 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// From now on: before the files are read for the first time, so that no change is missed.
-    pub(crate) fn new(settings: &Settings) -> Self {
-        let certificate = [&settings.tls_cert, &settings.tls_key];
+    pub(crate) fn new(files: &Files) -> Self {
+        let watched = |files: &Vec<PathBuf>| Watched::new(files.clone());
         Self {
-            certificate: Watched::new(certificate.into_iter().flatten().cloned().collect()),
-            keys: Watched::new(settings.token_key_file.iter().cloned().collect()),
-            turn: Watched::new(settings.turn_secret_file.iter().cloned().collect()),
-            admin_key: Watched::new(settings.admin_key_file.iter().cloned().collect()),
-            cluster: Watched::new(settings.cluster.files()),
-            webhook: Watched::new(settings.webhook_secret_file.iter().cloned().collect()),
+            certificate: watched(&files.certificate),
+            keys: watched(&files.keys),
+            turn: watched(&files.turn),
+            admin_key: watched(&files.admin_key),
+            cluster: watched(&files.cluster),
+            webhook: watched(&files.webhook),
         }
     }
 

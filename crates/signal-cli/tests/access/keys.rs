@@ -99,6 +99,32 @@ async fn sighup_takes_the_new_keys_and_drops_nobody() {
     relay.assert_alive();
 }
 
+/// Nobody writes into it, so whoever reads it waits, and hears no other signal meanwhile.
+#[cfg(unix)]
+#[test]
+fn a_key_file_that_has_become_a_pipe_is_left_alone() {
+    use rustix::process::Signal;
+
+    let folder = Folder::new("pipe");
+    let key = folder.key("key.jwk", &[]);
+    let in_use = folder.write("in-use.jwk", &std::fs::read_to_string(&key).expect("a key"));
+    let relay = Relay::start(&["--token-key-file", &in_use, "--drain-seconds", "0"]);
+    std::fs::remove_file(&in_use).expect("a file");
+    let made = std::process::Command::new("mkfifo").arg(&in_use).status();
+    assert!(made.is_ok_and(|status| status.success()));
+    relay.signal(Signal::HUP);
+    let line = relay.until_logged("is not read again; the old keys of tokens stay in use");
+    assert_eq!(line["level"], "ERROR");
+    let query = format!(
+        "token={}",
+        mint(&key, &["--topics", "*", "--expires", "1h"])
+    );
+    assert_eq!(ask(&relay, Some(&query), &[]).status, 101);
+    assert_eq!(ask(&relay, None, &[]).status, 401);
+    relay.terminate();
+    assert_eq!(relay.wait().0, Some(0));
+}
+
 #[tokio::test]
 async fn keys_that_change_are_read_by_themselves() {
     let folder = Folder::new("renewal");
