@@ -17,7 +17,8 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use crate::admin::{Admin, answer, history};
 
 /// Connections at once: a scraper or two, and some people. For one more, the oldest is ended that
-/// has not sent a request; without such a one it waits.
+/// has not sent its request, and else the oldest of all: an answer is there at once, so that one
+/// waits for its client too.
 const CONNECTIONS_MAX: usize = 64;
 /// How long a connection may take, from its first byte to our last: one that hangs gives its place
 /// back.
@@ -31,10 +32,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Serves until the process ends: while the relay drains, somebody may want to watch.
 pub(super) async fn serve(admin: Arc<Admin>, listeners: Vec<std::net::TcpListener>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let silent = Arc::<Silent>::default();
+    let guests = Arc::<Guests>::default();
     let all = listeners.into_iter().map(|listener| async {
         match TcpListener::from_std(listener) {
-            Ok(listener) => accept(&admin, &places, &silent, listener).await,
+            Ok(listener) => accept(&admin, &places, &guests, listener).await,
             Err(error) => tracing::error!(%error, "cannot use the admin listener"),
         }
     });
@@ -44,7 +45,7 @@ pub(super) async fn serve(admin: Arc<Admin>, listeners: Vec<std::net::TcpListene
 async fn accept(
     admin: &Arc<Admin>,
     places: &Arc<Semaphore>,
-    silent: &Arc<Silent>,
+    guests: &Arc<Guests>,
     listener: TcpListener,
 ) {
     loop {
@@ -54,13 +55,13 @@ async fn accept(
             continue;
         };
         if places.available_permits() == 0 {
-            silent.end_oldest();
+            guests.end_oldest();
         }
         // Never closed, so this waits and does not fail.
         let Ok(place) = Arc::clone(places).acquire_owned().await else {
             return;
         };
-        let (admin, guest) = (Arc::clone(admin), silent.enter());
+        let (admin, guest) = (Arc::clone(admin), guests.enter());
         tokio::spawn(async move {
             tokio::select! {
                 // A client that is slow, or has gone, harms only itself.
@@ -80,7 +81,7 @@ async fn answer_one(
     guest: &Guest,
 ) -> Result<(), hyper::Error> {
     let service = service_fn(|request: Request<Incoming>| async move {
-        guest.leave();
+        guest.has_asked();
         let (request, body) = request.into_parts();
         Ok::<_, Infallible>(answer::answer(admin, from, &request, body).await)
     });
@@ -93,29 +94,39 @@ async fn answer_one(
         .await
 }
 
-/// The connections that have not sent their request, in the order in which they came.
+/// The connections, in the order in which they are ended for others.
 #[derive(Debug, Default)]
-struct Silent {
+struct Guests {
     next: AtomicU64,
-    guests: Mutex<BTreeMap<u64, Arc<Notify>>>,
+    all: Mutex<BTreeMap<(Stage, u64), Arc<Notify>>>,
 }
 
-/// One of them, until it has sent its request or ends.
+/// How far a connection is.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Stage {
+    /// Its request has not come.
+    Silent,
+    /// The rest of its body has not, or it has not taken its answer.
+    Asked,
+}
+
+/// One of them, until it ends.
 #[derive(Debug)]
 struct Guest {
-    silent: Arc<Silent>,
+    guests: Arc<Guests>,
     number: u64,
     ended: Arc<Notify>,
 }
 
-impl Silent {
+impl Guests {
     fn enter(self: &Arc<Self>) -> Guest {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let ended = Arc::<Notify>::default();
-        self.lock().insert(number, Arc::clone(&ended));
-        let silent = Arc::clone(self);
+        self.lock()
+            .insert((Stage::Silent, number), Arc::clone(&ended));
+        let guests = Arc::clone(self);
         Guest {
-            silent,
+            guests,
             number,
             ended,
         }
@@ -127,21 +138,28 @@ impl Silent {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Notify>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(Stage, u64), Arc<Notify>>> {
         // No change is left half done.
-        self.guests.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Guest {
-    fn leave(&self) {
-        self.silent.lock().remove(&self.number);
+    /// Notes that its request is here.
+    fn has_asked(&self) {
+        let mut all = self.guests.lock();
+        // It may have been ended just now.
+        if let Some(ended) = all.remove(&(Stage::Silent, self.number)) {
+            all.insert((Stage::Asked, self.number), ended);
+        }
     }
 }
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        self.leave();
+        let mut all = self.guests.lock();
+        all.remove(&(Stage::Silent, self.number));
+        all.remove(&(Stage::Asked, self.number));
     }
 }
 
@@ -153,5 +171,37 @@ async fn watch(admin: &Admin) {
         ticks.tick().await;
         let stats = admin.relay.stats();
         admin.history().note(admin.started.elapsed(), &stats);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn who_has_asked_and_takes_no_answer_is_ended_after_who_is_silent() {
+        let guests = Arc::<Guests>::default();
+        let all = [(); 4].map(|()| guests.enter());
+        all[0].has_asked();
+        all[2].has_asked();
+        let mut ended = Vec::new();
+        for _ in 0..5 {
+            guests.end_oldest();
+            let is_ended = |place: &usize| all[*place].ended.notified().now_or_never().is_some();
+            ended.extend((0..4).filter(is_ended));
+        }
+        assert_eq!(ended, [1, 3, 0, 2]);
+    }
+
+    #[test]
+    fn who_was_ended_or_has_gone_is_not_ended_again() {
+        let guests = Arc::<Guests>::default();
+        let first = guests.enter();
+        guests.end_oldest();
+        first.has_asked();
+        drop(guests.enter());
+        assert!(guests.lock().is_empty());
     }
 }
