@@ -44,7 +44,7 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) struct Webhook {
     pub(crate) inbox: Inbox,
     pub(crate) secret: Arc<Secret>,
-    events: tokio::sync::mpsc::Receiver<inbox::Noted>,
+    events: inbox::Outlet,
     client: HttpsClient,
     kinds: Kinds,
 }

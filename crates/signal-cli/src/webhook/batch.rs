@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 use signal_tokio::Relay;
-use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout_at};
 
 use crate::webhook::event::Event;
-use crate::webhook::inbox::{Inbox, Noted};
+use crate::webhook::inbox::{Inbox, Noted, Outlet};
 
 /// A batch is sent when it has so many events, or so many bytes of names, or its first one is so
 /// old.
@@ -30,7 +29,7 @@ pub(super) struct Batch {
 /// Gathers events to batches.
 pub(super) struct Gathering {
     inbox: Inbox,
-    events: Receiver<Noted>,
+    events: Outlet,
     is_closing: watch::Receiver<bool>,
     /// Whose refusals are counted, if anyone wants to know.
     relay: Option<Relay>,
@@ -46,7 +45,7 @@ impl Gathering {
     /// On a runtime with timers.
     pub(super) fn new(
         inbox: Inbox,
-        events: Receiver<Noted>,
+        events: Outlet,
         is_closing: watch::Receiver<bool>,
         relay: Option<Relay>,
     ) -> Self {
@@ -104,8 +103,7 @@ impl Gathering {
                 return Some(event);
             }
             if *self.is_closing.borrow() {
-                if let Ok(noted) = self.events.try_recv() {
-                    self.inbox.taken(noted.event.bytes());
+                if let Some(noted) = self.events.try_recv() {
                     return Some(noted);
                 }
                 self.count_refusals();
@@ -114,11 +112,7 @@ impl Gathering {
             tokio::select! {
                 biased;
                 changed = self.is_closing.changed() => changed.ok()?,
-                noted = self.events.recv() => {
-                    let noted = noted?;
-                    self.inbox.taken(noted.event.bytes());
-                    return Some(noted);
-                }
+                noted = self.events.recv() => return Some(noted),
                 _ = self.refusals_ticks.tick(), if self.relay.is_some() => self.count_refusals(),
             }
         }

@@ -26,6 +26,23 @@ pub(super) enum Event {
 }
 
 impl Event {
+    /// Which topic it is about, if it is.
+    pub(super) fn topic(&self) -> Option<&str> {
+        match self {
+            Self::TopicOpened { topic } | Self::TopicEmptied { topic } => Some(topic),
+            Self::PeerIn { .. } | Self::PeerOut { .. } | Self::Refused { .. } => None,
+        }
+    }
+
+    /// Whether the topic, which must be the same, is after both as it was before.
+    pub(super) fn is_undone_by(&self, next: &Self) -> bool {
+        matches!(
+            (self, next),
+            (Self::TopicOpened { .. }, Self::TopicEmptied { .. })
+                | (Self::TopicEmptied { .. }, Self::TopicOpened { .. })
+        )
+    }
+
     /// How many bytes of names it holds, and a bit more for itself.
     pub(super) fn bytes(&self) -> usize {
         const SELF: usize = 64;

@@ -1,12 +1,12 @@
 //! Where the threads that serve put events.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use signal_tokio::{Observed, Observer};
-use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::Notify;
 
 use crate::settings::{Kind, Kinds};
 use crate::webhook::counts::Counts;
@@ -16,6 +16,9 @@ use crate::webhook::event::Event;
 const EVENTS_MAX: usize = 20_000;
 /// The most that they hold together: names of topics have 4 KiB by default.
 const BYTES_MAX: usize = 8 << 20;
+/// While more wait, an event of a topic and the one that undoes it are left out: ten batches are
+/// some time behind already.
+const EVENTS_MANY: usize = 1_000;
 
 /// An event, and when it was.
 #[derive(Clone, Debug, Serialize)]
@@ -38,60 +41,142 @@ impl Noted {
 }
 
 /// Takes events without waiting; what there is no room for is counted.
+///
+/// A peer may subscribe and unsubscribe thousands of times a second, faster than any server takes
+/// events. So where many wait, an event of a topic and the one that undoes it are both left out: a
+/// peer makes as many wait as it may have topics, and has none of others dropped.
 #[derive(Clone, Debug)]
 pub(crate) struct Inbox {
     kinds: Kinds,
-    queue: Sender<Noted>,
     shared: Arc<Shared>,
     counts: Arc<Counts>,
 }
 
+/// The other end.
+#[derive(Debug)]
+pub(crate) struct Outlet(Arc<Shared>);
+
 #[derive(Debug, Default)]
 struct Shared {
-    bytes: AtomicUsize,
+    waiting: Mutex<Waiting>,
+    arrived: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    /// By their numbers, which are in the order in which they came.
+    events: BTreeMap<u64, Noted>,
+    next: u64,
+    /// The last event of each topic.
+    by_topic: HashMap<Box<str>, u64>,
+    bytes: usize,
     /// Events that are lost, and that no batch has told of.
-    lost: AtomicU64,
+    lost: u64,
 }
 
 impl Inbox {
-    pub(super) fn new(kinds: Kinds) -> (Self, Receiver<Noted>) {
-        let (queue, events) = channel(EVENTS_MAX);
+    pub(super) fn new(kinds: Kinds) -> (Self, Outlet) {
         let inbox = Self {
             kinds,
-            queue,
             shared: Arc::default(),
             counts: Arc::default(),
         };
-        (inbox, events)
+        let outlet = Outlet(Arc::clone(&inbox.shared));
+        (inbox, outlet)
     }
 
     pub(crate) fn counts(&self) -> &Arc<Counts> {
         &self.counts
     }
 
-    /// Notes that an event was taken out.
-    pub(super) fn taken(&self, bytes: usize) {
-        self.shared.bytes.fetch_sub(bytes, Ordering::Relaxed);
-    }
-
     /// Notes that events are lost, of which the next batch is to tell.
     pub(super) fn lose(&self, events: u64) {
-        self.shared.lost.fetch_add(events, Ordering::Relaxed);
+        self.shared.lock().lost += events;
     }
 
     /// How many are lost that no batch has told of.
     pub(super) fn take_lost(&self) -> u64 {
-        self.shared.lost.swap(0, Ordering::Relaxed)
+        std::mem::take(&mut self.shared.lock().lost)
     }
 
     fn put(&self, event: Event) {
-        let bytes = event.bytes();
-        let before = self.shared.bytes.fetch_add(bytes, Ordering::Relaxed);
-        if before + bytes > BYTES_MAX || self.queue.try_send(Noted::now(event)).is_err() {
-            self.taken(bytes);
-            self.lose(1);
+        if !self.shared.lock().put(event) {
             self.counts.drop_one();
         }
+        self.shared.arrived.notify_one();
+    }
+}
+
+impl Outlet {
+    /// The next event, once there is one.
+    pub(super) async fn recv(&mut self) -> Noted {
+        loop {
+            if let Some(noted) = self.try_recv() {
+                return noted;
+            }
+            self.0.arrived.notified().await;
+        }
+    }
+
+    pub(super) fn try_recv(&mut self) -> Option<Noted> {
+        self.0.lock().take_first()
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // No code that runs under this lock can panic.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    /// False if there is no room.
+    fn put(&mut self, event: Event) -> bool {
+        if self.events.len() > EVENTS_MANY && self.undo(&event) {
+            return true;
+        }
+        let bytes = event.bytes();
+        if self.events.len() >= EVENTS_MAX || self.bytes + bytes > BYTES_MAX {
+            self.lost += 1;
+            return false;
+        }
+        if let Some(topic) = event.topic() {
+            self.by_topic.insert(topic.into(), self.next);
+        }
+        self.bytes += bytes;
+        self.events.insert(self.next, Noted::now(event));
+        self.next += 1;
+        true
+    }
+
+    /// Takes out the last event of the topic if this one undoes it.
+    fn undo(&mut self, event: &Event) -> bool {
+        let number = event.topic().and_then(|topic| self.by_topic.get(topic));
+        let Some(number) = number.copied() else {
+            return false;
+        };
+        let last = self.events.get(&number);
+        let is_undone = last.is_some_and(|last| last.event.is_undone_by(event));
+        if is_undone {
+            self.take(number);
+        }
+        is_undone
+    }
+
+    fn take_first(&mut self) -> Option<Noted> {
+        let number = *self.events.first_key_value()?.0;
+        self.take(number)
+    }
+
+    fn take(&mut self, number: u64) -> Option<Noted> {
+        let noted = self.events.remove(&number)?;
+        self.bytes -= noted.event.bytes();
+        let topic = noted.event.topic();
+        if let Some(topic) = topic.filter(|topic| self.by_topic.get(*topic) == Some(&number)) {
+            self.by_topic.remove(topic);
+        }
+        Some(noted)
     }
 }
 
@@ -134,8 +219,7 @@ mod tests {
             inbox.observe(Observed::TopicOpened("t"));
         }
         assert_eq!((inbox.take_lost(), inbox.take_lost()), (7, 0));
-        let first = events.try_recv().expect("an event");
-        inbox.taken(first.event.bytes());
+        events.try_recv().expect("an event");
         inbox.observe(Observed::TopicEmptied("t"));
         assert_eq!(inbox.take_lost(), 0, "there is room again");
     }
@@ -154,6 +238,75 @@ mod tests {
     fn what_was_not_asked_for_takes_no_room() {
         let (inbox, mut events) = Inbox::new("peer_in".parse().expect("a kind"));
         inbox.observe(Observed::TopicOpened("t"));
-        assert!(events.try_recv().is_err());
+        assert!(events.try_recv().is_none());
+    }
+
+    #[test]
+    fn a_peer_that_comes_and_goes_in_a_thousand_topics_has_no_event_of_others_dropped() {
+        let (inbox, mut events) = Inbox::new(Kinds::ALL);
+        let names: Vec<String> = (0..1_000)
+            .map(|number| format!("flapping {number}"))
+            .collect();
+        for round in 0..100 {
+            for name in &names {
+                inbox.observe(Observed::TopicOpened(name));
+            }
+            inbox.observe(Observed::TopicOpened(&format!("honest {round}")));
+            for name in &names {
+                inbox.observe(Observed::TopicEmptied(name));
+            }
+        }
+        assert_eq!(inbox.take_lost(), 0);
+        let all: Vec<Noted> = std::iter::from_fn(|| events.try_recv()).collect();
+        let is_honest = |noted: &&Noted| {
+            let topic = noted.event.topic();
+            topic.is_some_and(|topic| topic.starts_with("honest"))
+        };
+        assert_eq!(all.iter().filter(is_honest).count(), 100);
+        assert!(all.len() < 5_000, "{}", all.len());
+    }
+
+    #[test]
+    fn what_is_heard_of_a_topic_ends_with_how_it_is() {
+        let (inbox, mut events) = Inbox::new(Kinds::ALL);
+        let mut is_open = [false; 4];
+        let mut heard = [false; 4];
+        let mut seed = 7_u32;
+        let mut random = |below: usize| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 16) as usize % below
+        };
+        let mut hear = |count: usize| {
+            let all = std::iter::from_fn(|| events.try_recv()).take(count);
+            for noted in all.collect::<Vec<_>>() {
+                let (topic, is_open) = match &noted.event {
+                    Event::TopicOpened { topic } => (topic, true),
+                    Event::TopicEmptied { topic } => (topic, false),
+                    Event::PeerIn { .. } | Event::PeerOut { .. } | Event::Refused { .. } => {
+                        continue;
+                    }
+                };
+                let place: usize = topic.parse().expect("a number");
+                assert_ne!(heard[place], is_open, "each is news");
+                heard[place] = is_open;
+            }
+            heard
+        };
+        for subject in 0..20_000_u64 {
+            let place = random(4);
+            is_open[place] = !is_open[place];
+            let name = place.to_string();
+            inbox.observe(match is_open[place] {
+                true => Observed::TopicOpened(&name),
+                false => Observed::TopicEmptied(&name),
+            });
+            let peer = signal_tokio::signal_core::PeerId::new(subject);
+            inbox.observe(Observed::PeerIn {
+                peer,
+                subject: None,
+            });
+            hear(random(4));
+        }
+        assert_eq!(hear(usize::MAX), is_open);
     }
 }
