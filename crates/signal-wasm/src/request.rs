@@ -95,7 +95,8 @@ impl<'a> Request<'a> {
     }
 
     pub(crate) fn remote_ip(&self) -> Option<IpAddr> {
-        self.remote?.parse().ok()
+        // Runtimes write the interface behind a link-local one: `fe80::1%eth0`.
+        self.remote?.split('%').next()?.parse().ok()
     }
 
     pub(crate) fn parts(&self) -> UpgradeParts<'a> {

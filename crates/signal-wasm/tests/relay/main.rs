@@ -107,6 +107,15 @@ fn an_upgrade_that_fails_gives_its_place_back() {
 }
 
 #[test]
+fn a_link_local_address_counts_with_its_interface_behind_it() {
+    let mut relay = relay(&[("peers_per_ip_max", "1"), ("limit_private_ips", "true")]);
+    let mut request = upgrade();
+    request.remote = Some("fe80::1%eth0");
+    admit(&mut relay, 0, &request);
+    assert_eq!(refused(&mut relay, 0, &request).status, 429);
+}
+
+#[test]
 fn a_trusted_proxy_names_the_client() {
     let mut relay = relay(&[("peers_per_ip_max", "1"), ("trusted_proxies", "10.0.0.0/8")]);
     let from = |remote, forwarded| {
