@@ -8,6 +8,11 @@ const port = Number(Deno.env.get('PORT') ?? 4444)
 const hostname = Deno.env.get('HOST') ?? '127.0.0.1'
 Deno.serve({ port, hostname }, relay.fetch)
 
+let isEnding = false
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  Deno.addSignalListener(signal, () => relay.drain().then(() => Deno.exit(0)))
+  Deno.addSignalListener(signal, () => {
+    if (isEnding) Deno.exit(130)
+    isEnding = true
+    relay.drain().then(() => Deno.exit(0))
+  })
 }

@@ -1,12 +1,20 @@
 import { type Answer, type Message, Relay, type RelayOptions, type Settings, type Socket } from './index.ts'
+import { endOnSignals, listenAt, type ListenOptions, placeOf, type Process } from './listen.ts'
 import { factsOf, responseOf } from './web.ts'
 
 export * from './index.ts'
+export { ListenError, type ListenOptions } from './listen.ts'
+
+/** What the data of a WebSocket has to be: whose it is. */
+export interface BunPeer {
+  readonly relay: BunRelay
+  readonly peer: number
+}
 
 /** What of Bun's WebSocket is used here. */
 export interface BunWebSocket {
   readonly readyState: number
-  readonly data: { readonly peer: number }
+  readonly data: BunPeer
   send(text: string): number
   ping(): number
   close(code: number, reason: string): void
@@ -16,30 +24,19 @@ export interface BunWebSocket {
 
 /** What of Bun's server is used here. */
 export interface BunServer {
-  readonly port: number
-  upgrade(request: Request, options: { data: { peer: number }; headers?: Record<string, string> }): boolean
+  readonly port?: number | undefined
+  upgrade(request: Request, options: { data: BunPeer; headers?: Record<string, string> }): boolean
   requestIP(request: Request): { readonly address: string } | null
   stop(closeActiveConnections?: boolean): Promise<void> | void
 }
 declare const Bun: { serve(options: object): BunServer }
-
-/** Where to listen. */
-export interface ListenOptions extends RelayOptions {
-  /** Default 127.0.0.1; `0.0.0.0` is every interface. */
-  readonly host?: string
-  /** Default 4444; 0 is a port that is free. */
-  readonly port?: number
-  /** Whether SIGTERM and SIGINT drain and end the process. Default: true. */
-  readonly signals?: boolean
-}
+declare const process: Process
 
 /** So much longer than is allowed may a message be and still be refused in good order. */
 const MESSAGE_SLACK = 64 * 1024
 
 /** A relay for Bun: `fetch` and `websocket` go into `Bun.serve`, or into handlers of yours. */
 export class BunRelay extends Relay {
-  readonly #sockets = new Map<number, BunWebSocket>()
-
   /** Answers a request: upgrades, `/healthz`, `/readyz` and `/limits`, and `okay` elsewhere. */
   readonly fetch = (request: Request, server: BunServer): Response | undefined | Promise<Response | undefined> => {
     const answer = this.request(factsOf(request, server.requestIP(request)?.address), request)
@@ -50,24 +47,21 @@ export class BunRelay extends Relay {
     if (answer.peer === undefined) return responseOf(answer)
     const { peer, protocol } = answer
     const options = protocol === undefined ? {} : { headers: { 'sec-websocket-protocol': protocol } }
-    if (server.upgrade(request, { data: { peer }, ...options })) return undefined
+    if (server.upgrade(request, { data: { relay: this, peer }, ...options })) return undefined
     this.leave(peer)
     return responseOf({ status: 400, headers: [], body: 'this upgrade cannot be made' })
   }
 
-  /** The handlers of its WebSockets. */
+  /**
+   * The handlers of its WebSockets. A server has one set of them, also for the sockets of other relays
+   * and of one that a reload has put this in place of, so each socket knows whose it is.
+   */
   readonly websocket = {
-    open: (socket: BunWebSocket): void => {
-      this.#sockets.set(socket.data.peer, socket)
-      this.connect(socket.data.peer, new BunSocket(socket))
-    },
-    message: (socket: BunWebSocket, message: string | Uint8Array): void => this.receive(socket.data.peer, message),
-    ping: (socket: BunWebSocket, data: Uint8Array): void => this.frame(socket.data.peer, data.length),
-    pong: (socket: BunWebSocket, data: Uint8Array): void => this.frame(socket.data.peer, data.length),
-    close: (socket: BunWebSocket): void => {
-      this.#sockets.delete(socket.data.peer)
-      this.leave(socket.data.peer)
-    },
+    open: (socket: BunWebSocket): void => socket.data.relay.connect(socket.data.peer, new BunSocket(socket)),
+    message: (socket: BunWebSocket, message: string | Uint8Array): void => socket.data.relay.receive(socket.data.peer, message),
+    ping: (socket: BunWebSocket, data: Uint8Array): void => socket.data.relay.frame(socket.data.peer, data.length),
+    pong: (socket: BunWebSocket, data: Uint8Array): void => socket.data.relay.frame(socket.data.peer, data.length),
+    close: (socket: BunWebSocket): void => socket.data.relay.leave(socket.data.peer),
     // Past it Bun closes by itself, at once; up to it the relay refuses.
     maxPayloadLength: (this.limits.message_bytes_max ?? 0) * 2 + MESSAGE_SLACK,
     // The relay bounds what waits, and closes with the right code.
@@ -125,24 +119,23 @@ export interface RunningRelay {
  * A relay on a server of its own.
  *
  * @throws {SettingsError} A setting cannot be used.
+ * @throws {ListenError} It cannot listen there.
  */
-export function serve(settings: Settings = {}, options: ListenOptions = {}): RunningRelay {
-  const relay = new BunRelay(settings, options)
+export async function serve(settings: Settings = {}, options: ListenOptions = {}): Promise<RunningRelay> {
+  const { place, rest } = placeOf(options)
+  const relay = new BunRelay(settings, rest)
+  await relay.ready()
   const { fetch, websocket } = relay
-  const server = Bun.serve({ hostname: options.host ?? '127.0.0.1', port: options.port ?? 4444, fetch, websocket })
+  const listen = (hostname: string, port: number) => {
+    const server = Bun.serve({ hostname, port, fetch, websocket })
+    return { server, port: server.port ?? port }
+  }
+  const listening = await listenAt(place, listen, ({ server }) => server.stop(true))
   const stop = async (): Promise<void> => {
     await relay.drain()
-    await server.stop(true)
+    await Promise.all(listening.map(({ server }) => server.stop(true)))
+    forget()
   }
-  if (options.signals !== false) {
-    let isStopping = false
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.on(signal, () => {
-        if (isStopping) process.exit(130)
-        isStopping = true
-        void stop().then(() => process.exit(0))
-      })
-    }
-  }
-  return { relay, port: server.port, stop }
+  const forget = place.signals ? endOnSignals(process, stop) : () => {}
+  return { relay, port: listening[0].port, stop }
 }

@@ -1,7 +1,10 @@
 import { type Answer, Relay, type RelayOptions, type Settings } from './index.ts'
+import { endOnSignals, listenAt, type ListenOptions, placeOf } from './listen.ts'
+import { plain } from './settings.ts'
 import { factsOf, listen, responseOf, WebSocketSocket } from './web.ts'
 
 export * from './index.ts'
+export { ListenError, type ListenOptions } from './listen.ts'
 
 /** What of Deno is used here. */
 interface DenoServer {
@@ -18,6 +21,7 @@ declare const Deno: {
     options: { protocol?: string; idleTimeout: number },
   ): { socket: WebSocket; response: Response }
   addSignalListener(signal: 'SIGINT' | 'SIGTERM', listener: () => void): void
+  removeSignalListener(signal: 'SIGINT' | 'SIGTERM', listener: () => void): void
   readonly env: { get(name: string): string | undefined }
   exit(code: number): never
 }
@@ -27,26 +31,29 @@ export interface ConnectionInfo {
   readonly remoteAddr: { readonly hostname?: string }
 }
 
-/** Where to listen. */
-export interface ListenOptions extends RelayOptions {
-  /** Default 127.0.0.1; `0.0.0.0` is every interface. */
-  readonly host?: string
-  /** Default 4444; 0 is a port that is free. */
-  readonly port?: number
-  /** Whether SIGTERM and SIGINT drain and end the process. Default: true. */
-  readonly signals?: boolean
-}
-
 const ONE_INSTANCE =
-  'signal-relay: Deno Deploy may run several instances, which share nothing: two people of one room on two of them ' +
+  'Deno Deploy may run several instances, which share nothing: two people of one room on two of them ' +
   'do not find each other. Run this relay where there is one instance.'
 
-/** A relay for Deno: `fetch` goes into `Deno.serve`, or into a handler of yours. */
+/** Deploy ends an instance five seconds after its SIGINT, and a close takes a moment. */
+const DEPLOY_DRAIN_SECONDS = 3
+
+/** How long after a drain those are waited for who do not answer their close, in milliseconds. */
+const SHUTDOWN_MAX = 1_000
+
+/**
+ * A relay for Deno: `fetch` goes into `Deno.serve`, or into a handler of yours.
+ *
+ * On Deploy, which ends an instance five seconds after its SIGINT, `drain_seconds` is 3 by default.
+ */
 export class DenoRelay extends Relay {
   /** @throws {SettingsError} A setting cannot be used. */
   constructor(settings: Settings = {}, options: RelayOptions = {}) {
-    super(settings, { ...options, runtimePings: true })
-    if (isOnDeploy()) console.warn(ONE_INSTANCE)
+    super(isOnDeploy() ? { drain_seconds: DEPLOY_DRAIN_SECONDS, ...plain('settings', settings) } : settings, {
+      ...plain('options', options),
+      runtimePings: true,
+    })
+    if (isOnDeploy()) this.tell({ level: 'warn', event: 'notice', text: ONE_INSTANCE })
   }
 
   /** Answers a request: upgrades, `/healthz`, `/readyz` and `/limits`, and `okay` elsewhere. */
@@ -84,32 +91,39 @@ export interface RunningRelay {
  * A relay on a server of its own.
  *
  * @throws {SettingsError} A setting cannot be used.
+ * @throws {ListenError} It cannot listen there.
  */
-export function serve(settings: Settings = {}, options: ListenOptions = {}): RunningRelay {
-  const relay = new DenoRelay(settings, options)
-  const listenOptions = { hostname: options.host ?? '127.0.0.1', port: options.port ?? 4444, onListen: () => {} }
-  const server = Deno.serve(listenOptions, relay.fetch)
+export async function serve(settings: Settings = {}, options: ListenOptions = {}): Promise<RunningRelay> {
+  const { place, rest } = placeOf(options)
+  const relay = new DenoRelay(settings, rest)
+  await relay.ready()
+  const listen = (hostname: string, port: number) => {
+    const server = Deno.serve({ hostname, port, onListen: () => {} }, relay.fetch)
+    return { server, port: server.addr.port }
+  }
+  const listening = await listenAt(place, listen, ({ server }) => server.shutdown())
   const stop = async (): Promise<void> => {
     await relay.drain()
-    await server.shutdown()
+    // Deno cannot end a connection whose client does not answer, and would wait for it.
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const enough = new Promise<void>((resolve) => (timer = setTimeout(resolve, SHUTDOWN_MAX)))
+    await Promise.race([enough, Promise.all(listening.map(({ server }) => server.shutdown()))])
+    clearTimeout(timer)
+    forget()
   }
-  if (options.signals !== false) {
-    let isStopping = false
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      Deno.addSignalListener(signal, () => {
-        if (isStopping) Deno.exit(130)
-        isStopping = true
-        // A peer that has not answered the close by now is not waited for.
-        void relay.drain().then(() => Deno.exit(0))
-      })
-    }
-  }
-  return { relay, port: server.addr.port, stop }
+  const forget = place.signals ? endOnSignals(PROCESS, stop) : () => {}
+  return { relay, port: listening[0].port, stop }
+}
+
+const PROCESS = {
+  on: (signal: 'SIGTERM' | 'SIGINT', listener: () => void): void => Deno.addSignalListener(signal, listener),
+  off: (signal: 'SIGTERM' | 'SIGINT', listener: () => void): void => Deno.removeSignalListener(signal, listener),
+  exit: (code: number): void => Deno.exit(code),
 }
 
 function isOnDeploy(): boolean {
   try {
-    return Deno.env.get('DENO_DEPLOYMENT_ID') !== undefined
+    return ['DENO_DEPLOY', 'DENO_DEPLOYMENT_ID'].some((name) => Deno.env.get(name) !== undefined)
   } catch {
     // Without the permission to look it is not Deploy, which gives all.
     return false

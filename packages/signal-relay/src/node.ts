@@ -1,27 +1,22 @@
+import cluster from 'node:cluster'
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Server as SecureServer } from 'node:https'
-import { Socket as TcpSocket } from 'node:net'
+import { type AddressInfo, Socket as TcpSocket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { Server as TlsServer } from 'node:tls'
 import { type WebSocket, WebSocketServer } from 'ws'
 
-import { type Answer, type Facts, type Message, Relay, type RelayOptions, type Settings, type Socket } from './index.ts'
+import { type Answer, type Facts, type Message, Relay, type RelayOptions, type Settings, SettingsError, type Socket } from './index.ts'
+import { endOnSignals, listenAt, type ListenOptions, placeOf } from './listen.ts'
+import { plain, shown } from './settings.ts'
 
 export * from './index.ts'
+export { ListenError, type ListenOptions } from './listen.ts'
 
 /** Which upgrades of a server are the relay's. */
 export interface AttachOptions extends RelayOptions {
   /** Only those to these paths; others are left to other listeners. Default: all. */
   readonly path?: string | readonly string[]
-}
-
-/** Where to listen. */
-export interface ListenOptions extends RelayOptions {
-  /** Default 127.0.0.1; `0.0.0.0` is every interface. */
-  readonly host?: string
-  /** Default 4444; 0 is a port that is free. */
-  readonly port?: number
-  /** Whether SIGTERM and SIGINT drain and end the process. Default: true. */
-  readonly signals?: boolean
 }
 
 /** So much longer than is allowed may a message be and still be refused in good order. */
@@ -33,46 +28,115 @@ const MESSAGE_SLACK = 64 * 1024
  * @throws {SettingsError} A setting cannot be used.
  */
 export function attach(server: Server | SecureServer, settings: Settings = {}, options: AttachOptions = {}): NodeRelay {
-  const relay = new NodeRelay(settings, options)
-  const paths = options.path === undefined ? undefined : [options.path].flat()
-  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    const path = request.url?.split('?')[0] ?? '/'
-    if (paths === undefined || paths.includes(path)) relay.upgrade(request, socket, head)
-  })
+  const isServer = typeof server?.on === 'function' && typeof server.address === 'function'
+  if (!isServer) throw new SettingsError('attach needs the http.Server: what app.listen() returns of Express, app.server of Fastify')
+  const { path, ...rest } = plain('options', options)
+  const paths = pathsOf(path)
+  const relay = new NodeRelay(settings, rest)
+  take(server, relay, paths)
   return relay
+}
+
+/** What `serve` returns. */
+export interface NodeServer {
+  readonly relay: NodeRelay
+  readonly port: number
+  /** That of 127.0.0.1, if it listens on `localhost`. */
+  readonly server: Server
+  /** Drains, and ends the server. */
+  stop(): Promise<void>
 }
 
 /**
  * A relay on a server of its own. Resolves when it listens.
  *
  * @throws {SettingsError} A setting cannot be used.
+ * @throws {ListenError} It cannot listen there.
  */
 export async function serve(settings: Settings = {}, options: ListenOptions = {}): Promise<NodeServer> {
-  const server = createServer()
-  const relay = attach(server, settings, options)
-  server.on('request', relay.page)
+  const { place, rest } = placeOf(options)
+  const relay = new NodeRelay(settings, rest)
   await relay.ready()
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(options.port ?? 4444, options.host ?? '127.0.0.1', resolve)
-  })
+  const listening = await listenAt(place, (host, port) => listen(relay, host, port), ({ server }) => server.close())
   const stop = async (): Promise<void> => {
     // Until all are gone it answers: those who come are told when to come again.
     await relay.drain()
-    server.close()
-    server.closeAllConnections()
+    for (const { server } of listening) {
+      server.close()
+      server.closeAllConnections()
+    }
+    forget()
   }
-  if (options.signals !== false) stopOnSignals(stop)
-  return { server, relay, stop }
+  const forget = place.signals ? endOnSignals(process, stop) : () => {}
+  const [{ server, port }] = listening
+  return { relay, port, server, stop }
 }
 
-/** What `serve` returns. */
-export interface NodeServer {
-  readonly server: Server
-  readonly relay: NodeRelay
-  /** Drains, and ends the server. */
-  stop(): Promise<void>
+async function listen(relay: NodeRelay, host: string, port: number): Promise<{ server: Server; port: number }> {
+  const server = createServer(relay.page)
+  take(server, relay, undefined)
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+  return { server, port: (server.address() as AddressInfo).port }
 }
+
+/** A relay and the paths that are its own; without any, all are. */
+interface Attachment {
+  readonly relay: NodeRelay
+  readonly paths: readonly string[] | undefined
+}
+
+/** The relays of each server. */
+const attachments = new WeakMap<Server | SecureServer, Attachment[]>()
+
+/** Makes a relay answer the upgrades of a server. All relays of one have one listener. */
+function take(server: Server | SecureServer, relay: NodeRelay, paths: readonly string[] | undefined): void {
+  const others = attachments.get(server)
+  // One that drains lets nobody in any more.
+  const rest = (others ?? []).filter(({ relay }) => !relay.stats().draining)
+  const isTaken = rest.some((other) => paths === undefined || other.paths === undefined || other.paths.some((path) => paths.includes(path)))
+  if (isTaken) throw new SettingsError('this server has a relay already, at the same path; drain that one, or give each a path of its own')
+  attachments.set(server, [...rest, { relay, paths }])
+  if (others !== undefined) return
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const isAlone = server.listenerCount('upgrade') === 1
+    const path = unslashed(request.url?.split('?')[0] ?? '/')
+    const found = attachments.get(server)?.find(({ paths }) => paths?.includes(path) ?? true)
+    // What Node would give to the listeners of requests, if nobody listened to upgrades.
+    const isWebSocket = /(^|,)\s*websocket\s*(,|$)/i.test(request.headers.upgrade ?? '')
+    if (found !== undefined && (isWebSocket || !isAlone)) found.relay.upgrade(request, socket, head)
+    else if (isAlone) handBack(server, request, socket, head)
+  })
+}
+
+/** Has the server answer a request as if its client had not asked for an upgrade, which it may (RFC 9110, 7.8). */
+function handBack(server: Server | SecureServer, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  const { method, url, httpVersion, rawHeaders } = request
+  const lines = [`${method} ${url} HTTP/${httpVersion}`]
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    if (rawHeaders[at]?.toLowerCase() !== 'upgrade') lines.push(`${rawHeaders[at]}: ${rawHeaders[at + 1]}`)
+  }
+  socket.unshift(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]))
+  server.emit(server instanceof TlsServer ? 'secureConnection' : 'connection', socket)
+}
+
+function pathsOf(path: unknown): readonly string[] | undefined {
+  if (path === undefined) return undefined
+  const paths: readonly unknown[] = Array.isArray(path) ? path : [path]
+  if (paths.length === 0) throw new SettingsError('path is an empty list; leave it out for all paths')
+  return paths.map((path) => {
+    if (typeof path === 'string' && /^\/[^?#]*$/.test(path)) return unslashed(path)
+    throw new SettingsError(`path is ${shown(path)}, which is not a path; write one such as "/signal"`)
+  })
+}
+
+/** A path without the slash at its end. */
+const unslashed = (path: string): string => (path.length > 1 ? path.replace(/\/$/, '') : path)
 
 /** A relay for Node, over `ws`. */
 export class NodeRelay extends Relay {
@@ -82,6 +146,7 @@ export class NodeRelay extends Relay {
   /** @throws {SettingsError} A setting cannot be used. */
   constructor(settings: Settings = {}, options: RelayOptions = {}) {
     super(settings, options)
+    if (cluster.isWorker) this.tell({ level: 'warn', event: 'notice', text: ONE_PROCESS })
     this.#sockets = new WebSocketServer({
       noServer: true,
       clientTracking: false,
@@ -112,7 +177,14 @@ export class NodeRelay extends Relay {
     socket.once('close', leave)
     // The client may have gone away while its request was judged.
     if (socket.destroyed) leave()
-    this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.#begin(peer, webSocket, socket))
+    try {
+      this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.#begin(peer, webSocket, socket))
+    } catch (error) {
+      // So says `ws` of a socket that is a WebSocket already.
+      leave()
+      const text = 'another listener of this server has answered an upgrade that is the relay’s too; give each a path of its own'
+      this.tell({ level: 'error', event: 'failed', text, error })
+    }
   }
 
   /** Answers `/healthz`, `/readyz` and `/limits`, and `okay` elsewhere: a request listener. */
@@ -143,6 +215,10 @@ export class NodeRelay extends Relay {
     })
   }
 }
+
+const ONE_PROCESS =
+  'this is one of several processes of a cluster, which share nothing: two people of one room in two of them do not ' +
+  'find each other; run the relay in one process'
 
 /**
  * A WebSocket whose texts go past `ws` to its stream: `ws` makes a header and a vector for each
@@ -258,15 +334,4 @@ function refuse(socket: Duplex, page: Exclude<Answer, { peer: number }>): void {
   const head = headers.map(([name, value]) => `${name}: ${value}\r\n`).join('')
   socket.once('finish', () => socket.destroy())
   socket.end(Buffer.concat([Buffer.from(`HTTP/1.1 ${page.status} ${STATUS_CODES[page.status] ?? ''}\r\n${head}\r\n`), body]))
-}
-
-function stopOnSignals(stop: () => Promise<void>): void {
-  let isStopping = false
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => {
-      if (isStopping) process.exit(130)
-      isStopping = true
-      void stop().then(() => process.exit(0))
-    })
-  }
 }

@@ -132,7 +132,7 @@ export class RelayOf {
    * @throws {SettingsError} A setting cannot be used.
    */
   constructor(module: WebAssembly.Module, settings: Settings = {}, options: HostOptions = {}) {
-    checkOptions(options)
+    checkOptions(options, () => RelayOf.describe(module).map(({ name }) => name))
     this.#module = new Instance(module)
     const length = this.#module.writeTexts(texts(settings))
     if (options.authorize !== undefined && typeof options.authorize !== 'function') throw new SettingsError('authorize is not a function')
@@ -427,12 +427,17 @@ export class RelayOf {
     return told
   }
 
+  /** Hands an entry to the log. */
+  protected tell(entry: LogEntry): void {
+    this.#tell(entry)
+  }
+
+  // A log that fails ends no connection, nor the process if it fails later.
   #tell(entry: LogEntry): void {
     try {
-      this.#log(entry)
-    } catch {
-      // A log that fails ends no connection.
-    }
+      const told: unknown = this.#log(entry)
+      if (told instanceof Promise) told.catch(() => {})
+    } catch {}
   }
 }
 

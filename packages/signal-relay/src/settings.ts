@@ -66,13 +66,73 @@ export class SettingsError extends Error {
   override readonly name = 'SettingsError'
 }
 
-/** What stands beside the settings, of all hosts. */
-const OPTIONS = ['authorize', 'log', 'host', 'port', 'signals', 'path', 'runtimePings']
+/** What may stand beside the settings of a relay. */
+const OPTIONS = ['authorize', 'log', 'runtimePings']
+/** What some hosts take beside them, and which. */
+const OPTIONS_OF: Readonly<Record<string, string>> = { host: 'serve', port: 'serve', signals: 'serve', path: 'attach on Node' }
 
-/** Refuses options that no host has: a slip in `authorize` would let everybody in. */
-export function checkOptions(options: object): void {
-  const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name))
-  if (unknown !== undefined) throw new SettingsError(`there is no option ${JSON.stringify(unknown)}`)
+/**
+ * Refuses options that do not exist here: a slip in `authorize` would let everybody in.
+ *
+ * @param settings The names of all settings, of which one may stand in the wrong place.
+ */
+export function checkOptions(options: object, settings: () => readonly string[]): void {
+  const unknown = Object.keys(plain('options', options)).find((name) => !OPTIONS.includes(name))
+  if (unknown === undefined) return
+  const host = Object.hasOwn(OPTIONS_OF, unknown) ? OPTIONS_OF[unknown] : undefined
+  if (host !== undefined) throw new SettingsError(`${unknown} is an option of ${host}, and of nothing else`)
+  if (settings().includes(unknown)) throw new SettingsError(`${unknown} is a setting, not an option: give it in the argument before`)
+  throw new SettingsError(`there is no option ${JSON.stringify(unknown)}${meant(unknown, [...OPTIONS, ...Object.keys(OPTIONS_OF)])}`)
+}
+
+/**
+ * Refuses what has no members to read, such as a promise, a map or an object with getters: taken
+ * for settings, it would be a relay without any, which lets everybody in.
+ *
+ * @throws {SettingsError} It is not a plain object.
+ */
+export function plain<Given>(what: 'settings' | 'options', given: Given): Given {
+  const prototype: unknown = typeof given === 'object' && given !== null ? Object.getPrototypeOf(given) : undefined
+  // An object of another realm has another prototype, which has none either.
+  const isPlain = prototype === null || (typeof prototype === 'object' && Object.getPrototypeOf(prototype) === null)
+  if (isPlain) return given
+  const hint = given instanceof Promise ? '; await it' : ''
+  throw new SettingsError(`${what} are ${shown(given)}, not an object with names and values${hint}`)
+}
+
+/** A value for an error: what it is, and no more of it than tells. */
+export function shown(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value)
+  if (value === null || typeof value === 'number' || typeof value === 'boolean' || value === undefined) return String(value)
+  if (Array.isArray(value)) return 'a list'
+  if (typeof value !== 'object') return `a ${typeof value}`
+  const name: unknown = value.constructor?.name
+  return typeof name === 'string' && name !== 'Object' ? `a ${name}` : 'an object'
+}
+
+/** The most slips by which a name may be off to be taken for another. */
+const SLIPS_MAX = 3
+
+/** `; is it …?` with the name that may be meant, if there is one. */
+export function meant(name: string, names: readonly string[], spell = (name: string): string => name): string {
+  const most = Math.min(SLIPS_MAX, Math.floor(name.length / 2))
+  const near = names.map((known) => ({ known, slips: slips(name, known) })).filter(({ slips }) => slips <= most)
+  const [best] = near.sort((one, other) => one.slips - other.slips)
+  return best === undefined ? '' : `; is it ${spell(best.known)}?`
+}
+
+/** How many letters have to be put in, taken out or changed to make one word into another. */
+function slips(one: string, other: string): number {
+  let row = Array.from({ length: other.length + 1 }, (_, at) => at)
+  for (const [line, letter] of [...one].entries()) {
+    const next = [line + 1]
+    for (const [at, wanted] of [...other].entries()) {
+      const changed = (row[at] ?? 0) + (letter === wanted ? 0 : 1)
+      next.push(Math.min(changed, (row[at + 1] ?? 0) + 1, (next[at] ?? 0) + 1))
+    }
+    row = next
+  }
+  return row.at(-1) ?? 0
 }
 
 /**
@@ -80,13 +140,13 @@ export function checkOptions(options: object): void {
  * what keeps somebody out.
  */
 export function texts(settings: Settings): string[] {
-  return Object.entries(settings)
+  return Object.entries(plain('settings', settings))
     .filter(([, value]) => value !== undefined)
     .flatMap(([name, value]) => [name, text(name, value)])
 }
 
 function text(name: string, value: unknown): string {
-  if (OPTIONS.includes(name)) throw new SettingsError(`${name} is an option, not a setting: give it in the second argument`)
+  if (OPTIONS.includes(name) || Object.hasOwn(OPTIONS_OF, name)) throw new SettingsError(`${name} is an option, not a setting: give it in the argument after the settings`)
   if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return String(value)
   if (Array.isArray(value) && value.every((entry) => typeof entry === 'string')) return value.join(',')
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return JSON.stringify(value)

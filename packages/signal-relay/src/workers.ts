@@ -1,4 +1,5 @@
 import { type Answer, Relay, type RelayOptions, type Settings } from './wasm.ts'
+import { plain } from './settings.ts'
 import { factsOf, listen, responseOf, WebSocketSocket } from './web.ts'
 
 export * from './wasm.ts'
@@ -17,7 +18,7 @@ declare const WebSocketPair: new () => { 0: WebSocket; 1: WebSocket & { accept()
 export class WorkersRelay extends Relay {
   /** @throws {SettingsError} A setting cannot be used. */
   constructor(settings: Settings = {}, options: RelayOptions = {}) {
-    super({ ping_interval: '90s', keepalive_interval: 0, ...settings }, options)
+    super({ ping_interval: '90s', keepalive_interval: 0, ...plain('settings', settings) }, options)
   }
 
   /** Answers a request: upgrades, `/healthz`, `/readyz` and `/limits`, and `okay` elsewhere. */

@@ -341,6 +341,10 @@ test('what a log throws ends nothing, and without one warnings go to the console
   const { peer } = relay.request(upgrade())
   relay.connect(peer, socket())
   relay.leave(peer)
+  // Node ends a process whose promise is rejected and looked at by nobody.
+  const later = new Relay({}, { log: async () => assert.fail('no') })
+  await later.request(upgrade('/', { 'sec-websocket-key': 'x' }))
+  await new Promise(setImmediate)
   const said = t.mock.method(console, 'error', () => {})
   const failing = new Relay({}, { authorize: () => assert.fail('no') })
   await failing.request(upgrade())

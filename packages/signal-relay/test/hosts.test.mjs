@@ -3,25 +3,15 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 import WebSocket from 'ws'
 
-const here = (path) => fileURLToPath(new URL(path, import.meta.url))
-const modules = here('../node_modules')
-const deno = existsSync(`${modules}/@deno`)
-  ? readdirSync(`${modules}/@deno`).map((name) => `${modules}/@deno/${name}/deno`).find((path) => existsSync(path))
-  : undefined
-const bun = `${modules}/bun/bin/bun.exe`
-const RUNTIMES = {
-  node: [process.execPath],
-  deno: deno && [deno, 'run', '--allow-all'],
-  bun: existsSync(bun) && [bun, 'run'],
-}
+import { RUNTIMES } from '../fixtures/runtimes.mjs'
 
+const here = (path) => fileURLToPath(new URL(path, import.meta.url))
 for (const [name, command] of Object.entries(RUNTIMES)) {
   test(`on ${name} an authorizer that answers later lets in, refuses, fails and is late`, { skip: !command && `there is no ${name} for this system` }, async () => {
     const [program, ...words] = command

@@ -6,9 +6,9 @@ import { test } from 'node:test'
 
 import express from 'express'
 import fastify from 'fastify'
-import WebSocket from 'ws'
+import WebSocket, { WebSocketServer } from 'ws'
 
-import { attach, serve } from '../dist/node.js'
+import { attach, serve, SettingsError } from '../dist/node.js'
 
 const subscribe = JSON.stringify({ type: 'subscribe', topics: ['garden'] })
 const publish = (data) => JSON.stringify({ type: 'publish', topic: 'garden', data })
@@ -104,6 +104,85 @@ test('beside Fastify, at a path of its own, others are left to others', async ()
   elsewhere.on('error', () => {})
   elsewhere.terminate()
   await app.close()
+})
+
+/** What a plain request is answered, whatever its headers. */
+async function asked(port, head, end = '\r\n\r\n') {
+  const socket = connectTcp(port, '127.0.0.1')
+  socket.write(head.join('\r\n') + end)
+  let text = ''
+  for await (const part of socket) text += part
+  return text
+}
+
+test('an upgrade that is not the relay’s is answered by the app, as if there were no relay', async () => {
+  const app = express()
+  app.use(express.text())
+  app.all('/', (request, response) => response.send(`my app, ${request.method} ${request.body ?? ''}`))
+  const server = createServer(app)
+  const [one, other] = [attach(server, {}, { path: '/one' }), attach(server, {}, { path: ['/other/', '/third'] })]
+  const port = await listening(server)
+  const close = 'Connection: Upgrade, HTTP2-Settings, close'
+  const settings = 'HTTP2-Settings: AAMAAABkAAQAAP__'
+  assert.match(await asked(port, ['GET / HTTP/1.1', 'Host: a', close, 'Upgrade: h2c', settings]), /^HTTP\/1.1 200 [^]*my app, GET $/)
+  const post = ['POST / HTTP/1.1', 'Host: a', close, 'Upgrade: h2c', settings, 'Content-Type: text/plain', 'Content-Length: 5']
+  assert.match(await asked(port, post, '\r\n\r\nhello'), /^HTTP\/1.1 200 [^]*my app, POST hello$/)
+  const elsewhere = new WebSocket(`ws://127.0.0.1:${port}/elsewhere`)
+  elsewhere.on('error', () => {})
+  const [, response] = await once(elsewhere, 'unexpected-response')
+  assert.equal(response.statusCode, 404)
+  elsewhere.terminate()
+  for (const [path, relay] of [['one', one], ['one/', one], ['other', other], ['third?a', other]]) {
+    await pairTalks(`ws://127.0.0.1:${port}/${path}`)
+    assert.equal(relay.stats().connects >= 2, true)
+  }
+  server.close()
+  server.closeAllConnections()
+})
+
+test('a relay at the place of another is an error, until that one drains', async () => {
+  const server = createServer()
+  const first = attach(server, {}, { path: '/signal' })
+  assert.throws(() => attach(server), SettingsError)
+  assert.throws(() => attach(server, {}, { path: '/signal/' }), SettingsError)
+  await first.drain()
+  const second = attach(server)
+  const port = await listening(server)
+  await pairTalks(`ws://127.0.0.1:${port}/signal`)
+  assert.equal(first.stats().connects, 0)
+  assert.equal(second.stats().connects, 2)
+  server.close()
+  server.closeAllConnections()
+})
+
+test('another listener that answers the same upgrade ends neither the process nor its own connection', async () => {
+  const server = createServer()
+  const theirs = new WebSocketServer({ server })
+  theirs.on('connection', (socket) => socket.send('{"type":"theirs"}'))
+  const entries = []
+  const relay = attach(server, {}, { log: (entry) => entries.push(entry) })
+  const port = await listening(server)
+  const socket = new WebSocket(`ws://127.0.0.1:${port}/`)
+  const [text] = await once(socket, 'message')
+  assert.deepEqual(JSON.parse(text), { type: 'theirs' })
+  await until(() => entries.some(({ level }) => level === 'error'))
+  assert.match(entries.find(({ level }) => level === 'error').text, /^another listener of this server has answered/)
+  assert.equal(relay.stats().peers, 0)
+  assert.match(relay.metrics(), /^signal_handshakes 0$/m)
+  socket.terminate()
+  theirs.close()
+  server.close()
+  server.closeAllConnections()
+})
+
+test('relays that are opened and closed again leave no listener behind', async () => {
+  const before = process.listenerCount('SIGTERM')
+  for (let round = 0; round < 12; round += 1) {
+    const { stop } = await serve({}, { port: 0 })
+    assert.equal(process.listenerCount('SIGTERM'), before + 1)
+    await stop()
+  }
+  assert.equal(process.listenerCount('SIGTERM'), before)
 })
 
 test('who is refused gets a status, words and when to come again', async () => {

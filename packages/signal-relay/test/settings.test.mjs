@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
 import { test } from 'node:test'
+import { runInNewContext } from 'node:vm'
+
+import express from 'express'
 
 import { describeSettings, Relay, SettingsError } from '../dist/index.js'
+import { attach, serve } from '../dist/node.js'
 
 const here = (path) => new URL(path, import.meta.url)
 const command = (words, environment = {}) => {
@@ -37,11 +43,51 @@ test('a setting that cannot be used is an error that names it', () => {
   }
 })
 
-test('an option that no host has and a setting in the wrong place are errors', () => {
-  assert.throws(() => new Relay({}, { authorise: () => ({ topics: ['*'] }) }), new SettingsError('there is no option "authorise"'))
-  assert.throws(() => new Relay({}, { prot: 4457 }), new SettingsError('there is no option "prot"'))
-  const misplaced = new SettingsError('port is an option, not a setting: give it in the second argument')
-  assert.throws(() => new Relay({ port: 4457 }), misplaced)
+test('an option that no host has, one of another host, and a setting in the wrong place are errors', () => {
+  const authorize = () => ({ topics: ['*'] })
+  for (const [settings, options, message] of [
+    [{}, { authorise: authorize }, 'there is no option "authorise"; is it authorize?'],
+    [{}, { colour: 'red' }, 'there is no option "colour"'],
+    [{}, { port: 4457 }, 'port is an option of serve, and of nothing else'],
+    [{}, { path: '/signal' }, 'path is an option of attach on Node, and of nothing else'],
+    [{}, { origins: ['https://app.example'] }, 'origins is a setting, not an option: give it in the argument before'],
+    [{ port: 4457 }, {}, 'port is an option, not a setting: give it in the argument after the settings'],
+    [{ authorize }, {}, 'authorize is an option, not a setting: give it in the argument after the settings'],
+    [{ constructor: 1 }, {}, 'there is no setting "constructor"'],
+  ]) {
+    assert.throws(() => new Relay(settings, options), new SettingsError(message))
+  }
+})
+
+test('what has no members to read is not taken for settings, which would let everybody in', async () => {
+  class Getters {
+    get origins() {
+      return ['https://app.example']
+    }
+  }
+  const wrong = [Promise.resolve({ origins: [] }), new Map([['origins', 'https://app.example']]), new Getters(), Object.create({ origins: [] }), () => {}, null, 'x', 5, []]
+  for (const given of wrong) {
+    assert.throws(() => new Relay(given), (error) => error instanceof SettingsError && /^settings are /.test(error.message))
+    assert.throws(() => new Relay({}, given), (error) => error instanceof SettingsError && /^options are /.test(error.message))
+    assert.throws(() => attach(createServer(), {}, given), SettingsError)
+    await assert.rejects(serve({}, given), SettingsError)
+  }
+  assert.throws(() => new Relay(Promise.resolve({})), new SettingsError('settings are a Promise, not an object with names and values; await it'))
+  assert.equal(new Relay(Object.assign(Object.create(null), { peers_max: 7 })).limits.peers_max, 7)
+  assert.equal(new Relay(runInNewContext('({ peers_max: 7 })')).limits.peers_max, 7)
+})
+
+test('where to listen is judged before anybody listens', async () => {
+  for (const options of [{ port: 'abc' }, { port: -1 }, { port: 65_536 }, { port: 1.5 }, { port: NaN }, { port: '' }, { port: '4444 ' }, { port: null }, { port: [4444] }, { host: '' }, { host: 5 }, { host: null }, { signals: 'no' }, { signals: 0 }]) {
+    const [name] = Object.keys(options)
+    await assert.rejects(serve({}, options), (error) => error instanceof SettingsError && error.message.startsWith(`${name} is `))
+  }
+  for (const path of ['signal', '', '/a?b', '/a#b', [], ['/a', 5], null, 5, {}]) {
+    assert.throws(() => attach(createServer(), {}, { path }), (error) => error instanceof SettingsError && error.message.startsWith('path is '))
+  }
+  for (const server of [undefined, null, {}, () => {}, express()]) {
+    assert.throws(() => attach(server), new SettingsError('attach needs the http.Server: what app.listen() returns of Express, app.server of Fastify'))
+  }
 })
 
 test('settings have the forms of signal serve', () => {
@@ -55,12 +101,23 @@ test('settings have the forms of signal serve', () => {
 
 test('the command refuses what it cannot use, with status 2', () => {
   for (const [words, environment, message] of [
-    [['--peer-max', '3'], {}, 'there is no option --peer-max; --help lists them'],
+    [['--peer-max', '3'], {}, 'there is no option --peer-max; is it --peers-max?'],
+    [['--colour'], {}, 'there is no option --colour; --help lists them'],
+    [['-p', '4444'], {}, 'there is no option -p; --help lists them'],
+    [['4444'], {}, 'there is no option 4444; is it --port 4444?'],
+    [['--limit-private-ips', 'maybe'], {}, /^signal-relay: limit_private_ips is "maybe"/],
+    [['--constructor', '3'], {}, 'there is no option --constructor; --help lists them'],
     [['--peers-max'], {}, '--peers-max needs a value'],
+    [['--peers-max', '--port', '0'], {}, '--peers-max needs a value'],
+    [['--peers-max', '3', '--peers-max', '4'], {}, '--peers-max is given twice; a list has commas: --peers-max A,B'],
     [['--peers-max', 'many'], {}, 'peers_max is "many", which is not a whole number'],
-    [[], { SIGNAL_PEER_MAX: '3' }, 'SIGNAL_PEER_MAX is not a variable of this relay; --help lists them'],
+    [[], { SIGNAL_PEER_MAX: '3' }, 'SIGNAL_PEER_MAX is not a variable of this relay; is it SIGNAL_PEERS_MAX?'],
+    [[], { SIGNAL_PORT: '3' }, 'SIGNAL_PORT is not a variable of this relay; PORT is, and SIGNAL_LISTEN'],
     [[], { SIGNAL_ORIGINS: '' }, /^signal-relay: origins is empty; /],
-    [['--port', '99999'], {}, '--port is "99999", which is not an address with a port; write 127.0.0.1:4444'],
+    [[], { SIGNAL_TOKEN_KEY_FILE: '' }, /^signal-relay: SIGNAL_TOKEN_KEY_FILE is empty; /],
+    [['--port', '99999'], {}, '--port is "99999", which is not a port; write 4444'],
+    [[], { PORT: 'http' }, 'PORT is "http", which is not a port; write 4444'],
+    [['--listen', '::1:4444'], {}, '--listen is "::1:4444", which is not a port, nor an address with one; write localhost:4444'],
     [['--token-key-file', '/no/such'], {}, /--token-key-file cannot be read: /],
     [['--port', '1', '--listen', '2'], {}, /both given/],
   ]) {
@@ -68,6 +125,28 @@ test('the command refuses what it cannot use, with status 2', () => {
     assert.equal(status, 2, `${words} ${stderr}`)
     if (typeof message === 'string') assert.equal(stderr, `signal-relay: ${message}\n`)
     else assert.match(stderr, message)
+  }
+})
+
+test('the command passes over what is empty, and what Kubernetes sets for a service', async () => {
+  const folder = mkdtempSync(`${tmpdir()}/signal-relay-`)
+  try {
+    const jwk = JSON.stringify({ kty: 'oct', alg: 'HS256', k: 'dGhpcyBrZXkgaXMgZm9yIHRlc3RzIGFuZCBkb2NzIG9ubHk' })
+    // As editors on Windows write it. What comes after the keys fails, so that nothing is served.
+    writeFileSync(`${folder}/keys`, Buffer.from(`\ufeff${jwk}`, 'utf16le'))
+    const environment = {
+      SIGNAL_PEERS_MAX: '',
+      SIGNAL_SERVICE_HOST: '10.0.0.1',
+      SIGNAL_PORT: 'tcp://10.0.0.1:4444',
+      SIGNAL_PORT_4444_TCP_ADDR: '10.0.0.1',
+      SIGNAL_SERVICE_PORT_WS: '4444',
+      SIGNAL_TOKEN_KEY_FILE: `${folder}/keys`,
+    }
+    const { status, stderr } = command(['--listen', '192.0.2.1:0'], environment)
+    assert.match(stderr, /^signal-relay: no network interface of this machine has the address 192\.0\.2\.1/)
+    assert.equal(status, 1)
+  } finally {
+    rmSync(folder, { recursive: true })
   }
 })
 
