@@ -58,7 +58,7 @@ async function until(isSo, what, ms = 60_000) {
 async function start(name) {
   const [program, ...words] = RUNTIMES[name]()
   const settings = {
-    '--port': '0',
+    '--listen': '127.0.0.1:0',
     '--outbound-bytes-max': '256KiB',
     '--close-hold': '200ms',
     '--close-timeout': '500ms',
