@@ -76,27 +76,24 @@ pub struct Received<'m> {
 pub fn read(text: &str) -> Option<Incoming<'_>> {
     let (mut kind, mut topic, mut data, mut clients) = (None, None, None, None);
     json::scan(text, u8::MAX, |member| {
-        let is = |name| json::decodes_to(member.name, name);
-        if is("type") {
-            kind = Some(member.value);
-        } else if is("topic") {
-            topic = Some(member.value);
-        } else if is("data") {
-            data = Some(member.value);
-        } else if is("clients") {
-            clients = Some(member.value);
-        }
+        let field = match json::decode(member.name).as_deref() {
+            Some("type") => &mut kind,
+            Some("topic") => &mut topic,
+            Some("data") => &mut data,
+            Some("clients") => &mut clients,
+            _ => return,
+        };
+        *field = Some(member.value);
     })
     .ok()?;
-    let kind = json::unquoted(kind?)?;
-    if json::decodes_to(kind, "publish") {
-        Some(Incoming::Publish(Received {
+    match &*json::decode(json::unquoted(kind?)?)? {
+        "publish" => Some(Incoming::Publish(Received {
             topic: json::decode(json::unquoted(topic?)?)?,
             data,
             clients: clients.and_then(|clients| clients.parse().ok()),
-        }))
-    } else {
-        json::decodes_to(kind, "pong").then_some(Incoming::Pong)
+        })),
+        "pong" => Some(Incoming::Pong),
+        _ => None,
     }
 }
 

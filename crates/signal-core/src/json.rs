@@ -71,15 +71,10 @@ pub(crate) fn unquoted(value: &str) -> Option<&str> {
 
 /// Decodes what [`unquoted`] gave. `None` for a lone surrogate, which no Rust string can hold.
 pub(crate) fn decode(raw: &str) -> Option<Cow<'_, str>> {
-    if !raw.contains('\\') {
+    if !raw.as_bytes().contains(&b'\\') {
         return Some(Cow::Borrowed(raw));
     }
     chars(raw).collect::<Option<String>>().map(Cow::Owned)
-}
-
-/// Whether `raw`, decoded, is `name`.
-pub(crate) fn decodes_to(raw: &str, name: &str) -> bool {
-    raw == name || (raw.contains('\\') && chars(raw).eq(name.chars().map(Some)))
 }
 
 /// The characters of a checked string; `None` stands for a lone surrogate.

@@ -417,16 +417,21 @@ impl Peer {
     }
 
     /// The time as the peer knows it, which never goes back. Budgets refill with it.
+    #[inline]
     fn advance(&mut self, now: Instant) -> Instant {
-        let Self { limits, state } = self;
-        if now > state.latest {
-            let millis = now.as_millis() - state.latest.as_millis();
-            state.budgets.refill(millis, limits);
-            let quiet = millis.saturating_add(state.quiet_millis.into());
-            state.quiet_millis = u32::try_from(quiet).unwrap_or(u32::MAX);
-            state.latest = now;
+        if now > self.state.latest {
+            self.pass_time(now);
         }
-        state.latest
+        self.state.latest
+    }
+
+    fn pass_time(&mut self, now: Instant) {
+        let Self { limits, state } = self;
+        let millis = now.as_millis() - state.latest.as_millis();
+        state.budgets.refill(millis, limits);
+        let quiet = millis.saturating_add(state.quiet_millis.into());
+        state.quiet_millis = u32::try_from(quiet).unwrap_or(u32::MAX);
+        state.latest = now;
     }
 }
 

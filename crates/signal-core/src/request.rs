@@ -22,17 +22,12 @@ pub(crate) fn parse(text: &str, depth_max: u8) -> Result<Request<'_>, NotJson> {
     let (Some(inside), Some(kind)) = (inside, fields.kind.string()) else {
         return Ok(Request::Meaningless);
     };
-    let is = |name| json::decodes_to(kind, name);
-    let request = if is("publish") {
-        fields.publish(text, inside).map(Request::Publish)
-    } else if is("ping") {
-        Some(Request::Ping)
-    } else if is("subscribe") {
-        fields.names().map(Request::Subscribe)
-    } else if is("unsubscribe") {
-        fields.names().map(Request::Unsubscribe)
-    } else {
-        None
+    let request = match json::decode(kind).as_deref() {
+        Some("publish") => fields.publish(text, inside).map(Request::Publish),
+        Some("ping") => Some(Request::Ping),
+        Some("subscribe") => fields.names().map(Request::Subscribe),
+        Some("unsubscribe") => fields.names().map(Request::Unsubscribe),
+        _ => None,
     };
     Ok(request.unwrap_or(Request::Meaningless))
 }
@@ -70,18 +65,12 @@ impl<'m> Field<'m> {
 
 impl<'m> Fields<'m> {
     fn see(&mut self, member: Member<'m>) {
-        let is = |name| json::decodes_to(member.name, name);
-        let field = if is("type") {
-            &mut self.kind
-        } else if is("topic") {
-            &mut self.topic
-        } else if is("topics") {
-            &mut self.topics
-        } else if is("clients") {
-            self.cuts.push(member.span);
-            return;
-        } else {
-            return;
+        let field = match json::decode(member.name).as_deref() {
+            Some("type") => &mut self.kind,
+            Some("topic") => &mut self.topic,
+            Some("topics") => &mut self.topics,
+            Some("clients") => return self.cuts.push(member.span),
+            _ => return,
         };
         if let Some(earlier) = field.0.replace(member) {
             self.cuts.push(earlier.span);
