@@ -12,7 +12,7 @@ mod table;
 use std::path::{Path, PathBuf};
 
 use crate::clients;
-use crate::install::on_path;
+use crate::measuring::Options;
 use crate::stop::Stop;
 use crate::tools::Tools;
 use crate::workspace;
@@ -32,13 +32,6 @@ const NODES: [usize; 4] = [2, 3, 5, 9];
 /// How many there are where memory is measured.
 const MEMORY_NODES: usize = 3;
 
-struct Options {
-    rounds: usize,
-    duration: &'static str,
-    only: String,
-    builds: bool,
-}
-
 /// Where the programs are.
 struct Programs {
     signal: PathBuf,
@@ -46,13 +39,7 @@ struct Programs {
 }
 
 pub(crate) fn main(arguments: &[String]) -> Result<(), Stop> {
-    let options = parse(arguments).ok_or_else(|| Stop::Failed(USAGE.to_owned()))?;
-    if !cfg!(target_os = "linux") || on_path(&["taskset"]).is_none() {
-        return Err(Stop::Missing {
-            what: "Linux with taskset".to_owned(),
-            fix: "run it there".to_owned(),
-        });
-    }
+    let options = Options::read(arguments, 5, USAGE)?;
     let tools = Tools::default();
     if options.builds {
         clients::build_signal(&tools)?;
@@ -81,26 +68,6 @@ pub(crate) fn main(arguments: &[String]) -> Result<(), Stop> {
         .map_err(|error| Stop::Failed(format!("cannot write {}: {error}", file.display())))?;
     println!("\nwritten: {}", file.display());
     Ok(())
-}
-
-fn parse(arguments: &[String]) -> Option<Options> {
-    let mut options = Options {
-        rounds: 5,
-        duration: "2500ms",
-        only: String::new(),
-        builds: true,
-    };
-    let mut arguments = arguments.iter();
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--quick" => (options.rounds, options.duration) = (1, "1s"),
-            "--rounds" => options.rounds = arguments.next()?.parse().ok().filter(|n| *n > 0)?,
-            "--only" => options.only = arguments.next()?.clone(),
-            "--no-build" => options.builds = false,
-            _ => return None,
-        }
-    }
-    Some(options)
 }
 
 /// A node without others, beside a relay that is none.
@@ -138,10 +105,10 @@ fn memory(programs: &Programs, options: &Options) -> Result<String, Stop> {
     let mut results = Vec::new();
     for load in MEMORY {
         let single = Service::single(&programs.signal)?;
-        let alone = single.measure(&programs.signal, load, options.duration)?;
+        let alone = single.measure(&programs.signal, load, options.duration())?;
         drop(single);
         let cluster = Service::cluster(&programs.signal, &programs.nats, MEMORY_NODES)?;
-        let nodes = cluster.measure(&programs.signal, load, options.duration)?;
+        let nodes = cluster.measure(&programs.signal, load, options.duration())?;
         results.push([alone, nodes]);
     }
     Ok(table::memory(MEMORY, &results))
@@ -160,7 +127,7 @@ fn in_turn(
     for round in 1..=options.rounds {
         for (load, results) in loads.iter().zip(&mut results) {
             for (service, results) in services.iter().zip(results) {
-                let measurement = service.measure(signal, load, options.duration)?;
+                let measurement = service.measure(signal, load, options.duration())?;
                 println!("{round} {:<28} {service:<8} {measurement}", load.name);
                 results.push(measurement);
             }

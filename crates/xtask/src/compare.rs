@@ -10,18 +10,14 @@ mod scenarios;
 mod server;
 mod table;
 
-use std::process::Stdio;
 use std::time::Instant;
 
-use crate::command::command;
-use crate::install::on_path;
+use crate::measuring::{Options, bench, measure};
 use crate::stop::Stop;
 use crate::tools::Tools;
 use results::{Measurement, Results};
 use scenarios::{SCENARIOS, Scenario};
 use server::{Kind, Servers};
-
-pub(crate) use server::RATES;
 
 const USAGE: &str = "\
 usage: cargo xtask compare [--quick] [--rounds N] [--only TEXT] [--resume] [--no-build]
@@ -32,31 +28,8 @@ usage: cargo xtask compare [--quick] [--rounds N] [--only TEXT] [--resume] [--no
   --resume    Go on where the last run was interrupted
   --no-build  Measure the relay that target/release has, as it is";
 
-/// The core that the server runs on, and the one that the load comes from.
-const SERVER_CORE: &str = "0";
-const LOAD_CORE: &str = "1";
-
-struct Options {
-    is_quick: bool,
-    rounds: u32,
-    only: String,
-    resumes: bool,
-    builds: bool,
-}
-
 pub(crate) fn main(arguments: &[String]) -> Result<(), Stop> {
-    let options = parse(arguments).ok_or_else(|| Stop::Failed(USAGE.to_owned()))?;
-    if !cfg!(target_os = "linux") || on_path(&["taskset"]).is_none() {
-        return Err(Stop::Missing {
-            what: "Linux with taskset".to_owned(),
-            fix: "run it there".to_owned(),
-        });
-    }
-    if std::thread::available_parallelism().map_or(1, usize::from) < 2 {
-        return Err(Stop::Failed(
-            "one core for the server and one for the load are needed".to_owned(),
-        ));
-    }
+    let options = Options::read(arguments, 3, USAGE)?;
     let servers = Servers::install(&Tools::default(), options.builds)?;
     let mut results = Results::open(options.resumes)?;
     let start = Instant::now();
@@ -69,7 +42,7 @@ pub(crate) fn main(arguments: &[String]) -> Result<(), Stop> {
                 if results.has(scenario.name, kind, round) {
                     continue;
                 }
-                let outcome = measure(&servers, kind, scenario, options.is_quick);
+                let outcome = measure_one(&servers, kind, scenario, &options);
                 let text = match &outcome {
                     Ok(measurement) => measurement.to_string(),
                     Err(stop) => format!("not measured: {stop}"),
@@ -93,58 +66,19 @@ fn chosen(options: &Options) -> impl Iterator<Item = &'static Scenario> {
         .filter(|scenario| scenario.name.contains(&options.only))
 }
 
-fn parse(arguments: &[String]) -> Option<Options> {
-    let mut options = Options {
-        is_quick: false,
-        rounds: 3,
-        only: String::new(),
-        resumes: false,
-        builds: true,
-    };
-    let mut arguments = arguments.iter();
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--quick" => (options.is_quick, options.rounds) = (true, 1),
-            "--rounds" => options.rounds = arguments.next()?.parse().ok().filter(|n| *n > 0)?,
-            "--only" => options.only = arguments.next()?.clone(),
-            "--resume" => options.resumes = true,
-            "--no-build" => options.builds = false,
-            _ => return None,
-        }
-    }
-    Some(options)
-}
-
 /// Starts a server, puts it under one load, and ends it.
-fn measure(
+fn measure_one(
     servers: &Servers,
     kind: Kind,
     scenario: &Scenario,
-    is_quick: bool,
+    options: &Options,
 ) -> Result<Measurement, Stop> {
-    let server = servers.start(kind, SERVER_CORE)?;
-    let (warmup, duration) = if is_quick {
-        ("300ms", "1s")
-    } else {
-        ("700ms", "2500ms")
-    };
-    let url = format!("ws://127.0.0.1:{}", server.port());
-    let mut bench = command("taskset", ["--cpu-list", LOAD_CORE]);
-    bench
-        .arg(servers.signal())
-        .args(["bench", &url, "--csv", "--quiet"]);
-    bench.args(["--warmup", warmup, "--duration", duration]);
-    bench.args(["--pid", &server.pid().to_string()]);
-    let quick = scenario.quick.filter(|_| is_quick);
+    let server = servers.start(kind)?;
+    let warmup = if options.is_quick { "300ms" } else { "700ms" };
+    let mut bench = bench(servers.signal());
+    bench.args([&server.url(), "--pid", &server.pid().to_string()]);
+    bench.args(["--warmup", warmup, "--duration", options.duration()]);
+    let quick = scenario.quick.filter(|_| options.is_quick);
     bench.args(quick.unwrap_or(scenario.load));
-    let output = bench
-        .stderr(Stdio::piped())
-        .output()
-        .map_err(|error| Stop::Failed(format!("signal bench did not start: {error}")))?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    Measurement::parse(&text).ok_or_else(|| {
-        let line = complaint.lines().next().unwrap_or("no report");
-        Stop::Failed(format!("signal bench: {line}"))
-    })
+    measure(&mut bench, |report, _| Measurement::of(report))
 }

@@ -14,6 +14,7 @@ mod install;
 mod installable;
 mod instructions;
 mod javascript;
+mod measuring;
 mod module;
 mod packages;
 mod publish;

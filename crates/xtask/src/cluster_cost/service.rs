@@ -4,19 +4,13 @@ use std::fmt;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::loads::Load;
-use crate::command::command;
-use crate::compare::RATES;
+use crate::measuring::{RATES, Report, SERVER_CORE, bench, measure, pinned};
 use crate::relay::Relay;
 use crate::stop::Stop;
 use crate::workspace;
-
-/// The core of relays and NATS server, and that of the load.
-const SERVICE_CORE: &str = "0";
-const LOAD_CORE: &str = "1";
 
 /// Three beats, on a busy machine.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -41,7 +35,7 @@ impl Service {
     /// So many nodes, once they know each other.
     pub(crate) fn cluster(signal: &Path, nats: &Path, nodes: usize) -> Result<Self, Stop> {
         let port = workspace::free_port()?.to_string();
-        let mut server = pinned(SERVICE_CORE, nats);
+        let mut server = pinned(SERVER_CORE, nats);
         server.args(["--addr", "127.0.0.1", "--port", &port]);
         let address = format!("127.0.0.1:{port}");
         let nats = Relay::run(&mut server, address.clone())?;
@@ -69,8 +63,8 @@ impl Service {
         duration: &str,
     ) -> Result<Measurement, Stop> {
         let pids = self.relays.iter().map(|relay| relay.pid().to_string());
-        let mut bench = pinned(LOAD_CORE, signal);
-        bench.args(["bench", "--csv", "--quiet", "--warmup", "700ms"]);
+        let mut bench = bench(signal);
+        bench.args(["--warmup", "700ms"]);
         bench.args(["--duration", duration, "--timeout", "30s"]);
         bench.args(["--pid", &pids.collect::<Vec<_>>().join(",")]);
         bench.args(load.arguments);
@@ -78,13 +72,9 @@ impl Service {
         if let Some(nats) = self.nats.as_ref().filter(|_| self.relays.len() > 1) {
             bench.args(["--bus-pid", &nats.pid().to_string()]);
         }
-        let output = bench.stderr(Stdio::piped()).stdout(Stdio::piped()).output();
-        let output =
-            output.map_err(|error| Stop::Failed(format!("signal bench did not start: {error}")))?;
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        let csv = String::from_utf8_lossy(&output.stdout);
-        let measurement = Measurement::parse(&csv).filter(|_| output.status.success());
-        measurement.ok_or_else(|| Stop::Failed(format!("signal bench: {}", complaint.trim())))
+        measure(&mut bench, |report, is_success| {
+            is_success.then(|| Measurement::of(report))
+        })
     }
 }
 
@@ -103,18 +93,10 @@ impl fmt::Display for Service {
 fn start(signal: &Path, more: &[&str]) -> Result<(Relay, String), Stop> {
     let [address, admin] =
         [workspace::free_port()?, workspace::free_port()?].map(|port| format!("127.0.0.1:{port}"));
-    let mut serve = pinned(SERVICE_CORE, signal);
+    let mut serve = pinned(SERVER_CORE, signal);
     serve.args(["serve", "--listen", &address, "--admin-listen", &admin]);
     serve.args(RATES).args(more);
     Ok((Relay::run(&mut serve, address)?, admin))
-}
-
-/// A command on one core, which says nothing.
-fn pinned(core: &str, program: &Path) -> Command {
-    let mut command = command("taskset", ["--cpu-list", core]);
-    command.arg(program);
-    command.stdout(Stdio::null()).stderr(Stdio::null());
-    command
 }
 
 fn until_ready(admin: &str) -> Result<(), Stop> {
@@ -155,17 +137,9 @@ pub(crate) struct Measurement {
 }
 
 impl Measurement {
-    /// Reads the CSV: a line of names and one of values.
-    fn parse(csv: &str) -> Option<Self> {
-        let mut lines = csv.lines();
-        let names: Vec<&str> = lines.next()?.split(',').collect();
-        let values: Vec<&str> = lines.next()?.split(',').collect();
-        let of = |name: &str| {
-            let place = names.iter().position(|known| *known == name);
-            let value = place.and_then(|place| values.get(place)?.parse().ok());
-            value.unwrap_or(f64::NAN)
-        };
-        Some(Self {
+    fn of(report: &Report) -> Self {
+        let of = |name| report.number(name).unwrap_or(f64::NAN);
+        Self {
             cpu: of("cpu_us_per_delivery"),
             bus_cpu: of("bus_cpu_us_per_delivery"),
             memory: of("memory_per_connection"),
@@ -174,7 +148,7 @@ impl Measurement {
             crossed: of("crossed_share"),
             crossed_p50: of("crossed_p50_ms"),
             crossed_p99: of("crossed_p99_ms"),
-        })
+        }
     }
 }
 
@@ -198,9 +172,9 @@ mod tests {
     fn a_report_is_read_by_its_names() {
         let csv =
             "deliveries,p50_ms,p99_ms,cpu_us_per_delivery,memory_per_connection\n9,1,2,4.25,\n";
-        let one = Measurement::parse(csv).expect("a report");
+        let one = Measurement::of(&Report::parse(csv).expect("a report"));
         assert_eq!((one.cpu, one.p50, one.p99), (4.25, 1.0, 2.0));
         assert!(one.memory.is_nan() && one.crossed.is_nan());
-        assert_eq!(Measurement::parse("a,b"), None);
+        assert!(Report::parse("a,b").is_none());
     }
 }

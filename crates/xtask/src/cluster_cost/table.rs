@@ -8,7 +8,7 @@ use super::service::Measurement;
 use super::{NODES, Results};
 use crate::command::{command, output};
 
-pub(crate) fn heading(nats: &Path, rounds: usize) -> String {
+pub(crate) fn heading(nats: &Path, rounds: u32) -> String {
     let date = output(&mut command("date", ["-u", "+%F %H:%M UTC"])).unwrap_or_default();
     let commit = output(&mut command("git", ["rev-parse", "--short", "HEAD"])).unwrap_or_default();
     let nats = output(&mut command(nats, ["--version"])).unwrap_or_default();

@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use super::server::Kind;
+use crate::measuring::Report;
 use crate::stop::Stop;
 use crate::workspace;
 
@@ -25,15 +26,9 @@ pub(crate) struct Measurement {
 }
 
 impl Measurement {
-    /// Reads the CSV of `signal bench`: a line of names and one of values.
-    pub(crate) fn parse(csv: &str) -> Option<Self> {
-        let mut lines = csv.lines();
-        let names: Vec<&str> = lines.next()?.split(',').collect();
-        let values: Vec<&str> = lines.next()?.split(',').collect();
-        let of = |name: &str| {
-            let place = names.iter().position(|known| *known == name)?;
-            values.get(place)?.parse::<f64>().ok()
-        };
+    /// What counts of a report of `signal bench`.
+    pub(crate) fn of(report: &Report) -> Option<Self> {
+        let of = |name| report.number(name);
         let faults = ["lost", "duplicated", "reordered", "foreign"]
             .into_iter()
             .map(of)
@@ -183,7 +178,8 @@ mod tests {
     fn a_report_is_read_by_its_names_and_kept_whole() {
         let csv = "scenario,deliveries_per_second,p50_ms,p99_ms,lost,duplicated,reordered,foreign,\
                    cpu_us_per_delivery,memory_per_connection\nfanout,1000.5,1,2,0,3,0,1,4.25,1100\n";
-        let measurement = Measurement::parse(csv).expect("a report");
+        let read = |csv: &str| Measurement::of(&Report::parse(csv)?);
+        let measurement = read(csv).expect("a report");
         assert_eq!(
             measurement,
             Measurement {
@@ -199,8 +195,8 @@ mod tests {
             Measurement::from_line(&measurement.to_line()),
             Some(measurement)
         );
-        let of_visitors = Measurement::parse(&csv.replace(",1100", ",")).expect("a report");
+        let of_visitors = read(&csv.replace(",1100", ",")).expect("a report");
         assert!(of_visitors.memory.is_nan() && of_visitors.cpu == 4.25);
-        assert_eq!(Measurement::parse("what,is\nthis,1"), None);
+        assert_eq!(read("what,is\nthis,1"), None);
     }
 }

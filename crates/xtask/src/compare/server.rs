@@ -1,18 +1,13 @@
 //! The servers, installed, started and ended.
 
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
-use std::time::Duration;
 
 use crate::command::{cargo, command, output, run};
+use crate::measuring::{RATES, SERVER_CORE, pinned};
+use crate::relay::Relay;
 use crate::stop::Stop;
 use crate::tools::Tools;
 use crate::{clients, install, packages, workspace};
-
-/// How often a server is asked whether it listens, and the time between.
-const TRIES: u32 = 500;
-const PAUSE: Duration = Duration::from_millis(20);
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
@@ -84,94 +79,32 @@ impl Servers {
         )
     }
 
-    /// Starts one on a free port of 127.0.0.1, pinned to a core, and waits until it listens.
-    pub(crate) fn start(&self, kind: Kind, core: &str) -> Result<Running, Stop> {
-        let port = workspace::free_port()?;
-        let mut server = command("taskset", ["--cpu-list", core]);
-        match kind {
+    /// Starts one on a free port of 127.0.0.1, and waits until it listens.
+    pub(crate) fn start(&self, kind: Kind) -> Result<Relay, Stop> {
+        let port = workspace::free_port()?.to_string();
+        let address = format!("127.0.0.1:{port}");
+        let mut server = match kind {
             Kind::Signal => {
-                let address = format!("127.0.0.1:{port}");
-                server
-                    .arg(&self.signal)
-                    .args(["serve", "--listen", &address]);
-                server.args(RATES);
+                let mut signal = pinned(SERVER_CORE, &self.signal);
+                signal.args(["serve", "--listen", &address]).args(RATES);
+                signal
             }
             Kind::YWebrtc => {
-                let script = self.modules.join("y-webrtc/bin/server.js");
-                server.arg("node").arg(script);
+                let mut node = pinned(SERVER_CORE, "node");
+                node.arg(self.modules.join("y-webrtc/bin/server.js"));
+                node
             }
             Kind::Bun => {
-                let script = workspace::bench_peers().join("bun/server.js");
-                server.arg(self.bun()).arg(script);
+                let mut bun = pinned(SERVER_CORE, self.bun());
+                bun.arg(workspace::bench_peers().join("bun/server.js"));
+                bun
             }
-            Kind::Tungstenite => {
-                server.arg(&self.tungstenite);
-            }
-        }
-        server.env("PORT", port.to_string());
-        let child = server
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|error| Stop::Failed(format!("{} did not start: {error}", kind.name())))?;
-        let mut running = Running { child, port };
-        for _ in 0..TRIES {
-            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return Ok(running);
-            }
-            if let Ok(Some(status)) = running.child.try_wait() {
-                return Err(Stop::Failed(format!("{} ended with {status}", kind.name())));
-            }
-            std::thread::sleep(PAUSE);
-        }
-        Err(Stop::Failed(format!("{} does not listen", kind.name())))
+            Kind::Tungstenite => pinned(SERVER_CORE, &self.tungstenite),
+        };
+        Relay::run(server.env("PORT", port), address)
     }
 
     fn bun(&self) -> PathBuf {
         self.modules.join(".bin/bun")
-    }
-}
-
-/// The load exceeds what one peer may send by default; all other limits stay as they are.
-pub(crate) const RATES: [&str; 16] = [
-    "--messages-per-second",
-    "1000000",
-    "--messages-burst",
-    "1000000",
-    "--fan-out-per-second",
-    "1000000000",
-    "--fan-out-burst",
-    "1000000000",
-    "--bytes-per-second",
-    "4000000000",
-    "--bytes-burst",
-    "4000000000",
-    "--fan-out-bytes-per-second",
-    "1000GiB",
-    "--fan-out-bytes-burst",
-    "1000GiB",
-];
-
-/// A server that ends when this is dropped.
-pub(crate) struct Running {
-    child: Child,
-    port: u16,
-}
-
-impl Running {
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    pub(crate) fn port(&self) -> u16 {
-        self.port
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
