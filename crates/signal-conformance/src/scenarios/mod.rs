@@ -4,6 +4,7 @@ use crate::Scenario;
 
 mod access;
 mod basics;
+mod budgets;
 mod build;
 mod carriers;
 mod clients_max;
