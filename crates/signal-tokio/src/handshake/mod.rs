@@ -1,6 +1,7 @@
 //! From one request to its answer, without I/O.
 
 pub(crate) mod door;
+mod ending;
 pub(crate) mod head;
 pub(crate) mod hints;
 pub(crate) mod pages;
@@ -21,12 +22,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Response};
-use signal_access::{AuthResult, Refusal, RefusalCause};
 use signal_core::Instant;
 
 use self::head::{Head, HeadReader};
 use self::preface::Preface;
-use self::unfinished::WaitsFor;
 use self::upgrade::Upgrade;
 use crate::admission::Admission;
 use crate::handshake::door::Door;
@@ -310,74 +309,6 @@ impl Handshake {
         self.leave(is_silent, error);
     }
 
-    /// Does what is due, which is nothing before [`poll_timeout`](Self::poll_timeout).
-    pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        if now < self.deadline {
-            return;
-        }
-        match &self.state {
-            State::Preface(preface) => {
-                let is_silent = preface.is_empty();
-                self.leave(is_silent, &"the PROXY header took too long");
-            }
-            State::Reading(reader) => {
-                let late = Refusal::because(RefusalCause::BadHead, 0);
-                if !reader.is_empty() {
-                    self.note(&late.body());
-                }
-                self.refuse(now, &upgrade::refused(&late));
-            }
-            State::Judging { .. } => {
-                self.door.counters.count_auth(AuthResult::TimedOut);
-                let late = Refusal::not_judged(fastrand::u64(..));
-                self.note(&late.body());
-                self.refuse(now, &upgrade::refused(&late));
-            }
-            State::Writing { begin: Some(_), .. } | State::Begun(_) => {
-                self.leave(false, &"the answer was not taken in time");
-            }
-            State::Writing { begin: None, .. } | State::Lingering { .. } | State::Ended => {
-                self.state = State::Ended;
-            }
-        }
-    }
-
-    /// Ends it, because another needs its place. Returns what can still be said to the client, in
-    /// as much as the socket takes it at once.
-    pub(crate) fn evict(&mut self) -> Vec<u8> {
-        let client = self.door.config.log_ips.show(self.remote.ip());
-        tracing::debug!(client, "ended to make room for another handshake");
-        let answer = match &self.state {
-            State::Reading(reader) if !reader.is_empty() => {
-                let random = fastrand::u64(..);
-                let refusal = Refusal::because(RefusalCause::HandshakesMax, random);
-                head::encode(&upgrade::refused(&refusal), false)
-            }
-            State::Preface(_)
-            | State::Reading(_)
-            | State::Judging { .. }
-            | State::Writing { .. }
-            | State::Lingering { .. }
-            | State::Begun(_)
-            | State::Ended => Vec::new(),
-        };
-        self.state = State::Ended;
-        answer
-    }
-
-    /// What it waits for, if it has to.
-    pub(crate) fn waits_for(&self) -> WaitsFor {
-        match &self.state {
-            State::Preface(_) | State::Reading(_) | State::Writing { begin: Some(_), .. } => {
-                WaitsFor::Client
-            }
-            State::Judging { .. } | State::Begun(_) => WaitsFor::Relay,
-            State::Writing { begin: None, .. } | State::Lingering { .. } | State::Ended => {
-                WaitsFor::End
-            }
-        }
-    }
-
     /// When [`handle_timeout`](Self::handle_timeout) is to be called.
     pub(crate) fn poll_timeout(&self) -> Instant {
         self.deadline
@@ -429,22 +360,6 @@ impl Handshake {
             written: 0,
             begin,
         };
-    }
-
-    /// Ends without an answer. One that has sent nothing is not refused: browsers connect ahead of
-    /// need, and balancers to see whether somebody listens.
-    fn leave(&mut self, is_silent: bool, why: &dyn fmt::Display) {
-        if !is_silent {
-            self.note(why);
-        }
-        self.state = State::Ended;
-    }
-
-    /// Counts a request that did not come to its end.
-    fn note(&self, why: &dyn fmt::Display) {
-        let client = self.door.config.log_ips.show(self.remote.ip());
-        tracing::debug!(client, %why, "no request");
-        self.door.counters.count_refusal(RefusalCause::BadHead);
     }
 }
 

@@ -2,6 +2,7 @@ use std::task::Waker;
 
 use signal_testwire::UPGRADE;
 
+use super::unfinished::WaitsFor;
 use super::*;
 use crate::{Authorization, Authorizer, Config, Relay, UpgradeRequest};
 
