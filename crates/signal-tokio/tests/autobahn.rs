@@ -4,6 +4,8 @@
 //! With `SIGNAL_BLESS=1` the expected results are written instead of compared. Groups 12 and 13 are
 //! about compression, which the relay does not negotiate.
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -26,13 +28,7 @@ fn autobahn_cases_pass_as_recorded_where_each_connection_is_a_task() {
 
 #[test]
 fn autobahn_cases_pass_as_recorded_in_a_reactor() {
-    check_cases(|| {
-        let any = "127.0.0.1:0"
-            .parse::<std::net::SocketAddr>()
-            .expect("an address");
-        let serving = echo().serve_per_core(any, 1).expect("a free port");
-        serving.local_address().expect("TCP")
-    });
+    check_cases(|| common::listen_in_reactors(&echo(), 1));
 }
 
 fn check_cases(serve: impl FnOnce() -> SocketAddr) {

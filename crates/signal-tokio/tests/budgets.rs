@@ -49,14 +49,10 @@ async fn open_narrow(address: SocketAddr) -> Wire<TcpStream> {
 }
 
 async fn serve(relay: &Relay, in_reactor: bool) -> SocketAddr {
-    if !in_reactor {
-        return common::listen(relay).await;
+    match in_reactor {
+        true => common::listen_in_reactors(relay, 1),
+        false => common::listen(relay).await,
     }
-    let any = "127.0.0.1:0"
-        .parse::<std::net::SocketAddr>()
-        .expect("an address");
-    let serving = relay.serve_per_core(any, 1).expect("a free port");
-    serving.local_address().expect("TCP")
 }
 
 fn count_of(relay: &Relay, why: Ignored) -> u64 {

@@ -5,7 +5,7 @@ mod common;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use common::{UPGRADE, Wire, count, listen, relay, status, until};
+use common::{UPGRADE, Wire, count, listen, listen_in_reactors, relay, status, until};
 use signal_tokio::{Config, RefusalCause, Relay, TrustedProxies};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -23,15 +23,8 @@ async fn each_way(change: impl Fn(&mut Config)) -> Vec<(Relay, SocketAddr)> {
         })
     };
     let (in_tasks, in_reactor) = (make(), make());
-    let any = "127.0.0.1:0"
-        .parse::<std::net::SocketAddr>()
-        .expect("an address");
-    let serving = in_reactor.serve_per_core(any, 1).expect("a free port");
-    let address = listen(&in_tasks).await;
-    vec![
-        (in_tasks, address),
-        (in_reactor, serving.local_address().expect("TCP")),
-    ]
+    let addresses = (listen(&in_tasks).await, listen_in_reactors(&in_reactor, 1));
+    vec![(in_tasks, addresses.0), (in_reactor, addresses.1)]
 }
 
 /// A connection on which nothing has been said, from an address of this machine.

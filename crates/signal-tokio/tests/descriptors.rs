@@ -19,11 +19,7 @@ async fn a_relay_without_descriptors_waits_for_some_and_serves_on() {
     setrlimit(Resource::Nofile, limit).expect("lowering a limit is allowed");
 
     let relay = common::relay(|_| {});
-    let any = "127.0.0.1:0"
-        .parse::<std::net::SocketAddr>()
-        .expect("an address");
-    let serving = relay.serve_per_core(any, 1).expect("a free port");
-    serve_without_descriptors(serving.local_address().expect("TCP")).await;
+    serve_without_descriptors(common::listen_in_reactors(&relay, 1)).await;
     serve_without_descriptors(common::listen(&relay).await).await;
 }
 

@@ -10,8 +10,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use common::{
-    CLOSE, PING, TEXT, UPGRADE, Wire, count, dial, frame, open_tcp, relay, retry_after, status,
-    until, upgrade_with,
+    CLOSE, PING, TEXT, UPGRADE, Wire, connect_tcp, count, dial, frame, listen_in_reactors,
+    open_tcp, relay, retry_after, status, until, upgrade_with,
 };
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -32,20 +32,12 @@ const PUBLISH: &[u8] = br#"{"type":"publish","topic":"t","data":1}"#;
 
 /// Serves on one thread: what comes in, comes in there.
 fn serve(relay: &Relay) -> SocketAddr {
-    let any = "127.0.0.1:0"
-        .parse::<std::net::SocketAddr>()
-        .expect("an address");
-    let serving = relay.serve_per_core(any, 1).expect("a free port");
-    serving.local_address().expect("TCP")
+    listen_in_reactors(relay, 1)
 }
 
 /// A connection on which nothing has been said.
 async fn connect(address: SocketAddr) -> Wire<TcpStream> {
-    let stream = TcpStream::connect(address)
-        .await
-        .expect("the relay listens");
-    stream.set_nodelay(true).expect("a live socket");
-    Wire::start(stream)
+    Wire::start(connect_tcp(address).await)
 }
 
 #[derive(Debug, Eq, PartialEq)]

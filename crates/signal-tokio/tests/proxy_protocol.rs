@@ -35,10 +35,10 @@ fn asks_who(change: impl FnOnce(&mut Config)) -> Relay {
 
 /// In tasks, and in a reactor.
 async fn serve(relay: &Relay) -> [SocketAddr; 2] {
-    let any = "127.0.0.1:0".parse::<SocketAddr>().expect("an address");
-    let serving = relay.serve_per_core(any, 1).expect("a free port");
-    let in_reactor = serving.local_address().expect("TCP");
-    [common::listen(relay).await, in_reactor]
+    [
+        common::listen(relay).await,
+        common::listen_in_reactors(relay, 1),
+    ]
 }
 
 async fn connect(from: &str, to: SocketAddr) -> TcpStream {

@@ -5,8 +5,8 @@ mod common;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use common::{CLOSE, PING, PONG, Wire};
-use signal_tokio::{CloseReason, Ending, Relay};
+use common::{CLOSE, PING, PONG, Wire, listen_in_reactors};
+use signal_tokio::{CloseReason, Ending};
 use socket2::{Domain, Socket, Type};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -25,14 +25,6 @@ async fn open_narrow(address: SocketAddr) -> Wire<TcpStream> {
     Wire::open(TcpStream::from_std(socket.into()).expect("a stream")).await
 }
 
-fn serve(relay: &Relay, threads: usize) -> SocketAddr {
-    let any = "127.0.0.1:0"
-        .parse::<std::net::SocketAddr>()
-        .expect("an address");
-    let serving = relay.serve_per_core(any, threads).expect("a free port");
-    serving.local_address().expect("TCP")
-}
-
 #[tokio::test]
 async fn what_a_socket_does_not_take_at_once_arrives_whole_and_in_order() {
     for threads in [1, 2] {
@@ -44,7 +36,7 @@ async fn what_a_socket_does_not_take_at_once_arrives_whole_and_in_order() {
             config.write_deadline = Duration::from_secs(600);
             config.core.ping_interval = Duration::from_secs(600);
         });
-        let address = serve(&relay, threads);
+        let address = listen_in_reactors(&relay, threads);
         let mut readers = Vec::new();
         for _ in 0..4 {
             let mut reader = open_narrow(address).await;
@@ -86,7 +78,7 @@ async fn what_a_socket_does_not_take_at_once_arrives_whole_and_in_order() {
 #[tokio::test]
 async fn a_peer_that_never_reads_ends_alone() {
     let relay = common::relay(common::lift_budgets);
-    let address = serve(&relay, 1);
+    let address = listen_in_reactors(&relay, 1);
     let mut stuck = open_narrow(address).await;
     stuck.subscribe("t").await;
     stuck.settle().await;
@@ -115,7 +107,7 @@ async fn a_large_room_hears_everything_once_and_in_one_order() {
     const EACH: usize = 25;
     for threads in [1, 2] {
         let relay = common::relay(|_| {});
-        let address = serve(&relay, threads);
+        let address = listen_in_reactors(&relay, threads);
         let mut peers = Vec::new();
         for number in 0..PEERS {
             let mut peer = common::open_tcp(address).await;
@@ -182,7 +174,7 @@ async fn a_slow_reader_gets_whole_frames_and_then_the_close() {
             config.write_deadline = Duration::from_secs(60);
         });
         let address = if in_reactor {
-            serve(&relay, 1)
+            listen_in_reactors(&relay, 1)
         } else {
             common::listen(&relay).await
         };
@@ -218,7 +210,7 @@ async fn a_slow_reader_gets_whole_frames_and_then_the_close() {
 #[tokio::test]
 async fn a_peer_leaves_no_trace_however_it_goes() {
     let relay = common::relay(|_| {});
-    let address = serve(&relay, 2);
+    let address = listen_in_reactors(&relay, 2);
     let mut witness = common::open_tcp(address).await;
     witness.subscribe("t").await;
     witness.settle().await;
@@ -256,7 +248,7 @@ async fn a_peer_leaves_no_trace_however_it_goes() {
 #[tokio::test]
 async fn deadlines_are_kept_without_a_timer_for_each() {
     let relay = common::relay(|config| config.core.ping_interval = Duration::from_secs(2));
-    let address = serve(&relay, 1);
+    let address = listen_in_reactors(&relay, 1);
     let mut silent = Vec::new();
     for _ in 0..20 {
         silent.push(common::open_tcp(address).await);

@@ -11,7 +11,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 
-use common::{CLOSE, PATIENCE, PING, PONG, TEXT, UPGRADE, config, frame, upgrade};
+use common::{
+    CLOSE, PATIENCE, PING, PONG, TEXT, UPGRADE, config, frame, listen_in_reactors, upgrade,
+};
 use signal_tokio::{CloseReason, Config, Ending, Grant, ReceivedType, Relay, UpgradeRequest};
 use socket2::{Domain, Socket, Type};
 
@@ -66,15 +68,8 @@ impl Held {
             change(config);
         });
         let relay = Relay::with_authorizer(config, judge).expect("valid settings");
-        let any = "127.0.0.1:0"
-            .parse::<std::net::SocketAddr>()
-            .expect("an address");
         let address = match way {
-            Way::Reactors(threads) => relay
-                .serve_per_core(any, threads)
-                .expect("a free port")
-                .local_address()
-                .expect("TCP"),
+            Way::Reactors(threads) => listen_in_reactors(&relay, threads),
             Way::Tasks => serve_tasks(&relay),
         };
         Self {

@@ -75,13 +75,24 @@ pub async fn listen(relay: &Relay) -> SocketAddr {
     address
 }
 
-/// Opens a TCP connection to a relay.
-pub async fn open_tcp(address: SocketAddr) -> Wire<TcpStream> {
-    let stream = TcpStream::connect(address)
-        .await
-        .expect("the relay listens");
+/// Serves the relay on a free port, in the reactors of so many threads.
+pub fn listen_in_reactors(relay: &Relay, threads: usize) -> SocketAddr {
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let serving = relay.serve_per_core(any, threads).expect("a free port");
+    serving.local_address().expect("TCP")
+}
+
+/// A TCP connection to a relay on which nothing has been said.
+pub async fn connect_tcp(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).await;
+    let stream = stream.expect("the relay listens");
     stream.set_nodelay(true).expect("a live socket");
-    Wire::open(stream).await
+    stream
+}
+
+/// Opens a WebSocket connection to a relay over TCP.
+pub async fn open_tcp(address: SocketAddr) -> Wire<TcpStream> {
+    Wire::open(connect_tcp(address).await).await
 }
 
 /// Waits until the relay's numbers are as wanted.
