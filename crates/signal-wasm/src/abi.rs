@@ -129,9 +129,10 @@ pub extern "C" fn signal_metrics(queued: f64, queued_largest: f64) {
     call(|relay, _, output| output.tell(&relay.metrics(queues)));
 }
 
-/// Judges a request, which is in the input as the texts of [`Request`].
+/// Judges a request, which is in the input as the texts of [`Request`]. Returns the next deadline,
+/// as do all that follow.
 #[unsafe(no_mangle)]
-pub extern "C" fn signal_request(len: usize, now: f64, unix_now: f64, random: u32) {
+pub extern "C" fn signal_request(len: usize, now: f64, unix_now: f64, random: u32) -> f64 {
     call(|relay, input, output| {
         let request = Request::from_bytes(input.get(..len).unwrap_or_default());
         let unix_now = UnixTime::from_millis(unix_now as u64);
@@ -139,22 +140,34 @@ pub extern "C" fn signal_request(len: usize, now: f64, unix_now: f64, random: u3
             relay.request(instant(now), unix_now, random.into(), &request),
             output,
         );
-    });
+    })
 }
 
 /// Answers which signatures are right: a bit for each, the lowest for the first.
 #[unsafe(no_mangle)]
-pub extern "C" fn signal_verified(peer: u32, right: u32, now: f64, unix_now: f64, random: u32) {
+pub extern "C" fn signal_verified(
+    peer: u32,
+    right: u32,
+    now: f64,
+    unix_now: f64,
+    random: u32,
+) -> f64 {
     call(|relay, _, output| {
         let unix_now = UnixTime::from_millis(unix_now as u64);
         let verified = relay.verified(instant(now), unix_now, random.into(), id(peer), right);
         answer(verified, output);
-    });
+    })
 }
 
 /// Answers what the authorizer has said, the JSON in the input.
 #[unsafe(no_mangle)]
-pub extern "C" fn signal_authorized(peer: u32, len: usize, now: f64, unix_now: f64, random: u32) {
+pub extern "C" fn signal_authorized(
+    peer: u32,
+    len: usize,
+    now: f64,
+    unix_now: f64,
+    random: u32,
+) -> f64 {
     call(|relay, input, output| {
         let unix_now = UnixTime::from_millis(unix_now as u64);
         let said = str::from_utf8(input.get(..len).unwrap_or_default()).unwrap_or_default();
@@ -164,12 +177,12 @@ pub extern "C" fn signal_authorized(peer: u32, len: usize, now: f64, unix_now: f
         if let Some(problem) = problem {
             output.tell(&problem);
         }
-    });
+    })
 }
 
 /// Says that nobody has answered, because it took too long (1) or whoever was asked failed (0).
 #[unsafe(no_mangle)]
-pub extern "C" fn signal_not_judged(peer: u32, is_late: u32, now: f64, random: u32) {
+pub extern "C" fn signal_not_judged(peer: u32, is_late: u32, now: f64, random: u32) -> f64 {
     call(|relay, _, output| {
         let why = match is_late {
             0 => NoAnswer::Failed,
@@ -179,10 +192,10 @@ pub extern "C" fn signal_not_judged(peer: u32, is_late: u32, now: f64, random: u
             relay.not_judged(instant(now), random.into(), id(peer), why),
             output,
         );
-    });
+    })
 }
 
-/// Begins a connection. Returns the next deadline, as all that follow do.
+/// Begins a connection.
 #[unsafe(no_mangle)]
 pub extern "C" fn signal_connect(peer: u32, now: f64) -> f64 {
     call(|relay, _, output| relay.connect(instant(now), id(peer), output))

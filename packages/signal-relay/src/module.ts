@@ -8,10 +8,10 @@ export interface Exports {
   signal_settings(): void
   signal_stats(): void
   signal_metrics(queued: number, queuedLargest: number): void
-  signal_request(length: number, now: number, unixNow: number, random: number): void
-  signal_verified(peer: number, right: number, now: number, unixNow: number, random: number): void
-  signal_authorized(peer: number, length: number, now: number, unixNow: number, random: number): void
-  signal_not_judged(peer: number, isLate: number, now: number, random: number): void
+  signal_request(length: number, now: number, unixNow: number, random: number): number
+  signal_verified(peer: number, right: number, now: number, unixNow: number, random: number): number
+  signal_authorized(peer: number, length: number, now: number, unixNow: number, random: number): number
+  signal_not_judged(peer: number, isLate: number, now: number, random: number): number
   signal_connect(peer: number, now: number): number
   signal_receive(peer: number, length: number, now: number): number
   signal_frame(peer: number, bytes: number, now: number): number

@@ -196,7 +196,7 @@ export class RelayOf {
   request(facts: Facts, raw?: unknown): Answer | Promise<Answer> {
     const headers = HEADERS.map((name) => facts.header(name))
     const length = this.#module.writeTexts([facts.method, facts.target, facts.remote, ...headers])
-    this.#module.exports.signal_request(length, performance.now(), Date.now(), random())
+    this.#plan(this.#module.exports.signal_request(length, performance.now(), Date.now(), random()))
     const records = new Records(this.#module.read())
     switch (records.number()) {
       case RECORD.signatures:
@@ -217,7 +217,7 @@ export class RelayOf {
     }
     const verify = () => this.#signatures.verify(signatures)
     return this.#inTime(peer, 'a token could not be verified', verify, (right) => {
-      this.#module.exports.signal_verified(peer, right, performance.now(), Date.now(), random())
+      this.#plan(this.#module.exports.signal_verified(peer, right, performance.now(), Date.now(), random()))
       return this.#answer()
     })
   }
@@ -226,7 +226,7 @@ export class RelayOf {
     const ask = async () => written(await this.#said(askable(facts, raw, this.#hasOrigins)))
     return this.#inTime(peer, 'authorize has failed', ask, (said) => {
       const length = this.#module.writeText(said)
-      this.#module.exports.signal_authorized(peer, length, performance.now(), Date.now(), random())
+      this.#plan(this.#module.exports.signal_authorized(peer, length, performance.now(), Date.now(), random()))
       const answer = this.#answer()
       const problem = this.#told()[0]
       if (problem !== undefined) this.#tell({ level: 'error', event: 'failed', text: `what authorize returned cannot be used: ${problem}` })
@@ -257,12 +257,12 @@ export class RelayOf {
       this.#tell({ level: 'error', event: 'failed', text: `${failure}: it took more than ${wait} ms` })
     } catch (error) {
       this.#tell({ level: 'error', event: 'failed', text: failure, error })
-      this.#module.exports.signal_not_judged(peer, 0, performance.now(), random())
+      this.#plan(this.#module.exports.signal_not_judged(peer, 0, performance.now(), random()))
       return this.#answer()
     } finally {
       clearTimeout(timer)
     }
-    this.#module.exports.signal_not_judged(peer, 1, performance.now(), random())
+    this.#plan(this.#module.exports.signal_not_judged(peer, 1, performance.now(), random()))
     return this.#answer()
   }
 
@@ -332,7 +332,7 @@ export class RelayOf {
   /** Does what stands in the output, and sets the timer to the next deadline. */
   #carryOut(due: number): void {
     const output = this.#module.read()
-    if (due !== this.#due) this.#setTimer(due)
+    this.#plan(due)
     if (output.length === 0) return
     const slow: number[] = []
     for (const records = new Records(output); !records.isAtEnd; ) {
@@ -391,7 +391,9 @@ export class RelayOf {
     socket.close(code, reason)
   }
 
-  #setTimer(due: number): void {
+  /** Sets the timer to the next deadline. */
+  #plan(due: number): void {
+    if (due === this.#due) return
     this.#due = due
     clearTimeout(this.#timer)
     if (due === Infinity) return

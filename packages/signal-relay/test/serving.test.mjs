@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { connect as connectTcp } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
@@ -13,6 +14,8 @@ import WebSocket from 'ws'
 import { RUNTIMES } from '../fixtures/runtimes.mjs'
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url))
+const UPGRADE =
+  'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n'
 const hasIpv6 = Object.values(networkInterfaces()).flat().some(({ address }) => address === '::1')
 
 async function serving(command, words, act) {
@@ -78,6 +81,23 @@ for (const [name, command] of Object.entries(RUNTIMES)) {
       child.kill('SIGTERM')
       for (const close of closed) assert.equal((await close)[0], 1012)
       assert.deepEqual(await ended, [0, null])
+    })
+  })
+
+  test(`on ${name} clients that are gone before they are answered leave no place taken`, { skip }, async () => {
+    await serving(command, [], async ({ busy }) => {
+      for (let count = 0; count < 300; count += 1) {
+        const socket = connectTcp(busy, '127.0.0.1')
+        socket.on('error', () => {})
+        socket.write(UPGRADE)
+        await new Promise((resolve) => setTimeout(resolve, 1))
+        socket.resetAndDestroy()
+      }
+      const start = performance.now()
+      while ((await (await fetch(`http://127.0.0.1:${busy}/healthz`)).json()).peers > 0) {
+        assert(performance.now() - start < 60_000, 'places are taken for a minute')
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
     })
   })
 

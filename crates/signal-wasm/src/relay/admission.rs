@@ -221,6 +221,7 @@ impl Relay {
         };
         let stage = Stage::Upgrading(permit.grant);
         self.connections.insert(peer, Connection { place, stage });
+        self.begin_upgrade(now, peer);
         Ok(Answer::Upgrade { peer, protocol })
     }
 

@@ -1,7 +1,7 @@
 mod admission;
 
 use alloc::borrow::ToOwned as _;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
 use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
@@ -35,6 +35,9 @@ pub struct Relay {
     room: Room,
     door: Door,
     connections: BTreeMap<PeerId, Connection>,
+    /// By when each upgrade has to be made, the earliest first. Of those that are made or have
+    /// failed, entries stay until they are the first.
+    upgrading: VecDeque<(Instant, PeerId)>,
     drain: Option<Drain>,
     stats: Stats,
     /// When the line about each limit may be said again.
@@ -86,6 +89,7 @@ impl Relay {
             room: Room::new(core),
             door: Door::new(settings.addresses, IDLE_ADDRESSES_MAX),
             connections: BTreeMap::new(),
+            upgrading: VecDeque::new(),
             drain: None,
             stats: Stats::default(),
             noticed: Vec::new(),
@@ -164,6 +168,8 @@ impl Relay {
     /// Begins a connection whose request was answered with an upgrade.
     pub fn connect(&mut self, now: Instant, peer: PeerId, out: &mut Output) {
         let Some(connection) = self.connections.get_mut(&peer) else {
+            // Its place was given to others in the meantime.
+            out.close(peer, CloseReason::TimedOut);
             return;
         };
         let Stage::Upgrading(grant) = &connection.stage else {
@@ -173,6 +179,7 @@ impl Relay {
         connection.stage = Stage::Open;
         connection.place.set_silent(true);
         self.stats.connects = self.stats.connects.saturating_add(1);
+        self.forget_upgraded();
         // It was let in before the relay began to drain.
         if self.drain.is_some() {
             self.end(peer, CloseReason::Draining, out);
@@ -219,6 +226,7 @@ impl Relay {
             }
             self.door.leave(now, connection.place);
         }
+        self.forget_upgraded();
     }
 
     /// Begins a shutdown: nobody is let in any more, and peers are closed one after the other.
@@ -241,6 +249,15 @@ impl Relay {
         for (peer, reason) in watched.closed {
             self.closed(now, peer, reason);
         }
+        while let Some((due, peer)) = self.upgrading.front().copied() {
+            if due > now {
+                break;
+            }
+            self.upgrading.pop_front();
+            if self.is_upgrading(peer) {
+                self.leave(now, peer);
+            }
+        }
         while let Some(peer) = self.drain.as_mut().and_then(|drain| drain.next(now)) {
             self.end(peer, CloseReason::Draining, out);
         }
@@ -250,7 +267,29 @@ impl Relay {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let drain = self.drain.as_ref().and_then(Drain::poll_timeout);
         let room = self.room.poll_timeout();
-        room.into_iter().chain(drain).min()
+        let upgrade = self.upgrading.front().map(|(due, _)| *due);
+        room.into_iter().chain(drain).chain(upgrade).min()
+    }
+
+    /// Gives an upgrade `handshake_timeout` to be made. Not every runtime says so when it fails:
+    /// Deno is silent about a client that has gone away before its answer.
+    fn begin_upgrade(&mut self, now: Instant, peer: PeerId) {
+        let due = now.saturating_add(self.settings.handshake_timeout);
+        self.upgrading.push_back((due, peer));
+    }
+
+    fn forget_upgraded(&mut self) {
+        while let Some((_, peer)) = self.upgrading.front().copied() {
+            if self.is_upgrading(peer) {
+                break;
+            }
+            self.upgrading.pop_front();
+        }
+    }
+
+    fn is_upgrading(&self, peer: PeerId) -> bool {
+        let connection = self.connections.get(&peer);
+        connection.is_some_and(|connection| matches!(connection.stage, Stage::Upgrading(_)))
     }
 
     /// Notes that something was said on a connection.

@@ -52,7 +52,7 @@ signal_core::limits! {
             why: "one round trip of the slowest network, and some" },
         /// Of which `authorize` and the verification of a token have so much.
         handshake_timeout: Duration { default: 5_000, unit: Millis, range: 100..=300_000, scope: Relay,
-            what: "How long judging an upgrade may take, by authorize or by the signature of its token",
+            what: "How long judging an upgrade may take, by authorize or by the signature of its token, and then making it",
             past: "HTTP 503 with Retry-After",
             why: "several round trips of the slowest network" },
         peers_max: u32 { default: 10_000, unit: Count, range: 1..=100_000_000, scope: Relay,

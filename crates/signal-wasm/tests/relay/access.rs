@@ -6,7 +6,9 @@ use signal_wasm::{
     Answer, Host, NoAnswer, Page, Question, Queues, Relay, Request, Settings, SettingsError,
 };
 
-use crate::host::{UNIX_NOW, ask, at, receive, refused, relay, start, tick, upgrade};
+use crate::host::{
+    UNIX_NOW, ask, at, receive, refused, relay, start, start_without_a_place, tick, upgrade,
+};
 
 const SEED: [u8; 32] = [7; 32];
 
@@ -111,7 +113,7 @@ fn a_signature_that_nobody_verifies_keeps_the_door_shut() {
         assert_eq!(page(relay.not_judged(at(1), 7, peer, why)).status, status);
         let answer = relay.verified(at(1), UNIX_NOW, 7, peer, u32::MAX);
         assert_eq!(page(answer).status, 400);
-        start(&mut relay, 1, peer);
+        start_without_a_place(&mut relay, 1, peer);
     }
     assert!(relay.stats().contains(r#""peers":0"#), "{}", relay.stats());
 }

@@ -62,6 +62,15 @@ pub(crate) fn start(relay: &mut Relay, now: u64, peer: PeerId) {
     assert_eq!(records(&output), []);
 }
 
+/// Connects a peer that has no place, or none any more: it is closed, and nobody is there.
+pub(crate) fn start_without_a_place(relay: &mut Relay, now: u64, peer: PeerId) {
+    let mut output = Output::default();
+    relay.connect(at(now), peer, &mut output);
+    let closed = [Record::Close(peer.as_u64(), 4408, false)];
+    assert_eq!(records(&output), closed);
+    relay.leave(at(now), peer);
+}
+
 /// A record of the output: its numbers, and its text if it has one.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Record {

@@ -101,9 +101,26 @@ fn an_upgrade_that_fails_gives_its_place_back() {
     let peer = admit(&mut relay, 0, &upgrade());
     assert_eq!(refused(&mut relay, 0, &upgrade()).status, 503);
     relay.leave(at(0), peer);
-    start(&mut relay, 0, peer);
+    start_without_a_place(&mut relay, 0, peer);
     assert!(relay.stats().contains(r#""peers":0"#), "{}", relay.stats());
     connect(&mut relay, 0);
+}
+
+#[test]
+fn an_upgrade_of_which_nothing_is_heard_gives_its_place_back_in_time() {
+    let mut relay = relay(&[("peers_max", "1"), ("handshake_timeout", "1s")]);
+    let lost = admit(&mut relay, 0, &upgrade());
+    assert_eq!(relay.poll_timeout(), Some(at(1_000)));
+    assert_eq!(tick(&mut relay, 999), []);
+    assert_eq!(refused(&mut relay, 999, &upgrade()).status, 503);
+    assert_eq!(tick(&mut relay, 1_000), []);
+    assert_eq!(relay.poll_timeout(), None);
+    let next = admit(&mut relay, 1_000, &upgrade());
+    // Who is late after all finds the place taken.
+    start_without_a_place(&mut relay, 1_001, lost);
+    start(&mut relay, 1_002, next);
+    assert!(relay.stats().contains(r#""peers":1"#), "{}", relay.stats());
+    assert_ne!(relay.poll_timeout(), Some(at(2_000)));
 }
 
 #[test]
