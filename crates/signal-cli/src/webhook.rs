@@ -37,7 +37,7 @@ const SECRET: &str = "webhook_secret_file";
 const EVENTS: &str = "webhook_events";
 /// How long the end of the process waits for the last batch; short of what `docker stop` leaves
 /// after a drain.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 /// Where events come in, and what it takes to send them.
 #[derive(Debug)]

@@ -123,9 +123,11 @@ fn ending(drain_seconds: &str) -> u64 {
 #[test]
 fn the_image_ends_before_docker_kills_it() {
     const DOCKER_SECONDS: u64 = 10;
+    let default = signal_tokio::Config::default().drain_seconds.to_string();
     let drain = image_environment().remove("SIGNAL_DRAIN_SECONDS");
-    let ending = ending(&drain.expect("the image sets it"));
-    assert!(ending < DOCKER_SECONDS, "the drain takes {ending} s");
+    // A webhook that hangs may take almost two more.
+    let ending = ending(&drain.unwrap_or(default)) + 2;
+    assert!(ending <= DOCKER_SECONDS, "the drain takes {ending} s");
 }
 
 /// What follows a word in a file, up to the end of the line or of the braces.

@@ -124,6 +124,25 @@ async fn serving_ends_with_the_drain() {
     );
 }
 
+/// `docker stop` kills after 10 s. They neither read nor answer their close, and one has not sent
+/// the end of its request.
+#[tokio::test(start_paused = true)]
+async fn by_default_a_drain_of_mute_peers_ends_within_eight_seconds() {
+    let relay = relay(|_| {});
+    let mut peers = Vec::new();
+    for _ in 0..20 {
+        peers.push(open(&relay).await);
+    }
+    let start = Instant::now();
+    relay.drain().await;
+    let took = start.elapsed();
+    assert!(
+        (5_000..=8_200).contains(&took.as_millis()),
+        "the drain took {took:?}"
+    );
+    drop(peers);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_second_drain_waits_for_the_first() {
     let relay = relay(|config| config.drain_seconds = 3);

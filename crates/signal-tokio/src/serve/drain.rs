@@ -75,10 +75,10 @@ async fn close_spread(shared: &Shared) {
     }
 }
 
-/// Waits until all are gone, those included that were admitted just before the drain began.
+/// Waits until all are gone, those included that were admitted just before the drain began, for as
+/// long as a close may take: whoever gave the process this long to end kills it afterwards.
 async fn wait_until_empty(shared: &Shared) {
-    let deadline =
-        Instant::now() + shared.config.close_timeout + shared.config.handshake_timeout + STEP;
+    let deadline = Instant::now() + shared.config.close_timeout + STEP;
     loop {
         let emptied = shared.places.emptied.notified();
         if shared.places.gate.peers() == 0 {
