@@ -188,7 +188,7 @@ impl Denied {
     pub const fn challenge(&self) -> Option<&'static str> {
         match self {
             Self::Origin | Self::Token(TokenError::Ambiguous | TokenError::NoKeys) => None,
-            Self::Token(TokenError::Missing) => Some("Bearer"),
+            Self::Token(TokenError::Missing(_)) => Some("Bearer"),
             Self::Token(_) => Some("Bearer error=\"invalid_token\""),
         }
     }

@@ -58,6 +58,39 @@ impl Carriers {
         let mut all = Carrier::ALL.into_iter().zip(self.0);
         all.any(|(one, is_looked_at)| one == carrier && is_looked_at)
     }
+
+    /// How to send a token, for the person who runs a client. Those ways that a browser has come
+    /// first.
+    pub(crate) fn ways(self) -> Ways {
+        Ways(self)
+    }
+}
+
+/// What to do to send a token to one of these places.
+pub(crate) struct Ways(Carriers);
+
+impl fmt::Display for Ways {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ways = [
+            (Carrier::Query, "add ?token=… to its address"),
+            (
+                Carrier::Protocol,
+                "offer the subprotocols signal-token and the token",
+            ),
+            (Carrier::Authorization, "send Authorization: Bearer"),
+        ];
+        let open = || ways.iter().filter(|(carrier, _)| self.0.has(*carrier));
+        let last = open().count().saturating_sub(1);
+        for (position, (_, way)) in open().enumerate() {
+            let before = match position {
+                0 => "",
+                _ if position == last => ", or ",
+                _ => ", ",
+            };
+            write!(f, "{before}{way}")?;
+        }
+        Ok(())
+    }
 }
 
 impl Default for Carriers {
@@ -136,7 +169,7 @@ pub(crate) fn find<'a>(
         .into_iter()
         .chain(queried(query).map(|token| (Carrier::Query, token)))
         .chain(offered(protocols).map(|token| (Carrier::Protocol, token)));
-    let (carrier, sent) = found.next().ok_or(TokenError::Missing)?;
+    let (carrier, sent) = found.next().ok_or(TokenError::Missing(carriers))?;
     if found.next().is_some() {
         return Err(TokenError::Ambiguous);
     }
@@ -198,4 +231,46 @@ fn offered(protocols: Option<&str>) -> impl Iterator<Item = &str> {
         names.find(|name| *name == PROTOCOL_MARKER)?;
         Some(names.next().unwrap_or_default())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString as _;
+
+    use super::*;
+
+    #[test]
+    fn who_brings_no_token_hears_of_the_places_where_one_is_looked_for_and_of_no_other() {
+        for (places, ways) in [
+            (
+                "any",
+                "add ?token=… to its address, offer the subprotocols signal-token and the token, or \
+                 send Authorization: Bearer",
+            ),
+            ("query", "add ?token=… to its address"),
+            ("header", "send Authorization: Bearer"),
+            (
+                "protocol",
+                "offer the subprotocols signal-token and the token",
+            ),
+            (
+                "header,query",
+                "add ?token=… to its address, or send Authorization: Bearer",
+            ),
+        ] {
+            let carriers: Carriers = places.parse().expect("places");
+            let has_query = carriers.has(Carrier::Query);
+            // One in another place is not looked at.
+            let request = UpgradeParts {
+                query: (!has_query).then_some("token=a.b.c"),
+                ..UpgradeParts::default()
+            };
+            let error = find(&request, carriers).expect_err("there is none");
+            assert_eq!(
+                error.to_string(),
+                ["this relay needs a token: ", ways].concat(),
+                "{places}"
+            );
+        }
+    }
 }

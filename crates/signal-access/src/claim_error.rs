@@ -33,7 +33,7 @@ pub enum ClaimError {
     Pattern,
     /// There are more than [`PATTERNS_MAX`](crate::PATTERNS_MAX) topic patterns for one right, or
     /// in `clients_max`.
-    #[error("it has more than 128 topics in one place; use a prefix such as \"team-*\"")]
+    #[error("it has more than 256 topics in one place; use a prefix such as \"team-*\"")]
     TooManyTopics,
     /// `peers_max` is not a number of connections.
     #[error("\"peers_max\" is not a number from 1 to 4294967295")]

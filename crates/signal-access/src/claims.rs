@@ -116,11 +116,13 @@ impl Claims {
             self.subscribe = rules.default.of(self.subject.as_deref());
             self.publish = self.subscribe.clone();
         }
+        // One that has another name may have the form of `scope`.
+        let is_named = rules.claim.is_some();
         for claim in [both, subscribe].into_iter().flatten() {
-            read_into(&mut self.subscribe, topics(claim)?)?;
+            read_into(&mut self.subscribe, topics(claim, is_named)?)?;
         }
         for claim in [both, publish].into_iter().flatten() {
-            read_into(&mut self.publish, topics(claim)?)?;
+            read_into(&mut self.publish, topics(claim, is_named)?)?;
         }
         Ok(())
     }
@@ -232,8 +234,11 @@ fn audience(value: &Value) -> Option<Vec<String>> {
     }
 }
 
-/// The topics of a claim: an array of patterns.
-fn topics(claim: &Value) -> Result<Vec<&str>, ClaimError> {
+/// The topics of a claim: an array of patterns, or in one that was named the words of a text.
+fn topics(claim: &Value, is_named: bool) -> Result<Vec<&str>, ClaimError> {
+    if let (Value::String(text), true) = (claim, is_named) {
+        return Ok(text.split_ascii_whitespace().collect());
+    }
     let patterns = claim.as_array().ok_or(ClaimError::Topics)?;
     patterns
         .iter()

@@ -158,7 +158,7 @@ pub enum DefaultTopicsError {
     )]
     NoEnd,
     /// There are more than [`PATTERNS_MAX`].
-    #[error("there are more than 128 topics")]
+    #[error("there are more than 256 topics")]
     TooMany,
 }
 
@@ -213,7 +213,7 @@ mod tests {
         ] {
             assert_eq!(text.parse::<DefaultTopics>(), Err(error), "{text}");
         }
-        let many = alloc::vec!["a"; 129].join(",");
+        let many = alloc::vec!["a"; 257].join(",");
         assert_eq!(many.parse::<DefaultTopics>(), Err(E::TooMany));
     }
 }

@@ -1,6 +1,8 @@
 use thiserror::Error;
 
+use crate::carrier::Carriers;
 use crate::claim_error::ClaimError;
+use crate::token::TOKEN_BYTES_MAX;
 
 /// Why a token is refused.
 ///
@@ -9,20 +11,24 @@ use crate::claim_error::ClaimError;
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum TokenError {
-    /// The request has no token.
-    #[error("this relay needs a token: add ?token=… to its address, or send Authorization: Bearer")]
-    Missing,
+    /// The request has no token in one of the places where this relay looks for one.
+    #[error("this relay needs a token: {}", .0.ways())]
+    Missing(Carriers),
     /// More than one was sent, so it is unclear which one counts.
     #[error("more than one token was sent; send one, in one place")]
     Ambiguous,
     /// It is longer than [`TOKEN_BYTES_MAX`](crate::TOKEN_BYTES_MAX).
-    #[error("the token is longer than 4096 bytes")]
+    #[error(
+        "the token is longer than {TOKEN_BYTES_MAX} bytes; its issuer has to leave claims or groups out"
+    )]
     TooLong,
     /// It is not a signed token.
     #[error("the token cannot be read: {0}")]
     Malformed(MalformedCause),
     /// It is signed in another way than the relay's key is for.
-    #[error("the token is signed with an algorithm that this relay has no key for")]
+    #[error(
+        "the token is signed with an algorithm (alg) that this relay has no key for; keys may be of HS256, EdDSA, RS256 and ES256"
+    )]
     Algorithm,
     /// It names a key that the relay does not have.
     #[error("the token does not name a key (kid) that this relay has")]
@@ -43,11 +49,13 @@ pub enum TokenError {
     #[error("the token is not valid yet")]
     NotYet,
     /// It was made by another issuer.
-    #[error("the token is of another issuer (iss) than this relay accepts")]
+    #[error(
+        "the token is of another issuer (iss) than this relay accepts (token_issuer); every letter counts, a slash at the end too"
+    )]
     Issuer,
-    /// It was made for another relay.
-    #[error("the token is for another audience than this relay")]
-    Audience,
+    /// It was not made for this relay.
+    #[error("{0}")]
+    Audience(AudienceCause),
 }
 
 impl TokenError {
@@ -71,7 +79,7 @@ impl TokenError {
     /// The name in metrics, logs and reports.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Missing => "missing",
+            Self::Missing(_) => "missing",
             Self::Ambiguous => "ambiguous",
             Self::TooLong => "too_long",
             Self::Malformed(_) => "malformed",
@@ -83,9 +91,28 @@ impl TokenError {
             Self::Expired => "expired",
             Self::NotYet => "not_yet",
             Self::Issuer => "issuer",
-            Self::Audience => "audience",
+            Self::Audience(_) => "audience",
         }
     }
+}
+
+/// Why a token is not for this relay.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum AudienceCause {
+    /// It names others.
+    #[error("the token is for another audience (aud) than this relay's (token_audience)")]
+    Other,
+    /// It names none. Access tokens of Amazon Cognito are like that; its ID tokens are not.
+    #[error(
+        "the token has no audience (aud), and this relay takes only those for its own (token_audience)"
+    )]
+    Missing,
+    /// It names one, and the relay has none. Keycloak names `account` unless it is told otherwise.
+    #[error(
+        "the token is for an audience (aud), and this relay has none; its operator can name it in token_audience"
+    )]
+    Unasked,
 }
 
 /// Why a text is not a signed token.

@@ -127,6 +127,8 @@ impl Keys {
             {
                 Err(KeyError::Pem)
             }
+            // What leads to the keys, at `/.well-known/openid-configuration`.
+            None if document.contains_key("jwks_uri") => Err(KeyError::Discovery),
             None => Self::of_set(&[Value::Object(document)], source),
         }
     }
@@ -366,6 +368,9 @@ pub enum KeyError {
     /// The text, or a text in it, is a key or a certificate in PEM.
     #[error("it is PEM, and keys are read as a JWK or a JWK Set")]
     Pem,
+    /// It is what says where keys are.
+    #[error("it is an OpenID configuration and not keys; use the address that is its jwks_uri")]
+    Discovery,
     /// The set is empty.
     #[error("the JWK Set has no key")]
     NoKeys,

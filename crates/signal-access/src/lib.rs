@@ -100,7 +100,7 @@ pub use door::refusal_cause::RefusalCause;
 pub use door::subject::{Subject, Subjects};
 pub use door::{Door, Place};
 #[cfg(feature = "claims")]
-pub use error::{MalformedCause, TokenError};
+pub use error::{AudienceCause, MalformedCause, TokenError};
 #[cfg(feature = "claims")]
 pub use jwks_url::{JwksUrl, JwksUrlError};
 #[cfg(feature = "claims")]

@@ -144,6 +144,6 @@ pub enum SignError {
     #[error("{0}")]
     Claims(#[from] ClaimError),
     /// The token would be longer than relays read.
-    #[error("the token would be {0} bytes long; relays read 4096 at most")]
+    #[error("the token would be {0} bytes long; relays read {TOKEN_BYTES_MAX} at most")]
     TooLong(usize),
 }

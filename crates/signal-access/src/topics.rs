@@ -5,9 +5,9 @@ use signal_core::{TopicPattern, TopicSet};
 
 use crate::claim_error::ClaimError;
 
-/// The most topic patterns of one right: as many as a peer may subscribe topics by default. More is
-/// what prefixes are for.
-pub const PATTERNS_MAX: usize = 128;
+/// The most topic patterns of one right: Entra ID (Azure AD) puts up to 200 groups into a token.
+/// More is what prefixes are for.
+pub const PATTERNS_MAX: usize = 256;
 
 /// Reads topics as tokens name them: `garden` is one topic, `team-*` all that begin so, `*` all
 /// there are.

@@ -15,7 +15,7 @@ use sha2::Sha256;
 use crate::carrier::Carriers;
 use crate::claims::{Claims, TopicRules};
 use crate::default_topics::DefaultTopics;
-use crate::error::TokenError;
+use crate::error::{AudienceCause, TokenError};
 use crate::host_key::HostKey;
 #[cfg(feature = "tokens")]
 use crate::key::Means;
@@ -138,6 +138,20 @@ impl TokenVerifier {
         let source = Source {
             means: Means::Brought(public_keys),
             is_published: true,
+        };
+        self.clone().with_keys(keys, source)
+    }
+
+    /// The same for a host that verifies every signature itself; see
+    /// [`with_host_keys`](Self::with_host_keys).
+    ///
+    /// # Errors
+    ///
+    /// As for [`with_host_keys`](Self::with_host_keys).
+    pub fn with_published_host_keys(&self, keys: &str) -> Result<Self, KeyError> {
+        let source = Source {
+            is_published: true,
+            ..Source::OF_HOST
         };
         self.clone().with_keys(keys, source)
     }
@@ -345,11 +359,14 @@ impl TokenVerifier {
         if self.issuer.is_some() && claims.issuer != self.issuer {
             return Err(TokenError::Issuer);
         }
-        let is_ours = match &self.audience {
-            Some(ours) => claims.audience.contains(ours),
-            None => claims.audience.is_empty(),
+        let cause = match &self.audience {
+            Some(ours) if claims.audience.contains(ours) => return Ok(()),
+            Some(_) if claims.audience.is_empty() => AudienceCause::Missing,
+            Some(_) => AudienceCause::Other,
+            None if claims.audience.is_empty() => return Ok(()),
+            None => AudienceCause::Unasked,
         };
-        is_ours.then_some(()).ok_or(TokenError::Audience)
+        Err(TokenError::Audience(cause))
     }
 }
 

@@ -119,6 +119,7 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
     access::tell_notices(&access);
     access::warn_of_plain_tokens(settings);
     access::warn_of_any_issuer(settings);
+    access::warn_of_dotted_claim(settings);
     if let Some(tls) = &reload.tls {
         tls.tell_validity();
     }

@@ -269,7 +269,7 @@ fn a_relay_that_asks_for_tokens_is_held_to_them() {
     ran.says("✗ access.origin.allowed");
     let ran = check(&key, "somebody else", "https://app.example");
     assert_eq!(ran.code(), Some(2), "{}", tail(&ran.stdout));
-    ran.says("the token is for another audience than this relay");
+    ran.says("the token is for another audience (aud) than this relay's");
     let ran = check("nowhere.jwk", "relay.example", "https://app.example");
     assert_eq!(ran.code(), Some(64), "{}", tail(&ran.stdout));
     ran.says("the key file nowhere.jwk cannot be read");

@@ -29,7 +29,7 @@ fn broken() -> Vec<Row> {
             .refused("claims")
     };
     let wrong = |name: &str, claims: Value| refused(name, &claims, "claims");
-    let many: Vec<String> = (0..129).map(|number| format!("t{number}")).collect();
+    let many: Vec<String> = (0..257).map(|number| format!("t{number}")).collect();
     vec![
         text("claims are not JSON", "exp=4102444800"),
         text("claims are an array", "[4102444800]"),
@@ -81,7 +81,7 @@ fn broken() -> Vec<Row> {
             json!({ "exp": FAR, "publish": ["team-*-notes"] }),
         ),
         wrong("two stars", json!({ "exp": FAR, "topics": ["**"] })),
-        wrong("129 topics", json!({ "exp": FAR, "subscribe": many })),
+        wrong("257 topics", json!({ "exp": FAR, "subscribe": many })),
         wrong(
             "peers_max is zero",
             json!({ "exp": FAR, "sub": "ann", "peers_max": 0 }),
@@ -187,7 +187,7 @@ fn clients() -> Vec<Row> {
             "clients_max of a topic twice, once escaped",
             r#"{"garden":4,"g\u0061rden":50}"#,
         ),
-        wrong("clients_max of 129 topics", many(129)),
+        wrong("clients_max of 257 topics", many(257)),
         text("clients_max twice", r#"4,"clients_max":50"#),
         upgraded("clients_max of every topic", json!(50)).clients(&[("garden", 50)], &[]),
         upgraded("the largest clients_max", json!(4_294_967_295_u32))
@@ -205,8 +205,8 @@ fn clients() -> Vec<Row> {
             json!({ "*": 60, "t*": 40, "trial": 50 }),
         )
         .clients(&[("trial", 40), ("house", 60)], &[]),
-        upgraded("clients_max of 128 topics", many(128))
-            .clients(&[("t0", 9), ("t127", 9)], &["t128"]),
+        upgraded("clients_max of 256 topics", many(256))
+            .clients(&[("t0", 9), ("t255", 9)], &["t256"]),
     ]
 }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::keys::{FAR, SECRET, everything, good, hs256};
 use crate::row::Row;
 
-const TOKEN_BYTES_MAX: usize = 4096;
+const TOKEN_BYTES_MAX: usize = 12 * 1024;
 
 pub(crate) fn rows() -> Vec<Row> {
     let mut rows = forms();
@@ -131,7 +131,7 @@ fn sizes() -> Vec<Row> {
         ),
         refused(
             "much too long, and nothing else",
-            &"x".repeat(6_000),
+            &"x".repeat(14_000),
             "too_long",
         ),
     ]

@@ -56,7 +56,7 @@ impl Provider {
     }
 }
 
-const PROVIDERS: [Provider; 6] = [
+const PROVIDERS: [Provider; 7] = [
     Provider {
         name: "provider",
         issuer: None,
@@ -97,6 +97,13 @@ const PROVIDERS: [Provider; 6] = [
         issuer: Some("https://id.example.org/realms/main"),
         audience: Some("relay"),
         claim: None,
+        default: None,
+    },
+    Provider {
+        name: "scope",
+        issuer: Some("https://login.example.org/tenant/v2.0"),
+        audience: Some("6731de76-14a6-49ae-97bc-6eba6914391e"),
+        claim: Some("scope"),
         default: None,
     },
 ];
@@ -160,7 +167,52 @@ pub(crate) fn rows() -> Vec<Row> {
         row.token(&refused.token).refused(&refused.error)
     });
     let rows = signed.chain(refused);
-    rows.chain(of_providers(&tokens)).collect()
+    let rows = rows.chain(of_providers(&tokens));
+    rows.chain(of_scopes()).collect()
+}
+
+/// What stands in the claim that names topics, as providers write scopes and groups.
+fn of_scopes() -> Vec<Row> {
+    let row = |name: &str, scope: Value| {
+        let claims = json!({
+            "exp": FAR,
+            "iss": "https://login.example.org/tenant/v2.0",
+            "aud": "6731de76-14a6-49ae-97bc-6eba6914391e",
+            "scope": scope,
+        });
+        let header = r#"{"alg":"HS256","kid":"ours"}"#;
+        Row::new(name, "scope").token(&hs256(header, &claims.to_string(), SECRET))
+    };
+    // As many as Entra ID puts into a token before it gives a link to them instead.
+    let groups: Vec<String> = (0..200)
+        .map(|number| format!("{number:08}-14a6-49ae-97bc-6eba6914391e"))
+        .collect();
+    vec![
+        row(
+            "a claim of topics that is a text names its words",
+            json!("openid garden  team-7/*"),
+        )
+        .upgraded("query")
+        .may(
+            &["openid", "garden", "team-7/x"],
+            &["openid garden", "team-8/x"],
+        ),
+        row("a claim of topics that is an empty text", json!(" "))
+            .upgraded("query")
+            .may(&[], &["garden"]),
+        row(
+            "a word with a star that is not its end",
+            json!("garden a*b"),
+        )
+        .refused("claims"),
+        row("a claim of topics that is a number", json!(7)).refused("claims"),
+        row("two hundred groups", json!(groups))
+            .upgraded("query")
+            .may(
+                &[&groups[0], &groups[199]],
+                &["00000200-14a6-49ae-97bc-6eba6914391e"],
+            ),
+    ]
 }
 
 fn of_providers(tokens: &BTreeMap<String, String>) -> Vec<Row> {

@@ -46,14 +46,14 @@ pub(super) fn fix(said: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use signal_access::{Denied, MalformedCause, TokenError};
+    use signal_access::{AudienceCause, Carriers, Denied, MalformedCause, TokenError};
 
     use super::*;
 
     #[test]
     fn every_refusal_of_a_token_has_a_mend_of_its_own() {
         let errors = [
-            TokenError::Missing,
+            TokenError::Missing(Carriers::default()),
             TokenError::Ambiguous,
             TokenError::TooLong,
             TokenError::Malformed(MalformedCause::Form),
@@ -64,7 +64,7 @@ mod tests {
             TokenError::Signature,
             TokenError::Expired,
             TokenError::NotYet,
-            TokenError::Audience,
+            TokenError::Audience(AudienceCause::Other),
         ];
         for denied in errors
             .map(Denied::Token)

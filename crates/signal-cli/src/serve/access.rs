@@ -177,6 +177,23 @@ pub(crate) fn warn_of_any_issuer(settings: &Settings) {
     }
 }
 
+/// Warns of a claim that looks like a way into objects and is not one: what is inside of
+/// `realm_access` is `/realm_access/roles`. Names of others may have dots, as addresses do.
+pub(crate) fn warn_of_dotted_claim(settings: &Settings) {
+    let claim = settings.token_topics_claim.as_deref().unwrap_or_default();
+    if let Some(way) = dotted(claim) {
+        tracing::warn!(
+            "token_topics_claim is {claim:?}, which is the name of one claim; if you mean what is inside of another, write {way:?}"
+        );
+    }
+}
+
+/// The way that was perhaps meant.
+fn dotted(claim: &str) -> Option<String> {
+    let is_name = !claim.contains(['/', ':']) && claim.contains('.');
+    is_name.then(|| format!("/{}", claim.replace('.', "/")))
+}
+
 /// Warns if tokens come over the network where anybody on the way can read and use them.
 pub(crate) fn warn_of_plain_tokens(settings: &Settings) {
     if has_plain_tokens(settings) {

@@ -156,8 +156,10 @@ fn moment(time: UnixTime, now: UnixTime) -> String {
 /// What to do about a token that is refused.
 fn fix(error: TokenError) -> &'static str {
     match error {
-        TokenError::Missing | TokenError::Ambiguous => "pass one token",
-        TokenError::TooLong => "name fewer topics in it, or what they begin with",
+        TokenError::Missing(_) | TokenError::Ambiguous => "pass one token",
+        TokenError::TooLong => {
+            "leave groups and other claims out of it; of topics, name what they begin with"
+        }
         TokenError::Malformed(MalformedCause::Form) => {
             "pass the whole token, three parts with two dots between them, and nothing else"
         }
@@ -178,7 +180,7 @@ fn fix(error: TokenError) -> &'static str {
         TokenError::Claims(_) => "correct the claim where the token is signed",
         TokenError::Expired => "sign a new one",
         TokenError::NotYet => "wait, or look at the clocks of both machines",
-        TokenError::Audience => {
+        TokenError::Audience(_) => {
             "let aud be the relay's token_audience (--audience here); a relay without one takes tokens without aud"
         }
         _ => "sign another one",

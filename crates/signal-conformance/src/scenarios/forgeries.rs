@@ -197,11 +197,11 @@ fn forms() -> Vec<Scenario> {
         access(
             "access.token.long",
             "U12",
-            "a token of almost 4 KiB is let in",
+            "a token of almost 12 KiB is let in",
         )
         .connect_token(
             "a",
-            Token::new(r#"{"sub":"conformance","exp":${now+3600},"topics":["${t}"]${aud},"x":"${pad_to:2800}"}"#),
+            Token::new(r#"{"sub":"conformance","exp":${now+3600},"topics":["${t}"]${aud},"x":"${pad_to:8800}"}"#),
             query,
         )
         .subscribe("a", "${t}")
@@ -210,11 +210,11 @@ fn forms() -> Vec<Scenario> {
         access(
             "access.token.too_long",
             "U12",
-            "a token of more than 4 KiB is refused, though it is right",
+            "a token of more than 12 KiB is refused, though it is right",
         )
         .needs([Capability::Tokens])
         .then(|s| {
-            let long = r#"{"sub":"conformance","exp":${now+3600},"topics":["${t}"]${aud},"x":"${pad_to:3300}"}"#;
+            let long = r#"{"sub":"conformance","exp":${now+3600},"topics":["${t}"]${aud},"x":"${pad_to:9300}"}"#;
             CARRIERS.iter().fold(s, |s, way| {
                 s.expect_refused(&[401, 414, 431], None, |connect| {
                     connect.token = Some(Token::new(long));

@@ -14,7 +14,7 @@ use crate::message::{Members, text};
 pub(crate) const AUDIENCE: &str = "relay.example";
 pub(crate) const ORIGIN: &str = "https://app.example";
 const MARKER: &str = "signal-token";
-const TOKEN_BYTES_MAX: usize = 4096;
+const TOKEN_BYTES_MAX: usize = 12 * 1024;
 
 fn key() -> NewKey {
     NewKey::from_seed(Algorithm::EdDsa, Some("test"), [7; 32])

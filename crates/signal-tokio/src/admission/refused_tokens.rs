@@ -97,7 +97,7 @@ fn is_final(denied: Denied) -> bool {
                 | TokenError::Claims(_)
                 | TokenError::Expired
                 | TokenError::Issuer
-                | TokenError::Audience
+                | TokenError::Audience(_)
         )
     )
 }
@@ -159,14 +159,20 @@ mod tests {
     fn only_what_took_a_verification_and_is_final_is_remembered() {
         for (denied, is_kept) in [
             (Denied::Origin, false),
-            (Denied::Token(TokenError::Missing), false),
+            (
+                Denied::Token(TokenError::Missing(signal_access::Carriers::default())),
+                false,
+            ),
             (Denied::Token(TokenError::Algorithm), false),
             (Denied::Token(TokenError::NotYet), false),
             (Denied::Token(TokenError::Signature), true),
             (Denied::Token(TokenError::UnknownKey), false),
             (Denied::Token(TokenError::NoKeys), false),
             (Denied::Token(TokenError::Issuer), true),
-            (Denied::Token(TokenError::Audience), true),
+            (
+                Denied::Token(TokenError::Audience(signal_access::AudienceCause::Other)),
+                true,
+            ),
             (EXPIRED, true),
         ] {
             let refused = RefusedTokens::default();

@@ -28,7 +28,8 @@ async fn nobody_comes_in_without_a_token() {
     assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
     assert_eq!(
         answer.body,
-        "this relay needs a token: add ?token=… to its address, or send Authorization: Bearer"
+        "this relay needs a token: add ?token=… to its address, offer the subprotocols signal-token and \
+         the token, or send Authorization: Bearer"
     );
 
     let answer = upgrade(&server, "/?token=nonsense", &[]).await;
