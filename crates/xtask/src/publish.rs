@@ -13,6 +13,7 @@ use crate::workspace;
 /// The crates on crates.io. Cargo finds the order in which they can be published.
 pub(crate) const PUBLISHED: &[&str] = &[
     "signal-access",
+    "signal-backpressure",
     "signal-bench",
     "signal-cluster",
     "signal-conformance",

@@ -10,10 +10,11 @@ use crate::stop::Stop;
 use crate::tools::Tools;
 use crate::{walls, workspace};
 
-/// The core, the form of its limits, and the machine of a cluster.
+/// The core, the form of its limits, the rules of backpressure, and the machine of a cluster.
 const CORE: &[&str] = &[
     "crates/signal-core/src",
     "crates/signal-limits/src",
+    "crates/signal-backpressure/src",
     "crates/signal-cluster/src",
 ];
 const RELAY: &str = "crates/signal-tokio/src";
@@ -24,6 +25,12 @@ const LINES_MAX: usize = 2_000;
 /// What each may depend on at run time, itself first. A commit that adds a word says what it buys.
 const ALLOWED_DEPENDENCIES: &[&[&str]] = &[
     &["signal-core", "signal-limits", "thiserror"],
+    &[
+        "signal-backpressure",
+        "signal-core",
+        "signal-limits",
+        "thiserror",
+    ],
     &[
         "signal-cluster",
         "signal-core",

@@ -17,6 +17,7 @@ const LIBRARIES: &[&str] = &[
     "signal-limits",
     "signal-core",
     "signal-access",
+    "signal-backpressure",
     "signal-cluster",
     "signal-memory",
     "signal-nats",

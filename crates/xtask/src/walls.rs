@@ -27,6 +27,7 @@ const ROOMS: &[Room] = &[
     room("stats", &["admission", "config", "lock"]),
     room("hub", &["clock", "config", "frame", "lock", "stats"]).only(&[
         "bytes",
+        "signal_backpressure",
         "signal_core",
         "tracing",
     ]),
@@ -59,6 +60,7 @@ const FOREIGN: &[&str] = &[
     "rustls",
     "serde_json",
     "signal_access",
+    "signal_backpressure",
     "signal_cluster",
     "signal_core",
     "socket2",

@@ -26,6 +26,7 @@ pub(crate) fn build(_: &Tools) -> Result<(), Stop> {
         "--package=signal-limits",
         "--package=signal-core",
         "--package=signal-access",
+        "--package=signal-backpressure",
         "--package=signal-cluster",
         "--target",
     ];

@@ -12,7 +12,6 @@ use std::time::Duration;
 use signal_core::{CloseReason, Instant};
 
 use self::backlog::Debt;
-pub(crate) use self::backlog::{due_in, taken_in};
 use self::lent::Lent;
 pub(crate) use self::state::Pushed;
 use self::state::State;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use signal_backpressure::little;
 use signal_core::{CloseReason, Instant, Limits, PeerId, Publish};
 
 use crate::config::Config;
@@ -118,7 +119,7 @@ impl Rooms {
             return;
         }
         let mut holders = self.registry.holders(now);
-        let little = little(self.memory.max(), holders.len());
+        let little = little(self.memory.max() as u64, holders.len()) as usize;
         let mut left = excess + self.memory.max() / 16;
         let mut ended = 0_u64;
         let parts: [fn(&Holding) -> usize; 2] = [|holding| holding.kept, |holding| holding.passing];
@@ -154,12 +155,4 @@ impl Rooms {
         self.shards.fill(stats);
         self.registry.fill(stats);
     }
-}
-
-/// What a peer may hold without being ended for it: no more than half of its even share, so that
-/// all of them can hold that; and no more than a connection costs anyway, which is what it would
-/// cost again when it comes back.
-fn little(memory_max: usize, peers: usize) -> usize {
-    const CONNECTION: usize = 8 * 1024;
-    (memory_max / 2 / peers.max(1)).clamp(1, CONNECTION)
 }

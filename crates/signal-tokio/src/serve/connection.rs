@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use signal_backpressure::taken_in;
 use signal_core::{CloseReason, Instant};
 
 use crate::admission::Admission;
 use crate::admission::places::Place;
 use crate::clock::first_timer;
 use crate::frame::Incoming;
-use crate::hub::queue::taken_in;
 use crate::hub::rooms::Rooms;
 use crate::hub::session::{Session, Stage};
 use crate::hub::wake::Home;
@@ -303,7 +303,7 @@ impl<T: Transport> Connection<T> {
         } = self;
         let config = place.config();
         // What the system has already comes first, with its bookkeeping.
-        let patience = config.outbound_grace + taken_in(2 * config.send_buffer_bytes_max);
+        let patience = config.outbound_grace + taken_in(2 * config.send_buffer_bytes_max as u64);
         let mut has_taken = false;
         let mut taken = 0;
         let is_last = session.stage() == Stage::Closing;

@@ -3,12 +3,12 @@
 use std::pin::Pin;
 use std::task::Context;
 
+use signal_backpressure::Pace;
 use signal_core::Instant;
 use tokio::time::Sleep;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::hub::queue::due_in;
 use crate::hub::session::Session;
 
 /// Sets a task's timer to its next deadline and arranges to be woken by it.
@@ -40,8 +40,8 @@ pub(crate) struct Deadlines(Option<Box<Set>>);
 struct Set {
     /// When the socket must have taken something.
     write_by: Instant,
-    /// When no more may wait than the limit. Put off by each byte that is taken until then.
-    shrink_by: Instant,
+    /// By when no more may wait than the limit, while more does.
+    pace: Option<Pace>,
     /// When the close must be over.
     close_by: Instant,
 }
@@ -50,7 +50,7 @@ impl Default for Set {
     fn default() -> Self {
         Self {
             write_by: NEVER,
-            shrink_by: NEVER,
+            pace: None,
             close_by: NEVER,
         }
     }
@@ -58,7 +58,8 @@ impl Default for Set {
 
 impl Set {
     fn first(&self) -> Instant {
-        self.write_by.min(self.shrink_by).min(self.close_by)
+        let shrink_by = self.pace.map_or(NEVER, |pace| pace.late_at());
+        self.write_by.min(shrink_by).min(self.close_by)
     }
 }
 
@@ -73,12 +74,16 @@ impl Deadlines {
 
     /// Notes that the socket has taken something; true if it had taken nothing before.
     pub(crate) fn progressed(&mut self) -> bool {
-        self.lift(|set| &mut set.write_by)
+        let Some(set) = &mut self.0 else {
+            return false;
+        };
+        let was_there = std::mem::replace(&mut set.write_by, NEVER) != NEVER;
+        self.forget_if_over();
+        was_there
     }
 
     /// Notes that the socket has taken some of what waits. If that is more than may, the peer earns
-    /// the time in which one that is not slow takes so much, up to the grace it had at first: it
-    /// may pause for that long, and not read too slowly for long.
+    /// time by it: see [`Pace`].
     pub(crate) fn taken(
         &mut self,
         now: Instant,
@@ -86,31 +91,32 @@ impl Deadlines {
         waiting: impl FnOnce() -> usize,
         config: &Config,
     ) {
-        let Some(set) = self.0.as_mut().filter(|set| set.shrink_by != NEVER) else {
-            return;
-        };
-        let earned = due_in(bytes, waiting());
-        let full = now.saturating_add(config.outbound_grace);
-        set.shrink_by = set.shrink_by.saturating_add(earned).min(full);
+        let pace = self.0.as_mut().and_then(|set| set.pace.as_mut());
+        if let Some(pace) = pace {
+            pace.earn(now, config.outbound_grace, bytes as u64, waiting() as u64);
+        }
     }
 
     /// Notes whether more waits than may, after the socket was tried. True if that has been so for
     /// longer than what was taken meanwhile allows.
     pub(crate) fn is_slow(&mut self, now: Instant, is_over: bool, config: &Config) -> bool {
         if !is_over {
-            self.lift(|set| &mut set.shrink_by);
+            if let Some(set) = &mut self.0 {
+                set.pace = None;
+            }
+            self.forget_if_over();
             return false;
         }
         let set = self.0.get_or_insert_default();
-        if set.shrink_by == NEVER {
-            set.shrink_by = now.saturating_add(config.outbound_grace);
-        }
+        set.pace
+            .get_or_insert_with(|| Pace::new(now, config.outbound_grace));
         self.must_shrink(now)
     }
 
     /// Whether the socket is to be tried once more, and then judged.
     pub(crate) fn must_shrink(&self, now: Instant) -> bool {
-        self.0.as_ref().is_some_and(|set| set.shrink_by <= now)
+        let pace = self.0.as_ref().and_then(|set| set.pace);
+        pace.is_some_and(|pace| pace.is_late(now))
     }
 
     /// Notes that the connection is being closed; true the first time.
@@ -136,16 +142,11 @@ impl Deadlines {
         (next != NEVER).then_some(next)
     }
 
-    /// Lifts a deadline; true if there was one.
-    fn lift(&mut self, which: impl FnOnce(&mut Set) -> &mut Instant) -> bool {
-        let Some(set) = &mut self.0 else {
-            return false;
-        };
-        let was_there = std::mem::replace(which(set), NEVER) != NEVER;
-        if set.first() == NEVER {
+    /// Gives back the room of deadlines that there are none of.
+    fn forget_if_over(&mut self) {
+        if self.0.as_ref().is_some_and(|set| set.first() == NEVER) {
             self.0 = None;
         }
-        was_there
     }
 }
 

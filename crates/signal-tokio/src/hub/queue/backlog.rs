@@ -3,17 +3,13 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use signal_backpressure::taken_in;
 use signal_core::Instant;
 
 use crate::hub::batch::Queued;
 
 /// How long nothing may come of a message that is on its way: some round trips, or a lost packet.
 const INPUT_PAUSE_MAX: Duration = Duration::from_millis(500);
-/// The slowest peer that is not to blame for what waits for it takes so much: 2 Mbit/s.
-const BYTES_PER_MILLI_MIN: usize = 250;
-/// And of much that waits a part as large as if all of it were to be taken in this time: what is
-/// older is of no use to anybody who wants to connect.
-const BACKLOG_MILLIS_MAX: usize = 10_000;
 
 /// What there is to know of a queue that holds more than one frame, or whose peer is not done with
 /// something.
@@ -75,7 +71,7 @@ impl Backlog {
     pub(super) fn expect(&mut self, bytes: usize, now: Instant, patience: Duration) {
         if self.behind == 0 {
             self.behind = bytes;
-            let patience = patience.saturating_add(taken_in(bytes));
+            let patience = patience.saturating_add(taken_in(bytes as u64));
             self.late_at = now.saturating_add(patience);
         }
     }
@@ -91,7 +87,7 @@ impl Backlog {
         self.input_bytes = bytes;
         self.more_by = now.saturating_add(INPUT_PAUSE_MAX);
         if let Some(patience) = patience {
-            self.end_by = now.saturating_add(patience.saturating_add(taken_in(bytes)));
+            self.end_by = now.saturating_add(patience.saturating_add(taken_in(bytes as u64)));
         }
     }
 
@@ -108,15 +104,4 @@ impl Backlog {
     pub(super) fn held_bytes(&self) -> usize {
         self.input_bytes + self.unflushed_bytes
     }
-}
-
-/// How long a peer that is not to blame may need for so many bytes of those that wait for it.
-pub(crate) fn due_in(bytes: usize, waiting: usize) -> Duration {
-    let pace = (waiting / BACKLOG_MILLIS_MAX).max(BYTES_PER_MILLI_MIN);
-    Duration::from_millis(bytes.div_ceil(pace) as u64)
-}
-
-/// How long the slowest peer that is not to blame needs for so many bytes.
-pub(crate) fn taken_in(bytes: usize) -> Duration {
-    Duration::from_millis((bytes / BYTES_PER_MILLI_MIN) as u64)
 }

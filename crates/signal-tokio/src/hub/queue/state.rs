@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
+use signal_backpressure::burst_bytes_max;
 use signal_core::{CloseReason, Instant};
 
 use crate::hub::batch::{Batch, Queued};
@@ -17,13 +18,6 @@ use crate::hub::wake::{Owner, Wake};
 /// What a frame costs beside its bytes: its place in the queue and its allocation. Without it,
 /// small frames would take several times the memory that their bytes are counted for.
 pub(super) const FRAME_COST: usize = 128;
-/// How many times its limit a queue may hold at once. What it holds past the limit is for the
-/// connection to judge, by how fast its socket takes it; this is only there to be an end. It has
-/// room for what all peers that one address may have can say at once, with their whole bursts.
-pub(super) const BURST_FACTOR: usize = 128;
-/// But at least so much: what many say in a moment is not less for a low limit.
-pub(super) const BURST_BYTES_MIN: usize = 32 * 1024 * 1024;
-
 /// How exactly it is known when a peer has published.
 const MILLIS_PER_TICK: u64 = 16;
 
@@ -177,8 +171,7 @@ impl State {
     }
 
     fn has_room_for(&self, cost: usize, bytes_max: usize) -> bool {
-        let burst = bytes_max.saturating_mul(BURST_FACTOR);
-        self.cost() + cost <= burst.max(BURST_BYTES_MIN)
+        (self.cost() + cost) as u64 <= burst_bytes_max(bytes_max as u64)
     }
 
     /// Whether the socket took less than there was, and has not taken all since.

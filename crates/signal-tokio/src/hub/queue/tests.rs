@@ -6,7 +6,7 @@ use std::task::{Wake, Waker};
 
 use bytes::BytesMut;
 
-use super::state::{BURST_BYTES_MIN, BURST_FACTOR, FRAME_COST};
+use super::state::FRAME_COST;
 use super::*;
 use crate::frame;
 use crate::hub::batch::tests::publish;
@@ -14,6 +14,10 @@ use crate::hub::wake::{Home, Mailbox, Notes};
 
 /// What a queue may hold, of which ten frames without bytes take all.
 const BYTES_MAX: usize = 10 * FRAME_COST;
+
+/// How many times its limit a queue may hold at once, and what it may at least.
+const BURST_FACTOR: usize = 128;
+const BURST_BYTES_MIN: usize = 32 * 1024 * 1024;
 
 const START: Instant = Instant::from_millis(0);
 const PATIENCE: Duration = Duration::from_secs(1);
