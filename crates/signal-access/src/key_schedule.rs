@@ -34,9 +34,34 @@ pub struct KeySchedule {
     began: Option<Instant>,
     finished: Option<Instant>,
     failures: u32,
+    /// How many wait for the fetch of this round.
+    waiting: u32,
+    round: u32,
+}
+
+/// What a token of an unknown key is to do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum KeyWait {
+    /// Be refused: its key is not one, as far as is known.
+    Refused,
+    /// Be refused for now: as many wait already as may.
+    Full,
+    /// Wait for the fetch that is on its way or now due. Whoever no longer waits for it says so
+    /// with this: see [`KeySchedule::end_wait`].
+    Waits(KeyWaiter),
+}
+
+/// One that waits for keys.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct KeyWaiter {
+    round: u32,
 }
 
 impl KeySchedule {
+    /// How many may wait for a fetch at once. Anyone can send tokens of unknown keys, and while an
+    /// issuer is slow each that waits is a request that others could make.
+    pub const WAITING_MAX: u32 = 64;
+
     /// How long keys are used before they are fetched again: so long is a key in use that its
     /// issuer has withdrawn.
     pub const REFRESH_INTERVAL: Duration = Duration::from_secs(600);
@@ -95,11 +120,41 @@ impl KeySchedule {
 
     /// Notes that a fetch begins.
     pub fn begin(&mut self, now: Instant) {
+        if self.began.is_some() {
+            // The one before is lost, with those who waited for it.
+            self.end_round();
+        }
         self.began = Some(now);
     }
 
-    /// Notes that a token names a key that is not known, or that there are none; says whether to
-    /// wait because of it, for a fetch that is on its way or is now due.
+    /// Notes that a token names a key that is not known, or that there are none, and says what it
+    /// is to do. Those that wait go on when the fetch has [ended](Self::finish), however it did.
+    pub fn wait(&mut self, now: Instant) -> KeyWait {
+        if !self.want(now) {
+            return KeyWait::Refused;
+        }
+        if self.waiting >= Self::WAITING_MAX {
+            return KeyWait::Full;
+        }
+        self.waiting = self.waiting.saturating_add(1);
+        KeyWait::Waits(KeyWaiter { round: self.round })
+    }
+
+    /// Notes that one waits no longer. It need not be said after the fetch has ended.
+    pub fn end_wait(&mut self, waiter: KeyWaiter) {
+        if waiter.round == self.round {
+            self.waiting = self.waiting.saturating_sub(1);
+        }
+    }
+
+    fn end_round(&mut self) {
+        self.waiting = 0;
+        self.round = self.round.wrapping_add(1);
+    }
+
+    /// Notes that a token names a key that is not known, or that there are none; says whether there
+    /// is a fetch to wait for because of it, which is on its way or is now due. See
+    /// [`wait`](Self::wait) for one that does.
     pub fn want(&mut self, now: Instant) -> bool {
         if self.is_fetching(now) {
             return true;
@@ -124,6 +179,7 @@ impl KeySchedule {
             self.failures = self.failures.saturating_add(1);
             wait.min(Self::RETRY_INTERVAL_MAX)
         };
+        self.end_round();
         self.began = None;
         self.finished = Some(now);
         self.next = now.saturating_add(wait);
@@ -169,6 +225,53 @@ mod tests {
         assert!(!schedule.is_due(at(6)));
         schedule.finish(at(6), false);
         assert!(!schedule.want(at(6)));
+    }
+
+    fn waits(schedule: &mut KeySchedule, now: Instant) -> KeyWaiter {
+        match schedule.wait(now) {
+            KeyWait::Waits(waiter) => waiter,
+            other @ (KeyWait::Refused | KeyWait::Full) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn no_more_wait_at_once_than_may_and_each_makes_room_when_it_goes() {
+        let mut schedule = KeySchedule::default();
+        let waiter = waits(&mut schedule, at(0));
+        schedule.begin(at(0));
+        for _ in 1..KeySchedule::WAITING_MAX {
+            waits(&mut schedule, at(0));
+        }
+        assert_eq!(schedule.wait(at(1)), KeyWait::Full);
+        schedule.end_wait(waiter);
+        waits(&mut schedule, at(1));
+        assert_eq!(schedule.wait(at(1)), KeyWait::Full);
+        schedule.finish(at(5), true);
+        assert_eq!(schedule.wait(at(5)), KeyWait::Refused);
+    }
+
+    #[test]
+    fn who_waited_for_an_earlier_fetch_is_not_counted_for_the_next() {
+        let mut schedule = KeySchedule::default();
+        let early = waits(&mut schedule, at(0));
+        schedule.begin(at(0));
+        schedule.finish(at(1), true);
+        for _ in 0..KeySchedule::WAITING_MAX {
+            waits(&mut schedule, at(20));
+        }
+        schedule.end_wait(early);
+        assert_eq!(schedule.wait(at(20)), KeyWait::Full);
+    }
+
+    #[test]
+    fn who_waits_for_a_fetch_that_is_lost_takes_no_place_of_the_next() {
+        let mut schedule = KeySchedule::default();
+        for _ in 0..KeySchedule::WAITING_MAX {
+            waits(&mut schedule, at(0));
+        }
+        schedule.begin(at(0));
+        schedule.begin(at(7));
+        waits(&mut schedule, at(7));
     }
 
     #[test]

@@ -110,7 +110,7 @@ pub use key_numbers::SECRET_BYTES_MIN;
 #[cfg(feature = "claims")]
 pub use key_problem::KeyProblem;
 #[cfg(feature = "claims")]
-pub use key_schedule::KeySchedule;
+pub use key_schedule::{KeySchedule, KeyWait, KeyWaiter};
 #[cfg(feature = "tokens")]
 pub use new_key::NewKey;
 pub use origins::{OriginError, Origins};

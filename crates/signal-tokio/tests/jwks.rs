@@ -305,3 +305,31 @@ async fn keys_stay_in_use_whatever_the_provider_answers_later() {
         assert_eq!(answered(&relay, &token(2)).await.0, 401, "{answer:?}");
     }
 }
+
+#[tokio::test]
+async fn while_a_provider_is_slow_no_more_tokens_of_unknown_keys_wait_than_may() {
+    let time = freeze();
+    let provider = Provider::start(Answer::Keys(vec![1])).await;
+    let relay = provider.relay();
+    becomes(&relay, &token(1), 101).await;
+    provider.now(Answer::Silence);
+    time.pass(KeySchedule::UNKNOWN_KEY_INTERVAL).await;
+    let unknown = token(9);
+    let mut asked = tokio::task::JoinSet::new();
+    for _ in 0..=KeySchedule::WAITING_MAX {
+        let (relay, unknown) = (relay.clone(), unknown.clone());
+        asked.spawn(async move { answered(&relay, &unknown).await });
+    }
+    // Whichever comes last has its answer at once: the time stands still.
+    let one = asked.join_next().await.expect("one of them");
+    let (status, head) = one.expect("no panic");
+    assert_eq!(status, 503, "{head}");
+    assert!(header(&head, "retry-after").is_some(), "{head}");
+    assert_eq!(answered(&relay, &unknown).await.0, 503);
+    assert_eq!(answered(&relay, &token(1)).await.0, 101, "of a known key");
+    time.pass(KeySchedule::FETCH_TIMEOUT).await;
+    while let Some(answer) = asked.join_next().await {
+        let (status, head) = answer.expect("no panic");
+        assert!([401, 503].contains(&status), "{head}");
+    }
+}

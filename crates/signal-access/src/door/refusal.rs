@@ -9,6 +9,9 @@ use crate::door::refusal_cause::RefusalCause;
 /// How long those wait whose judge did not answer in time: it may be as slow for everybody.
 const NOT_JUDGED_SECONDS: RangeInclusive<u64> = 10..=20;
 
+/// How long those wait who may not wait for keys: as long as a fetch may take.
+const KEYS_AWAITED_SECONDS: RangeInclusive<u64> = 2..=5;
+
 /// An answer that refuses an upgrade: a status, and a line for the person who reads it.
 ///
 /// A stock client that is refused so backs off; one that is let in and then closed comes back at
@@ -67,6 +70,17 @@ impl Refusal {
         Self::new(503, "your access could not be checked in time")
             .retry_after(draw(NOT_JUDGED_SECONDS, random))
             .auth_result(AuthResult::TimedOut)
+    }
+
+    /// A refusal because [as many](crate::KeySchedule::WAITING_MAX) wait for the keys of their
+    /// tokens as may.
+    pub fn keys_awaited(random: u64) -> Self {
+        Self::new(
+            503,
+            "too many clients wait for the keys of their tokens, please try again",
+        )
+        .retry_after(draw(KEYS_AWAITED_SECONDS, random))
+        .auth_result(AuthResult::UnknownKey)
     }
 
     /// The same refusal with a `Retry-After` header, rounded up to seconds.

@@ -6,7 +6,9 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use signal_access::{Access, Judging, JwksUrl, KeySchedule, TokenVerifier};
+use signal_access::{
+    Access, Judging, JwksUrl, KeySchedule, KeyWait, KeyWaiter, Refusal, TokenVerifier,
+};
 use tokio::sync::{Notify, watch};
 
 use crate::admission::access::AccessAuthorizer;
@@ -21,7 +23,8 @@ use crate::lock::Lock;
 ///
 /// Until they are fetched, each token is refused with 503, and `/readyz` says `no_keys`. Once they
 /// are, they stay in use for as long as no others can be fetched. A token that names a key that is
-/// not there waits for one fetch, as it may be a new key of the issuer; [`KeySchedule`] has the
+/// not there waits for one fetch, as it may be a new key of the issuer. No more than
+/// [`KeySchedule::WAITING_MAX`] do at once; others are refused with 503. [`KeySchedule`] has the
 /// limits.
 ///
 /// ```no_run
@@ -107,11 +110,17 @@ impl Authorizer for JwksAuthorizer {
                 Ok(permit) => return Ok(permit),
                 Err(denied) => denied,
             };
-            if !denied.awaits_keys() || !self.shared.is_worth_waiting() {
+            if !denied.awaits_keys() {
                 return Err(denied.into());
             }
+            let waiting = match self.shared.wait() {
+                KeyWait::Refused => return Err(denied.into()),
+                KeyWait::Full => return Err(Refusal::keys_awaited(fastrand::u64(..))),
+                KeyWait::Waits(waiter) => Waiting(&self.shared, waiter),
+            };
             // It ends with the fetch, which ends by itself.
             let _ = judges.changed().await;
+            drop(waiting);
             let judge = Arc::clone(&judges.borrow());
             judge.judge(request).map_err(Into::into)
         })
@@ -128,17 +137,18 @@ impl Authorizer for JwksAuthorizer {
 }
 
 impl Shared {
-    /// Whether a fetch is on its way, or is now.
-    fn is_worth_waiting(&self) -> bool {
+    /// What a token of an unknown key is to do.
+    fn wait(&self) -> KeyWait {
         let mut progress = self.progress.lock();
         if !progress.is_running {
-            return false;
+            return KeyWait::Refused;
         }
-        let is_wanted = progress.schedule.want(self.clock.now());
-        if is_wanted {
-            self.wanted.notify_one();
+        let wait = progress.schedule.wait(self.clock.now());
+        match wait {
+            KeyWait::Waits(_) => self.wanted.notify_one(),
+            KeyWait::Refused | KeyWait::Full => {}
         }
-        is_wanted
+        wait
     }
 
     fn has_keys(&self) -> bool {
@@ -221,6 +231,16 @@ impl JwksFetcher {
         } else {
             tracing::error!(%url, %error, "the keys of tokens could not be fetched; every token is refused until they are");
         }
+    }
+}
+
+/// One that waits, until it is judged or its client has gone.
+struct Waiting<'a>(&'a Shared, KeyWaiter);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let Self(shared, waiter) = self;
+        shared.progress.lock().schedule.end_wait(*waiter);
     }
 }
 
