@@ -69,7 +69,8 @@ pub extern "C" fn signal_output_len() -> usize {
 
 /// Makes the relay from settings, names and values by turns, for a host that may ping and have an
 /// authorizer: see [`Host`]. 1 if it is made, with its limits as JSON, who may come in, the keys of
-/// tokens as JSON, and sentences for the log; 0 if not, with what is wrong.
+/// tokens as JSON, how much may wait for a peer at once, and sentences for the log; 0 if not, with
+/// what is wrong.
 #[unsafe(no_mangle)]
 pub extern "C" fn signal_open(len: usize, pings: u32, authorizes: u32) -> u32 {
     with(|module| {
@@ -89,6 +90,7 @@ pub extern "C" fn signal_open(len: usize, pings: u32, authorizes: u32) -> u32 {
                 module.output.tell(&relay.limits());
                 module.output.tell(&relay.access());
                 module.output.tell(&relay.keys());
+                module.output.tell(&relay.burst_bytes_max().to_string());
                 for notice in relay.notices() {
                     module.output.tell(&notice);
                 }
@@ -216,10 +218,21 @@ pub extern "C" fn signal_frame(peer: u32, bytes: usize, now: f64) -> f64 {
     call(|relay, _, output| relay.receive_frame(instant(now), id(peer), bytes, output))
 }
 
-/// Closes a peer for whom more waits than may.
+/// Closes a peer for whom more waits than ever may.
 #[unsafe(no_mangle)]
 pub extern "C" fn signal_overflow(peer: u32) -> f64 {
     call(|relay, _, output| relay.overflow(id(peer), output))
+}
+
+/// Notes how full queues are: for each in the input a peer, how many bytes wait for it and how many
+/// were ever queued, each number as a double. Said of all peers (1) when all were asked for, else
+/// (0) of those that were and of those for whom more waits than may.
+#[unsafe(no_mangle)]
+pub extern "C" fn signal_levels(len: usize, is_all: u32, now: f64) -> f64 {
+    call(|relay, input, output| {
+        let levels = fields::read_levels(input.get(..len).unwrap_or_default());
+        relay.levels(instant(now), levels, is_all != 0, output);
+    })
 }
 
 /// Notes that the runtime ends a connection for what came on it.

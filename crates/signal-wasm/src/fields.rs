@@ -1,6 +1,11 @@
-//! Texts on their way in: each as its length in four bytes, least first, and its bytes.
+//! Texts on their way in: each as its length in four bytes, least first, and its bytes. And how
+//! full queues are: three doubles for each.
 
 use alloc::vec::Vec;
+
+use signal_backpressure::Level;
+use signal_core::PeerId;
+
 /// Stands for a text that is not there.
 const NONE: u32 = u32::MAX;
 
@@ -28,6 +33,18 @@ pub(crate) fn write<'a>(texts: impl IntoIterator<Item = Option<&'a str>>) -> Vec
     bytes
 }
 
+/// Peers and how full their queues are; one that is cut short is not there.
+pub(crate) fn read_levels(bytes: &[u8]) -> impl Iterator<Item = (PeerId, Level)> {
+    let (doubles, _) = bytes.as_chunks();
+    let mut numbers = doubles
+        .iter()
+        .map(|bytes| f64::from_le_bytes(*bytes) as u64);
+    core::iter::from_fn(move || {
+        let (peer, waiting, queued) = (numbers.next()?, numbers.next()?, numbers.next()?);
+        Some((PeerId::new(peer), Level { waiting, queued }))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,6 +60,18 @@ mod tests {
     fn what_is_written_is_read_again() {
         let texts = [Some("ab"), None, Some(""), Some("ü")];
         assert!(read(&write(texts)).eq(texts));
+    }
+
+    #[test]
+    fn levels_are_read_by_threes() {
+        let numbers = [7.0, 1e12, 2e12, 8.0, 1.0];
+        let bytes: Vec<u8> = numbers.iter().flat_map(|n: &f64| n.to_le_bytes()).collect();
+        let level = Level {
+            waiting: 1_000_000_000_000,
+            queued: 2_000_000_000_000,
+        };
+        let levels: Vec<_> = read_levels(&bytes).collect();
+        assert_eq!(levels, [(PeerId::new(7), level)]);
     }
 
     #[test]

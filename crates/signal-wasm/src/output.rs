@@ -7,7 +7,7 @@
 //! |---|---|
 //! | send | 1, receivers, bytes of the text, each receiver; the text |
 //! | ping | 2, peer |
-//! | close | 3, peer, code, whether to drop what is queued, bytes of the reason; the reason |
+//! | close | 3, peer, code, whether to drop what is queued (1) and the connection with it (2), bytes of the reason; the reason |
 //! | hold | 4, peer: read no more of it |
 //! | upgrade | 5, peer, bytes of the subprotocol, 0 for none; the subprotocol |
 //! | page | 6, status, bytes of each; the body, then names and values of headers by turns, each ended by a line feed |
@@ -15,6 +15,8 @@
 //! | signatures | 8, peer, how many, then of each: position of the key, bytes of what is signed, bytes of the signature; the two |
 //! | authorize | 9, peer |
 //! | notice | 10, bytes; a text for the log |
+//! | look | 11, how many, each peer: tell how full their queues are, when the runtime has had a chance to write; of 0, all |
+//! | within | 12, peer: what waits for it may, and it is told again when more does |
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -33,6 +35,8 @@ const TEXT: u32 = 7;
 const SIGNATURES: u32 = 8;
 const AUTHORIZE: u32 = 9;
 const NOTICE: u32 = 10;
+const LOOK: u32 = 11;
+const WITHIN: u32 = 12;
 
 /// Beyond this the memory of one large output is given back.
 const KEPT_BYTES_MAX: usize = 256 * 1024;
@@ -41,12 +45,17 @@ const KEPT_BYTES_MAX: usize = 256 * 1024;
 #[derive(Debug, Default)]
 pub struct Output {
     bytes: Vec<u8>,
+    /// How many bytes are to be sent, to all who get them together.
+    sent: u64,
 }
 
 impl Output {
     /// One with nothing in it.
     pub const fn new() -> Self {
-        Self { bytes: Vec::new() }
+        Self {
+            bytes: Vec::new(),
+            sent: 0,
+        }
     }
 
     /// What is written.
@@ -56,12 +65,30 @@ impl Output {
 
     /// Forgets what is written.
     pub fn clear(&mut self) {
+        self.sent = 0;
         self.bytes.clear();
         self.bytes.shrink_to(KEPT_BYTES_MAX);
     }
 
     pub(crate) fn hold(&mut self, peer: PeerId) {
         self.numbers([HOLD, number(peer)]);
+    }
+
+    /// Asks how full the queues of these peers are; of none, those of all.
+    pub(crate) fn look(&mut self, peers: &[PeerId]) {
+        self.numbers([LOOK, peers.len() as u32]);
+        for peer in peers {
+            self.numbers([number(*peer)]);
+        }
+    }
+
+    pub(crate) fn within(&mut self, peer: PeerId) {
+        self.numbers([WITHIN, number(peer)]);
+    }
+
+    /// How many bytes are to be sent since this was asked last.
+    pub(crate) fn take_sent(&mut self) -> u64 {
+        core::mem::take(&mut self.sent)
     }
 
     pub(crate) fn upgrade(&mut self, peer: PeerId, protocol: &str) {
@@ -132,6 +159,8 @@ impl Output {
 impl Sink for Output {
     fn send(&mut self, to: &[PeerId], message: &Message) {
         let text = message.as_str();
+        let bytes = (to.len() as u64).saturating_mul(text.len() as u64);
+        self.sent = self.sent.saturating_add(bytes);
         self.numbers([SEND, to.len() as u32, length(text)]);
         for peer in to {
             self.numbers([number(*peer)]);
@@ -145,7 +174,11 @@ impl Sink for Output {
 
     fn close(&mut self, peer: PeerId, reason: CloseReason) {
         let (code, text) = (reason.code().into(), reason.text());
-        let drops = reason.drops_queue().into();
+        // Whoever is ended for the memory it holds is not to hold it until its client answers.
+        let drops = match reason == CloseReason::MemoryMax {
+            true => 2,
+            false => reason.drops_queue().into(),
+        };
         self.numbers([CLOSE, number(peer), code, drops, length(text)]);
         self.text(text);
     }

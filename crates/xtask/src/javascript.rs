@@ -26,6 +26,7 @@ const WORKERS_FILES: &[&str] = &[
     "wasm.js",
     "relay.js",
     "module.js",
+    "queue.js",
     "settings.js",
     "signatures.js",
     "authorize.js",

@@ -35,6 +35,9 @@ declare const process: Process
 /** So much longer than is allowed may a message be and still be refused in good order. */
 const MESSAGE_SLACK = 64 * 1024
 
+/** More than the relay ever gives Bun for one socket, unless it says the last that it has to say. */
+const BACKPRESSURE_MAX = 0x7fffffff
+
 /** A relay for Bun: `fetch` and `websocket` go into `Bun.serve`, or into handlers of yours. */
 export class BunRelay extends Relay {
   /** Answers a request: upgrades, `/healthz`, `/readyz` and `/limits`, and `okay` elsewhere. */
@@ -61,11 +64,12 @@ export class BunRelay extends Relay {
     message: (socket: BunWebSocket, message: string | Uint8Array): void => socket.data.relay.receive(socket.data.peer, message),
     ping: (socket: BunWebSocket, data: Uint8Array): void => socket.data.relay.frame(socket.data.peer, data.length),
     pong: (socket: BunWebSocket, data: Uint8Array): void => socket.data.relay.frame(socket.data.peer, data.length),
+    drain: (socket: BunWebSocket): void => socket.data.relay.flush(socket.data.peer),
     close: (socket: BunWebSocket): void => socket.data.relay.leave(socket.data.peer),
     // Past it Bun closes by itself, at once; up to it the relay refuses.
     maxPayloadLength: (this.limits.message_bytes_max ?? 0) * 2 + MESSAGE_SLACK,
-    // The relay bounds what waits, and closes with the right code.
-    backpressureLimit: (this.limits.outbound_bytes_max ?? 0) * 2,
+    // The relay bounds what waits, and closes with the right code. Past it Bun would drop a message.
+    backpressureLimit: BACKPRESSURE_MAX,
     closeOnBackpressureLimit: false,
     perMessageDeflate: false,
     // The relay pings.
@@ -81,6 +85,7 @@ export class BunRelay extends Relay {
 
 class BunSocket implements Socket {
   readonly #socket: BunWebSocket
+  readonly tellsRoom = true
 
   constructor(socket: BunWebSocket) {
     this.#socket = socket

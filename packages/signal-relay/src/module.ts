@@ -16,6 +16,7 @@ export interface Exports {
   signal_receive(peer: number, length: number, now: number): number
   signal_frame(peer: number, bytes: number, now: number): number
   signal_overflow(peer: number): number
+  signal_levels(length: number, isAll: number, now: number): number
   signal_broke_protocol(peer: number, now: number): number
   signal_leave(peer: number, now: number): number
   signal_drain(now: number): number
@@ -56,6 +57,15 @@ export class Instance {
     const start = this.exports.signal_input(bytes.length)
     new Uint8Array(this.exports.memory.buffer, start, bytes.length).set(bytes)
     return bytes.length
+  }
+
+  /** Writes numbers as doubles, and returns how many bytes they take. */
+  writeNumbers(numbers: readonly number[]): number {
+    const length = numbers.length * 8
+    const start = this.exports.signal_input(length)
+    const view = new DataView(this.exports.memory.buffer, start, length)
+    numbers.forEach((number, at) => view.setFloat64(at * 8, number, true))
+    return length
   }
 
   /** Writes the first bytes of a message, `most` at most, and returns how many they are. */

@@ -8,6 +8,7 @@ import { type WebSocket, WebSocketServer } from 'ws'
 
 import { type Answer, type Facts, type Message, Relay, type RelayOptions, type Settings, SettingsError, type Socket } from './index.ts'
 import { endOnSignals, listenAt, type ListenOptions, placeOf } from './listen.ts'
+import { WINDOW_BYTES } from './queue.ts'
 import { plain, shown } from './settings.ts'
 
 export * from './index.ts'
@@ -205,7 +206,7 @@ export class NodeRelay extends Relay {
   }
 
   #begin(peer: number, socket: WebSocket, stream: Duplex): void {
-    this.connect(peer, new NodeSocket(socket, stream))
+    this.connect(peer, new NodeSocket(socket, stream, () => this.flush(peer)))
     socket.on('message', (data) => this.receive(peer, data as Buffer))
     socket.on('ping', (data) => this.frame(peer, data.length))
     socket.on('pong', (data) => this.frame(peer, data.length))
@@ -228,12 +229,15 @@ const ONE_PROCESS =
 class NodeSocket implements Socket {
   readonly #socket: WebSocket
   readonly #stream: Duplex
+  readonly #written: () => void
+  readonly tellsRoom = true
   #waiting: Buffer[] = []
   #waitingBytes = 0
 
-  constructor(socket: WebSocket, stream: Duplex) {
+  constructor(socket: WebSocket, stream: Duplex, written: () => void) {
     this.#socket = socket
     this.#stream = stream
+    this.#written = written
   }
 
   send(message: Message): void {
@@ -242,7 +246,7 @@ class NodeSocket implements Socket {
     if (this.#waiting.push(frame) === 1) flushSoon(this)
     this.#waitingBytes += frame.length
     // So that what counts as waiting is what the system does not take.
-    if (this.#waitingBytes >= BATCH_BYTES) this.flush()
+    if (this.#waitingBytes >= WINDOW_BYTES) this.flush()
   }
 
   flush(): void {
@@ -251,7 +255,7 @@ class NodeSocket implements Socket {
     this.#waiting = []
     this.#waitingBytes = 0
     const isOpen = this.#socket.readyState <= 2 && this.#stream.writable
-    if (isOpen) this.#stream.write(waiting.length === 1 ? waiting[0] : Buffer.concat(waiting, bytes))
+    if (isOpen) this.#stream.write(waiting.length === 1 ? waiting[0] : Buffer.concat(waiting, bytes), this.#written)
   }
 
   buffered(): number {
@@ -278,9 +282,6 @@ class NodeSocket implements Socket {
     else this.#socket.terminate()
   }
 }
-
-/** Past so many bytes for one socket a turn of the event loop is not waited for. */
-const BATCH_BYTES = 64 * 1024
 
 let dirty: NodeSocket[] = []
 

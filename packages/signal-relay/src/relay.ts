@@ -2,6 +2,7 @@ import { Instance, Message, Records } from './module.ts'
 import { askable, type Authorize, type AuthorizeRequest, type Grant, Refusal, written } from './authorize.ts'
 import { type Log, type LogEntry, toConsole } from './log.ts'
 import { checkOptions, type Settings, SettingsError, texts } from './settings.ts'
+import { Queue, QUEUED_COST, WINDOW_BYTES } from './queue.ts'
 import { type Signature, Signatures } from './signatures.ts'
 
 export { type Authorize, type AuthorizeRequest, type Grant, Refusal } from './authorize.ts'
@@ -13,8 +14,10 @@ export { type Setting, type Settings, SettingsError } from './settings.ts'
 export interface Socket {
   /** Sends a text message. */
   send(message: Message): void
-  /** How many bytes wait, because the client does not read. */
+  /** How many bytes wait in the runtime, because the client does not read. */
   buffered(): number
+  /** Whether the host calls `flush` when fewer wait than did; otherwise it is looked at by a timer. */
+  readonly tellsRoom?: boolean
   /** Sends a ping frame, where the runtime lets one. */
   ping(): void
   /** Begins a close. */
@@ -97,13 +100,26 @@ const HEADERS = [
   'transfer-encoding',
 ]
 
+/** How often queues are looked at whose runtime does not say when it has room: less while nobody takes anything. */
+const FLUSH_WAIT_MIN = 4
+const FLUSH_WAIT_MAX = 250
+
 /** So many milliseconds are the longest that a timer takes. */
 const TIMER_MAX = 0x7fffffff
 
 interface Connection {
   readonly socket: Socket
+  /** What the runtime was not given yet, as it has enough that is not written. */
+  readonly queue: Queue
+  /** How many bytes were ever to be sent. */
+  queued: number
+  /** Whether the module knows that more waits than may. */
+  isOver: boolean
   closing: ReturnType<typeof setTimeout> | undefined
 }
+
+/** How many bytes wait for a connection, those that the runtime has included. */
+const waitingFor = ({ socket, queue }: Connection): number => socket.buffered() + queue.bytes
 
 /**
  * A relay over one instance of the module, and the sockets of its peers. It decides nothing: what
@@ -118,6 +134,8 @@ export class RelayOf {
   readonly #module: Instance
   readonly #connections = new Map<number, Connection>()
   readonly #outboundMax: number
+  readonly #burstMax: number
+  readonly #window: number
   readonly #inboundMax: number
   readonly #signatures: Signatures
   readonly #authorize: Authorize | undefined
@@ -126,6 +144,10 @@ export class RelayOf {
   #due = Infinity
   #timer: ReturnType<typeof setTimeout> | undefined
   #emptied: (() => void)[] = []
+  /** Whose queues a timer flushes, and how long it waits now. */
+  readonly #flushed = new Set<Connection>()
+  #flushWait = FLUSH_WAIT_MIN
+  #flushTimer: ReturnType<typeof setTimeout> | undefined
 
   /**
    * @param module The module of the relay, compiled.
@@ -146,8 +168,10 @@ export class RelayOf {
     this.#authorize = options.authorize
     this.#hasOrigins = settings.origins !== undefined
     this.#log = options.log ?? toConsole
-    for (const text of told.slice(3)) this.#tell({ level: 'warn', event: 'notice', text })
+    this.#burstMax = Number(told[3])
+    for (const text of told.slice(4)) this.#tell({ level: 'warn', event: 'notice', text })
     this.#outboundMax = this.limits.outbound_bytes_max ?? 0
+    this.#window = Math.min(this.#outboundMax, WINDOW_BYTES)
     // Enough of a message to see that it is too long, whatever its last character is.
     this.#inboundMax = (this.limits.message_bytes_max ?? 0) + 4
   }
@@ -174,7 +198,7 @@ export class RelayOf {
 
   /** The same as text for Prometheus, of the type `text/plain; version=0.0.4`. */
   metrics(): string {
-    const waiting = [...this.#connections.values()].map(({ socket }) => socket.buffered())
+    const waiting = [...this.#connections.values()].map(waitingFor)
     const sum = waiting.reduce((sum, bytes) => sum + bytes, 0)
     this.#module.exports.signal_metrics(sum, waiting.reduce((most, bytes) => Math.max(most, bytes), 0))
     return this.#told()[0] ?? ''
@@ -283,7 +307,7 @@ export class RelayOf {
 
   /** Begins the connection of a peer that `request` has named. */
   connect(peer: number, socket: Socket): void {
-    this.#connections.set(peer, { socket, closing: undefined })
+    this.#connections.set(peer, { socket, queue: new Queue(this.#window), queued: 0, isOver: false, closing: undefined })
     this.#tell({ level: 'debug', event: 'connected', text: 'a peer is connected', peer })
     this.#carryOut(this.#module.exports.signal_connect(peer, performance.now()))
   }
@@ -299,6 +323,12 @@ export class RelayOf {
     this.#carryOut(this.#module.exports.signal_frame(peer, bytes, performance.now()))
   }
 
+  /** Hands on what waits for a peer: to be called when its socket has room, by a host whose runtime says so. */
+  flush(peer: number): void {
+    const connection = this.#connections.get(peer)
+    if (connection !== undefined) connection.queue.flush(connection.socket)
+  }
+
   /** Notes that the runtime ends a connection for what came on it. */
   brokeProtocol(peer: number): void {
     this.#carryOut(this.#module.exports.signal_broke_protocol(peer, performance.now()))
@@ -306,7 +336,11 @@ export class RelayOf {
 
   /** Forgets a connection that has ended, or an upgrade that has failed. */
   leave(peer: number): void {
-    clearTimeout(this.#connections.get(peer)?.closing)
+    const connection = this.#connections.get(peer)
+    if (connection !== undefined) {
+      clearTimeout(connection.closing)
+      this.#flushed.delete(connection)
+    }
     if (this.#connections.delete(peer)) this.#tell({ level: 'debug', event: 'left', text: 'a peer is gone', peer })
     this.#carryOut(this.#module.exports.signal_leave(peer, performance.now()))
     if (this.#connections.size === 0) this.#emptied.splice(0).forEach((resolve) => resolve())
@@ -334,11 +368,12 @@ export class RelayOf {
     const output = this.#module.read()
     this.#plan(due)
     if (output.length === 0) return
-    const slow: number[] = []
+    const burst: number[] = []
+    const over: number[] = []
     for (const records = new Records(output); !records.isAtEnd; ) {
       switch (records.number()) {
         case RECORD.send:
-          this.#send(records, slow)
+          this.#send(records, burst, over)
           break
         case RECORD.ping:
           this.#connections.get(records.number())?.socket.ping()
@@ -352,39 +387,105 @@ export class RelayOf {
         case RECORD.notice:
           this.#tell({ level: 'warn', event: 'notice', text: records.text(records.number()) })
           break
+        case RECORD.look:
+          this.#look(records)
+          break
+        case RECORD.within: {
+          const connection = this.#connections.get(records.number())
+          if (connection !== undefined) connection.isOver = false
+          break
+        }
       }
     }
-    for (const peer of slow) this.#carryOut(this.#module.exports.signal_overflow(peer))
+    if (over.length > 0) this.#sayLevels(over, false)
+    for (const peer of burst) this.#carryOut(this.#module.exports.signal_overflow(peer))
   }
 
-  #send(records: Records, slow: number[]): void {
+  #send(records: Records, burst: number[], over: number[]): void {
     const [count, length] = [records.number(), records.number()]
-    const sockets: Socket[] = []
     const peers: number[] = []
-    for (let at = 0; at < count; at += 1) {
-      const peer = records.number()
+    for (let at = 0; at < count; at += 1) peers.push(records.number())
+    const message = new Message(records.bytes(length))
+    for (const peer of peers) {
       const connection = this.#connections.get(peer)
       if (connection === undefined) continue
-      sockets.push(connection.socket)
-      peers.push(peer)
+      const { socket, queue } = connection
+      const buffered = socket.buffered()
+      connection.queued += length
+      if (queue.isEmpty && buffered < this.#window) {
+        socket.send(message)
+        continue
+      }
+      const waiting = buffered + queue.bytes + length + QUEUED_COST
+      if (waiting > this.#burstMax) {
+        burst.push(peer)
+        continue
+      }
+      connection.queued += QUEUED_COST
+      queue.push(message)
+      if (socket.tellsRoom !== true) this.#flushSoon(connection)
+      if (waiting > this.#outboundMax && !connection.isOver) {
+        connection.isOver = true
+        over.push(peer)
+      }
     }
-    const message = new Message(records.bytes(length))
-    sockets.forEach((socket, at) => {
-      const waiting = socket.buffered()
-      if (waiting > 0 && waiting + length > this.#outboundMax) slow.push(peers[at] as number)
-      else socket.send(message)
-    })
+  }
+
+  /** Tells the module what waits, once the runtime has had a chance to write. */
+  #look(records: Records): void {
+    const peers: number[] = []
+    for (let left = records.number(); left > 0; left -= 1) peers.push(records.number())
+    for (const peer of peers) this.flush(peer)
+    setTimeout(() => {
+      for (const peer of peers) this.flush(peer)
+      if (peers.length > 0) this.#sayLevels(peers, false)
+      else this.#sayLevels(this.#connections.keys(), true)
+    }, 1)
+  }
+
+  #sayLevels(peers: Iterable<number>, isAll: boolean): void {
+    const numbers: number[] = []
+    for (const peer of peers) {
+      const connection = this.#connections.get(peer)
+      if (connection !== undefined) numbers.push(peer, waitingFor(connection), connection.queued)
+    }
+    const length = this.#module.writeNumbers(numbers)
+    this.#carryOut(this.#module.exports.signal_levels(length, isAll ? 1 : 0, performance.now()))
+  }
+
+  /** Has a timer look after a queue whose runtime does not say when it has room. */
+  #flushSoon(connection: Connection): void {
+    this.#flushed.add(connection)
+    this.#flushTimer ??= setTimeout(() => this.#flushAll(), this.#flushWait)
+  }
+
+  #flushAll(): void {
+    this.#flushTimer = undefined
+    let hasMoved = false
+    for (const connection of this.#flushed) {
+      hasMoved = connection.queue.flush(connection.socket) || hasMoved
+      if (connection.queue.isEmpty) this.#flushed.delete(connection)
+    }
+    this.#flushWait = hasMoved ? FLUSH_WAIT_MIN : Math.min(this.#flushWait * 2, FLUSH_WAIT_MAX)
+    if (this.#flushed.size > 0) this.#flushTimer = setTimeout(() => this.#flushAll(), this.#flushWait)
+    else this.#flushWait = FLUSH_WAIT_MIN
   }
 
   #close(records: Records): void {
-    const [peer, code] = [records.number(), records.number()]
-    // Whether to drop what is queued: no runtime lets one, so `abort` ends it in time.
-    records.number()
+    const [peer, code, drops] = [records.number(), records.number(), records.number()]
     const reason = records.text(records.number())
     const connection = this.#connections.get(peer)
     if (connection === undefined) return
     this.#tell({ level: 'debug', event: 'closed', text: reason, peer, code })
-    const { socket } = connection
+    const { socket, queue } = connection
+    if (drops === DROPS.nothing) queue.sendAll(socket)
+    else queue.clear()
+    this.#flushed.delete(connection)
+    if (drops === DROPS.all && socket.abort !== undefined && socket.buffered() > 0) {
+      // Nothing gets through to it, and a close would hold some of what is to be free.
+      socket.abort()
+      return
+    }
     if (socket.abort !== undefined) {
       connection.closing = setTimeout(() => socket.abort?.(), this.limits.close_timeout)
     }
@@ -448,4 +549,6 @@ const LATE = Symbol('late')
 const random = (): number => Math.floor(Math.random() * 0x100000000)
 
 /** The records of an output; see `crates/signal-wasm/src/output.rs`. */
-const RECORD = { send: 1, ping: 2, close: 3, hold: 4, upgrade: 5, page: 6, text: 7, signatures: 8, authorize: 9, notice: 10 } as const
+const RECORD = { send: 1, ping: 2, close: 3, hold: 4, upgrade: 5, page: 6, text: 7, signatures: 8, authorize: 9, notice: 10, look: 11, within: 12 } as const
+/** What a close drops of that which is queued; with all of it goes the connection. */
+const DROPS = { nothing: 0, all: 2 } as const

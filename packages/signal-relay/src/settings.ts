@@ -1,4 +1,4 @@
-/** What a setting may be: a list stands for a text with commas, an object for its JSON. */
+/** What a setting may be: a list stands for a text with commas, an object, of `token_keys`, for its JSON. */
 export type Setting = string | number | boolean | readonly string[] | object
 
 /**
@@ -48,8 +48,11 @@ export interface Settings {
   readonly close_hold?: number | string
 
   readonly outbound_bytes_max?: number | string
+  readonly outbound_grace?: number | string
+  readonly memory_max?: number | string
   readonly close_timeout?: number | string
   readonly handshake_timeout?: number | string
+  readonly handshakes_max?: number | string
   readonly peers_max?: number | string
   readonly peers_per_ip_max?: number | string
   readonly peers_per_site_max?: number | string
@@ -77,7 +80,10 @@ const OPTIONS_OF: Readonly<Record<string, string>> = { host: 'serve', port: 'ser
  * @param settings The names of all settings, of which one may stand in the wrong place.
  */
 export function checkOptions(options: object, settings: () => readonly string[]): void {
-  const unknown = Object.keys(plain('options', options)).find((name) => !OPTIONS.includes(name))
+  for (const [name, value] of Object.entries(plain('options', options))) {
+    if (name === 'authorize') checkThere(name, value)
+  }
+  const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name))
   if (unknown === undefined) return
   const host = Object.hasOwn(OPTIONS_OF, unknown) ? OPTIONS_OF[unknown] : undefined
   if (host !== undefined) throw new SettingsError(`${unknown} is an option of ${host}, and of nothing else`)
@@ -136,20 +142,49 @@ function slips(one: string, other: string): number {
 }
 
 /**
- * Names and values as texts. Only `undefined` counts as not there: whatever else is given may be
- * what keeps somebody out.
+ * Names and values as texts. Only a limit that is `undefined` counts as not there: whatever else is given may be what
+ * keeps somebody out.
  */
 export function texts(settings: Settings): string[] {
-  return Object.entries(plain('settings', settings))
+  for (const [name, value] of Object.entries(plain('settings', settings))) {
+    if (GUARDS.includes(name)) checkThere(name, value)
+  }
+  return Object.entries(settings)
     .filter(([, value]) => value !== undefined)
     .flatMap(([name, value]) => [name, text(name, value)])
 }
 
+/**
+ * Settings that keep somebody out. Given as `undefined`, as a variable of the environment is that nobody has set, they
+ * would let in everyone whom they were to keep out.
+ */
+const GUARDS = [
+  'origins',
+  'token_keys',
+  'token_audience',
+  'token_issuer',
+  'token_topics_claim',
+  'token_topics_default',
+  'token_in',
+  'trusted_proxies',
+]
+
+/** Those that may be lists. */
+const LISTS = ['origins', 'token_in', 'token_topics_default', 'trusted_proxies']
+
+function checkThere(name: string, value: unknown): void {
+  if (value !== undefined) return
+  throw new SettingsError(`${name} is undefined, which would let in those whom it is to keep out; leave it out to go without`)
+}
+
 function text(name: string, value: unknown): string {
   if (OPTIONS.includes(name) || Object.hasOwn(OPTIONS_OF, name)) throw new SettingsError(`${name} is an option, not a setting: give it in the argument after the settings`)
-  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return String(value)
-  if (Array.isArray(value) && value.every((entry) => typeof entry === 'string')) return value.join(',')
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return JSON.stringify(value)
-  const found = value === null ? 'null' : Array.isArray(value) ? 'a list of other things than texts' : `a ${typeof value}`
+  const isGuard = GUARDS.includes(name)
+  if (typeof value === 'string') return value
+  if (!isGuard && (typeof value === 'number' || typeof value === 'boolean')) return String(value)
+  if ((LISTS.includes(name) || !isGuard) && Array.isArray(value) && value.every((entry) => typeof entry === 'string')) return value.join(',')
+  if ((name === 'token_keys' || !isGuard) && typeof value === 'object' && value !== null && !Array.isArray(value)) return JSON.stringify(value) ?? ''
+  const kind = typeof value === 'object' ? 'an object' : `a ${typeof value}`
+  const found = value === null ? 'null' : !Array.isArray(value) ? kind : LISTS.includes(name) ? 'a list of other things than texts' : 'a list'
   throw new SettingsError(`${name} is ${found}; leave it out to go without`)
 }

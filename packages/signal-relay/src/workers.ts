@@ -13,12 +13,12 @@ declare const WebSocketPair: new () => { 0: WebSocket; 1: WebSocket & { accept()
  * The runtime has no pings, so `ping_interval` is how long a client may say nothing, 90 seconds by
  * default: a stock client pings each 15 seconds, in a hidden tab each minute at least. Nor does the
  * relay send what a hidden tab needs to stay connected, so `keepalive_interval` is 0 by default: each
- * message costs.
+ * message costs. An object has 128 MB for everything, so `memory_max` is 64 MiB by default.
  */
 export class WorkersRelay extends Relay {
   /** @throws {SettingsError} A setting cannot be used. */
   constructor(settings: Settings = {}, options: RelayOptions = {}) {
-    super({ ping_interval: '90s', keepalive_interval: 0, ...plain('settings', settings) }, options)
+    super({ ping_interval: '90s', keepalive_interval: 0, memory_max: '64MiB', ...plain('settings', settings) }, options)
   }
 
   /** Answers a request: upgrades, `/healthz`, `/readyz` and `/limits`, and `okay` elsewhere. */

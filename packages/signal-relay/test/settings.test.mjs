@@ -43,6 +43,50 @@ test('a setting that cannot be used is an error that names it', () => {
   }
 })
 
+const KEY = { kty: 'oct', alg: 'HS256', k: 'dGhpcyBrZXkgaXMgZm9yIHRlc3RzIGFuZCBkb2NzIG9ubHk' }
+const GUARDS = ['origins', 'token_keys', 'token_audience', 'token_issuer', 'token_topics_claim', 'token_topics_default', 'token_in', 'trusted_proxies']
+
+test('what keeps somebody out and says nothing that can be used is an error, whatever it is', () => {
+  const empty = ['', ' ', ',', ' , ', [], [''], [' ', '']]
+  const wrong = [undefined, null, {}, { 0: 'https://app.example' }, 0, 1, true, false, NaN, 10n, Symbol('a'), () => {}, [1], [null], [undefined], [['https://app.example']], [{}], new Date(0), new Map()]
+  for (const name of GUARDS) {
+    // Of these a comma is a name as good as another.
+    const isName = ['token_audience', 'token_issuer', 'token_topics_claim'].includes(name)
+    for (const value of [...empty, ...wrong]) {
+      if (isName && typeof value === 'string' && value.includes(',')) continue
+      const settings = name === 'token_keys' || !name.startsWith('token_') ? { [name]: value } : { token_keys: KEY, [name]: value }
+      assert.throws(() => new Relay(settings), SettingsError, `${name}: ${typeof value} ${JSON.stringify(value, (_, value) => (typeof value === 'bigint' ? 'n' : value))}`)
+    }
+  }
+  assert.throws(() => new Relay({ token_keys: process.env.NO_SUCH_VARIABLE }), {
+    name: 'SettingsError',
+    message: 'token_keys is undefined, which would let in those whom it is to keep out; leave it out to go without',
+  })
+})
+
+test('a name that is nearly that of a guard is an error', () => {
+  for (const name of ['origin', 'Origins', 'allowed_origins', 'tokens', 'token', 'tokenKeys', 'token_key', 'tokenIssuer', 'token_issuers', 'jwks_url', 'token_jwks_url', 'trustedProxies', 'trusted_proxy']) {
+    for (const value of ['https://app.example', '', false, KEY]) {
+      assert.throws(() => new Relay({ [name]: value }), new RegExp(`^SettingsError: there is no setting "${name}"`))
+    }
+  }
+})
+
+test('an authorizer that is there and is none lets nobody in', () => {
+  for (const authorize of [undefined, null, '', 0, false, {}, [], 'authorize', Promise.resolve()]) {
+    assert.throws(() => new Relay({}, { authorize }), SettingsError, String(authorize))
+  }
+  assert.throws(() => new Relay({}, { Authorize: () => {} }), SettingsError)
+})
+
+test('a limit that cannot be used is an error, and one that is undefined is the default', () => {
+  for (const value of ['', ' ', [], {}, [1, 2], null, NaN, Infinity, -1, 'x', () => {}]) {
+    assert.throws(() => new Relay({ peers_max: value }), SettingsError, String(value))
+    assert.throws(() => new Relay({ limit_private_ips: value }), SettingsError, String(value))
+  }
+  assert.equal(new Relay({ peers_max: undefined }).limits.peers_max, 10_000)
+})
+
 test('an option that no host has, one of another host, and a setting in the wrong place are errors', () => {
   const authorize = () => ({ topics: ['*'] })
   for (const [settings, options, message] of [
@@ -91,7 +135,7 @@ test('where to listen is judged before anybody listens', async () => {
 })
 
 test('settings have the forms of signal serve', () => {
-  const { limits } = new Relay({ peers_max: 5, close_hold: 0.5, message_bytes_max: '2KiB', ping_interval: '1m', limit_private_ips: true, origins: undefined })
+  const { limits } = new Relay({ peers_max: 5, close_hold: 0.5, message_bytes_max: '2KiB', ping_interval: '1m', limit_private_ips: true })
   assert.equal(limits.peers_max, 5)
   assert.equal(limits.close_hold, 500)
   assert.equal(limits.message_bytes_max, 2_048)

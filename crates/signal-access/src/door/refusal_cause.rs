@@ -120,7 +120,7 @@ impl RefusalCause {
             Self::BadRequest => "this is not a WebSocket upgrade",
             Self::BadHead => "the request took too long",
             Self::Tls => "this port speaks TLS",
-            Self::HandshakesMax => "too many requests are unfinished, and yours took longest",
+            Self::HandshakesMax => "too many requests are unfinished, please try again",
             Self::HandshakesPerIp => "too many requests from your address are unfinished",
             Self::Unauthorized | Self::Other(_) => "you may not connect here",
             Self::Origin => "pages of this origin may not connect to this relay",

@@ -144,6 +144,9 @@ impl Relay {
         if self.connections.len() >= self.settings.peers_max as usize {
             return Err(Refusal::because(RefusalCause::PeersMax, random));
         }
+        if self.judged >= self.settings.handshakes_max {
+            return Err(Refusal::because(RefusalCause::HandshakesMax, random));
+        }
         // What an authorizer looks up costs more than a signature.
         let judging = match self.host.authorizes {
             true => Judging::Costly,
@@ -153,8 +156,9 @@ impl Relay {
         let peer = self.name();
         match self.judge(unix_now, request) {
             Judged::Asks(question) => {
+                self.judged = self.judged.saturating_add(1);
                 let stage = Stage::Judging(request.to_bytes());
-                self.connections.insert(peer, Connection { place, stage });
+                self.connections.insert(peer, Connection::new(place, stage));
                 Ok(Answer::Ask { peer, question })
             }
             Judged::At(judged) => {
@@ -188,7 +192,10 @@ impl Relay {
     fn resume(&mut self, peer: PeerId) -> Option<(Place, Vec<u8>)> {
         let connection = self.connections.remove(&peer)?;
         match connection.stage {
-            Stage::Judging(request) => Some((connection.place, request)),
+            Stage::Judging(request) => {
+                self.judged = self.judged.saturating_sub(1);
+                Some((connection.place, request))
+            }
             Stage::Upgrading(_) | Stage::Open | Stage::Closing => {
                 // Asked twice, which changes nothing.
                 self.connections.insert(peer, connection);
@@ -220,7 +227,7 @@ impl Relay {
             None => choose_protocol(offered).map(str::to_owned),
         };
         let stage = Stage::Upgrading(permit.grant);
-        self.connections.insert(peer, Connection { place, stage });
+        self.connections.insert(peer, Connection::new(place, stage));
         self.begin_upgrade(now, peer);
         Ok(Answer::Upgrade { peer, protocol })
     }

@@ -1,6 +1,8 @@
 mod admission;
+mod queues;
 
 use alloc::borrow::ToOwned as _;
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
 use alloc::string::{String, ToString as _};
@@ -8,8 +10,10 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use signal_access::{Door, Place};
+use signal_backpressure::Backlog;
 use signal_core::{CloseReason, Grant, Instant, Message, Outcome, PeerId, Room, Sink};
 
+use self::queues::Readers;
 use crate::drain::Drain;
 use crate::json;
 use crate::metrics::{self, Now, Queues};
@@ -38,8 +42,11 @@ pub struct Relay {
     /// By when each upgrade has to be made, the earliest first. Of those that are made or have
     /// failed, entries stay until they are the first.
     upgrading: VecDeque<(Instant, PeerId)>,
+    /// How many of them are requests that are being judged.
+    judged: u32,
     drain: Option<Drain>,
     stats: Stats,
+    readers: Readers,
     /// When the line about each limit may be said again.
     noticed: Vec<(&'static str, Instant)>,
     next_peer: u32,
@@ -59,6 +66,18 @@ pub struct Host {
 struct Connection {
     place: Place,
     stage: Stage,
+    /// What waited when all were weighed.
+    backlog: Option<Box<Backlog>>,
+}
+
+impl Connection {
+    fn new(place: Place, stage: Stage) -> Self {
+        Self {
+            place,
+            stage,
+            backlog: None,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -90,8 +109,10 @@ impl Relay {
             door: Door::new(settings.addresses, IDLE_ADDRESSES_MAX),
             connections: BTreeMap::new(),
             upgrading: VecDeque::new(),
+            judged: 0,
             drain: None,
             stats: Stats::default(),
+            readers: Readers::new(&settings),
             noticed: Vec::new(),
             next_peer: 1,
             settings,
@@ -192,6 +213,7 @@ impl Relay {
         self.heard(peer);
         let outcome = self.room.receive_binary(now, peer, message, out);
         self.note(now, peer, outcome, Some(message.len()), out);
+        self.count_sent(out);
     }
 
     /// Handles a ping or pong frame with so many bytes in it.
@@ -201,15 +223,11 @@ impl Relay {
         self.note(now, peer, outcome, None, out);
     }
 
-    /// Closes a peer for whom more waits than may.
-    pub fn overflow(&mut self, peer: PeerId, out: &mut Output) {
-        self.end(peer, CloseReason::SlowConsumer, out);
-    }
-
     /// Notes that the runtime ends a connection for a frame that breaks RFC 6455, or for a message
     /// that it does not take.
     pub fn broke_protocol(&mut self, now: Instant, peer: PeerId) {
         self.room.disconnect(peer);
+        self.readers.forget(peer);
         if let Some(connection) = self.connections.get_mut(&peer) {
             self.door.offend(now, &mut connection.place);
             connection.stage = Stage::Closing;
@@ -220,9 +238,12 @@ impl Relay {
     /// Forgets a connection that has ended, in whatever way.
     pub fn leave(&mut self, now: Instant, peer: PeerId) {
         self.room.disconnect(peer);
+        self.readers.forget(peer);
         if let Some(connection) = self.connections.remove(&peer) {
-            if let Stage::Open = connection.stage {
-                self.stats.by_peer = self.stats.by_peer.saturating_add(1);
+            match connection.stage {
+                Stage::Open => self.stats.by_peer = self.stats.by_peer.saturating_add(1),
+                Stage::Judging(_) => self.judged = self.judged.saturating_sub(1),
+                Stage::Upgrading(_) | Stage::Closing => {}
             }
             self.door.leave(now, connection.place);
         }
@@ -261,6 +282,11 @@ impl Relay {
         while let Some(peer) = self.drain.as_mut().and_then(|drain| drain.next(now)) {
             self.end(peer, CloseReason::Draining, out);
         }
+        let due = self.readers.due(now);
+        if !due.is_empty() {
+            out.look(&due);
+        }
+        self.count_sent(out);
     }
 
     /// The earliest deadline, if there is one.
@@ -268,7 +294,9 @@ impl Relay {
         let drain = self.drain.as_ref().and_then(Drain::poll_timeout);
         let room = self.room.poll_timeout();
         let upgrade = self.upgrading.front().map(|(due, _)| *due);
-        room.into_iter().chain(drain).chain(upgrade).min()
+        let readers = self.readers.poll_timeout();
+        let own = drain.into_iter().chain(upgrade).chain(readers);
+        room.into_iter().chain(own).min()
     }
 
     /// Gives an upgrade `handshake_timeout` to be made. Not every runtime says so when it fails:
@@ -351,6 +379,7 @@ impl Relay {
         }
         connection.stage = Stage::Closing;
         self.room.disconnect(peer);
+        self.readers.forget(peer);
         self.stats.close(reason);
         out.close(peer, reason);
     }
@@ -358,6 +387,7 @@ impl Relay {
     /// Notes that the room has closed a peer.
     fn closed(&mut self, now: Instant, peer: PeerId, reason: CloseReason) {
         self.stats.close(reason);
+        self.readers.forget(peer);
         let Some(connection) = self.connections.get_mut(&peer) else {
             return;
         };

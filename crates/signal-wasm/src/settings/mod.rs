@@ -40,11 +40,23 @@ signal_core::limits! {
     /// The limits that this crate keeps itself, or has its host keep. A new limit is a new row
     /// here; those of the core are [`Limits::ALL`], those of addresses [`AddressLimits::ALL`].
     pub const LIMITS = [
-        /// At least one message of `message_bytes_max` must fit.
+        /// Each message that the runtime does not take counts 128 more than its bytes. At least one
+        /// of `message_bytes_max` must fit. 128 times as much, or 32 MiB if that is more, closes at
+        /// once.
         outbound_bytes_max: u32 { default: 1024 * 1024, unit: Bytes, range: 1_039..=1 << 31, scope: Peer,
             what: "Bytes that may wait for one peer whose socket takes no more",
-            past: "closed with 1013",
+            past: "closed with 1013, after outbound_grace",
             why: "the burst of a full room, on a slow phone" },
+        /// See [`Pace`](signal_backpressure::Pace).
+        outbound_grace: Duration { default: 1_000, unit: Millis, range: 0..=60_000, scope: Peer,
+            what: "How far a peer for which more waits may be behind one that takes it at 2 Mbit/s, or in 10 s if it is much",
+            past: "closed with 1013",
+            why: "what many say in a moment is read at once or steadily; what is older is of no use" },
+        /// A module cannot know what the machine has. What waits for several counts for each.
+        memory_max: u64 { default: 256 * 1024 * 1024, unit: Bytes, range: 1 << 20..=1 << 50, scope: Relay,
+            what: "What may wait for all peers together",
+            past: "those for which most waits are closed with 1013",
+            why: "each is bounded by the limits above, their number only by open files; a process that is killed serves nobody" },
         /// On hosts that can end a connection without its client: Node and Bun.
         close_timeout: Duration { default: 5_000, unit: Millis, range: 100..=60_000, scope: Peer,
             what: "How long a close may take",
@@ -55,6 +67,10 @@ signal_core::limits! {
             what: "How long judging an upgrade may take, by authorize or by the signature of its token, and then making it",
             past: "HTTP 503 with Retry-After",
             why: "several round trips of the slowest network" },
+        handshakes_max: u32 { default: 1_024, unit: Count, range: 1..=1_000_000, scope: Relay,
+            what: "Upgrades that may be judged at once, by authorize or by the signature of their tokens",
+            past: "HTTP 503 with Retry-After",
+            why: "a session store that does not answer must not use up the places of peers" },
         peers_max: u32 { default: 10_000, unit: Count, range: 1..=100_000_000, scope: Relay,
             what: "Peers at once",
             past: "HTTP 503 with Retry-After",

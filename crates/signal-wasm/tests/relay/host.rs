@@ -79,6 +79,9 @@ pub(crate) enum Record {
     Close(u64, u16, bool),
     Hold(u64),
     Notice(String),
+    /// Of none, all.
+    Look(Vec<u64>),
+    Within(u64),
 }
 
 pub(crate) fn records(output: &Output) -> Vec<Record> {
@@ -112,6 +115,11 @@ pub(crate) fn records(output: &Output) -> Vec<Record> {
                 let len = number(&mut rest);
                 Record::Notice(text(&mut rest, len))
             }
+            11 => {
+                let count = number(&mut rest);
+                Record::Look((0..count).map(|_| number(&mut rest).into()).collect())
+            }
+            12 => Record::Within(number(&mut rest).into()),
             other => panic!("record {other}"),
         });
     }

@@ -2,6 +2,7 @@
 
 mod access;
 mod host;
+mod queues;
 
 use signal_core::PeerId;
 use signal_wasm::output::Output;
