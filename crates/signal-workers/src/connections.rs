@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 
 use signal_access::Place;
+use signal_backpressure::Level;
 use signal_core::{Instant, PeerId};
 use worker::js_sys::{self, Function, Reflect, Uint8Array};
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::worker_sys::ext::WebSocketExt as _;
 use worker::{Result, WebSocket, web_sys};
 
+use crate::readers::{Queue, Readers};
 use crate::row::Row;
+use crate::settings::Settings;
 use crate::ticket::Holder;
 
 /// Sockets keep their identity for as long as they are open, even while the object sleeps, so they
@@ -18,6 +21,7 @@ use crate::ticket::Holder;
 pub(crate) struct Connections {
     by_peer: BTreeMap<PeerId, Connection>,
     peers: js_sys::Map,
+    pub(crate) readers: Readers,
 }
 
 /// What is known of a peer beside the core's state.
@@ -30,13 +34,25 @@ pub(crate) struct Connection {
     pub(crate) heard_at: Instant,
     /// What is stored of it.
     pub(crate) row: Option<Row>,
+    pub(crate) queue: Queue,
+}
+
+impl Connection {
+    /// How full its queue is, which the runtime has. What was queued before a sleep is not known.
+    pub(crate) fn level(&self) -> Level {
+        Level {
+            waiting: buffered(&self.socket),
+            queued: self.queue.queued,
+        }
+    }
 }
 
 impl Connections {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(settings: &Settings) -> Self {
         Self {
             by_peer: BTreeMap::new(),
             peers: js_sys::Map::new(),
+            readers: Readers::new(settings),
         }
     }
 
@@ -61,25 +77,55 @@ impl Connections {
         all.map(|(peer, connection)| (*peer, connection))
     }
 
+    /// Judges those for whom more waits than may, and returns those who are too slow.
+    pub(crate) fn end_of_patience(&mut self, now: Instant) -> Vec<PeerId> {
+        let Self {
+            by_peer, readers, ..
+        } = self;
+        let all = by_peer.iter_mut().map(|(peer, connection)| {
+            let level = connection.level();
+            (*peer, &mut connection.queue, level)
+        });
+        readers.judge(now, all)
+    }
+
+    /// Returns whom to end because all hold too much together, those on these closing sockets
+    /// included.
+    pub(crate) fn excess(&mut self, now: Instant, closing: u64) -> Vec<PeerId> {
+        let Self {
+            by_peer, readers, ..
+        } = self;
+        let all = by_peer.iter_mut().map(|(peer, connection)| {
+            let level = connection.level();
+            (*peer, &mut connection.queue, level)
+        });
+        readers.weigh(now, all, closing)
+    }
+
     /// Sends one text to many. What goes wrong with one of them does not affect the others: it is
-    /// noted. Returns those for whom more would wait than may.
+    /// noted. Returns those for whom more would wait than ever may.
     pub(crate) fn send(
-        &self,
+        &mut self,
+        now: Instant,
         to: &[PeerId],
         message: &str,
-        bytes_max: u64,
         note: impl Fn(Result<JsValue>) -> bool,
     ) -> Vec<PeerId> {
         let text = JsValue::from_str(message);
         let mut sender = None;
         let mut slow = Vec::new();
         for peer in to {
-            let socket = self.by_peer.get(peer).map(|connection| &connection.socket);
-            let Some(socket) = socket.filter(|socket| is_open(socket)) else {
+            let Some(connection) = self.by_peer.get_mut(peer) else {
                 continue;
             };
-            let waiting = u64::from(socket.as_ref().buffered_amount());
-            if waiting > 0 && waiting + message.len() as u64 > bytes_max {
+            let socket = &connection.socket;
+            if !is_open(socket) {
+                continue;
+            }
+            if !self
+                .readers
+                .queue(now, &mut connection.queue, buffered(socket), message.len())
+            {
                 slow.push(*peer);
                 continue;
             }
@@ -103,6 +149,11 @@ impl Connections {
 /// client answers.
 pub(crate) fn is_open(socket: &WebSocket) -> bool {
     socket.as_ref().ready_state() == web_sys::WebSocket::OPEN
+}
+
+/// How many bytes wait in the runtime for a socket. Where it does not say, none do.
+pub(crate) fn buffered(socket: &WebSocket) -> u64 {
+    socket.as_ref().buffered_amount().into()
 }
 
 /// The `send` of a socket, to be called on any of them: a text that goes to many is then made into

@@ -19,6 +19,7 @@ use crate::connections::{self, Connection, Connections};
 use crate::door;
 use crate::event::Event;
 use crate::overflow::Overflow;
+use crate::readers::Queue;
 use crate::row::Row;
 use crate::runtime::Runtime;
 use crate::ticket::{Holder, Ticket};
@@ -65,7 +66,7 @@ impl Host {
             .unwrap_or_default();
         let mut host = Self {
             room: Room::new(runtime.settings.core.clone()),
-            connections: Connections::new(),
+            connections: Connections::new(&runtime.settings),
             door: door::new(&runtime.settings),
             overflow,
             looked_at: Instant::ZERO,
@@ -114,6 +115,7 @@ impl Host {
             place,
             heard_at: now,
             row: None,
+            queue: Queue::default(),
         };
         self.connections.insert(peer, connection);
         self.keep(peer);
@@ -134,6 +136,7 @@ impl Host {
             connection.place.set_silent(false);
         }
         self.end_the_silent(now);
+        self.end_the_slow(now);
         let mut effects: Vec<Output> = Vec::new();
         let outcome = match message {
             WebSocketIncomingMessage::String(text) => {
@@ -175,6 +178,7 @@ impl Host {
     pub(crate) fn handle_timeout(&mut self) {
         let now = clock::now();
         self.end_the_silent(now);
+        self.end_the_slow(now);
         let is_due = |peer: &PeerId| {
             let due = self
                 .room
@@ -193,7 +197,9 @@ impl Host {
 
     /// When there is something to do next, without any message.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.room.poll_timeout()
+        let room = self.room.poll_timeout();
+        let readers = self.connections.readers.poll_timeout();
+        room.into_iter().chain(readers).min()
     }
 
     /// Peers get no answer for topics that are skipped, so the log has the name of the setting, at
@@ -230,6 +236,7 @@ impl Host {
             holder: record.holder,
             heard_at: record.heard_at,
             row,
+            queue: Queue::default(),
         };
         self.connections.insert(peer, connection);
         Ok(())
@@ -273,10 +280,7 @@ impl Host {
                 silent.push(peer);
             }
         }
-        for peer in silent {
-            let reason = CloseReason::TimedOut;
-            self.end(peer, reason.code(), reason.text(), reason.name());
-        }
+        self.end_all(silent, CloseReason::TimedOut);
     }
 
     /// Keeps a peer's state where it outlasts this memory.
@@ -319,7 +323,7 @@ impl Host {
     fn carry_out(&mut self, now: Instant, effects: Vec<Output>) {
         for effect in effects {
             match effect {
-                Output::Send { to, message } => self.send(&to, message.as_str()),
+                Output::Send { to, message } => self.send(now, &to, message.as_str()),
                 // `ping_interval` is zero: see `end_the_silent`.
                 Output::Ping(_) => {}
                 Output::Close(peer, reason) => {
@@ -330,12 +334,34 @@ impl Host {
         }
     }
 
-    fn send(&mut self, to: &[PeerId], message: &str) {
-        let bytes_max = self.runtime.settings.outbound_bytes_max;
+    fn send(&mut self, now: Instant, to: &[PeerId], message: &str) {
         let note = |sent| self.runtime.note_failure("send", sent).is_some();
-        let slow = self.connections.send(to, message, bytes_max.into(), note);
-        for peer in slow {
-            let reason = CloseReason::SlowConsumer;
+        let slow = self.connections.send(now, to, message, note);
+        self.end_all(slow, CloseReason::SlowConsumer);
+    }
+
+    /// Ends those who read too slowly, and those who hold most if all of them hold too much: before
+    /// an event is handled, when the runtime has written what it could since the last one.
+    fn end_the_slow(&mut self, now: Instant) {
+        let readers = &self.connections.readers;
+        let must_weigh = readers.must_weigh();
+        if readers.poll_timeout().is_some_and(|due| due <= now) {
+            let slow = self.connections.end_of_patience(now);
+            self.end_all(slow, CloseReason::SlowConsumer);
+        }
+        if must_weigh {
+            let sockets = self.runtime.sockets();
+            let closing = sockets
+                .iter()
+                .filter(|socket| !connections::is_open(socket));
+            let closing = closing.map(connections::buffered).sum();
+            let excess = self.connections.excess(now, closing);
+            self.end_all(excess, CloseReason::MemoryMax);
+        }
+    }
+
+    fn end_all(&mut self, peers: Vec<PeerId>, reason: CloseReason) {
+        for peer in peers {
             self.end(peer, reason.code(), reason.text(), reason.name());
         }
     }

@@ -32,6 +32,7 @@ mod knock;
 mod overflow;
 mod public_keys;
 mod published;
+mod readers;
 mod refusal;
 mod relay;
 mod routing;

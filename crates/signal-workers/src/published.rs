@@ -6,7 +6,8 @@ mod fetch;
 use std::cell::RefCell;
 use std::time::Duration;
 
-use signal_access::{JwksUrl, KeySchedule, TokenVerifier};
+use signal_access::{JwksUrl, KeySchedule, KeyWait, Refusal, TokenVerifier};
+use signal_core::Instant;
 use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen_futures::future_to_promise;
 use worker::{Context, Delay, Env};
@@ -46,7 +47,15 @@ impl Published {
     }
 
     /// A verifier with the keys that are known, if some are, once those are fetched that are due.
-    pub(crate) async fn verifier(&self, env: &Env, context: &Context) -> TokenVerifier {
+    ///
+    /// # Errors
+    ///
+    /// As many wait for them already as may.
+    pub(crate) async fn verifier(
+        &self,
+        env: &Env,
+        context: &Context,
+    ) -> Result<TokenVerifier, Refusal> {
         let now = clock::now();
         let (is_due, must_wait) = self.with(|kept| {
             let schedule = &kept.schedule;
@@ -56,27 +65,47 @@ impl Published {
             self.begin(env, context);
         }
         if must_wait {
-            self.wait().await;
+            self.wait_among(now).await?;
         }
-        self.known()
+        Ok(self.known())
     }
 
     /// Another verifier, if there is a fetch to wait for because a token is not of a key that is
-    /// known.
-    pub(crate) async fn next(&self, env: &Env, context: &Context) -> Option<TokenVerifier> {
+    /// known. One whose client goes away while it waits counts until the fetch has ended: the
+    /// runtime drops nothing.
+    ///
+    /// # Errors
+    ///
+    /// As many wait already as may.
+    pub(crate) async fn next(
+        &self,
+        env: &Env,
+        context: &Context,
+    ) -> Result<Option<TokenVerifier>, Refusal> {
         let now = clock::now();
         let (is_wanted, is_fetching) = self.with(|kept| {
             let is_wanted = kept.schedule.want(now);
             (is_wanted, kept.schedule.is_fetching(now))
         });
         if !is_wanted {
-            return None;
+            return Ok(None);
         }
         if !is_fetching {
             self.begin(env, context);
         }
-        self.wait().await;
-        Some(self.known())
+        self.wait_among(now).await?;
+        Ok(Some(self.known()))
+    }
+
+    /// Waits for the fetch that is on its way, if one more may.
+    async fn wait_among(&self, now: Instant) -> Result<(), Refusal> {
+        match self.with(|kept| kept.schedule.wait(now)) {
+            KeyWait::Full => return Err(Refusal::keys_awaited(clock::random())),
+            // It has ended meanwhile.
+            KeyWait::Refused => {}
+            KeyWait::Waits(_) => self.wait().await,
+        }
+        Ok(())
     }
 
     fn known(&self) -> TokenVerifier {

@@ -1,4 +1,5 @@
 mod error;
+mod names;
 mod read;
 
 use std::time::Duration;
@@ -20,7 +21,7 @@ pub(crate) const ROOM_NAME_BYTES_MAX: usize = 256;
 const SOCKETS_PER_OBJECT_MAX: u64 = 32_768;
 /// Names that one may think of, with the right ones. Passed over, they would let in everyone whom
 /// they are to keep out.
-const MISNAMED: [(&str, &str); 14] = [
+const MISNAMED: [(&str, &str); 20] = [
     ("SIGNAL_ALLOWED_ORIGINS", ORIGINS),
     ("ALLOWED_ORIGINS", ORIGINS),
     ("ORIGINS", ORIGINS),
@@ -28,6 +29,12 @@ const MISNAMED: [(&str, &str); 14] = [
     ("SIGNAL_TOKEN_KEY_FILE", "TOKEN_KEYS"),
     ("TOKEN_KEY", "TOKEN_KEYS"),
     ("TOKEN_KEY_FILE", "TOKEN_KEYS"),
+    ("TOKEN_AUD", "TOKEN_AUDIENCE"),
+    ("TOKEN_ISS", "TOKEN_ISSUER"),
+    ("TOKEN_JWK", "TOKEN_JWKS_URL"),
+    ("TOKEN_JWKS", "TOKEN_JWKS_URL"),
+    ("JWKS_URI", "TOKEN_JWKS_URL"),
+    ("TOKEN_CARRIERS", "TOKEN_IN"),
     ("SIGNAL_TOKEN_AUDIENCE", "TOKEN_AUDIENCE"),
     ("SIGNAL_TOKEN_IN", "TOKEN_IN"),
     ("SIGNAL_TOKEN_JWKS_URL", "TOKEN_JWKS_URL"),
@@ -77,11 +84,22 @@ signal_core::limits! {
     /// are [`Limits::ALL`], those of addresses [`AddressLimits::ALL`].
     pub const LIMITS = [
         /// As good as the runtime's own count. At least one message of `message_bytes_max` must
-        /// fit.
+        /// fit. 128 times as much, or 32 MiB if that is more, closes at once.
         outbound_bytes_max: u32 { default: 1024 * 1024, unit: Bytes, range: 15..=1 << 26, scope: Peer,
             what: "Bytes that may wait for one peer",
-            past: "closed with 1013",
+            past: "closed with 1013, after outbound_grace",
             why: "the burst of a full room, on a slow phone" },
+        /// It is looked at when the object is awake anyway, or by its alarm.
+        outbound_grace: Duration { default: 1_000, unit: Millis, range: 0..=60_000, scope: Peer,
+            what: "How far a peer for which more waits may be behind one that takes it at 2 Mbit/s, or in 10 s if it is much",
+            past: "closed with 1013",
+            why: "what many say in a moment is read at once or steadily; what is older is of no use" },
+        /// What was queued for those that are being closed counts too: the runtime keeps it until
+        /// their connections have ended.
+        memory_max: u32 { default: 64 * 1024 * 1024, unit: Bytes, range: 1 << 20..=1 << 30, scope: Relay,
+            what: "What may wait for all peers of one object together",
+            past: "those for which most waits are closed with 1013",
+            why: "half of what an isolate has for everything, 128 MB" },
         /// A stock client pings each 15 s, whatever it hears; the runtime answers while the object
         /// sleeps, and knows when it did. It is looked at when the object is awake anyway, before a
         /// message or an upgrade is handled, so a vanished peer is in no `clients` past this.
@@ -116,11 +134,9 @@ impl Settings {
             ORIGINS => origins.clone(),
             _ => variable::read_now(env, name),
         })?;
-        let is_unknown = |name: &String| name.starts_with(PREFIX) && !is_known(name);
-        match variable::names(env).into_iter().find(is_unknown) {
-            Some(name) => Err(SettingsError::Unknown(name)),
-            None => Ok(settings),
-        }
+        let names = variable::names(env);
+        check_names(names.iter().map(String::as_str))?;
+        Ok(settings)
     }
 
     /// Reads what an object needs: all but the origins, which were judged before it.
@@ -141,6 +157,7 @@ impl Settings {
     ) -> Result<Self, SettingsError> {
         for (found, wanted) in MISNAMED {
             if variable(found).is_some() {
+                let found = found.to_owned();
                 return Err(SettingsError::Misnamed { found, wanted });
             }
         }
@@ -176,6 +193,20 @@ impl Settings {
             wanted: format!("at least SIGNAL_MESSAGE_BYTES_MAX, which is {one_message}"),
         })
     }
+}
+
+/// Looks for names that may be meant for this relay and are not read.
+fn check_names<'a>(names: impl Iterator<Item = &'a str>) -> Result<(), SettingsError> {
+    for found in names {
+        if found.starts_with(PREFIX) && !is_known(found) {
+            return Err(SettingsError::Unknown(found.to_owned()));
+        }
+        if let Some(wanted) = names::meant(found) {
+            let found = found.to_owned();
+            return Err(SettingsError::Misnamed { found, wanted });
+        }
+    }
+    Ok(())
 }
 
 /// Limits of the core that would take a timer for each peer.

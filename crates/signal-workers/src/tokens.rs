@@ -29,6 +29,9 @@ const TOPICS_DEFAULT: &str = "TOKEN_TOPICS_DEFAULT";
 /// The variable with the places where a token may be.
 const IN: &str = "TOKEN_IN";
 
+/// What wrangler makes of a value without quotes.
+const SCALAR: &str = "a number or a boolean";
+
 /// Who may come in, as far as tokens say it.
 #[derive(Debug)]
 pub(crate) struct Tokens {
@@ -72,10 +75,11 @@ impl Tokens {
             return true;
         };
         let has_keys = |verifier: TokenVerifier| verifier.key_count() > 0;
-        if has_keys(published.verifier(env, context).await) {
+        if published.verifier(env, context).await.is_ok_and(has_keys) {
             return true;
         }
-        published.next(env, context).await.is_some_and(has_keys)
+        let next = published.next(env, context).await;
+        next.ok().flatten().is_some_and(has_keys)
     }
 
     /// Judges a request that wants to connect. A token of a key that is not known waits for one
@@ -89,10 +93,10 @@ impl Tokens {
         let Some(published) = &self.published else {
             return Ok(judge(request, &self.access)?);
         };
-        let verifier = published.verifier(env, context).await;
+        let verifier = published.verifier(env, context).await?;
         match judge(request, &self.access_by(&verifier)) {
             Err(denied) if denied.awaits_keys() => {
-                let verifier = published.next(env, context).await.ok_or(denied)?;
+                let verifier = published.next(env, context).await?.ok_or(denied)?;
                 Ok(judge(request, &self.access_by(&verifier))?)
             }
             judged => Ok(judged?),
@@ -114,6 +118,7 @@ fn read_url(url: Variable) -> Result<JwksUrl, SettingsError> {
     let found = match url {
         Variable::Text(text) if text.trim().is_empty() => "empty",
         Variable::Text(text) => return Ok(text.parse()?),
+        Variable::Scalar(_) => SCALAR,
         Variable::List(_) => "a list",
         Variable::Object(_) => "an object",
         Variable::Other(what) => what,
@@ -154,6 +159,7 @@ impl Rules {
             (ISSUER, &self.issuer),
             (TOPICS_CLAIM, &self.topics_claim),
             (TOPICS_DEFAULT, &self.topics_default),
+            (IN, &self.places),
         ];
         let mut set = all.into_iter().filter(|(_, variable)| variable.is_some());
         set.next().map(|(name, _)| name)
@@ -197,6 +203,7 @@ fn verifier(keys: Option<Variable>, rules: Rules) -> Result<Option<TokenVerifier
 fn read_keys(keys: Variable) -> Result<String, SettingsError> {
     let found = match keys {
         Variable::Text(text) | Variable::Object(text) => return Ok(text),
+        Variable::Scalar(_) => SCALAR,
         Variable::List(_) => "a list",
         Variable::Other(what) => what,
     };
@@ -216,6 +223,7 @@ fn read_name(
     let found = match name {
         Variable::Text(text) if text.trim().is_empty() => "empty",
         Variable::Text(text) => return Ok(text.trim().to_owned()),
+        Variable::Scalar(_) => SCALAR,
         Variable::List(_) => "a list",
         Variable::Object(_) => "an object",
         Variable::Other(what) => what,
@@ -243,7 +251,7 @@ fn read_list(list: Variable) -> String {
     match list {
         Variable::Text(text) => text,
         Variable::List(names) => names.join(","),
-        Variable::Object(_) | Variable::Other(_) => String::new(),
+        Variable::Scalar(_) | Variable::Object(_) | Variable::Other(_) => String::new(),
     }
 }
 

@@ -47,7 +47,7 @@ mod tests {
         );
         assert!(
             global.ends_with(
-                r#""outbound_bytes_max":1048576,"silence_max":90000,"without":["strict_frames"]}"#
+                r#""outbound_bytes_max":1048576,"outbound_grace":1000,"silence_max":90000,"without":["strict_frames"]}"#
             ),
             "{global}"
         );

@@ -17,6 +17,7 @@ const SECRET: &str = "TURN_SECRET";
 const TTL: &str = "TURN_TTL";
 const TTL_DEFAULT: u64 = 24 * 3_600;
 const TTL_MAX: u64 = 30 * TTL_DEFAULT;
+const SCALAR: &str = "a number or a boolean";
 const WITHOUT: &str = "give out no TURN credentials";
 
 /// The TURN servers that the variables name, if they name some.
@@ -42,6 +43,7 @@ fn read(
     let text = match urls {
         Variable::Text(text) => text,
         Variable::List(urls) => urls.join(","),
+        Variable::Scalar(_) => return Err(guard(URLS, SCALAR)),
         Variable::Object(_) => return Err(guard(URLS, "an object")),
         Variable::Other(what) => return Err(guard(URLS, what)),
     };
@@ -54,6 +56,7 @@ fn read(
         })?;
     let secret = match secret {
         Variable::Text(text) => text,
+        Variable::Scalar(_) => return Err(guard(SECRET, SCALAR)),
         Variable::List(_) => return Err(guard(SECRET, "a list")),
         Variable::Object(_) => return Err(guard(SECRET, "an object")),
         Variable::Other(what) => return Err(guard(SECRET, what)),
@@ -65,7 +68,7 @@ fn read(
 
 fn read_ttl(ttl: Variable) -> std::result::Result<u64, SettingsError> {
     let seconds = match &ttl {
-        Variable::Text(text) => text.trim().parse().ok(),
+        Variable::Text(text) | Variable::Scalar(text) => text.trim().parse().ok(),
         Variable::List(_) | Variable::Object(_) | Variable::Other(_) => None,
     };
     let seconds = seconds.filter(|seconds| (60..=TTL_MAX).contains(seconds));
@@ -73,6 +76,7 @@ fn read_ttl(ttl: Variable) -> std::result::Result<u64, SettingsError> {
         variable: TTL.to_owned(),
         value: match ttl {
             Variable::Text(text) => format!("{text:?}"),
+            Variable::Scalar(text) => text,
             Variable::List(_) => "a list".to_owned(),
             Variable::Object(_) => "an object".to_owned(),
             Variable::Other(what) => what.to_owned(),

@@ -19,8 +19,10 @@ const SECRET_LIFETIME: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Variable {
-    /// A text; a number or a boolean, as it is written.
+    /// A text.
     Text(String),
+    /// A number or a boolean, as it is written.
+    Scalar(String),
     /// A list of texts.
     List(Vec<String>),
     /// An object, as JSON.
@@ -86,13 +88,17 @@ fn find(env: &Env, name: &str) -> Option<Found> {
         return Some(Found::Variable(Variable::Other("not readable")));
     };
     if value.is_undefined() {
-        return None;
+        let is_there = Reflect::has(env, &JsValue::from_str(name)).unwrap_or(true);
+        return is_there.then_some(Found::Variable(Variable::Other("undefined")));
+    }
+    if let Some(text) = value.as_string() {
+        return Some(Found::Variable(Variable::Text(text)));
     }
     // A variable written without quotes in wrangler.toml is a number or a boolean.
     let number = value.as_f64().map(|number| number.to_string());
     let boolean = value.as_bool().map(|boolean| boolean.to_string());
-    if let Some(text) = value.as_string().or(number).or(boolean) {
-        return Some(Found::Variable(Variable::Text(text)));
+    if let Some(text) = number.or(boolean) {
+        return Some(Found::Variable(Variable::Scalar(text)));
     }
     if let Some(list) = value.dyn_ref::<Array>() {
         let texts: Option<Vec<String>> = list.iter().map(|item| item.as_string()).collect();

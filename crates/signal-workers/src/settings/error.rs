@@ -64,7 +64,7 @@ pub enum SettingsError {
     #[error("{found} is not read; write {wanted}")]
     Misnamed {
         /// The variable that is there.
-        found: &'static str,
+        found: String,
         /// The one that is read.
         wanted: &'static str,
     },

@@ -16,7 +16,7 @@ pub(super) fn read_limit<Owner>(
         return Ok(());
     };
     let number = match &value {
-        Variable::Text(text) => parse_number(limit.unit, text.trim()),
+        Variable::Text(text) | Variable::Scalar(text) => parse_number(limit.unit, text.trim()),
         Variable::List(_) | Variable::Object(_) | Variable::Other(_) => None,
     };
     let is_allowed = |number: &u64| limit.range.contains(number) || (limit.zero && *number == 0);
@@ -60,7 +60,7 @@ fn parse_seconds(text: &str) -> Option<u64> {
 pub(super) fn read_rooms(value: &Variable) -> Result<Rooms, SettingsError> {
     let text = match value {
         Variable::Text(text) => text.trim(),
-        Variable::List(_) | Variable::Object(_) | Variable::Other(_) => "",
+        Variable::Scalar(_) | Variable::List(_) | Variable::Object(_) | Variable::Other(_) => "",
     };
     let count = text
         .strip_prefix("hashed:")
@@ -78,6 +78,7 @@ pub(super) fn read_origins(value: Variable) -> Result<Origins, SettingsError> {
     let entries = match value {
         Variable::Text(text) => text.split(',').map(str::to_owned).collect(),
         Variable::List(entries) => entries,
+        Variable::Scalar(_) => return Err(no_origins("a number or a boolean")),
         Variable::Object(_) => return Err(no_origins("an object")),
         Variable::Other(what) => return Err(no_origins(what)),
     };
@@ -101,6 +102,7 @@ fn no_origins(found: &'static str) -> SettingsError {
 fn unreadable(variable: &str, value: &Variable, wanted: &str) -> SettingsError {
     let value = match value {
         Variable::Text(text) => format!("{text:?}"),
+        Variable::Scalar(text) => text.clone(),
         Variable::List(_) => "a list".to_owned(),
         Variable::Object(_) => "an object".to_owned(),
         Variable::Other(what) => (*what).to_owned(),

@@ -312,7 +312,11 @@ async fn a_setting_that_cannot_be_used_is_named_in_the_log_and_nobody_is_let_in(
         ("JSON SIGNAL_ORIGINS", "null", "SIGNAL_ORIGINS is null"),
         ("JSON TOKEN_KEYS", "null", "TOKEN_KEYS is null"),
         ("JSON TOKEN_KEYS", "{}", "TOKEN_KEYS cannot be used"),
-        ("JSON TOKEN_KEYS", "false", "TOKEN_KEYS cannot be used"),
+        (
+            "JSON TOKEN_KEYS",
+            "false",
+            "TOKEN_KEYS is a number or a boolean",
+        ),
         (
             "TOKEN_AUDIENCE",
             "",

@@ -14,11 +14,13 @@ mod client;
 mod conformance;
 mod faults;
 mod front;
+mod guards;
 mod jwks;
 #[path = "../../../signal-access/vectors/live.rs"]
 mod live;
 #[path = "../../src/public_keys.rs"]
 mod public_keys;
+mod readers;
 mod seed;
 mod server;
 mod sleep;
