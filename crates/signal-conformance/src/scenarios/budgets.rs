@@ -1,8 +1,7 @@
 //! Section 9: budgets, as far as the backend declares their limits. They are used up alone, so that
 //! others are not disturbed.
 
-use super::build::{publish, words};
-use super::limits::limits;
+use super::build::{limits, publish, words};
 use crate::Capability::{Advance, RawFrames, StrictFrames};
 use crate::{Scenario, Step};
 

@@ -1,9 +1,9 @@
 //! Section 9: limits, as far as the backend declares them.
 
 use super::budgets;
-use super::build::{publish, published, scenario};
+use super::build::{limits, publish, published};
 use crate::Capability::{ClientsMax, Private, StrictFrames};
-use crate::{Level, Scenario};
+use crate::Scenario;
 
 pub(super) fn scenarios() -> Vec<Scenario> {
     let mut all = Vec::new();
@@ -13,10 +13,6 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     all.extend(budgets::scenarios());
     all.extend(refusal());
     all
-}
-
-pub(super) fn limits(id: &str, requirements: &str, title: &str) -> Scenario {
-    scenario(Level::Limits, id, requirements, title)
 }
 
 const LONGEST: &str = r#"{"type":"publish","topic":"${t}","data":"${pad_to:message_bytes_max}"}"#;

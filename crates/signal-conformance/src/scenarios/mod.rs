@@ -11,6 +11,7 @@ mod clients_max;
 mod closing;
 mod cluster;
 mod crowd;
+mod expect;
 mod forgeries;
 mod frames;
 mod grammar;
