@@ -12,6 +12,8 @@ mod issuer;
 mod json;
 mod log;
 mod play;
+mod playing;
+mod progress;
 pub mod report;
 mod run;
 mod scenario;
@@ -31,8 +33,8 @@ pub use backend::{
 };
 pub use issuer::Issuer;
 pub use log::{Direction, LogEntry};
+pub use progress::{EndedEarly, Progress};
 pub use report::{Grade, Report};
-pub use run::{EndedEarly, Progress};
 pub use scenario::{Capability, Level, Scenario};
 pub use step::{Grant, Step};
 pub use suite::{RunOptions, Suite};

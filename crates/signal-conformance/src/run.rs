@@ -2,92 +2,22 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
-use serde::Serialize;
 
-use crate::play::Play;
+use crate::playing::Playing;
 use crate::report::{Failure, Grade, Report, ScenarioResult};
 use crate::template::{Values, limits_in};
 use crate::{
-    Backend, Capability, ConnectError, ConnectOptions, Declared, Event, RunOptions, Scenario, Step,
-    Suite,
+    Backend, Capability, ConnectError, ConnectOptions, Declared, EndedEarly, Event, Progress,
+    RunOptions, Scenario, Suite,
 };
-
-/// How far a run has come: reported after each scenario.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct Progress<'a> {
-    /// The scenario that has just ended, and how.
-    pub result: &'a ScenarioResult,
-    /// How many have been run, or left out because another one failed.
-    pub done: usize,
-    /// How many there are to run.
-    pub total: usize,
-    /// How many have failed.
-    pub failed: usize,
-}
-
-/// Why a run ended before all was run.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum EndedEarly {
-    /// [`RunOptions::time_max`] was over.
-    TimeOver {
-        /// What it was.
-        seconds: u64,
-    },
-    /// A scenario had failed, and [`RunOptions::fail_fast`] was set.
-    FirstFailure {
-        /// That scenario.
-        scenario: String,
-    },
-    /// The server had ended and could not be started again.
-    ServerGone {
-        /// The scenario that ended it, if that is known.
-        killer: Option<String>,
-    },
-    /// The server, though alive, went on to refuse all connections of the suite's address.
-    TurnedAway {
-        /// The HTTP status of its answers.
-        status: u16,
-        /// The scenario after which it began, if that is known.
-        after: Option<String>,
-    },
-}
 
 /// How long a server may turn the suite's address away, time and again, before the run ends.
 const TURNED_AWAY_MAX: Duration = Duration::from_secs(60);
 /// How long to wait before another try, where the answer does not say.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
-
-impl fmt::Display for EndedEarly {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TimeOver { seconds } => write!(f, "the run was over after {seconds} s"),
-            Self::FirstFailure { scenario } => {
-                write!(f, "`{scenario}` failed, and the run was to end there")
-            }
-            Self::ServerGone {
-                killer: Some(killer),
-            } => write!(f, "`{killer}` killed the server"),
-            Self::ServerGone { killer: None } => f.write_str("the server is gone"),
-            Self::TurnedAway { status, after } => {
-                write!(
-                    f,
-                    "the server refuses all connections with HTTP status {status}"
-                )?;
-                match after {
-                    Some(after) => write!(f, " since `{after}`"),
-                    None => Ok(()),
-                }
-            }
-        }
-    }
-}
 
 /// An observer of a run.
 pub(crate) type Watch<'a> = &'a mut (dyn FnMut(&Progress<'_>) + Send);
@@ -355,52 +285,6 @@ impl<'a> Run<'a> {
     }
 }
 
-/// One scenario about to be played.
-struct Playing<'a> {
-    scenario: &'a Scenario,
-    play: Play<'a>,
-    deadline: Duration,
-    end: Instant,
-}
-
-impl<'a> Playing<'a> {
-    fn new(
-        suite: &'a Suite,
-        index: usize,
-        backend: &'a dyn Backend,
-        options: &RunOptions,
-        began: Instant,
-        has_echo: bool,
-    ) -> Self {
-        let scenario = &suite.scenarios[index];
-        let topic = format!("conformance-{}-{index}", options.run_id);
-        let play = Play::new(backend, topic, options, has_echo);
-        Self {
-            deadline: options.deadline + play.waits(&scenario.steps),
-            end: began + options.time_max,
-            scenario,
-            play,
-        }
-    }
-
-    /// The grade, unless the time for the whole run is over first, and how long it took.
-    async fn grade(mut self) -> (Option<Grade>, Duration) {
-        let started = Instant::now();
-        let left = self.end.saturating_duration_since(started);
-        let deadline = self.deadline.min(left);
-        if left.is_zero() {
-            return (None, Duration::ZERO);
-        }
-        let grade = match tokio::time::timeout(deadline, self.play.run(self.scenario)).await {
-            Ok(Ok(())) => Some(Grade::Passed),
-            Ok(Err(problem)) => Some(Grade::Failed(Box::new(self.play.failure(problem)))),
-            Err(_) if left < self.deadline => None,
-            Err(_) => Some(Grade::Failed(Box::new(self.play.timed_out(deadline)))),
-        };
-        (grade, started.elapsed())
-    }
-}
-
 /// Why a scenario cannot be run on a backend that declares this.
 fn obstacle(scenario: &Scenario, declared: &Declared) -> Option<String> {
     if !declared.levels.contains(&scenario.level) {
@@ -479,28 +363,4 @@ fn killed(grade: Grade) -> Grade {
     };
     failure.killed_the_server = true;
     Grade::Failed(failure)
-}
-
-impl Play<'_> {
-    /// How long the steps wait on purpose.
-    fn waits(&self, steps: &[Step]) -> Duration {
-        let waits = steps.iter().map(|step| {
-            if let Step::Repeat { times, steps } = step {
-                let times = u32::try_from(self.number(times)).unwrap_or(u32::MAX);
-                return self.waits(steps).saturating_mul(times);
-            }
-            let waited = if let Step::Advance { ms } = step {
-                Some(ms)
-            } else if let Step::ExpectClosed { within, .. }
-            | Step::Await { within, .. }
-            | Step::Meet { within, .. } = step
-            {
-                within.as_ref()
-            } else {
-                None
-            };
-            Duration::from_millis(waited.map_or(0, |ms| self.number(ms)))
-        });
-        waits.fold(Duration::ZERO, Duration::saturating_add)
-    }
 }
