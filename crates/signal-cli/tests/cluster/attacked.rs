@@ -78,6 +78,7 @@ impl Attacked {
     async fn meet(&mut self) {
         for attempt in 0.. {
             self.relays.iter().for_each(|relay| hears(relay, 1));
+            self.relays.iter().for_each(is_settled);
             let peers = [
                 self.relays[0].connect().await,
                 self.relays[1].connect().await,
@@ -98,13 +99,19 @@ impl Attacked {
             let subscribe = json!({"type": "subscribe", "topics": [room]});
             say(peer, subscribe).await?;
         }
-        for peer in peers.iter_mut() {
-            loop {
-                publish(peer, room, "are you there?".into()).await?;
-                if hear(peer).await?["clients"] == 2 {
-                    break;
-                }
+        // Each relay knows how many there are when its own peer's echo says it.
+        for (speaker, peer) in peers.iter_mut().enumerate() {
+            let mut clients = Value::Null;
+            while clients != 2 {
                 tokio::time::sleep(Duration::from_millis(20)).await;
+                publish(peer, room, json!(["are you there?", speaker])).await?;
+                let echo = json!(["are you there?", speaker]);
+                clients = loop {
+                    let heard = hear(peer).await?;
+                    if heard["data"] == echo {
+                        break heard["clients"].clone();
+                    }
+                };
             }
         }
         // What is still on its way comes before this.
@@ -206,6 +213,16 @@ impl Attacked {
         };
         of(0).chain(of(1)).collect()
     }
+}
+
+/// Those who were to announce again for a gap before this have been chosen: that takes up to five
+/// beats of the relay's own.
+fn is_settled(relay: &Relay) {
+    let beats = "signal_cluster_messages_total{direction=\"sent\",kind=\"beat\"}";
+    let before = count(relay, beats);
+    until("it goes on", || {
+        (count(relay, beats) >= before + 15.0).then_some(())
+    });
 }
 
 async fn say(peer: &mut Peer, message: Value) -> Result<(), Nudged> {
