@@ -109,6 +109,28 @@ async fn loops_that_say_nothing_use_up_no_neighbours_connects() {
     assert_eq!(status(&head), 101);
 }
 
+/// Its request is answered, and nobody is left to take the answer.
+#[tokio::test(start_paused = true)]
+async fn who_does_not_wait_for_the_answer_uses_up_no_neighbours_connects() {
+    let relay = relay(|_| {});
+    let (request, ()) = signal_tokio::http::Request::get("/")
+        .header("Host", "localhost")
+        .header("Upgrade", "websocket")
+        .header("Connection", "Upgrade")
+        .header("Sec-WebSocket-Version", "13")
+        .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+        .body(())
+        .expect("a request")
+        .into_parts();
+    let nat = NAT.parse().expect("an address");
+    for _ in 0..1_000 {
+        let upgrade = relay.upgrade(&request, Some(nat)).await;
+        assert_eq!(upgrade.response.status(), 101);
+        drop(upgrade.admission.expect("a connection"));
+    }
+    assert_eq!(status(&knock(&relay, NAT).await.1), 101);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_client_that_says_something_has_connected() {
     let relay = relay(|_| {});

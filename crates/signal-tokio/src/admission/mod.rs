@@ -43,6 +43,9 @@ impl Admission {
         }
         if let Some(visit) = &mut place.visit {
             visit.admit();
+            // Also if its connection ends before it begins, because the client did not wait for the
+            // answer.
+            visit.set_silent(true);
         }
         let grant = permit.grant;
         Ok((Self { place, grant }, permit.protocol))

@@ -118,8 +118,7 @@ impl<T: Transport> Connection<T> {
         rooms: Arc<Rooms>,
         home: Option<Home>,
     ) -> Self {
-        let Admission { mut place, grant } = admission;
-        place.set_silent(true);
+        let Admission { place, grant } = admission;
         let now = place.clock().now();
         let session = Session::new(now, rooms, grant, place.subject(), home);
         Self {
