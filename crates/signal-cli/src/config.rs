@@ -12,6 +12,7 @@ use crate::serve::turn;
 use crate::serve::{access, cluster};
 use crate::settings::{
     Consequence, Environment, Given, Mistake, Resolved, SETTINGS, Setting, Settings, resolve,
+    toml_value,
 };
 use crate::webhook::Webhook;
 
@@ -146,20 +147,6 @@ fn assignment(setting: &Setting, value: &str, env: bool) -> String {
         format!("{mark}{}={value}", setting.variable())
     } else {
         format!("{mark}{} = {}", setting.name, toml_value(value))
-    }
-}
-
-/// Numbers and switches stand as they are, everything else in quotes.
-fn toml_value(value: &str) -> String {
-    // `060` is not a number there.
-    let is_number = value
-        .parse()
-        .is_ok_and(|number: u64| number.to_string() == value);
-    let is_bare = is_number || value.parse::<bool>().is_ok();
-    if is_bare {
-        value.to_owned()
-    } else {
-        format!("{value:?}")
     }
 }
 

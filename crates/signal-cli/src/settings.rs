@@ -27,7 +27,7 @@ pub(crate) use given::Given;
 pub(crate) use mistake::Mistake;
 pub(crate) use origin::Origin;
 pub(crate) use resolve::{Resolved, resolve};
-pub(crate) use setting::{Consequence, Setting};
+pub(crate) use setting::{Consequence, Setting, toml_value};
 pub(crate) use sources::Environment;
 pub(crate) use table::SETTINGS;
 

@@ -161,6 +161,28 @@ fn each_mistake_is_named_with_its_place_and_the_mend() {
 }
 
 #[test]
+fn an_example_is_a_line_that_can_be_copied() {
+    let file = TempFile::new(
+        "count.toml",
+        "messages_per_second = true\npeers_max = \"many\"\n",
+    );
+    let ran = run(&["config", "check", "--config", file.path()]);
+    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    ran.says("such as messages_per_second = 100\n");
+    // The default of this machine is a number like 18896, which nobody would write.
+    let stderr = &ran.stderr;
+    let (_, peers) = stderr
+        .split_once("such as peers_max = ")
+        .expect("an example");
+    let peers = peers.lines().next().expect("a number");
+    assert!(peers[1..].chars().all(|digit| digit == '0'), "{peers:?}");
+    assert!(
+        peers.starts_with(|first: char| ('1'..='9').contains(&first)),
+        "{peers:?}"
+    );
+}
+
+#[test]
 fn a_word_that_is_not_a_level_is_not_taken_for_the_name_of_a_part() {
     for wrong in ["loud", "infos", "warn,noisy", "signal_tokio=loud"] {
         let run = run(&["config", "check", "--log", wrong]);

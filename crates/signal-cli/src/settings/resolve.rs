@@ -5,7 +5,7 @@ use signal_core::LimitError;
 use signal_tokio::{Config, ConfigError, Listen};
 
 use crate::settings::origin::Origin;
-use crate::settings::setting::Setting;
+use crate::settings::setting::{Setting, toml_value};
 use crate::settings::sources::{Environment, File};
 use crate::settings::{Given, Mistake, SETTINGS, Settings, cluster};
 
@@ -222,7 +222,7 @@ pub(super) fn disagreement(
 fn written(setting: &Setting, origin: &Origin, value: &str) -> String {
     match origin {
         Origin::Variable(_) | Origin::Environment => format!("{}={value}", setting.variable()),
-        Origin::File { .. } => format!("{} = {value:?}", setting.name),
+        Origin::File { .. } => format!("{} = {}", setting.name, toml_value(value)),
         Origin::Flag(_) | Origin::Default | Origin::Machine(_) => {
             format!("--{} {value}", setting.flag())
         }

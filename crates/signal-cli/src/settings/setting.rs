@@ -200,6 +200,9 @@ impl Setting {
     pub(crate) fn example(&self) -> String {
         match &self.field {
             Field::Text(text) => text.example.to_owned(),
+            Field::Number(number) if self.default.is_some() => {
+                number.unit.show(round(number.read(&Settings::default())))
+            }
             Field::Number(_) => self.show(&Settings::default()),
         }
     }
@@ -242,6 +245,26 @@ fn mask(text: &str) -> String {
 /// Whether nothing is written there, not even in a list.
 pub(super) fn is_blank(text: &str) -> bool {
     text.chars().all(|c| c.is_whitespace() || c == ',')
+}
+
+/// Numbers and switches stand as they are, everything else in quotes, as in a file of settings.
+pub(crate) fn toml_value(value: &str) -> String {
+    // `060` is not a number there.
+    let is_number = value
+        .parse()
+        .is_ok_and(|number: u64| number.to_string() == value);
+    let is_bare = is_number || value.parse::<bool>().is_ok();
+    if is_bare {
+        value.to_owned()
+    } else {
+        format!("{value:?}")
+    }
+}
+
+/// A count to begin with where the default is that of one machine: its first digit.
+fn round(count: u64) -> u64 {
+    let step = 10_u64.pow(count.checked_ilog10().unwrap_or_default());
+    count / step * step
 }
 
 impl Number {
