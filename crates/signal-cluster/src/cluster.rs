@@ -1,5 +1,6 @@
 //! The machine: what comes in, what goes out, and the state between.
 
+mod alone;
 mod edge;
 mod home;
 mod membership;
@@ -49,6 +50,10 @@ pub struct Cluster {
     /// The uptime in the last beat.
     said_uptime: Duration,
     is_draining: bool,
+    is_bus_up: bool,
+    is_alone: bool,
+    /// When there were others to expect for the last time, or the beginning.
+    expected_at: Instant,
     members: Members,
     /// The last session that this node has named.
     session: u32,
@@ -95,6 +100,9 @@ impl Cluster {
             born: clock.now(),
             said_uptime: Duration::ZERO,
             is_draining: false,
+            is_bus_up: true,
+            is_alone: false,
+            expected_at: clock.now(),
             members: Members::new(config.cluster_nodes_max),
             session: 0,
             homes: Homes::new(me, [].into_iter()),
@@ -121,6 +129,9 @@ impl Cluster {
     /// Of two calls, this one and [`publish`](Self::publish), the order counts: it has to be the
     /// one in which the peers did what they report.
     pub fn local(&mut self, now: Instant, topic: &str, subscribers: u32) {
+        if self.is_alone {
+            return;
+        }
         let now = self.clock.advance(now);
         let elsewhere = self.edge.get(topic).map_or(0, |(_, known)| known.elsewhere);
         if let Some((topic, home)) = self.edge.set(topic, subscribers, &self.homes) {
@@ -142,6 +153,9 @@ impl Cluster {
     /// Whoever pays for it is charged by [`Local::owe`] if it causes more on other nodes than its
     /// host could know.
     pub fn publish(&mut self, now: Instant, topic: &str, message: &Message, payer: Option<Payer>) {
+        if self.is_alone {
+            return;
+        }
         let now = self.clock.advance(now);
         if topic.len() + message.as_bytes().len() > self.config.message_bytes_max() {
             self.stats.too_long += 1;
@@ -183,6 +197,7 @@ impl Cluster {
     /// Takes what came from the bus, to all or to this node.
     pub fn receive(&mut self, now: Instant, message: &[u8], local: &mut dyn Local) {
         let now = self.clock.advance(now);
+        let was_alone = self.is_alone;
         self.stats.bytes_received += message.len() as u64;
         if message.len() > self.config.cluster_batch_bytes_max + wire::OVERHEAD {
             self.stats.oversized += 1;
@@ -195,12 +210,15 @@ impl Cluster {
             Err(WireError::Malformed) => self.stats.malformed += 1,
             Err(WireError::Version(_)) => self.stats.unknown_version += 1,
         }
+        // Before the next message, which may be about topics that are not known yet.
+        self.meet(was_alone, local);
         self.carry_out(local);
     }
 
     /// Does what is due. Calling it early does nothing.
     pub fn handle_timeout(&mut self, now: Instant, local: &mut dyn Local) {
         let now = self.clock.advance(now);
+        self.meet(self.is_alone, local);
         while let Some(node) = self.members.silent(now, self.config.cluster_dead_after) {
             self.lose(now, node, false);
         }
@@ -211,6 +229,7 @@ impl Cluster {
             self.recent.expire(now, self.config.cluster_keep);
             let forgotten = self.reach.expire(now);
             self.reach_changed(forgotten);
+            self.wait_alone(now);
         }
         self.rehome(now, None, None);
         if self.next_report.is_some_and(|due| due <= now) {
@@ -325,7 +344,8 @@ impl Cluster {
         known.unwrap_or_else(|| self.homes.of(topic_hash(topic)))
     }
 
-    /// How many topics have their home here.
+    /// How many topics have their home here. A node that [is alone](Self::is_alone) is home of
+    /// everything, and counts nothing.
     pub fn homed(&self) -> usize {
         self.directory.len()
     }

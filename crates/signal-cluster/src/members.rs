@@ -74,6 +74,11 @@ impl Members {
             .map(|(node, member)| (*node, member))
     }
 
+    /// Whether nobody is heard, and nobody has fallen silent who may come back.
+    pub(crate) fn are_none(&self) -> bool {
+        self.present.is_empty() && self.past.values().all(|past| past.gap.is_none())
+    }
+
     pub(crate) fn insert(&mut self, node: Node, member: Member) {
         self.present.insert(node, member);
     }

@@ -85,6 +85,15 @@ impl Reach {
         changed
     }
 
+    /// Forgets all, and returns the topics whose number has changed by that.
+    pub(crate) fn clear(&mut self) -> Vec<(Arc<str>, u32)> {
+        let mut changed = Vec::new();
+        while let Some((_, topic)) = self.order.pop_front() {
+            changed.extend(self.forget(&topic));
+        }
+        changed
+    }
+
     fn forget(&mut self, topic: &Arc<str>) -> Option<(Arc<str>, u32)> {
         let known = self.topics.remove(topic)?;
         self.bytes = self.bytes.saturating_sub(bytes(topic));
@@ -117,6 +126,10 @@ mod tests {
         reach.keep("t", at(30));
         assert_eq!(reach.expire(at(29)), []);
         assert_eq!(reach.expire(at(30)), [(topic.clone(), 0)]);
+        assert!(reach.topics.is_empty() && reach.order.is_empty() && reach.bytes == 0);
+
+        reach.set(&topic, 7, at(40));
+        assert_eq!(reach.clear(), [(topic, 0)]);
         assert!(reach.topics.is_empty() && reach.order.is_empty() && reach.bytes == 0);
     }
 

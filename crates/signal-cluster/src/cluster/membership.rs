@@ -270,6 +270,7 @@ impl Cluster {
         reborn.stats = self.stats;
         reborn.stats.twins += 1;
         reborn.is_draining = self.is_draining;
+        reborn.is_bus_up = self.is_bus_up;
         // What was said in earlier lives was heard here.
         reborn.windows = core::mem::replace(&mut self.windows, Windows::new(0, 0));
         reborn.reach = core::mem::replace(&mut self.reach, Reach::new(0));

@@ -1,5 +1,7 @@
 //! Nodes around a bus that loses nothing, unless a test does.
 
+use std::collections::BTreeMap;
+
 use signal_cluster::{Bus, Cluster, Config, Local, NodeId, Payer, Stats};
 use signal_core::{Instant, Publish};
 
@@ -21,6 +23,7 @@ impl Bus for Wire {
 pub struct Nobody;
 
 impl Local for Nobody {
+    fn topics(&mut self, _: &mut dyn FnMut(&str, u32)) {}
     fn pass(&mut self, _: &Publish<'_>, _: u32) {}
     fn elsewhere(&mut self, _: &str, _: u32) {}
     fn reach(&mut self, _: &str, _: u32) {}
@@ -28,9 +31,12 @@ impl Local for Nobody {
     fn announce_again(&mut self, _: &str, _: Instant) {}
 }
 
-/// What a node's peers got.
+/// What a node's peers are subscribed to, and what they got.
 #[derive(Default)]
 pub struct Peers {
+    pub topics: BTreeMap<String, u32>,
+    /// How often a node has asked for the topics.
+    pub asked: u32,
     pub passed: Vec<String>,
     pub elsewhere: Vec<(String, u32)>,
     pub reach: Vec<(String, u32)>,
@@ -40,6 +46,13 @@ pub struct Peers {
 }
 
 impl Local for Peers {
+    fn topics(&mut self, name: &mut dyn FnMut(&str, u32)) {
+        self.asked += 1;
+        for (topic, subscribers) in &self.topics {
+            name(topic, *subscribers);
+        }
+    }
+
     fn pass(&mut self, publish: &Publish<'_>, elsewhere: u32) {
         let text = publish.encode(elsewhere as usize);
         self.passed.push(text.as_str().to_owned());
@@ -147,7 +160,12 @@ impl Nodes {
     }
 
     pub fn local(&mut self, host: usize, topic: &str, subscribers: u32) {
-        self.hosts[host].cluster.local(self.now, topic, subscribers);
+        let Host { cluster, peers } = &mut self.hosts[host];
+        cluster.local(self.now, topic, subscribers);
+        match subscribers {
+            0 => peers.topics.remove(topic),
+            _ => peers.topics.insert(topic.to_owned(), subscribers),
+        };
     }
 
     pub fn publish(&mut self, host: usize, topic: &str, data: u64) {

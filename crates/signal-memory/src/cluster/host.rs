@@ -191,6 +191,12 @@ impl LocalRoom {
 }
 
 impl Local for LocalRoom {
+    fn topics(&mut self, name: &mut dyn FnMut(&str, u32)) {
+        for (topic, subscribers) in self.topics.iter() {
+            name(topic, subscribers.len() as u32);
+        }
+    }
+
     fn pass(&mut self, publish: &Publish<'_>, elsewhere: u32) {
         self.deliver(publish, elsewhere);
     }

@@ -70,7 +70,7 @@ pub static METRICS: &[Metric<ClusterStats>] = &[
         "signal_cluster_topics_homed",
         &[],
         Read::Gauge(|stats| Sample::only(stats.homed)),
-        "Topics that have their home on this node now",
+        "Topics that have their home on this node now; none are counted while it is alone",
     ),
     Metric::new(
         "signal_cluster_unacknowledged_seconds",

@@ -15,6 +15,12 @@ pub(super) struct Peers<'a> {
 }
 
 impl Local for Peers<'_> {
+    fn topics(&mut self, name: &mut dyn FnMut(&str, u32)) {
+        if let Some(rooms) = &self.rooms {
+            rooms.shards.tell(name);
+        }
+    }
+
     fn pass(&mut self, publish: &Publish<'_>, elsewhere: u32) {
         if let Some(rooms) = &self.rooms {
             rooms.shards.pass(publish, elsewhere);

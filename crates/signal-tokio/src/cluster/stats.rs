@@ -15,9 +15,12 @@ pub struct ClusterStats {
     /// Whether it has been there long enough to know the others; see
     /// [`Cluster::is_ready`](signal_cluster::Cluster::is_ready).
     pub is_ready: bool,
+    /// Whether it has heard nobody for long and waits for nobody; see
+    /// [`Cluster::is_alone`](signal_cluster::Cluster::is_alone).
+    pub is_alone: bool,
     /// Whether nodes do not agree who is there.
     pub do_views_differ: bool,
-    /// Topics that have their home here.
+    /// Topics that have their home here. A node alone is home of everything, and counts nothing.
     pub homed: u64,
     /// How long the oldest frame has waited for its acknowledgement.
     pub waiting_for: Duration,
@@ -39,6 +42,7 @@ impl ClusterStats {
             node,
             nodes: Vec::new(),
             is_ready: false,
+            is_alone: false,
             do_views_differ: false,
             homed: 0,
             waiting_for: Duration::ZERO,

@@ -42,7 +42,9 @@ pub(super) struct Task {
     pub(super) notes: Notes,
     pub(super) overflows: u64,
     /// Whether there is no other node, as the mailbox knows.
-    pub(super) is_alone: bool,
+    pub(super) is_lazy: bool,
+    /// Whether the topics say nothing, as there is nobody to expect.
+    pub(super) is_hushed: bool,
     pub(super) order: Order,
     /// By when what is on its way must be on it, once this node has left.
     pub(super) leaves_by: Option<Instant>,
@@ -59,6 +61,7 @@ impl Future for Task {
         if this.leaves_by.is_none() {
             this.turn(cx);
             this.wait_for_others(cx);
+            this.hush();
         }
         let is_flushed = match &mut this.bus {
             Some(bus) => bus.poll_flush(cx).is_ready(),
@@ -113,6 +116,7 @@ impl Task {
             self.cluster.drain(now);
         }
         self.order = order;
+        self.cluster.set_bus_up(health(self.bus.as_deref()).is_up);
         receive(now, &mut self.cluster, &mut self.bus, &mut peers, cx);
         if self.cluster.poll_timeout().is_some_and(|due| due <= now) {
             self.cluster.handle_timeout(now, &mut peers);
@@ -137,11 +141,22 @@ impl Task {
     /// Without other nodes, what local peers do may wait for the next beat: there is nobody to
     /// tell, and whoever comes is heard after it, as a turn begins with that.
     fn wait_for_others(&mut self, cx: &mut Context<'_>) {
-        let is_alone = self.cluster.nodes().len() == 0;
-        if std::mem::replace(&mut self.is_alone, is_alone) != is_alone
-            && self.uplink.set_lazy(is_alone)
+        let is_lazy = self.cluster.nodes().len() == 0;
+        if std::mem::replace(&mut self.is_lazy, is_lazy) != is_lazy && self.uplink.set_lazy(is_lazy)
         {
             cx.waker().wake_by_ref();
+        }
+    }
+
+    /// Has the topics say nothing while nobody is to be expected. What they have said until then is
+    /// taken at the beginning of the next turn, before the node may ask for them again.
+    fn hush(&mut self) {
+        let is_alone = self.cluster.is_alone();
+        if std::mem::replace(&mut self.is_hushed, is_alone) == is_alone || !is_alone {
+            return;
+        }
+        if let Some(rooms) = self.rooms.upgrade() {
+            rooms.shards.hush();
         }
     }
 
@@ -162,6 +177,7 @@ impl Task {
         self.board.change(|stats| {
             stats.node = cluster.node();
             stats.is_ready = cluster.is_ready();
+            stats.is_alone = cluster.is_alone();
             stats.do_views_differ = cluster.do_views_differ();
             stats.homed = cluster.homed() as u64;
             stats.waiting_for = cluster.waiting_for().unwrap_or_default();

@@ -45,6 +45,8 @@ struct Shard {
     /// Publishes queued for subscribers.
     sent: Traffic,
     open: OpenBatches,
+    /// Whether other nodes need not hear of it, as there are none.
+    is_hushed: bool,
     /// How many subscribers topics have on other nodes, where there are some. Only the task of the
     /// cluster changes it, as its own state changes.
     elsewhere: HashMap<Box<str>, u32>,
@@ -134,7 +136,7 @@ impl Shards {
         let topic = publish.topic();
         let mut guard = self.shard(topic);
         let shard = &mut *guard;
-        let Some(uplink) = &self.uplink else {
+        let Some(uplink) = self.uplink.as_ref().filter(|_| !shard.is_hushed) else {
             return shard.send(publish, 0, self.queue_bytes_max).0;
         };
         let elsewhere = shard.elsewhere(topic);
@@ -201,7 +203,9 @@ impl Shards {
 
     /// Lets other nodes know how many subscribers a topic has here.
     fn count(&self, shard: MutexGuard<'_, Shard>, topic: &str) {
-        let Some(uplink) = &self.uplink else { return };
+        let Some(uplink) = self.uplink.as_ref().filter(|_| !shard.is_hushed) else {
+            return;
+        };
         let waker = uplink.count(topic, shard.topics.subscribers(topic).len());
         drop(shard);
         wake(waker);

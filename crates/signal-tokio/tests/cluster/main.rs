@@ -1,6 +1,7 @@
 //! Relays of one process that serve as one, in virtual time.
 
 mod air;
+mod alone;
 mod charges;
 #[path = "../common/mod.rs"]
 mod common;

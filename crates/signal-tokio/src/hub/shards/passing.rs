@@ -9,6 +9,25 @@ use super::Shards;
 use crate::hub::queue::Outbound;
 
 impl Shards {
+    /// Other nodes hear of nothing from now on, as there are none.
+    pub(crate) fn hush(&self) {
+        for shard in &self.shards {
+            shard.lock().is_hushed = true;
+        }
+    }
+
+    /// Names all topics with how many subscribers they have here, and other nodes hear of all that
+    /// happens to each afterwards.
+    pub(crate) fn tell(&self, name: &mut dyn FnMut(&str, u32)) {
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            shard.is_hushed = false;
+            for (topic, members) in shard.topics.iter() {
+                name(topic, u32::try_from(members.len()).unwrap_or(u32::MAX));
+            }
+        }
+    }
+
     /// Queues a publish of another node for all subscribers of its topic here.
     pub(crate) fn pass(&self, publish: &Publish<'_>, elsewhere: u32) {
         let mut shard = self.shard(publish.topic());
