@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use super::bus::Cut;
 use super::failure::Broken;
 use super::fault::Fault;
-use super::world::{Event, MEET, World};
+use super::world::{Event, LIFE, MEET, World};
 
 /// What fails.
 impl World {
@@ -63,6 +63,30 @@ impl World {
         self.healed_at = self.healed_at.max(self.now + length);
         self.calm_at = self.calm_at.max(self.now + length + calm_after(fault));
         Ok(())
+    }
+
+    /// Some nodes, one of them alone, and others to come. Whatever the bus does at first is over
+    /// when it has been long enough for a node to take itself for alone.
+    pub(super) fn begin_alone(&mut self) {
+        for _ in 0..self.draw(1..=2) {
+            self.start();
+        }
+        for _ in 0..self.draw(1..=2) {
+            let at = self.draw(0..=LIFE);
+            self.at(at, Event::Fault(Fault::Start));
+        }
+        let (long, short) = (self.draw(0..=40_000), self.draw(0..=6_000));
+        let (length, cut) = match self.rng.below(5) {
+            0 | 1 => (long, Cut::All),
+            2 => (short, Cut::Ways([(0, 1), (0, 2)].into())),
+            3 => (short, Cut::Delay(1_500)),
+            _ => return,
+        };
+        self.cut(length, cut);
+        self.note(|| format!("the bus is not right for {length} ms"));
+        self.healed_at = length;
+        self.calm_at = self.calm_at.max(length + MEET);
+        self.may_lose = true;
     }
 
     fn draw_ways(&mut self, fault: Fault, alive: &[usize]) -> BTreeSet<(usize, usize)> {

@@ -10,6 +10,9 @@ pub struct Plan {
     pub faults: Vec<Fault>,
     /// How many of them happen at most. Default: 4.
     pub faults_max: usize,
+    /// Whether the world begins with a node alone, or with nodes that hear each other only after a
+    /// time, and others come later. Default: no.
+    pub begins_alone: bool,
     /// A part of the machine that is taken out, to see that its absence is found. Default: none.
     pub without: Option<Part>,
 }
@@ -19,6 +22,7 @@ impl Default for Plan {
         Self {
             faults: Fault::ALL.to_vec(),
             faults_max: 4,
+            begins_alone: false,
             without: None,
         }
     }

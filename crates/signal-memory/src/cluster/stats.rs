@@ -37,6 +37,8 @@ pub struct Stats {
     pub sessions: u64,
     /// Links that began anew because a ring had overflowed.
     pub overflows: u64,
+    /// Times that a node was alone until another came.
+    pub found: u64,
     /// Nodes that took another identity.
     pub twins: u64,
     /// Messages for another node, or for another life of the node that they came to.
@@ -65,6 +67,7 @@ impl Stats {
         self.duplicates += other.duplicates;
         self.sessions += other.sessions;
         self.overflows += other.overflows;
+        self.found += other.found;
         self.twins += other.twins;
         self.misdirected += other.misdirected;
         self.mixed_versions += other.mixed_versions;
@@ -102,6 +105,7 @@ impl fmt::Display for Stats {
             duplicates,
             sessions,
             overflows,
+            found,
             twins,
             misdirected,
             mixed_versions,
@@ -115,7 +119,7 @@ impl fmt::Display for Stats {
         writeln!(
             f,
             "messages {messages}, resent {resent}, duplicates {duplicates}, sessions {sessions}, overflows {overflows}, nudged {nudged}, \
-             twins {twins}, misdirected {misdirected}, mixed versions {mixed_versions}"
+             found {found}, twins {twins}, misdirected {misdirected}, mixed versions {mixed_versions}"
         )?;
         write!(f, "faults:")?;
         faults

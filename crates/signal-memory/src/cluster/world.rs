@@ -96,6 +96,7 @@ pub(super) struct Slot {
     /// The homes that it knows for the topics.
     pub(super) homes: Vec<Node>,
     pub(super) changes: u64,
+    pub(super) is_alone: bool,
 }
 
 /// Someone who is in a room, on whatever node.
@@ -178,8 +179,12 @@ impl World {
     }
 
     fn populate(&mut self) {
-        for _ in 0..self.draw(2..=5) {
-            self.start();
+        if self.plan.begins_alone {
+            self.begin_alone();
+        } else {
+            for _ in 0..self.draw(2..=5) {
+                self.start();
+            }
         }
         for _ in 0..self.draw(6..=24) {
             let at = self.draw(0..=LIFE);
@@ -300,6 +305,7 @@ impl World {
             due: self.now,
             homes: Vec::new(),
             changes: 0,
+            is_alone: false,
         }));
         self.ended_at.push(u64::MAX);
         self.note(|| format!("node {number} starts as {id}"));
@@ -360,6 +366,8 @@ impl World {
             return;
         };
         let cluster = &slot.host.cluster;
+        let was_alone = std::mem::replace(&mut slot.is_alone, cluster.is_alone());
+        self.stats.found += u64::from(was_alone && !slot.is_alone);
         let stats = cluster.stats();
         let changes = stats.view_changes + stats.sessions;
         let homes: Vec<_> = self
