@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use signal_core::{Message, client};
@@ -45,13 +46,29 @@ impl Pipes {
         })
     }
 
-    /// The same on a node of a cluster that has no other.
+    /// The same on a node of a cluster that has no other, and knows it.
     pub fn open_in_a_cluster(peers: usize) -> Self {
-        Self::open_on(peers, |config| {
+        let pipes = Self::open_on(peers, |config| {
+            let mut cluster = ClusterConfig::default();
+            // Or it would be alone after fifteen seconds.
+            cluster.nodes.cluster_dead_after = Duration::from_millis(2_100);
+            cluster.nodes.cluster_keep = Duration::from_secs(1);
             let builder = Relay::builder(config);
-            let builder = builder.cluster(ClusterConfig::default(), |_| Nobody);
+            let builder = builder.cluster(cluster, |_| Nobody);
             builder.build().expect("the settings are in their ranges")
-        })
+        });
+        let is_alone = || {
+            pipes
+                .relay
+                .cluster_stats()
+                .is_some_and(|stats| stats.is_alone)
+        };
+        pipes.runtime.block_on(async {
+            while !is_alone() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        });
+        pipes
     }
 
     fn open_on(peers: usize, relay: impl FnOnce(Config) -> Relay) -> Self {

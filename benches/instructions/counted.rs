@@ -135,7 +135,6 @@ fn exchange((mut pipes, window, bytes): (Pipes, usize, usize)) -> Pipes {
 }
 
 // What is said here stays here, as there is no other node.
-// With a window of 1 all of it would wait for the next beat.
 #[library_benchmark(setup = pipes_in_a_cluster)]
 #[bench::window_8(10, 8, 168)]
 #[bench::of_3000(10, 8, 3_000)]

@@ -16,6 +16,8 @@ use crate::workspace;
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Until each node has heard from all others that they are ready: topics have their homes then.
 const SETTLE: Duration = Duration::from_secs(2);
+/// Until a node without others takes itself for alone, 15 seconds after its start.
+const SETTLE_ALONE: Duration = Duration::from_secs(15);
 
 pub(crate) struct Service {
     relays: Vec<Relay>,
@@ -51,7 +53,7 @@ impl Service {
             admins.push(admin);
         }
         admins.iter().try_for_each(|admin| until_ready(admin))?;
-        std::thread::sleep(SETTLE);
+        std::thread::sleep(if nodes == 1 { SETTLE_ALONE } else { SETTLE });
         Ok(service)
     }
 
