@@ -1,12 +1,12 @@
 import { base64 } from './inlined.ts'
-import { type HostOptions, RelayOf, type SettingDescription, type Settings } from './relay.ts'
+import { type CompiledModule, type HostOptions, RelayOf, type SettingDescription, type Settings } from './relay.ts'
 
 export * from './relay.ts'
 
 let compiled: WebAssembly.Module | undefined
 
 /** The module of the relay, from inside this package. */
-export function module(): WebAssembly.Module {
+export function module(): CompiledModule {
   if (compiled === undefined) {
     const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt(0))
     compiled = new WebAssembly.Module(bytes)

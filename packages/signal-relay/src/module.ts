@@ -1,6 +1,12 @@
+/**
+ * A `WebAssembly.Module`. Not by that name: it is one of browsers' types, which a project for a server
+ * may not have.
+ */
+export type CompiledModule = object
+
 /** The module from inside: see `crates/signal-wasm/src/abi.rs`. */
 export interface Exports {
-  readonly memory: WebAssembly.Memory
+  readonly memory: { readonly buffer: ArrayBuffer }
   signal_input(length: number): number
   signal_output(): number
   signal_output_len(): number
@@ -31,8 +37,8 @@ const decoder = new TextDecoder()
 export class Instance {
   readonly exports: Exports
 
-  constructor(module: WebAssembly.Module) {
-    this.exports = new WebAssembly.Instance(module).exports as unknown as Exports
+  constructor(module: CompiledModule) {
+    this.exports = new WebAssembly.Instance(module as WebAssembly.Module).exports as unknown as Exports
   }
 
   /** Writes texts, each behind its length, and returns how many bytes they take. */

@@ -1,3 +1,3 @@
 /** The module, as bundlers and wrangler import it. */
-declare const module: WebAssembly.Module
+declare const module: object
 export default module

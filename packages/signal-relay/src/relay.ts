@@ -1,4 +1,4 @@
-import { Instance, Message, Records } from './module.ts'
+import { type CompiledModule, Instance, Message, Records } from './module.ts'
 import { askable, type Authorize, type AuthorizeRequest, type Grant, Refusal, written } from './authorize.ts'
 import { type Log, type LogEntry, toConsole } from './log.ts'
 import { checkOptions, type Settings, SettingsError, texts } from './settings.ts'
@@ -7,7 +7,7 @@ import { type Signature, Signatures } from './signatures.ts'
 
 export { type Authorize, type AuthorizeRequest, type Grant, Refusal } from './authorize.ts'
 export type { Log, LogEntry } from './log.ts'
-export { Message } from './module.ts'
+export { type CompiledModule, Message } from './module.ts'
 export { type Setting, type Settings, SettingsError } from './settings.ts'
 
 /** One connection, as a host has it. None of the methods may wait. */
@@ -153,7 +153,7 @@ export class RelayOf {
    * @param module The module of the relay, compiled.
    * @throws {SettingsError} A setting cannot be used.
    */
-  constructor(module: WebAssembly.Module, settings: Settings = {}, options: HostOptions = {}) {
+  constructor(module: CompiledModule, settings: Settings = {}, options: HostOptions = {}) {
     checkOptions(options, () => RelayOf.describe(module).map(({ name }) => name))
     this.#module = new Instance(module)
     const length = this.#module.writeTexts(texts(settings))
@@ -177,7 +177,7 @@ export class RelayOf {
   }
 
   /** All settings there are. */
-  static describe(module: WebAssembly.Module): SettingDescription[] {
+  static describe(module: CompiledModule): SettingDescription[] {
     const instance = new Instance(module)
     instance.exports.signal_settings()
     const records = new Records(instance.read())

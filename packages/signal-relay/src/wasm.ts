@@ -1,12 +1,12 @@
 import imported from './relay.wasm'
-import { type HostOptions, RelayOf, type Settings } from './relay.ts'
+import { type CompiledModule, type HostOptions, RelayOf, type Settings } from './relay.ts'
 
 export * from './relay.ts'
 
 /** The module of the relay, as the bundler imports it: compiled, or as bytes. */
-export const module: WebAssembly.Module = compiled(imported)
+export const module: CompiledModule = compiled(imported)
 
-function compiled(imported: unknown): WebAssembly.Module {
+function compiled(imported: unknown): CompiledModule {
   if (imported instanceof WebAssembly.Module) return imported
   if (imported instanceof ArrayBuffer || imported instanceof Uint8Array) return new WebAssembly.Module(imported as BufferSource)
   throw new Error(
