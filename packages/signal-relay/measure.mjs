@@ -18,6 +18,8 @@ const { values } = parseArgs({
     // Seconds of each load.
     duration: { type: 'string', default: '3' },
     connections: { type: 'string', default: '4000' },
+    // Of the rows those whose name has this in it, `memory` and `start` too.
+    only: { type: 'string', default: '' },
   },
 })
 for (const name of ['signal', 'y-webrtc']) {
@@ -54,7 +56,7 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
 function freePort() {
   return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
+    const server = createServer().listen(0, () => {
       const { port } = server.address()
       server.close(() => resolve(String(port)))
     })
@@ -75,7 +77,20 @@ function processorTime(pid) {
   return (Number(fields[11]) + Number(fields[12])) * 10
 }
 
+/** How often a server is started that finds its port taken, as connections of the load before may have it. */
+const TRIES_MAX = 5
+
 async function start(name) {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await startOnce(name)
+    } catch (error) {
+      if (tries === TRIES_MAX || !/EADDRINUSE|is taken/.test(error.message)) throw error
+    }
+  }
+}
+
+async function startOnce(name) {
   const port = await freePort()
   const [file, ...words] = SERVERS[name](port)
   const child = spawn(file, words, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, PORT: port } })
@@ -109,6 +124,7 @@ const names = Object.keys(SERVERS)
 row(['scenario', ...names, "y-webrtc's / Node"])
 row(['---', ...names.map(() => '---'), '---'])
 for (const [what, load] of Object.entries(LOADS)) {
+  if (!what.includes(values.only)) continue
   const found = names.map(() => [])
   for (let round = 0; round < Number(values.rounds); round += 1) {
     for (const [at, name] of names.entries()) {
@@ -120,7 +136,10 @@ for (const [what, load] of Object.entries(LOADS)) {
   line(what, found.map(median))
 }
 const [idle, starts] = [[], []]
-for (const name of names) {
+const MEMORY = 'memory of an idle connection, bytes'
+const START = 'processor time until it listens, ms'
+const isLast = [MEMORY, START].some((what) => what.includes(values.only))
+for (const name of isLast ? names : []) {
   const times = []
   for (let round = 0; round < Number(values.rounds); round += 1) {
     const server = await start(name)
@@ -130,8 +149,10 @@ for (const name of names) {
   }
   starts.push(median(times))
 }
-line('memory of an idle connection, bytes', idle)
-line('processor time until it listens, ms', starts)
+if (isLast) {
+  line(MEMORY, idle)
+  line(START, starts)
+}
 
 const module = readFileSync(here('dist/relay.wasm'))
 const packed = JSON.parse(execFileSync('npm', ['pack', '--dry-run', '--json'], { cwd: here('.'), encoding: 'utf8' }))
