@@ -21,8 +21,8 @@ pub(crate) struct Member {
     pub(crate) heard: Instant,
     /// How long it had been there then.
     pub(crate) uptime: Duration,
-    /// Whether it has named this life of this node in a beat. Until then what is heard may be a copy
-    /// of what it said to others long ago, and nothing is made of it.
+    /// Whether it has named this life of this node in a beat. Until then what is heard may be a
+    /// copy of what it said to others long ago, and nothing is made of it.
     pub(crate) knows_us: bool,
     /// Since when the two may have missed what the other said, until it knows us.
     pub(crate) gap: Option<Instant>,

@@ -23,7 +23,7 @@ const FORMER_MAX: usize = 16;
 ///  unknown ──beat──▶ member ──silent for dead_after──▶ past ──beat──▶ member, and a nudge
 ///                      │ bye                            (what was said in between is lost)
 ///                      ▼
-///                    unknown
+///                    unknown, but for the uptime that it had
 /// ```
 impl Cluster {
     pub(super) fn receive_beat(&mut self, now: Instant, beat: &Beat) {
