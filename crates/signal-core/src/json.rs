@@ -70,11 +70,17 @@ pub(crate) fn unquoted(value: &str) -> Option<&str> {
 }
 
 /// Decodes what [`unquoted`] gave. `None` for a lone surrogate, which no Rust string can hold.
+#[inline]
 pub(crate) fn decode(raw: &str) -> Option<Cow<'_, str>> {
-    if !raw.as_bytes().contains(&b'\\') {
+    if raw.bytes().all(|byte| byte != b'\\') {
         return Some(Cow::Borrowed(raw));
     }
-    chars(raw).collect::<Option<String>>().map(Cow::Owned)
+    decode_escapes(raw).map(Cow::Owned)
+}
+
+#[cold]
+fn decode_escapes(raw: &str) -> Option<String> {
+    chars(raw).collect()
 }
 
 /// The characters of a checked string; `None` stands for a lone surrogate.
