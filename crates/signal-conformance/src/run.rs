@@ -118,6 +118,7 @@ impl<'a> Run<'a> {
                 false => State::Serves,
             };
             match state {
+                State::Mute if self.has_never_answered(index) => self.note(index, grade, time),
                 State::Serves => self.note(index, grade, time),
                 // Those that still play see what this one did.
                 State::TurnsAway { .. } => {
@@ -125,7 +126,7 @@ impl<'a> Run<'a> {
                     self.note(index, grade, time);
                     return self.wait_outside(&suite.scenarios[index].id).await;
                 }
-                State::Gone => {
+                State::Mute | State::Gone => {
                     drop(playing);
                     return self.bury(None).await;
                 }
@@ -158,6 +159,11 @@ impl<'a> Run<'a> {
                 true => state_of(self.backend, self.options.patience).await,
                 false => State::Serves,
             };
+            let state = match state {
+                State::Mute if self.has_never_answered(index) => State::Serves,
+                State::Mute => State::Gone,
+                State::Serves | State::TurnsAway { .. } | State::Gone => state,
+            };
             if state == State::Gone {
                 grade = grade.map(killed);
             }
@@ -165,9 +171,16 @@ impl<'a> Run<'a> {
             match state {
                 State::Serves => {}
                 State::TurnsAway { .. } => self.wait_outside(&scenario.id).await,
-                State::Gone => self.bury(Some(&scenario.id)).await,
+                State::Mute | State::Gone => self.bury(Some(&scenario.id)).await,
             }
         }
+    }
+
+    /// Whether the server takes pings and says nothing since the first scenario: that is a fault of
+    /// it, and not its end.
+    fn has_never_answered(&self, index: usize) -> bool {
+        let answer = crate::scenarios::ANSWER;
+        self.suite.scenarios[index].id == answer || self.broken.contains_key(answer)
     }
 
     /// Waits until a server that turns the suite's address away lets it in again: what comes next
@@ -182,7 +195,7 @@ impl<'a> Run<'a> {
                 retry_after,
             } = state
             else {
-                if state == State::Gone {
+                if matches!(state, State::Mute | State::Gone) {
                     self.bury(Some(after)).await;
                 }
                 return;
@@ -327,6 +340,8 @@ enum State {
         status: u16,
         retry_after: Option<Duration>,
     },
+    /// It takes a connection and says nothing on it: it hangs, or knows no ping.
+    Mute,
     /// There is no answer, or only one of a proxy before it.
     Gone,
 }
@@ -348,9 +363,13 @@ async fn state_of(backend: &dyn Backend, patience: Duration) -> State {
         connection.send_text(r#"{"type":"ping"}"#).await;
         let answer = connection.receive(patience).await;
         connection.abort().await;
-        matches!(answer, Event::Text(_)).then_some(State::Serves)
+        match answer {
+            Event::Text(_) => Some(State::Serves),
+            Event::Nothing => Some(State::Mute),
+            Event::Binary(_) | Event::Pong(_) | Event::Closed { .. } => None,
+        }
     };
-    let state = tokio::time::timeout(patience, probe).await;
+    let state = tokio::time::timeout(patience * 2, probe).await;
     state.ok().flatten().unwrap_or(State::Gone)
 }
 

@@ -8,7 +8,8 @@ use super::build::{publish, published, stock};
 use crate::json::Value;
 use crate::{Capability, Scenario, Step};
 
-const ANSWER: &str = "basics.answer";
+/// Without it, a server that says nothing to a ping may be there still.
+pub(crate) const ANSWER: &str = "basics.answer";
 const DELIVERY: &str = "basics.delivery";
 /// Without it, fences are pings and never publishes.
 pub(crate) const ECHO: &str = "basics.echo";

@@ -30,7 +30,7 @@ mod tokens;
 mod transport;
 mod wrong_types;
 
-pub(crate) use basics::{ADDS, ECHO};
+pub(crate) use basics::{ADDS, ANSWER, ECHO};
 
 /// All scenarios, level by level.
 pub(crate) fn all() -> Vec<Scenario> {

@@ -4,7 +4,7 @@ mod mortal;
 
 use std::time::Duration;
 
-use mortal::{Doorkeeper, Mortal};
+use mortal::{Doorkeeper, Mortal, Mute};
 use signal_conformance::{Grade, Level, Report, RunOptions, Suite};
 
 #[tokio::test]
@@ -248,6 +248,16 @@ async fn a_server_that_turns_an_address_away_was_not_killed() {
         let text = report.to_text();
         assert!(!text.contains("killed"), "{text}");
     }
+}
+
+/// It takes whoever comes, so it is there.
+#[tokio::test]
+async fn a_server_that_answers_no_ping_was_not_killed() {
+    let report = Suite::all().run(&Mute, &options()).await;
+    assert_eq!(report.ended_early, None);
+    let text = report.to_text();
+    assert!(text.contains("Begin with basics.answer: "), "{text}");
+    assert!(!text.contains("killed"), "{text}");
 }
 
 #[tokio::test]

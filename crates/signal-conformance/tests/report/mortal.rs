@@ -122,3 +122,39 @@ impl Connection for Client {
 
     async fn abort(&mut self) {}
 }
+
+/// Takes every connection and says nothing.
+pub(crate) struct Mute;
+
+#[async_trait]
+impl Backend for Mute {
+    fn declared(&self) -> Declared {
+        Declared::new("mute")
+    }
+
+    async fn connect(&self, _options: ConnectOptions) -> Result<Box<dyn Connection>, ConnectError> {
+        Ok(Box::new(Silence))
+    }
+
+    async fn advance(&self, time: Duration) -> Result<(), BackendError> {
+        tokio::time::sleep(time).await;
+        Ok(())
+    }
+}
+
+struct Silence;
+
+#[async_trait]
+impl Connection for Silence {
+    async fn send_text(&mut self, _text: &str) {}
+
+    async fn send_binary(&mut self, _bytes: &[u8]) {}
+
+    async fn receive(&mut self, _patience: Duration) -> Event {
+        Event::Nothing
+    }
+
+    async fn close(&mut self, _code: Option<u16>, _reason: &str) {}
+
+    async fn abort(&mut self) {}
+}
