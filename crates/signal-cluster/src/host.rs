@@ -19,7 +19,8 @@ pub trait Local {
     /// Names each topic that has local subscribers, with how many: another node has been heard, and
     /// this one [was alone](crate::Cluster::is_alone). From then on the host calls
     /// [`Cluster::local`](crate::Cluster::local) and
-    /// [`Cluster::publish`](crate::Cluster::publish) again for what happens after a topic was named.
+    /// [`Cluster::publish`](crate::Cluster::publish) again for what happens after a topic was
+    /// named.
     fn topics(&mut self, name: &mut dyn FnMut(&str, u32));
 
     /// Sends a publish of another node to all local subscribers of its topic. Its `clients` is

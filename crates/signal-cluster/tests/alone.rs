@@ -158,8 +158,8 @@ fn those_meet_who_came_while_a_new_node_was_not_heard() {
     }
 }
 
-/// The bus takes 6 s for each message. Each has kept what was said for as long as it may be heard by
-/// a node that the other one takes for new.
+/// The bus takes 6 s for each message. Each has kept what was said for as long as it may be heard
+/// by a node that the other one takes for new.
 #[test]
 fn those_meet_whose_nodes_hear_each_other_as_new_ones_long_after_they_are_grown_up() {
     const LATE: u64 = 6_000;

@@ -16,8 +16,8 @@ use crate::wire::Frame;
 impl Cluster {
     /// Whether this node is alone: it has heard nobody for long, and waits for nobody to come back.
     ///
-    /// While it is, [`local`](Self::local) and [`publish`](Self::publish) do nothing and need not be
-    /// called. That ends within [`receive`](Self::receive) or
+    /// While it is, [`local`](Self::local) and [`publish`](Self::publish) do nothing and need not
+    /// be called. That ends within [`receive`](Self::receive) or
     /// [`handle_timeout`](Self::handle_timeout), with a call of [`Local::topics`].
     pub const fn is_alone(&self) -> bool {
         self.is_alone
@@ -29,7 +29,8 @@ impl Cluster {
         self.is_bus_up = is_up;
     }
 
-    /// Whether there may be others: some are there, some have fallen silent, or none could be heard.
+    /// Whether there may be others: some are there, some have fallen silent, or none could be
+    /// heard.
     fn expects_others(&self) -> bool {
         !self.is_bus_up || !self.members.are_none()
     }
