@@ -16,8 +16,8 @@ pub trait Bus {
 
 /// The peers of this node.
 pub trait Local {
-    /// Names each topic that has local subscribers, with how many: another node has been heard, and
-    /// this one [was alone](crate::Cluster::is_alone). From then on the host calls
+    /// Names each topic that has local subscribers, with how many: another node has been heard,
+    /// and this one [was alone](crate::Cluster::is_alone). From then on the host calls
     /// [`Cluster::local`](crate::Cluster::local) and
     /// [`Cluster::publish`](crate::Cluster::publish) again for what happens after a topic was
     /// named.
