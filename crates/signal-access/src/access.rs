@@ -5,13 +5,14 @@ use core::time::Duration;
 use signal_core::{Grant, Instant};
 use thiserror::Error;
 
-use crate::carrier::{self, Carrier, Carriers};
+use crate::carrier::{Carrier, Carriers};
 use crate::claims::Claims;
 use crate::door::permit::Permit;
 use crate::door::subject::Subject;
 use crate::error::TokenError;
 use crate::origins::Origins;
 use crate::protocol::PROTOCOL_MARKER;
+use crate::sent_token;
 use crate::signature_check::SignatureCheck;
 use crate::time::UnixTime;
 use crate::upgrade_parts::UpgradeParts;
@@ -56,7 +57,7 @@ impl Access {
         if !self.origins.allow(request.origin, request.host) {
             return Err(Denied::Origin);
         }
-        let offers_marker = carrier::offers_marker(request.protocols);
+        let offers_marker = sent_token::offers_marker(request.protocols);
         let Some(verifier) = &self.tokens else {
             return Ok(Admitted {
                 claims: None,
@@ -64,7 +65,7 @@ impl Access {
                 offers_marker,
             });
         };
-        let (carrier, token) = carrier::find(request, verifier.carriers())?;
+        let (carrier, token) = sent_token::find(request, verifier.carriers())?;
         let claims = verifier.verify_with(&token, now, is_right)?;
         Ok(Admitted {
             claims: Some(claims),

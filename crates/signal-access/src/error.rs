@@ -1,8 +1,7 @@
 use thiserror::Error;
 
-use crate::carrier::Carriers;
+use crate::carrier::{Carriers, TOKEN_BYTES_MAX};
 use crate::claim_error::ClaimError;
-use crate::token::TOKEN_BYTES_MAX;
 
 /// Why a token is refused.
 ///

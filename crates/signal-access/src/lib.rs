@@ -57,6 +57,8 @@ mod redact;
 #[cfg(feature = "claims")]
 mod scheme;
 #[cfg(feature = "claims")]
+mod sent_token;
+#[cfg(feature = "claims")]
 mod signature_check;
 #[cfg(feature = "tokens")]
 mod signer;
@@ -81,7 +83,7 @@ pub use address::AddressKey;
 #[cfg(feature = "tokens")]
 pub use algorithm::Algorithm;
 #[cfg(feature = "claims")]
-pub use carrier::{Carrier, Carriers, CarriersError};
+pub use carrier::{Carrier, Carriers, CarriersError, TOKEN_BYTES_MAX};
 #[cfg(feature = "claims")]
 pub use claim_error::ClaimError;
 #[cfg(feature = "claims")]
@@ -127,8 +129,6 @@ pub use signature_check::SignatureCheck;
 pub use signer::{SignError, TokenSigner};
 #[cfg(feature = "claims")]
 pub use time::UnixTime;
-#[cfg(feature = "claims")]
-pub use token::TOKEN_BYTES_MAX;
 #[cfg(feature = "claims")]
 pub use topics::{PATTERNS_MAX, read_topics, write_topics};
 #[cfg(feature = "tokens")]

@@ -9,12 +9,13 @@ use sha2::Sha256;
 use thiserror::Error;
 
 use crate::algorithm::Algorithm;
+use crate::carrier::TOKEN_BYTES_MAX;
 use crate::claim_error::ClaimError;
 use crate::claims::Claims;
 use crate::key::{Jwk, KeyError, Keys, Material, Source};
 use crate::key_problem::KeyProblem;
 use crate::new_key::NewKey;
-use crate::token::{TOKEN_BYTES_MAX, encode};
+use crate::token::encode;
 
 /// Signs tokens with one key: for tests and tools, and for backends in Rust.
 ///

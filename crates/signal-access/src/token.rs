@@ -10,10 +10,6 @@ use crate::error::{MalformedCause, TokenError};
 use crate::object::{self, ObjectError};
 use crate::scheme::Scheme;
 
-/// The longest token that is looked at. Entra ID (Azure AD) puts up to 200 groups into one, which
-/// is some 11 KB, and Keycloak as many roles; a request head of 16 KiB has room for it.
-pub const TOKEN_BYTES_MAX: usize = 12 * 1024;
-
 /// A token taken apart, of which nothing is verified yet.
 pub(crate) struct Token<'t> {
     /// What the header says.

@@ -12,7 +12,7 @@ use hmac::{Hmac, Mac as _};
 #[cfg(feature = "tokens")]
 use sha2::Sha256;
 
-use crate::carrier::Carriers;
+use crate::carrier::{Carriers, TOKEN_BYTES_MAX};
 use crate::claims::{Claims, TopicRules};
 use crate::default_topics::DefaultTopics;
 use crate::error::{AudienceCause, TokenError};
@@ -25,7 +25,7 @@ use crate::public_key::{PublicKey, PublicKeys};
 use crate::scheme::Scheme;
 use crate::signature_check::SignatureCheck;
 use crate::time::UnixTime;
-use crate::token::{Header, TOKEN_BYTES_MAX, Token};
+use crate::token::{Header, Token};
 
 /// The most keys at once: the largest identity providers publish about ten.
 pub const KEYS_MAX: usize = 16;
