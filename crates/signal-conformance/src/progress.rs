@@ -25,12 +25,12 @@ pub struct Progress<'a> {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum EndedEarly {
-    /// [`RunOptions::time_max`] was over.
+    /// [`RunOptions::time_max`](crate::RunOptions::time_max) was over.
     TimeOver {
         /// What it was.
         seconds: u64,
     },
-    /// A scenario had failed, and [`RunOptions::fail_fast`] was set.
+    /// A scenario had failed, and [`RunOptions::fail_fast`](crate::RunOptions::fail_fast) was set.
     FirstFailure {
         /// That scenario.
         scenario: String,
