@@ -572,6 +572,36 @@ fn two_nodes_of_one_id_and_seed_that_were_apart_for_long_have_peers_of_all_that_
     }
 }
 
+/// A node knows its former lives by their names, of which it keeps some.
+#[test]
+fn peers_hear_themselves_once_although_somebody_says_to_be_their_node_again_and_again() {
+    let mut nodes = Nodes::new(2);
+    let topic = nodes.topic_at(1);
+    for host in [0, 1] {
+        nodes.local(host, &topic, 1);
+    }
+    nodes.advance(500);
+    for number in 0..1_000 {
+        if number % 10 == 0 {
+            nodes.publish(0, &topic, number);
+        }
+        nodes.advance(10);
+        let (me, now) = (nodes.hosts[0].cluster.node(), nodes.now);
+        let forged = Message::Beat(beat(me, 10_000_000, Vec::new())).encode(VERSION);
+        let host = &mut nodes.hosts[0];
+        host.cluster.receive(now, &forged, &mut host.peers);
+    }
+    nodes.advance(20_000);
+    assert!(nodes.stats(0).twins > 1);
+    // What was published here was heard here at once, and does not come back.
+    assert_eq!(nodes.hosts[0].peers.passed, [""; 0]);
+    let mut heard = nodes.hosts[1].peers.passed.clone();
+    let all = heard.len();
+    heard.sort();
+    heard.dedup();
+    assert_eq!(heard.len(), all);
+}
+
 #[test]
 fn topics_without_end_take_no_more_memory_than_is_set_and_the_others_go_on() {
     let mut config = Config::default();

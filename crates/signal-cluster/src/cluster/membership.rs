@@ -30,7 +30,13 @@ impl Cluster {
         self.stats.beats_received += 1;
         let from = beat.from;
         if from == self.me {
-            return self.be_reborn(beat.uptime);
+            // Whoever says so again and again is no twin, and of the lives that were, all are known
+            // for as long as what was said in them may come back.
+            let life_min = self.config.cluster_keep.saturating_mul(2) / FORMER_MAX as u32;
+            if self.former.is_empty() || self.age() >= life_min {
+                self.be_reborn(beat.uptime);
+            }
+            return;
         }
         if self.former.contains(&from) {
             // A third one, or the second has not heard yet.
