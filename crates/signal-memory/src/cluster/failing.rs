@@ -119,6 +119,9 @@ impl World {
     /// time to notice, as one does that doubles its pauses.
     fn have_outage(&mut self, length: u64, alive: &[usize]) {
         self.outages.push((self.now, self.now + length));
+        // A node that starts meanwhile may never be heard by one that ends meanwhile, and so nobody
+        // notices that the two were apart.
+        self.may_lose |= length > 5_000;
         self.cut(length, Cut::All);
         for one in alive {
             let others = alive.iter().filter(|other| *other != one);
