@@ -77,9 +77,10 @@ impl Ceiling {
             .collect();
         let mut left = excess.saturating_add(self.part(Self::FREED));
         let mut ended = Vec::new();
-        while left > 0
-            && let Some((_, bytes, key)) = holders.pop()
-        {
+        while left > 0 {
+            let Some((_, bytes, key)) = holders.pop() else {
+                break;
+            };
             left = left.saturating_sub(bytes);
             ended.push(key);
         }
