@@ -16,9 +16,8 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::admin::{Admin, answer, history};
 
-/// Connections at once: a scraper or two, and some people. For one more, the oldest is ended that
-/// has not sent its request, and else the oldest of all: an answer is there at once, so that one
-/// waits for its client too.
+/// Connections at once: a scraper or two, and some people. For one more, the oldest is ended,
+/// whether it has asked or not: an answer is there at once, so that one waits for its client.
 const CONNECTIONS_MAX: usize = 64;
 /// How long a connection may take, from its first byte to our last: one that hangs gives its place
 /// back.
@@ -65,7 +64,7 @@ async fn accept(
         tokio::spawn(async move {
             tokio::select! {
                 // A client that is slow, or has gone, harms only itself.
-                _ = timeout(CONNECTION_TIMEOUT, answer_one(&admin, from, stream, &guest)) => {}
+                _ = timeout(CONNECTION_TIMEOUT, answer_one(&admin, from, stream)) => {}
                 () = guest.ended.notified() => {}
             }
             drop(place);
@@ -78,10 +77,8 @@ async fn answer_one(
     admin: &Admin,
     from: SocketAddr,
     stream: TcpStream,
-    guest: &Guest,
 ) -> Result<(), hyper::Error> {
     let service = service_fn(|request: Request<Incoming>| async move {
-        guest.has_asked();
         let (request, body) = request.into_parts();
         Ok::<_, Infallible>(answer::answer(admin, from, &request, body).await)
     });
@@ -94,20 +91,11 @@ async fn answer_one(
         .await
 }
 
-/// The connections, in the order in which they are ended for others.
+/// The connections, oldest first.
 #[derive(Debug, Default)]
 struct Guests {
     next: AtomicU64,
-    all: Mutex<BTreeMap<(Stage, u64), Arc<Notify>>>,
-}
-
-/// How far a connection is.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-enum Stage {
-    /// Its request has not come.
-    Silent,
-    /// The rest of its body has not, or it has not taken its answer.
-    Asked,
+    all: Mutex<BTreeMap<u64, Arc<Notify>>>,
 }
 
 /// One of them, until it ends.
@@ -122,8 +110,7 @@ impl Guests {
     fn enter(self: &Arc<Self>) -> Guest {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let ended = Arc::<Notify>::default();
-        self.lock()
-            .insert((Stage::Silent, number), Arc::clone(&ended));
+        self.lock().insert(number, Arc::clone(&ended));
         let guests = Arc::clone(self);
         Guest {
             guests,
@@ -138,28 +125,15 @@ impl Guests {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(Stage, u64), Arc<Notify>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Notify>>> {
         // No change is left half done.
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Guest {
-    /// Notes that its request is here.
-    fn has_asked(&self) {
-        let mut all = self.guests.lock();
-        // It may have been ended just now.
-        if let Some(ended) = all.remove(&(Stage::Silent, self.number)) {
-            all.insert((Stage::Asked, self.number), ended);
-        }
-    }
-}
-
 impl Drop for Guest {
     fn drop(&mut self) {
-        let mut all = self.guests.lock();
-        all.remove(&(Stage::Silent, self.number));
-        all.remove(&(Stage::Asked, self.number));
+        self.guests.lock().remove(&self.number);
     }
 }
 
@@ -181,18 +155,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_has_asked_and_takes_no_answer_is_ended_after_who_is_silent() {
+    fn the_oldest_connection_is_ended_for_a_new_one() {
         let guests = Arc::<Guests>::default();
         let all = [(); 4].map(|()| guests.enter());
-        all[0].has_asked();
-        all[2].has_asked();
         let mut ended = Vec::new();
         for _ in 0..5 {
             guests.end_oldest();
             let is_ended = |place: &usize| all[*place].ended.notified().now_or_never().is_some();
             ended.extend((0..4).filter(is_ended));
         }
-        assert_eq!(ended, [1, 3, 0, 2]);
+        assert_eq!(ended, [0, 1, 2, 3]);
     }
 
     #[test]
@@ -200,8 +172,8 @@ mod tests {
         let guests = Arc::<Guests>::default();
         let first = guests.enter();
         guests.end_oldest();
-        first.has_asked();
         drop(guests.enter());
         assert!(guests.lock().is_empty());
+        drop(first);
     }
 }
