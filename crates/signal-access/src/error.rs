@@ -121,8 +121,8 @@ pub enum MalformedCause {
     /// It does not have the form of a compact JWT.
     #[error("it is not three parts of base64url with dots between them")]
     Form,
-    /// Its header is not a JSON object that names an algorithm.
-    #[error("its header is not a JSON object with the name of an algorithm")]
+    /// Its header is not a JSON object, names no algorithm, or its algorithm or key is not a string.
+    #[error("its header is not a JSON object in which alg, and kid if there is one, are strings")]
     Header,
     /// A name stands twice in its header.
     #[error("a name stands twice in its header")]

@@ -71,8 +71,11 @@ pub(crate) fn refused(target: &Target, response: &Response<Vec<u8>>) -> Problem 
     let asks_who = matches!(code, 200 | 300..=399 | 401 | 403)
         && (is_login(location) || page.flatten().is_some_and(|title| is_login(&title)));
     let is_challenge = header(MITIGATED) == Some("challenge");
-    let wait =
-        header(RETRY_AFTER.as_str()).map(|seconds| format!(" (it says: retry after {seconds} s)"));
+    // A number of seconds or a date (RFC 9110, 10.2.3).
+    let wait = header(RETRY_AFTER.as_str()).map(|when| match when.parse::<u64>() {
+        Ok(seconds) => format!(" (it says: retry after {seconds} s)"),
+        Err(_) => format!(" (it says: retry after {when})"),
+    });
     let fix = match (refusals::fix(body), cloudflare) {
         (Some(fix), _) | (None, Some(fix)) => fix.to_owned(),
         (None, None) if is_challenge => "Cloudflare asks whether a person is there, which a WebSocket cannot answer: leave this path \

@@ -7,7 +7,7 @@ use crate::{answering, url};
 
 #[test]
 fn each_http_status_has_its_cause() {
-    let cases: [(&[u8], &str, &str); 9] = [
+    let cases: [(&[u8], &str, &str); 10] = [
         (
             b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nokay",
             "HTTP 200 OK",
@@ -42,6 +42,11 @@ fn each_http_status_has_its_cause() {
             b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\n\r\n",
             "HTTP 429",
             "retry after 7 s",
+        ),
+        (
+            b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: Wed, 02 Dec 2026 07:28:00 GMT\r\n\r\n",
+            "HTTP 503",
+            "(it says: retry after Wed, 02 Dec 2026 07:28:00 GMT)",
         ),
         (
             b"HTTP/1.1 502 Bad Gateway\r\n\r\n",
