@@ -9,10 +9,12 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{PATIENCE, UPGRADE, Wire, relay, until};
+use common::{PATIENCE, TEXT, UPGRADE, Wire, relay, until};
 use rcgen::KeyPair;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use signal_tokio::{Client, ClientConfig, Event, RefusalCause, Relay, TrustedProxies, rustls};
+use signal_tokio::{
+    Client, ClientConfig, Event, Ignored, RefusalCause, Relay, TrustedProxies, rustls,
+};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector, client};
@@ -340,6 +342,75 @@ async fn what_tls_keeps_for_a_peer_that_reads_nothing_counts() {
     until(&relay, "what is written counts", counts).await;
     drop((deaf, publisher));
     until(&relay, "nothing is left", |stats| stats.memory_bytes == 0).await;
+}
+
+/// How many strikes there were for bytes.
+fn strikes(stats: &signal_tokio::Stats) -> u64 {
+    let of_bytes = |(why, _): &&(Ignored, u64)| *why == Ignored::ByteRate;
+    stats
+        .ignored
+        .iter()
+        .find(of_bytes)
+        .map_or(0, |(_, count)| *count)
+}
+
+#[tokio::test]
+async fn records_that_no_frame_needs_cost_budget() {
+    let tls = Tls::new();
+    let relay = relay(|config| {
+        config.core.bytes_burst = 16 * 1024;
+        config.core.bytes_per_second = 1_024;
+        config.core.strikes_burst = 20;
+        config.core.close_hold = Duration::ZERO;
+    });
+    let address = tls.listen(&relay).await;
+    let frame = common::frame(TEXT, &[b'x'; 8_000]);
+    let mut changes_keys = upgraded(&tls, address).await;
+    let mut sends_bytes = upgraded(&tls, address).await;
+    until(&relay, "both are there", |stats| stats.peers == 2).await;
+    for byte in frame[..4_000].chunks(1) {
+        for _ in 0..30 {
+            let changed = changes_keys.get_mut().1.refresh_traffic_keys();
+            changed.expect("a key");
+        }
+        // Until they are ended.
+        for peer in [&mut changes_keys, &mut sends_bytes] {
+            let _ = peer.write_all(byte).await;
+            let _ = peer.flush().await;
+        }
+    }
+    until(&relay, "it is refused", |stats| stats.peers < 2).await;
+    assert!(strikes(&relay.stats()) > 20);
+}
+
+#[tokio::test]
+async fn records_of_their_own_for_each_frame_and_each_kilobyte_cost_nothing() {
+    let tls = Tls::new();
+    let (short, long) = ([b' '; 100], [b' '; 60_000]);
+    let relay = relay(|config| {
+        // So that the last frame is let through if none before it has cost a byte more.
+        config.core.bytes_burst = 100 * (100 + 32) + 1;
+        config.core.bytes_per_second = 1;
+        config.core.invalid_messages_max = 1_000;
+    });
+    let address = tls.listen(&relay).await;
+    let mut peer = upgraded(&tls, address).await;
+    for _ in 0..100 {
+        let frame = common::frame(TEXT, &short);
+        for part in [&frame[..6], &frame[6..]] {
+            peer.write_all(part).await.expect("it reads");
+            peer.flush().await.expect("it reads");
+        }
+    }
+    for part in common::frame(TEXT, &long).chunks(1_100) {
+        peer.write_all(part).await.expect("it reads");
+        peer.flush().await.expect("it reads");
+    }
+    let ping = common::frame(TEXT, br#"{"type":"ping"}"#);
+    peer.write_all(&ping).await.expect("it reads");
+    peer.flush().await.expect("it reads");
+    Wire::start(peer).next().await.expect("a pong");
+    assert_eq!(strikes(&relay.stats()), 0);
 }
 
 const URL: &str = "SIGNAL_TEST_WSS_URL";

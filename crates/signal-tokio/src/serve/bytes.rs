@@ -71,6 +71,11 @@ pub(crate) trait Socket {
     fn unflushed_bytes_max(&self) -> usize {
         0
     }
+
+    /// See [`Transport::take_records`].
+    fn take_records(&mut self) -> usize {
+        0
+    }
 }
 
 impl Socket for TcpStream {
@@ -150,6 +155,7 @@ impl<S: Socket> Framed<S> {
     pub(crate) fn new(mut socket: S, message_bytes_max: u32) -> Self {
         // All that was read of it before: the request.
         socket.delivered();
+        socket.take_records();
         Self {
             socket,
             decoder: Decoder::default(),
@@ -226,6 +232,10 @@ impl<S: Socket> Transport for Framed<S> {
             true => 0,
             false => self.socket.unflushed_bytes_max(),
         }
+    }
+
+    fn take_records(&mut self) -> usize {
+        self.socket.take_records()
     }
 
     fn forget_input(&mut self) {

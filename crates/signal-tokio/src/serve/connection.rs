@@ -24,6 +24,9 @@ use crate::serve::transport::{Gone, ReadError, Transport};
 /// further one either.
 const READS_PER_TURN: usize = 32;
 
+/// The shortest records of TLS that a client needs for a long message.
+const RECORD_BYTES_MIN: usize = 1_024;
+
 /// Runs a connection on a stream of bytes until it has ended.
 pub(crate) fn run<S: Socket>(
     socket: S,
@@ -228,9 +231,15 @@ impl<T: Transport> Connection<T> {
                 // it.
                 break;
             }
-            let session = &mut self.session;
-            let mut handle = |incoming: Incoming<'_>| session.receive(now, incoming);
+            let (session, mut frames) = (&mut self.session, 0);
+            let mut handle = |incoming: Incoming<'_>| {
+                frames += 1;
+                session.receive(now, incoming)
+            };
             let more = self.transport.read(cx, &mut handle);
+            let records = self.transport.take_records();
+            let needed = records_needed(frames, &more);
+            session.receive_records(now, records.saturating_sub(needed));
             self.note_silence();
             match more {
                 Poll::Pending => break,
@@ -370,6 +379,17 @@ impl<T: Transport> Connection<T> {
             self.place.offend();
         }
     }
+}
+
+/// How many records of TLS a client may have needed for what a read has brought. Each frame may
+/// have one for its header and one for its payload, however short. And one is the read's own, which
+/// may have brought a header alone, or nothing.
+fn records_needed(frames: usize, read: &Poll<Result<usize, ReadError>>) -> usize {
+    let bytes = match read {
+        Poll::Ready(Ok(bytes)) => *bytes,
+        Poll::Ready(Err(_)) | Poll::Pending => 0,
+    };
+    1 + 2 * frames + bytes / RECORD_BYTES_MIN
 }
 
 impl<T> Drop for Connection<T> {

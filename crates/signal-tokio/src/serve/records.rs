@@ -32,6 +32,8 @@ pub(crate) struct Records<S> {
     length: u16,
     /// How long the records were that have delivered nothing.
     undelivered: u32,
+    /// How many have come whole since it was asked.
+    whole: u32,
 }
 
 impl<S> Records<S> {
@@ -41,6 +43,7 @@ impl<S> Records<S> {
             arrived: 0,
             length: 0,
             undelivered: 0,
+            whole: 0,
         }
     }
 
@@ -77,6 +80,7 @@ impl<S> Records<S> {
             if self.arrived >= HEADER_BYTES && self.arrived == HEADER_BYTES + u32::from(self.length)
             {
                 self.undelivered = self.undelivered.saturating_add(self.arrived);
+                self.whole = self.whole.saturating_add(1);
                 self.arrived = 0;
             }
         }
@@ -104,6 +108,10 @@ impl<S: Socket + AsyncRead + AsyncWrite + Unpin> Socket for TlsStream<Records<S>
 
     fn unflushed_bytes_max(&self) -> usize {
         UNFLUSHED_BYTES_MAX
+    }
+
+    fn take_records(&mut self) -> usize {
+        std::mem::take(&mut self.get_mut().0.whole) as usize
     }
 }
 

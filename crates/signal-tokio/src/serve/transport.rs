@@ -26,6 +26,11 @@ pub(crate) trait Transport {
         0
     }
 
+    /// How many records of TLS have arrived since it was asked.
+    fn take_records(&mut self) -> usize {
+        0
+    }
+
     /// Drops what it keeps of messages, because nothing more will be read.
     fn forget_input(&mut self) {}
 
