@@ -175,6 +175,11 @@ fn worker(
     let from = workspace::worker_tools();
     let config = workspace::read(&from.join("javascript.capnp"))?.replace("LISTEN", &address);
     let config = config.replace("SETTINGS", &settings.replace('"', "\\\""));
+    let scripts = WORKERS_FILES.iter().filter(|file| file.ends_with(".js"));
+    let modules: Vec<_> = scripts
+        .map(|file| format!("(name = \"{file}\", esModule = embed \"{file}\"),"))
+        .collect();
+    let config = config.replace("MODULES", &modules.join("\n    "));
     let prepare = || {
         fs::create_dir_all(&to)?;
         fs::copy(from.join("javascript.js"), to.join("javascript.js"))?;

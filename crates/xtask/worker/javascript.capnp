@@ -1,4 +1,4 @@
-# The host for Workers of packages/signal-relay in workerd. LISTEN and SETTINGS are filled in.
+# The host for Workers of packages/signal-relay in workerd. What stands in capitals is filled in.
 using Workerd = import "/workerd/workerd.capnp";
 
 const config :Workerd.Config = (
@@ -9,15 +9,7 @@ const config :Workerd.Config = (
 const relay :Workerd.Worker = (
   modules = [
     (name = "index.js", esModule = embed "javascript.js"),
-    (name = "workers.js", esModule = embed "workers.js"),
-    (name = "wasm.js", esModule = embed "wasm.js"),
-    (name = "relay.js", esModule = embed "relay.js"),
-    (name = "module.js", esModule = embed "module.js"),
-    (name = "settings.js", esModule = embed "settings.js"),
-    (name = "signatures.js", esModule = embed "signatures.js"),
-    (name = "authorize.js", esModule = embed "authorize.js"),
-    (name = "log.js", esModule = embed "log.js"),
-    (name = "web.js", esModule = embed "web.js"),
+    MODULES
     (name = "relay.wasm", wasm = embed "relay.wasm"),
   ],
   compatibilityDate = "2026-11-01",
