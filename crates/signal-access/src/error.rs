@@ -121,7 +121,7 @@ pub enum MalformedCause {
     /// It does not have the form of a compact JWT.
     #[error("it is not three parts of base64url with dots between them")]
     Form,
-    /// Its header is not a JSON object, names no algorithm, or its algorithm or key is not a string.
+    /// Its header is not a JSON object, names no algorithm, or that or its key is not a string.
     #[error("its header is not a JSON object in which alg, and kid if there is one, are strings")]
     Header,
     /// A name stands twice in its header.

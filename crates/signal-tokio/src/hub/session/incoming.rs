@@ -71,8 +71,8 @@ impl Session {
         }
     }
 
-    /// Charges records of TLS that no frame needed, as one empty fragment each. To change a key or to
-    /// open a record that has one byte costs us more than to read a frame.
+    /// Charges records of TLS that no frame needed, as one empty fragment each. To change a key or
+    /// to open a record that has one byte costs us more than to read a frame.
     pub(crate) fn receive_records(&mut self, now: Instant, count: usize) {
         self.has_spoken |= count > 0;
         for _ in 0..count {
