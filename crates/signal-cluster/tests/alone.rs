@@ -2,9 +2,9 @@
 
 mod support;
 
-use signal_cluster::{Cluster, Config, Local, NodeId};
+use signal_cluster::Local;
 use signal_core::Instant;
-use support::bus::{Host, Nodes, Peers, Wire};
+use support::bus::{Nodes, Wire};
 
 /// `cluster_dead_after` and `cluster_keep`.
 const ALONE_AFTER: u64 = 15_000;
@@ -15,26 +15,6 @@ fn alone() -> Nodes {
     nodes.advance(ALONE_AFTER);
     assert!(nodes.hosts[0].cluster.is_alone());
     nodes
-}
-
-/// Another node starts.
-fn start(nodes: &mut Nodes) {
-    let id = NodeId::new(nodes.hosts.len() as u64 + 1);
-    nodes.hosts.push(Host {
-        cluster: Cluster::new(nodes.now, id, 0, Config::default()),
-        peers: Peers::default(),
-    });
-}
-
-/// How many publishes the peers of each node have heard of others.
-fn heard(nodes: &Nodes) -> Vec<usize> {
-    let hosts = nodes.hosts.iter();
-    hosts.map(|host| host.peers.passed.len()).collect()
-}
-
-fn nudged(nodes: &Nodes) -> Vec<usize> {
-    let hosts = nodes.hosts.iter();
-    hosts.map(|host| host.peers.nudged.len()).collect()
 }
 
 #[test]
@@ -98,7 +78,7 @@ fn counts_are_right_at_once_when_another_node_comes() {
         let mut nodes = alone();
         let topic = format!("topic-{number}");
         nodes.local(0, &topic, 3);
-        start(&mut nodes);
+        nodes.start();
         nodes.local(1, &topic, 2);
         nodes.advance(500);
         assert_eq!(nodes.hosts[0].peers.asked, 1);
@@ -110,8 +90,8 @@ fn counts_are_right_at_once_when_another_node_comes() {
         nodes.publish(0, &topic, 1);
         nodes.publish(1, &topic, 2);
         nodes.settle();
-        assert_eq!(heard(&nodes), [1, 1]);
-        assert_eq!(nudged(&nodes), [0, 0]);
+        assert_eq!(nodes.heard(), [1, 1]);
+        assert_eq!(nodes.nudged(), [0, 0]);
         assert_eq!(nodes.hosts[0].peers.asked, 1);
     }
 }
@@ -122,7 +102,7 @@ fn counts_are_right_at_once_when_another_node_comes() {
 fn those_meet_who_came_before_a_new_node_and_one_that_was_alone_had_heard_each_other() {
     for is_first_alone in [true, false] {
         let mut nodes = alone();
-        start(&mut nodes);
+        nodes.start();
         let order = if is_first_alone { [0, 1] } else { [1, 0] };
         for host in order {
             nodes.local(host, "t", 1);
@@ -130,8 +110,8 @@ fn those_meet_who_came_before_a_new_node_and_one_that_was_alone_had_heard_each_o
         }
         assert!(nodes.hosts[0].cluster.is_alone());
         nodes.advance(2_000);
-        assert_eq!(heard(&nodes), [1, 0]);
-        assert_eq!(nudged(&nodes), [0, 0]);
+        assert_eq!(nodes.heard(), [1, 0]);
+        assert_eq!(nodes.nudged(), [0, 0]);
     }
 }
 
@@ -141,7 +121,7 @@ fn those_meet_who_came_while_a_new_node_was_not_heard() {
     for unheard in [1_000, 2_500, 4_000, 14_000, 16_500, 40_000] {
         for said in [0, unheard / 2, unheard] {
             let mut nodes = alone();
-            start(&mut nodes);
+            nodes.start();
             nodes.loses = |_, _, _| true;
             nodes.advance(said);
             for host in [0, 1] {
@@ -151,8 +131,8 @@ fn those_meet_who_came_while_a_new_node_was_not_heard() {
             nodes.advance(unheard - said);
             nodes.loses = |_, _, _| false;
             nodes.advance(10_000);
-            let have_met = heard(&nodes).iter().sum::<usize>() > 0;
-            let (are_told, case) = (nudged(&nodes), format!("{unheard} ms, after {said}"));
+            let have_met = nodes.heard().iter().sum::<usize>() > 0;
+            let (are_told, case) = (nodes.nudged(), format!("{unheard} ms, after {said}"));
             assert!(have_met || are_told.contains(&1), "{case}: {are_told:?}");
         }
     }
@@ -165,8 +145,8 @@ fn those_meet_whose_nodes_hear_each_other_as_new_ones_long_after_they_are_grown_
     const LATE: u64 = 6_000;
     let mut nodes = Nodes::new(2);
     nodes.hosts.clear();
-    start(&mut nodes);
-    start(&mut nodes);
+    nodes.start();
+    nodes.start();
     let mut late = std::collections::VecDeque::new();
     let begun = nodes.now.as_millis();
     for millis in (0..60_000).step_by(100) {
@@ -191,16 +171,16 @@ fn those_meet_whose_nodes_hear_each_other_as_new_ones_long_after_they_are_grown_
             nodes.carry(from, to, &message);
         }
     }
-    let have_met = heard(&nodes).iter().sum::<usize>() > 0;
-    assert!(have_met || nudged(&nodes).iter().sum::<usize>() > 0);
+    let have_met = nodes.heard().iter().sum::<usize>() > 0;
+    assert!(have_met || nodes.nudged().iter().sum::<usize>() > 0);
 }
 
 #[test]
 fn two_that_took_themselves_for_alone_have_those_announce_again_who_share_a_topic() {
     let mut nodes = Nodes::new(2);
     nodes.hosts.clear();
-    start(&mut nodes);
-    start(&mut nodes);
+    nodes.start();
+    nodes.start();
     nodes.loses = |_, _, _| true;
     nodes.advance(30_000);
     assert!(nodes.hosts.iter().all(|host| host.cluster.is_alone()));
@@ -214,14 +194,11 @@ fn two_that_took_themselves_for_alone_have_those_announce_again_who_share_a_topi
     nodes.loses = |_, _, _| false;
     nodes.advance(10_000);
     for host in &nodes.hosts {
-        let topics: Vec<_> = host.peers.nudged.iter().map(|(topic, _)| topic).collect();
-        assert_eq!(topics, ["shared"]);
-        assert!(
-            host.peers
-                .nudged
-                .iter()
-                .all(|(_, since)| since.as_millis() <= 5_000)
-        );
+        let [(topic, since)] = &host.peers.nudged[..] else {
+            panic!("{:?}", host.peers.nudged);
+        };
+        assert_eq!(topic, "shared");
+        assert!(since.as_millis() <= 5_000);
     }
 }
 
@@ -232,7 +209,7 @@ fn what_a_node_has_kept_is_heard_by_those_of_one_that_was_alone() {
         let mut nodes = alone();
         let topic = format!("topic-{number}");
         nodes.local(0, &topic, 1);
-        start(&mut nodes);
+        nodes.start();
         nodes.hosts[1].cluster.set_bus_up(false);
         nodes.loses = |_, _, _| true;
         nodes.advance(20_000);
@@ -242,7 +219,7 @@ fn what_a_node_has_kept_is_heard_by_those_of_one_that_was_alone() {
         nodes.hosts[1].cluster.set_bus_up(true);
         nodes.loses = |_, _, _| false;
         nodes.advance(4_000);
-        assert_eq!(heard(&nodes), [1, 0], "{topic}");
+        assert_eq!(nodes.heard(), [1, 0], "{topic}");
     }
 }
 
@@ -251,11 +228,7 @@ fn what_a_node_has_kept_is_heard_by_those_of_one_that_was_alone() {
 fn a_node_that_was_alone_keeps_its_topics_when_it_is_reborn() {
     let mut nodes = alone();
     nodes.local(0, "t", 3);
-    let twin = Host {
-        cluster: Cluster::new(nodes.now, NodeId::new(1), 0, Config::default()),
-        peers: Peers::default(),
-    };
-    nodes.hosts.push(twin);
+    nodes.start_as(1);
     nodes.advance(1_000);
     assert_eq!(nodes.stats(0).twins, 1);
     assert!(!nodes.hosts[0].cluster.is_alone());
@@ -308,7 +281,7 @@ fn a_node_that_becomes_alone_says_that_nobody_is_elsewhere() {
 fn a_host_is_asked_for_its_topics_once() {
     let mut nodes = alone();
     for _ in 0..3 {
-        start(&mut nodes);
+        nodes.start();
         nodes.advance(2_000);
     }
     let asked = nodes.hosts.iter().map(|host| host.peers.asked);

@@ -6,6 +6,8 @@
 mod attacked;
 #[path = "../common/mod.rs"]
 mod common;
+mod copies;
+mod forgeries;
 mod nodes;
 mod outsider;
 
@@ -15,9 +17,13 @@ use common::folder::Folder;
 use common::{Ran, run};
 use serde_json::{Value, json};
 
-use nodes::{Nats, get, hears, is_ready, node, shown, until};
+use nodes::{Nats, count, get, hears, is_ready, node, shown, until};
 
 const KEY: &str = "a key of at least thirty-two characters";
+
+/// The public key of a user, and a seed that does not belong to it.
+const NKEY: &str = "UAAQEAYEAUDAOCAJBIFQYDIOB4IBCEQTCQKRMFYYDENBWHA5DYPSBT2P";
+const OTHER_SEED: &str = "SUAAOCAJBIFQYDIOB4IBCEQTCQKRMFYYDENBWHA5DYPSAIJCEMSCKJR2OM";
 
 #[tokio::test]
 async fn peers_of_two_relays_meet() {
@@ -104,6 +110,67 @@ fn credentials_that_were_wrong_are_read_again_once_they_have_changed() {
     folder.write("creds", "");
     relay.until_logged("old credentials and keys stay in use");
     assert_eq!(shown(&relay)["server"], nats.url());
+}
+
+#[tokio::test]
+async fn what_a_server_refuses_is_one_error_and_the_relay_serves_its_own_peers() {
+    let nkey = format!("authorization: {{ users: [{{ nkey: {NKEY} }}] }}");
+    for (conf, creds, words) in [
+        (
+            "authorization: { user: signal, password: right }",
+            "signal:wr0ng",
+            "refuses the credentials",
+        ),
+        (
+            "authorization: { user: signal, password: right }",
+            "wr0ng-t0ken",
+            "refuses the credentials",
+        ),
+        (
+            "authorization: { token: right }",
+            "wr0ng-t0ken",
+            "refuses the credentials",
+        ),
+        (
+            "authorization: { token: right }",
+            "signal:wr0ng",
+            "refuses the credentials",
+        ),
+        (&nkey, OTHER_SEED, "refuses the credentials"),
+        ("max_payload: 65536", "", "max_payload is 65536 bytes"),
+    ] {
+        let folder = Folder::new("bus-refused");
+        let file = folder.write("nats.conf", conf);
+        let Some(nats) = Nats::start(&folder, &["--config", &file]) else {
+            return;
+        };
+        let creds_file = folder.write("creds", creds);
+        let with_creds = ["--cluster-creds-file", &creds_file];
+        let more = if creds.is_empty() {
+            &[][..]
+        } else {
+            &with_creds[..]
+        };
+        let relay = node(&nats.url(), more);
+        let line = relay.until_logged(words);
+        assert_eq!(line["level"], "ERROR", "{line}");
+        assert!(
+            creds.is_empty() || !line.to_string().contains(creds),
+            "{line}"
+        );
+        let problem = until("the page names it", || {
+            shown(&relay)["problem"].as_str().map(str::to_owned)
+        });
+        assert!(problem.contains(words), "{problem}");
+        assert_eq!(shown(&relay)["server"], Value::Null);
+        assert_eq!(count(&relay, "signal_cluster_bus_up"), 0.0);
+        assert!(count(&relay, "signal_nats_failures_total") >= 1.0);
+        let (mut ann, mut bob) = (relay.connect().await, relay.connect().await);
+        ann.subscribe("garden").await;
+        bob.subscribe("garden").await;
+        ann.publish("garden", json!("hello")).await;
+        assert_eq!(bob.receive().await["clients"], 2);
+    }
 }
 
 /// What `serve` and `config check` say of these settings.

@@ -88,6 +88,15 @@ pub(crate) fn get(relay: &Relay, path: &str) -> signal_testwire::Answer {
     signal_testwire::ask(admin, &request)
 }
 
+/// The value of a metric.
+pub(crate) fn count(relay: &Relay, metric: &str) -> f64 {
+    let page = get(relay, "/metrics").body;
+    let mut lines = page.lines().filter_map(|line| line.rsplit_once(' '));
+    let line = lines.find(|(name, _)| *name == metric);
+    let (_, value) = line.unwrap_or_else(|| panic!("{metric} is not in:\n{page}"));
+    value.parse().expect("a number")
+}
+
 /// What the status page shows of the node.
 pub(crate) fn shown(relay: &Relay) -> Value {
     let status: Value = serde_json::from_str(&get(relay, "/status.json").body).expect("JSON");

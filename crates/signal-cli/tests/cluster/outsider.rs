@@ -34,6 +34,16 @@ pub(crate) fn sealed(message: &[u8]) -> Vec<u8> {
     [message, b"outsider", &[0]].concat()
 }
 
+/// The message in another version, with a sum that is right.
+pub(crate) fn in_version(message: &Message, version: u8) -> Vec<u8> {
+    let mut bytes = message.encode(wire::VERSION);
+    bytes[3] = version;
+    let text = bytes.len() - 8;
+    let right = wire::sum(&bytes[..text]).to_le_bytes();
+    bytes[text..].copy_from_slice(&right);
+    bytes
+}
+
 /// The subject of one node.
 pub(crate) fn inbox(node: Node) -> String {
     format!("signal.n.{}", node.id)

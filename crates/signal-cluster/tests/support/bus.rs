@@ -1,8 +1,10 @@
 //! Nodes around a bus that loses nothing, unless a test does.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use signal_cluster::{Bus, Cluster, Config, Local, NodeId, Payer, Stats};
+use signal_cluster::wire::{Beat, LinkState, VERSION};
+use signal_cluster::{Bus, Cluster, Config, Local, Node, NodeId, Payer, Stats};
 use signal_core::{Instant, Publish};
 
 /// What nodes have sent: to whom, or to all.
@@ -80,6 +82,15 @@ pub struct Host {
     pub peers: Peers,
 }
 
+impl Host {
+    pub fn new(now: Instant, id: u64, config: Config) -> Self {
+        Self {
+            cluster: Cluster::new(now, NodeId::new(id), 0, config),
+            peers: Peers::default(),
+        }
+    }
+}
+
 /// Nodes 1, 2 and so on, that have known each other for some time.
 pub struct Nodes {
     pub now: Instant,
@@ -99,19 +110,28 @@ impl Nodes {
 
     pub fn with(count: u64, config: Config) -> Self {
         let now = Instant::ZERO;
-        let host = |id| Host {
-            cluster: Cluster::new(now, NodeId::new(id), 0, config.clone()),
-            peers: Peers::default(),
-        };
         let mut nodes = Self {
             now,
-            hosts: (1..=count).map(host).collect(),
+            hosts: (1..=count)
+                .map(|id| Host::new(now, id, config.clone()))
+                .collect(),
             sent: Vec::new(),
             recorded: Vec::new(),
             loses: |_, _, _| false,
         };
         nodes.advance(5_000);
         nodes
+    }
+
+    /// Another node starts.
+    pub fn start(&mut self) {
+        self.start_as(self.hosts.len() as u64 + 1);
+    }
+
+    /// A node starts with this id, which another one may have.
+    pub fn start_as(&mut self, id: u64) {
+        let host = Host::new(self.now, id, Config::default());
+        self.hosts.push(host);
     }
 
     /// Lets time pass, in steps of 10 ms.
@@ -179,6 +199,18 @@ impl Nodes {
         cluster.publish(self.now, topic, &message, payer);
     }
 
+    /// How many publishes the peers of each node have heard of others.
+    pub fn heard(&self) -> Vec<usize> {
+        let hosts = self.hosts.iter();
+        hosts.map(|host| host.peers.passed.len()).collect()
+    }
+
+    /// How often the peers of each node were to announce again.
+    pub fn nudged(&self) -> Vec<usize> {
+        let hosts = self.hosts.iter();
+        hosts.map(|host| host.peers.nudged.len()).collect()
+    }
+
     pub fn stats(&self, host: usize) -> Stats {
         *self.hosts[host].cluster.stats()
     }
@@ -190,5 +222,19 @@ impl Nodes {
         topics
             .find(|topic| self.hosts[host].cluster.home(topic) == node)
             .expect("there is one")
+    }
+}
+
+/// A beat of a grown node, which has been there for so many milliseconds.
+pub fn beat(from: Node, uptime: u64, links: Vec<LinkState>) -> Beat {
+    Beat {
+        from,
+        newest: VERSION,
+        is_draining: false,
+        is_young: false,
+        leaves: false,
+        view: 0,
+        uptime: Duration::from_millis(uptime),
+        links,
     }
 }

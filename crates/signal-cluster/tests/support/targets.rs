@@ -1,12 +1,10 @@
 //! The fuzz target, as functions: libFuzzer calls them with new inputs, `cargo test` with its own.
 
-use std::time::Duration;
-
-use signal_cluster::wire::{Beat, LinkState, Message, VERSION, sum};
+use signal_cluster::wire::{LinkState, Message, VERSION, sum};
 use signal_cluster::{Cluster, Config, Node, NodeId};
 use signal_core::Instant;
 
-use super::bus::{Nobody, Wire};
+use super::bus::{Nobody, Wire, beat};
 
 /// Bytes as a message, as they are and as they would be with the right head and sum.
 ///
@@ -28,29 +26,18 @@ pub fn wire(data: &[u8]) {
 /// As if the message came from a node with a link in use.
 fn receive_from_a_friend(message: Message) {
     let mut cluster = Cluster::new(Instant::ZERO, NodeId::new(1), 1, Config::default());
-    let (me, from) = (
-        cluster.node(),
-        Node {
-            id: NodeId::new(2),
-            life: 7,
-        },
-    );
+    let me = cluster.node();
+    let from = Node {
+        id: NodeId::new(2),
+        life: 7,
+    };
     let link = LinkState {
         node: me,
         session: 1,
         last: 0,
         heard: 0,
     };
-    let hello = Message::Beat(Beat {
-        from,
-        newest: VERSION,
-        is_draining: false,
-        is_young: false,
-        leaves: false,
-        view: 0,
-        uptime: Duration::ZERO,
-        links: vec![link],
-    });
+    let hello = Message::Beat(beat(from, 0, vec![link]));
     receive(&mut cluster, &hello.encode(VERSION));
     cluster.local(Instant::from_millis(6_000), "t", 1);
     let message = match message {
