@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::{open, open_tcp, relay};
 use signal_tokio::{CloseReason, Ending, ReceivedType, SentType};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[tokio::test(start_paused = true)]
 async fn a_publish_goes_to_all_subscribers_with_their_count() {
@@ -303,4 +303,40 @@ async fn the_numbers_add_up() {
         "{:?}",
         stats.ignored
     );
+}
+
+/// In memory, so that what the relay takes is what it has read, but for the room of the pipe.
+#[tokio::test(start_paused = true)]
+async fn what_comes_behind_our_close_frame_is_read_up_to_a_burst() {
+    const PIPE: usize = 64 * 1024;
+    let relay = relay(|config| config.close_timeout = Duration::from_secs(60));
+    let burst = signal_tokio::Limits::default().bytes_burst as usize;
+    let mut flooder = common::open(&relay).await;
+    // A frame of a kind that does not exist.
+    flooder.send_frame(0x83, b"").await;
+    assert_eq!(flooder.closed().await, CloseReason::Protocol.code());
+    let start = tokio::time::Instant::now();
+    let mut taken = 0;
+    while taken < 16 * burst {
+        match flooder.io.write(&[0; 16 * 1024]).await {
+            Ok(bytes) => taken += bytes,
+            Err(_) => break,
+        }
+    }
+    assert!((burst..burst + 2 * PIPE).contains(&taken), "{taken} bytes");
+    assert_eq!(start.elapsed(), Duration::from_secs(60), "it had its time");
+    common::until(&relay, "it is gone", |stats| stats.peers == 0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_has_sent_a_burst_and_answers_the_close_is_gone_at_once() {
+    let relay = relay(|_| {});
+    let mut peer = common::open(&relay).await;
+    let start = tokio::time::Instant::now();
+    peer.send_frame(0x83, b"").await;
+    peer.send_raw(&[0; 700_000]).await;
+    assert_eq!(peer.closed().await, CloseReason::Protocol.code());
+    peer.io.shutdown().await.expect("the relay reads");
+    assert_eq!(peer.rest().await, "");
+    assert_eq!(start.elapsed(), Duration::ZERO);
 }

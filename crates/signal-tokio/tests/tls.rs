@@ -383,6 +383,33 @@ async fn records_that_no_frame_needs_cost_budget() {
     assert!(strikes(&relay.stats()) > 20);
 }
 
+/// Whoever sends a record for each byte of its request is held to a number of them; a client that
+/// sends its request in a few hundred is not.
+#[tokio::test]
+async fn a_request_may_come_in_a_few_hundred_records_and_not_in_thousands() {
+    let (tls, relay) = (Tls::new(), relay(|_| {}));
+    let address = tls.listen(&relay).await;
+    for (filler, is_served) in [(500, true), (4_000, false)] {
+        let stream = TcpStream::connect(address).await.expect("it listens");
+        let mut client = tls.connect(stream, &[]).await.expect("TLS");
+        let head = UPGRADE.replacen("\r\n", &format!("\r\nX: {}\r\n", "x".repeat(filler)), 1);
+        for byte in head.as_bytes() {
+            let sent = client.write_all(&[*byte]).await;
+            if sent.is_err() || client.flush().await.is_err() {
+                // It was ended meanwhile.
+                break;
+            }
+        }
+        let mut status = [0; 12];
+        let answer = tokio::time::timeout(PATIENCE, client.read_exact(&mut status));
+        let answer = answer.await.expect("an answer or an end");
+        assert_eq!(answer.is_ok(), is_served, "{answer:?}");
+        assert!(!is_served || &status == b"HTTP/1.1 101");
+    }
+    until(&relay, "its place is free", |stats| stats.handshakes == 0).await;
+    assert_eq!(refused(&relay, RefusalCause::BadHead), 1);
+}
+
 #[tokio::test]
 async fn records_of_their_own_for_each_frame_and_each_kilobyte_cost_nothing() {
     let tls = Tls::new();

@@ -107,7 +107,8 @@ signal_core::limits! {
             what: "How long a peer may take nothing of what waits for it",
             past: "TCP reset",
             why: "a phone that changes networks is back in less; a dead one should not hold 1 MiB longer" },
-        /// From our close frame to the end of the connection.
+        /// From our close frame to the end of the connection. What the peer sends meanwhile is
+        /// thrown away up to `bytes_burst`, and past it not read.
         #[serde(with = "seconds")]
         close_timeout: Duration { default: 5_000, unit: Millis, range: 100..=60_000, scope: Peer,
             what: "How long a close may take",

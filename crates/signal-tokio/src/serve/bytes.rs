@@ -275,7 +275,7 @@ impl<S: Socket> Transport for Framed<S> {
     /// As RFC 6455, 7.1.1 describes it: our side is shut down, what still comes is thrown away
     /// until the peer's side ends too. A socket dropped with unread input would be reset, and our
     /// close frame perhaps lost.
-    fn close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+    fn close(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Gone>> {
         if !self.is_shut_down {
             if ready!(self.socket.io().poll_shutdown(cx)).is_err() {
                 return Poll::Ready(Err(Gone));
@@ -283,7 +283,7 @@ impl<S: Socket> Transport for Framed<S> {
             self.is_shut_down = true;
         }
         match ready!(self.fill(cx, &mut Input::borrow())) {
-            Ok(read) if !read.is_empty() => Poll::Ready(Ok(())),
+            Ok(read) if !read.is_empty() => Poll::Ready(Ok(read.len())),
             Ok(_) | Err(_) => Poll::Ready(Err(Gone)),
         }
     }

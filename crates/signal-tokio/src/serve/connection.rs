@@ -350,14 +350,21 @@ impl<T: Transport> Connection<T> {
             return Err(Gone);
         }
         for _ in 0..READS_PER_TURN {
+            if !self.deadlines.may_discard() {
+                // What else comes stays unread, so that the peer's own system makes it wait. A
+                // reset now could overtake our close frame; it comes in time.
+                return Ok(false);
+            }
             let step = self.transport.close(cx);
+            self.deadlines
+                .discarded(discarded_bytes(&step, self.transport.take_records()));
             if self.session.is_evicted() && self.transport.held_bytes() > 0 {
                 // That is to be free now, and not when the client has answered.
                 return Err(Gone);
             }
             match step {
                 Poll::Pending => return Ok(false),
-                Poll::Ready(step) => step?,
+                Poll::Ready(step) => drop(step?),
             }
         }
         Ok(true)
@@ -390,6 +397,15 @@ fn records_needed(frames: usize, read: &Poll<Result<usize, ReadError>>) -> usize
         Poll::Ready(Err(_)) | Poll::Pending => 0,
     };
     1 + 2 * frames + bytes / RECORD_BYTES_MIN
+}
+
+/// What it counts to have thrown away what a peer sends behind our close frame: its bytes, and for
+/// each read and each record of TLS as many as a client that has something to say would send.
+fn discarded_bytes(step: &Poll<Result<usize, Gone>>, records: usize) -> usize {
+    match step {
+        Poll::Ready(Ok(bytes)) => (*bytes).max(records.max(1) * RECORD_BYTES_MIN),
+        Poll::Ready(Err(Gone)) | Poll::Pending => records * RECORD_BYTES_MIN,
+    }
 }
 
 impl<T> Drop for Connection<T> {

@@ -44,6 +44,8 @@ struct Set {
     pace: Option<Pace>,
     /// When the close must be over.
     close_by: Instant,
+    /// How much more of what the peer sends meanwhile is read and thrown away.
+    discards_left: usize,
 }
 
 impl Default for Set {
@@ -52,6 +54,7 @@ impl Default for Set {
             write_by: NEVER,
             pace: None,
             close_by: NEVER,
+            discards_left: 0,
         }
     }
 }
@@ -125,8 +128,22 @@ impl Deadlines {
         let is_first = set.close_by == NEVER;
         if is_first {
             set.close_by = now.saturating_add(config.close_timeout);
+            // What may be on its way from a peer that keeps to its budget.
+            set.discards_left = config.core.bytes_burst as usize;
         }
         is_first
+    }
+
+    /// Whether what comes while the connection is being closed is still read and thrown away.
+    pub(crate) fn may_discard(&self) -> bool {
+        self.0.as_ref().is_some_and(|set| set.discards_left > 0)
+    }
+
+    /// Notes what was thrown away, or what else cost as much.
+    pub(crate) fn discarded(&mut self, bytes: usize) {
+        if let Some(set) = &mut self.0 {
+            set.discards_left = set.discards_left.saturating_sub(bytes);
+        }
     }
 
     /// Whether one has passed: the connection is to be reset.

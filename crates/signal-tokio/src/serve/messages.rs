@@ -91,7 +91,7 @@ where
         Poll::Ready(flushed.map(|()| true).map_err(|_| Gone))
     }
 
-    fn close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+    fn close(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Gone>> {
         Pin::new(&mut self.socket).poll_close(cx).map(|_| Err(Gone))
     }
 

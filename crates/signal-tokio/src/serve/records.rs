@@ -16,6 +16,13 @@ const READ_BYTES: u32 = 4 * 1024;
 /// It joins parts of a handshake message up to here, and ends the connection past it.
 const JOINED_BYTES_MAX: u32 = 64 * 1024;
 
+/// How many records one look at the socket may bring, and some. rustls looks on as long as it gets
+/// records that deliver nothing, and others are to have their turn.
+const RECORDS_PER_LOOK: u32 = 128;
+/// How many a client may send up to the end of its HTTP request: one for each 16 bytes of the
+/// longest head that is usual, and they cost as much as a handshake.
+const RECORDS_OF_HANDSHAKE_MAX: u32 = 1_024;
+
 /// How much rustls may keep of what is written to a client whose socket takes nothing: a record.
 pub(crate) const UNFLUSHED_BYTES_MAX: usize = 16 * 1024;
 
@@ -34,6 +41,8 @@ pub(crate) struct Records<S> {
     undelivered: u32,
     /// How many have come whole since it was asked.
     whole: u32,
+    /// Whether it is asked, as it is once the request is read.
+    is_asked: bool,
 }
 
 impl<S> Records<S> {
@@ -44,7 +53,14 @@ impl<S> Records<S> {
             length: 0,
             undelivered: 0,
             whole: 0,
+            is_asked: false,
         }
+    }
+
+    /// How many records have come whole since it was asked before.
+    fn take_whole(&mut self) -> usize {
+        self.is_asked = true;
+        std::mem::take(&mut self.whole) as usize
     }
 
     /// Notes that something was delivered: all records that are here whole.
@@ -111,7 +127,7 @@ impl<S: Socket + AsyncRead + AsyncWrite + Unpin> Socket for TlsStream<Records<S>
     }
 
     fn take_records(&mut self) -> usize {
-        std::mem::take(&mut self.get_mut().0.whole) as usize
+        self.get_mut().0.take_whole()
     }
 }
 
@@ -121,6 +137,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Records<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.is_asked && self.whole >= RECORDS_PER_LOOK {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if !self.is_asked && self.whole >= RECORDS_OF_HANDSHAKE_MAX {
+            let error = io::Error::other("more records of TLS than a request needs");
+            return Poll::Ready(Err(error));
+        }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.socket).poll_read(cx, buffer))?;
         self.follow(&buffer.filled()[before..]);
@@ -192,6 +216,56 @@ mod tests {
         }
         assert_eq!(held_of(&[&whole[..whole.len() - 1]]), 65_539);
         assert_eq!(held_of(&[&whole]), 0);
+    }
+
+    /// A client that has sent this.
+    struct Sent(Vec<u8>);
+
+    impl AsyncRead for Sent {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _cx: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            let length = buffer.remaining().min(self.0.len());
+            buffer.put_slice(&self.0[..length]);
+            self.0.drain(..length);
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// Looks at the socket as rustls does, until there is nothing or that many times.
+    fn look(records: &mut Records<Sent>, times: usize) -> Poll<io::Result<()>> {
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        for _ in 0..times {
+            let mut bytes = [0; READ_BYTES as usize];
+            ready!(Pin::new(&mut *records).poll_read(&mut cx, &mut ReadBuf::new(&mut bytes)))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    #[test]
+    fn one_look_brings_only_so_many_records_however_many_are_there() {
+        let mut records = Records::new(Sent(record(0).repeat(10_000)));
+        assert_eq!(records.take_whole(), 0);
+        let mut all = 0;
+        while all < 10_000 {
+            let end = look(&mut records, 100);
+            let whole = records.take_whole();
+            assert!(whole <= (RECORDS_PER_LOOK + READ_BYTES / HEADER_BYTES) as usize);
+            all += whole;
+            assert!(end.is_pending() || all == 10_000);
+        }
+    }
+
+    #[test]
+    fn a_handshake_and_a_request_may_take_only_so_many_records() {
+        let most = RECORDS_OF_HANDSHAKE_MAX as usize;
+        for (count, is_borne) in [(most - 1, true), (most, false), (10 * most, false)] {
+            let mut records = Records::new(Sent(record(1).repeat(count)));
+            let end = look(&mut records, 100);
+            assert_eq!(matches!(end, Poll::Ready(Ok(()))), is_borne, "{count}");
+        }
     }
 
     #[test]

@@ -55,8 +55,9 @@ pub(crate) trait Transport {
     fn flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Gone>>;
 
     /// Takes a step towards the end of the connection, once our close frame is written. Gone when
-    /// it is there; ready when there is another step to take.
-    fn close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>>;
+    /// it is there; ready when there is another step to take, with how many bytes this one has
+    /// thrown away.
+    fn close(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Gone>>;
 
     /// Ends a connection that is [spent](Self::is_spent), right before it is dropped.
     fn end(&mut self) {}

@@ -98,14 +98,17 @@ impl AsyncWrite for Recorder {
 
 /// The first turn of a connection whose client has sent this.
 fn turn(socket: &mut Recorder, sent: &[u8]) -> Turn {
+    connection(socket, sent).poll(&mut Context::from_waker(Waker::noop()), &mut false)
+}
+
+fn connection<S: Socket>(socket: S, sent: &[u8]) -> Connection<Framed<S>> {
     let relay = Relay::new(Config::default()).expect("the default is valid");
     let shared = &relay.shared;
     let place = Place::take(&shared.places, None, Judging::Cheap).expect("room");
     let grant = Grant::open();
     let admission = Admission { place, grant };
     let (sent, rooms) = (Bytes::copy_from_slice(sent), Arc::clone(&shared.rooms));
-    let mut connection = Connection::framed(socket, sent, admission, rooms, None);
-    connection.poll(&mut Context::from_waker(Waker::noop()), &mut false)
+    Connection::framed(socket, sent, admission, rooms, None)
 }
 
 const ANSWER: [u8; 4] = [0x88, 2, 0x03, 0xe8];
@@ -151,4 +154,100 @@ fn what_is_not_the_last_is_not_kept_back() {
     let turn = turn(&mut socket, &frame(PING, b"1"));
     assert!(matches!(turn, Turn::Sleep(Some(_))));
     assert_eq!(socket.calls, [Call::Write(vec![0x8a, 1, b'1'])]);
+}
+
+/// A client that floods: there are some bytes in each read of it, and some records of TLS, without
+/// end.
+struct Flooder {
+    bytes: usize,
+    records: usize,
+    is_shut_down: bool,
+    /// What was read of it after our side was shut down.
+    reads: usize,
+}
+
+impl Socket for &mut Flooder {
+    type Io = Flooder;
+
+    fn io(&mut self) -> Pin<&mut Flooder> {
+        Pin::new(self)
+    }
+
+    fn take_records(&mut self) -> usize {
+        self.records
+    }
+}
+
+impl AsyncRead for Flooder {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.is_shut_down {
+            self.reads += 1;
+            let bytes = self.bytes;
+            buffer.initialize_unfilled_to(bytes);
+            buffer.advance(bytes);
+            return Poll::Ready(Ok(()));
+        }
+        // A frame that is none.
+        buffer.put_slice(&[0x83, 0x80, 0, 0, 0, 0]);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Flooder {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.is_shut_down = true;
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[test]
+fn whoever_floods_behind_our_close_frame_is_read_to_a_bound_and_then_not_any_more() {
+    let burst = Config::default().core.bytes_burst as usize;
+    for (bytes, records, cost) in [
+        (READ_BYTES, 0, READ_BYTES),
+        (1, 0, RECORD_BYTES_MIN),
+        (1, 1, RECORD_BYTES_MIN),
+        (1, 100, 100 * RECORD_BYTES_MIN),
+    ] {
+        let mut flooder = Flooder {
+            bytes,
+            records,
+            is_shut_down: false,
+            reads: 0,
+        };
+        let mut connection = connection(&mut flooder, &[]);
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut turns = 0;
+        while connection.poll(&mut cx, &mut true) == Turn::Again {
+            turns += 1;
+            assert!(turns < 1_000, "it is read without end");
+        }
+        // What wakes it now is the end of its time to close, or an event that brings nothing.
+        assert!(matches!(
+            connection.poll(&mut cx, &mut true),
+            Turn::Sleep(Some(_))
+        ));
+        drop(connection);
+        assert_eq!(
+            flooder.reads,
+            burst.div_ceil(cost),
+            "{bytes} bytes, {records} records"
+        );
+    }
 }
