@@ -27,9 +27,16 @@ use crate::object::{self, ObjectError};
 use crate::public_key::{PublicKey, PublicKeys};
 use crate::scheme::Scheme;
 
-/// The longest text of keys that is read. Ten keys with their certificates, as large providers
-/// publish them, are 30 KiB.
-pub const KEY_TEXT_BYTES_MAX: usize = 64 * 1024;
+/// The longest text of keys that is read. As many as are used, with a chain of certificates each, as
+/// large providers publish them, are some 200 KiB.
+pub const KEY_TEXT_BYTES_MAX: usize = 256 * 1024;
+
+/// The most keys that are used at once. The largest identity providers publish some thirty.
+pub const KEYS_MAX: usize = 64;
+
+/// The most keys that one token is tried with: an old and a new one for each of two issuers. One
+/// that names no key, where more could have signed it, is refused.
+pub const KEYS_TRIED_MAX: usize = 4;
 
 /// Where keys come from, and what there is to verify with.
 #[derive(Clone, Copy)]
@@ -101,9 +108,25 @@ pub(crate) enum Material {
     Host { key: HostKey, has_private: bool },
 }
 
+impl Material {
+    /// How tokens of this key are signed.
+    pub(crate) fn scheme(&self) -> Scheme {
+        match self {
+            #[cfg(feature = "tokens")]
+            Self::Hs256(_) => Scheme::Hs256,
+            #[cfg(feature = "tokens")]
+            Self::Ed25519 { .. } => Scheme::EdDsa,
+            #[cfg(feature = "tokens")]
+            Self::Other { scheme, .. } => *scheme,
+            Self::Host { key, .. } => key.scheme,
+        }
+    }
+}
+
 impl Keys {
     /// Reads a JWK or a JWK Set. Of a set, the keys that cannot be used are passed over (RFC 7517,
-    /// 5): it may have keys for others in it. That no key is left is an error.
+    /// 5): it may have keys for others in it, and more than are used. That no key is left is an
+    /// error.
     pub(crate) fn parse(text: &str, source: Source<'_>) -> Result<Self, KeyError> {
         if text.len() > KEY_TEXT_BYTES_MAX {
             return Err(KeyError::TooLong);
@@ -137,7 +160,7 @@ impl Keys {
         let (mut keys, mut notices, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
         for (number, key) in (1..).zip(set) {
             let name = KeyName::of(number, key);
-            match Jwk::parse(key, source) {
+            match Jwk::parse(key, source).and_then(|jwk| jwk.beside(&keys)) {
                 Ok(jwk) => {
                     if jwk.has_private() {
                         notices.push(KeyNotice::Private(name));
@@ -190,6 +213,20 @@ impl Jwk {
             },
         };
         Ok(Self { id, material })
+    }
+
+    /// The key if there is room for it beside those that stand before it. Several may have one `kid`
+    /// (RFC 7517, 4.5), but a token is tried with a few only.
+    fn beside(self, keys: &[Self]) -> Result<Self, KeyProblem> {
+        let is_alike =
+            |key: &&Self| key.id == self.id && key.material.scheme() == self.material.scheme();
+        if keys.len() >= KEYS_MAX {
+            return Err(KeyProblem::TooMany);
+        }
+        if self.id.is_some() && keys.iter().filter(is_alike).count() >= KEYS_TRIED_MAX {
+            return Err(KeyProblem::SameId);
+        }
+        Ok(self)
     }
 
     #[cfg(feature = "tokens")]
@@ -360,7 +397,7 @@ pub enum KeyNotice {
 #[non_exhaustive]
 pub enum KeyError {
     /// The text is longer than [`KEY_TEXT_BYTES_MAX`].
-    #[error("the text is longer than 64 KiB, which no few keys are")]
+    #[error("the text is longer than 256 KiB, which no set of keys is")]
     TooLong,
     /// The text is not a JSON object.
     #[error("the text is not a JSON object, so it is neither a JWK nor a JWK Set")]
@@ -377,12 +414,6 @@ pub enum KeyError {
     /// The set has keys, of which none can be used.
     #[error("none of the {} keys of the JWK Set can be used: {}", .0.len(), Reasons(.0))]
     NoneUsable(Vec<(KeyName, KeyProblem)>),
-    /// The set has more than [`KEYS_MAX`](crate::KEYS_MAX) keys.
-    #[error("the JWK Set has {0} keys that can be used; at most 16 are allowed")]
-    TooMany(usize),
-    /// Two keys of one algorithm have the same name.
-    #[error("two keys have the same kid, so that a token cannot choose one")]
-    SameId,
     /// Tokens are signed with one key.
     #[error("{0} keys are given; tokens are signed with one")]
     NotOne(usize),

@@ -18,7 +18,7 @@ pub(crate) const RSA_BITS: RangeInclusive<usize> = 2_048..=4_096;
 
 /// The secret of HS256.
 pub(crate) fn secret(key: &Map<String, Value>) -> Result<Vec<u8>, KeyProblem> {
-    let secret = decode(text(key, "k")?).ok_or(KeyProblem::Base64("k"))?;
+    let secret = octets(key, "k")?;
     if secret.len() < SECRET_BYTES_MIN {
         return Err(KeyProblem::Short);
     }
@@ -52,9 +52,20 @@ pub(crate) fn p256_numbers(key: &Map<String, Value>) -> Result<([u8; 32], [u8; 3
     Ok((bytes(key, "x")?, bytes(key, "y")?))
 }
 
+/// The bytes of a member. It should be base64url without padding (RFC 7518, 2); programs that make
+/// keys by hand write the other base64, with which there are no two ways to read it either.
+fn octets(key: &Map<String, Value>, name: &'static str) -> Result<Vec<u8>, KeyProblem> {
+    let text = text(key, name)?;
+    let text = text
+        .trim_end_matches('=')
+        .replace('+', "-")
+        .replace('/', "_");
+    decode(&text).ok_or(KeyProblem::Base64(name))
+}
+
 /// A number in big-endian bytes, without the zeros before it.
 fn number(key: &Map<String, Value>, name: &'static str) -> Result<Vec<u8>, KeyProblem> {
-    let bytes = decode(text(key, name)?).ok_or(KeyProblem::Base64(name))?;
+    let bytes = octets(key, name)?;
     Ok(bytes.into_iter().skip_while(|byte| *byte == 0).collect())
 }
 
@@ -68,6 +79,6 @@ pub(crate) fn text<'k>(
 }
 
 pub(crate) fn bytes(key: &Map<String, Value>, name: &'static str) -> Result<[u8; 32], KeyProblem> {
-    let bytes = decode(text(key, name)?).ok_or(KeyProblem::Base64(name))?;
+    let bytes = octets(key, name)?;
     bytes.try_into().map_err(|_| KeyProblem::Length(name))
 }

@@ -57,8 +57,8 @@ pub enum KeyProblem {
     /// A member is missing.
     #[error("it has no \"{0}\"")]
     Missing(&'static str),
-    /// A member is not base64url.
-    #[error("its \"{0}\" is not base64url without padding")]
+    /// A member is not base64url, nor the other base64.
+    #[error("its \"{0}\" is not base64url")]
     Base64(&'static str),
     /// A member of an Ed25519 or P-256 key has the wrong length.
     #[error("its \"{0}\" is not 32 bytes long")]
@@ -72,6 +72,12 @@ pub enum KeyProblem {
     /// Private and public key do not belong together.
     #[error("its \"d\" and \"x\" do not belong together")]
     Mismatch,
+    /// It stands behind [`KEYS_MAX`](crate::KEYS_MAX) others.
+    #[error("64 keys before it are used, which is as many as can be")]
+    TooMany,
+    /// It stands behind [`KEYS_TRIED_MAX`](crate::KEYS_TRIED_MAX) others of its `kid` and algorithm.
+    #[error("four keys before it have its \"kid\" and algorithm, as many as a token is tried with")]
+    SameId,
     /// It can only verify.
     #[error("it is a public key, which cannot sign; use the one with \"d\"")]
     NotPrivate,

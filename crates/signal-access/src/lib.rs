@@ -106,7 +106,7 @@ pub use error::{AudienceCause, MalformedCause, TokenError};
 #[cfg(feature = "claims")]
 pub use jwks_url::{JwksUrl, JwksUrlError};
 #[cfg(feature = "claims")]
-pub use key::{KEY_TEXT_BYTES_MAX, KeyError, KeyName, KeyNotice};
+pub use key::{KEY_TEXT_BYTES_MAX, KEYS_MAX, KEYS_TRIED_MAX, KeyError, KeyName, KeyNotice};
 #[cfg(feature = "claims")]
 pub use key_numbers::SECRET_BYTES_MIN;
 #[cfg(feature = "claims")]
@@ -138,4 +138,4 @@ pub use turn_urls::{TURN_URLS_MAX, TurnUrls, TurnUrlsError};
 #[cfg(feature = "claims")]
 pub use upgrade_parts::UpgradeParts;
 #[cfg(feature = "claims")]
-pub use verifier::{KEYS_MAX, KEYS_TRIED_MAX, LEEWAY, TokenVerifier};
+pub use verifier::{LEEWAY, TokenVerifier};

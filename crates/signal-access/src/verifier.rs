@@ -19,7 +19,7 @@ use crate::error::{AudienceCause, TokenError};
 use crate::host_key::HostKey;
 #[cfg(feature = "tokens")]
 use crate::key::Means;
-use crate::key::{Jwk, KeyError, KeyNotice, Keys, Material, Source};
+use crate::key::{Jwk, KEYS_TRIED_MAX, KeyError, KeyNotice, Keys, Material, Source};
 #[cfg(feature = "tokens")]
 use crate::public_key::{PublicKey, PublicKeys};
 use crate::scheme::Scheme;
@@ -27,20 +27,14 @@ use crate::signature_check::SignatureCheck;
 use crate::time::UnixTime;
 use crate::token::{Header, Token};
 
-/// The most keys at once: the largest identity providers publish about ten.
-pub const KEYS_MAX: usize = 16;
-
-/// The most keys that one token is tried with: an old and a new one for each of two issuers. One
-/// that names no key, where more could have signed it, is refused.
-pub const KEYS_TRIED_MAX: usize = 4;
-
 /// How far the issuer's clock may be ahead, by default.
 pub const LEEWAY: Duration = Duration::from_secs(30);
 
 /// Verifies tokens with one key, or with a few while they are being changed.
 ///
-/// A token that names a key (`kid`) is verified with the keys of that name, and with keys that have
-/// none; another one with each key of its algorithm. The algorithm is the key's.
+/// A token that names a key (`kid`) is verified with the keys of that name, then with keys that have
+/// none, with [`KEYS_TRIED_MAX`] at most; another one with each key of its algorithm. The algorithm
+/// is the key's.
 ///
 /// ```
 /// use signal_access::{TokenError, TokenVerifier, UnixTime};
@@ -68,11 +62,11 @@ impl TokenVerifier {
     /// A key is a secret of at least 32 bytes, `{"kty":"oct","alg":"HS256","k":…}`, or
     /// `{"kty":"OKP","crv":"Ed25519","x":…}`, of which the private half `d` is not needed. `kid` is
     /// optional. Of a set, keys that cannot be used are passed over, as
-    /// [`notices`](Self::notices) say.
+    /// [`notices`](Self::notices) say, and so are those after the first [`KEYS_MAX`].
     ///
     /// # Errors
     ///
-    /// If there is no key that can be used, or more than [`KEYS_MAX`].
+    /// If there is no key that can be used.
     #[cfg(feature = "tokens")]
     pub fn new(keys: &str) -> Result<Self, KeyError> {
         Self::without_keys().with_keys(keys, Source::OWN)
@@ -103,7 +97,7 @@ impl TokenVerifier {
     ///
     /// # Errors
     ///
-    /// If there is no key that can be used, or more than [`KEYS_MAX`].
+    /// If there is no key that can be used.
     pub fn with_host_keys(keys: &str) -> Result<Self, KeyError> {
         Self::without_keys().with_keys(keys, Source::OF_HOST)
     }
@@ -152,21 +146,8 @@ impl TokenVerifier {
 
     fn with_keys(mut self, keys: &str, source: Source<'_>) -> Result<Self, KeyError> {
         let Keys { keys, notices } = Keys::parse(keys, source)?;
-        match keys.len() {
-            0 => return Err(KeyError::NoKeys),
-            1..=KEYS_MAX => {}
-            more => return Err(KeyError::TooMany(more)),
-        }
-        let keys: Vec<Key> = keys.into_iter().map(Key::new).collect();
-        for (position, key) in keys.iter().enumerate() {
-            let is_same = |other: &Key| {
-                other.id.is_some() && other.id == key.id && other.scheme() == key.scheme()
-            };
-            if keys.iter().take(position).any(is_same) {
-                return Err(KeyError::SameId);
-            }
-        }
-        (self.keys, self.notices) = (keys, notices);
+        self.keys = keys.into_iter().map(Key::new).collect();
+        self.notices = notices;
         Ok(self)
     }
 
@@ -327,6 +308,12 @@ impl TokenVerifier {
             return Err(TokenError::UnknownKey);
         }
         keys.retain(|(_, key)| key.scheme() == header.scheme);
+        // Those of the name that the token has come first.
+        keys.sort_by_key(|(_, key)| key.id.is_none());
+        let is_named = header.key_id.is_some() && keys.iter().any(|(_, key)| key.id.is_some());
+        if is_named {
+            keys.truncate(KEYS_TRIED_MAX);
+        }
         match keys.len() {
             0 => Err(TokenError::Algorithm),
             1..=KEYS_TRIED_MAX => Ok(keys),

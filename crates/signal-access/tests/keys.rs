@@ -224,16 +224,6 @@ fn a_text_without_keys_is_refused() {
         let keys: Vec<String> = ids.iter().map(|id| key(id)).collect();
         format!(r#"{{"keys":[{}]}}"#, keys.join(","))
     };
-    const NAMES: [&str; 17] = [
-        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17",
-    ];
-    let many = |last: &str| -> Vec<&str> {
-        let end = NAMES.iter().position(|name| *name == last);
-        NAMES
-            .into_iter()
-            .take(end.map_or(0, |end| end + 1))
-            .collect()
-    };
     for (text, expected) in [
         ("my-secret".to_owned(), KeyError::NotJwk),
         ("[]".to_owned(), KeyError::NotJwk),
@@ -251,8 +241,6 @@ fn a_text_without_keys_is_refused() {
         ),
         (r#"{"keys":{}}"#.to_owned(), KeyError::NotJwk),
         (r#"{"keys":[]}"#.to_owned(), KeyError::NoKeys),
-        (set(&many("17")), KeyError::TooMany(17)),
-        (set(&["1", "2", "1"]), KeyError::SameId),
         (
             r#"{"keys":[7]}"#.to_owned(),
             KeyError::Key(1, KeyProblem::NotObject),
@@ -265,7 +253,6 @@ fn a_text_without_keys_is_refused() {
     ] {
         assert_eq!(TokenVerifier::new(&text).err(), Some(expected), "{text}");
     }
-    assert!(TokenVerifier::new(&set(&many("16"))).is_ok());
     assert_eq!(
         TokenSigner::new(&set(&["1", "2"])).err(),
         Some(KeyError::NotOne(2))

@@ -71,6 +71,15 @@ fn keys_of_providers_are_judged_before_they_are_used() {
     ] {
         assert_eq!(judged, Err(problem));
     }
+    // In the other base64, with its padding.
+    let other = |at: usize, name: &str| {
+        let text = keys[at][name].as_str().expect("a text");
+        let padding = "=".repeat(text.len().wrapping_neg() % 4);
+        json!(text.replace('-', "+").replace('_', "/") + &padding)
+    };
+    for (at, name) in [(rsa, "n"), (rsa, "e"), (p256, "x"), (p256, "y")] {
+        assert_eq!(with(at, name, other(at, name)), Ok(1), "{name}");
+    }
     let alone = TokenVerifier::new(&keys[rsa].to_string());
     assert_eq!(alone.err(), Some(KeyError::Key(1, P::NotVerified)));
 }

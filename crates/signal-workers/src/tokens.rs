@@ -14,7 +14,7 @@ use crate::routing;
 use crate::settings::SettingsError;
 use crate::variable::{self, Variable};
 
-/// The secret with the keys: a JWK, or a JWK Set of up to sixteen.
+/// The secret with the keys: a JWK, or a JWK Set.
 const KEYS: &str = "TOKEN_KEYS";
 /// The variable with the address at which the issuer publishes its keys, in their place.
 const JWKS_URL: &str = "TOKEN_JWKS_URL";

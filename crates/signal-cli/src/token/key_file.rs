@@ -49,8 +49,6 @@ pub(crate) fn explain(path: &Path, error: &KeyError) -> Failure {
 /// What to do about a key that cannot be used.
 pub(crate) fn fix(error: &KeyError) -> &'static str {
     match error {
-        KeyError::TooMany(_) => "take out keys whose tokens have all expired",
-        KeyError::SameId => "give each key a kid of its own",
         KeyError::NotOne(_) => "name a file with the one key that is to sign",
         KeyError::Key(_, KeyProblem::NotPrivate) => {
             "sign with the private key; the public one is for the relay"
