@@ -14,6 +14,12 @@ const V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 /// Where version 2 says how much follows, and where that begins.
 const V2_LENGTH: usize = 14;
 const V2_HEAD: usize = 16;
+/// What version 2 says at this place when a client is named, and where the addresses' family is.
+const V2_COMMAND: usize = 12;
+const V2_PROXY: u8 = 0x21;
+const V2_FAMILY: usize = 13;
+/// The field with the header's checksum.
+const CRC32C: u8 = 3;
 /// The longest header. Addresses take 36 bytes, and what balancers add (a name, an id, the client's
 /// certificate by its name) some hundred.
 const BYTES_MAX: usize = 4_096;
@@ -30,6 +36,8 @@ pub(crate) enum BadPreface {
     Missing,
     #[error("the PROXY header is malformed")]
     Malformed,
+    #[error("the PROXY header has a wrong checksum")]
+    Checksum,
     #[error("the PROXY header is too long")]
     TooLong,
 }
@@ -63,6 +71,7 @@ impl Preface {
             return Err(BadPreface::TooLong);
         }
         match ProxyHeader::parse(&self.0, ParseConfig::default()) {
+            Ok(_) if v2_length.is_some() && !is_sum_right(&self.0) => Err(BadPreface::Checksum),
             Ok((header, _)) => Ok(Some(header.proxied_address().map(|both| both.source))),
             // By its own word there is no more of it.
             Err(Error::BufferTooShort) if v2_length.is_none_or(|length| self.0.len() < length) => {
@@ -89,6 +98,47 @@ pub(crate) fn is_begun(bytes: &[u8]) -> bool {
         let length = begin.len().min(bytes.len());
         begin[..length] == bytes[..length]
     })
+}
+
+/// Whether the checksum of a whole header of version 2 is that of its bytes, if it has one: a
+/// receiver must see to that. What is not about a client is not looked at.
+fn is_sum_right(header: &[u8]) -> bool {
+    let addresses = match header[V2_FAMILY] >> 4 {
+        1 => 12,
+        2 => 36,
+        3 => 216,
+        _ => return true,
+    };
+    if header[V2_COMMAND] != V2_PROXY {
+        return true;
+    }
+    let mut fields = header.get(V2_HEAD + addresses..).unwrap_or_default();
+    while let [kind, high, low, rest @ ..] = fields {
+        let length = usize::from(*high) << 8 | usize::from(*low);
+        let Some((value, behind)) = rest.split_at_checked(length) else {
+            return true;
+        };
+        if *kind == CRC32C {
+            let at = header.len() - rest.len();
+            let mut zeroed = header.to_vec();
+            zeroed[at..at + length].fill(0);
+            return value == crc32c(&zeroed).to_be_bytes();
+        }
+        fields = behind;
+    }
+    true
+}
+
+/// The checksum of Castagnoli (RFC 9260, appendix A), a bit at a time: headers are short, and only
+/// proxies send them.
+fn crc32c(bytes: &[u8]) -> u32 {
+    let sum = bytes.iter().fold(u32::MAX, |sum, byte| {
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| {
+            let carry = if sum & 1 == 1 { 0x82f6_3b78 } else { 0 };
+            sum >> 1 ^ carry
+        })
+    });
+    !sum
 }
 
 #[cfg(test)]
@@ -168,6 +218,58 @@ mod tests {
             let (outcome, _) = read(bytes);
             assert_eq!(outcome, Err(bad), "{}", String::from_utf8_lossy(bytes));
         }
+    }
+
+    #[test]
+    fn a_checksum_that_is_there_is_that_of_the_header() {
+        // The check value that catalogues of checksums have for it.
+        assert_eq!(crc32c(b"123456789"), 0xe306_9283);
+        let with = |before: &[u8], sum: &[u8], behind: &[u8]| {
+            let mut header = V2_PROXIED.to_vec();
+            header.extend_from_slice(before);
+            header.extend_from_slice(&[CRC32C, 0, sum.len() as u8]);
+            let at = header.len();
+            header.extend_from_slice(&vec![0; sum.len()]);
+            header.extend_from_slice(behind);
+            let length = (header.len() - V2_HEAD) as u16;
+            header[V2_LENGTH..V2_HEAD].copy_from_slice(&length.to_be_bytes());
+            let right = crc32c(&header).to_be_bytes();
+            header[at..at + sum.len()].copy_from_slice(sum);
+            (header, right)
+        };
+        let name = b"\x02\0\x07relay.a";
+        for (before, behind) in [
+            (&b""[..], &b""[..]),
+            (name, b""),
+            (b"", name),
+            (name, name),
+            (name, b"\x04\xff\xff"),
+        ] {
+            let (_, right) = with(before, &[0; 4], behind);
+            let (header, _) = with(before, &right, behind);
+            let length = header.len();
+            let client = "203.0.113.7:4711".parse().expect("an address");
+            assert_eq!(read(&header), (Ok(Some(Some(client))), length));
+            for wrong in [
+                with(before, &[0; 4], behind).0,
+                with(before, &right[..3], behind).0,
+                with(before, &[&right[..], &[0]].concat(), behind).0,
+                {
+                    let mut changed = header.clone();
+                    changed[V2_HEAD] ^= 1;
+                    changed
+                },
+            ] {
+                let length = wrong.len();
+                assert_eq!(read(&wrong), (Err(BadPreface::Checksum), length));
+            }
+        }
+        // A proxy that speaks for itself, and one whose fields end too early.
+        let mut local = with(b"", &[1; 4], b"").0;
+        local[V2_COMMAND] = 0x20;
+        assert_eq!(read(&local).0, Ok(Some(None)));
+        let cut = with(b"\x02\xff\xff", &[1; 4], b"").0;
+        assert!(read(&cut).0.is_ok_and(|header| header.is_some()));
     }
 
     #[test]
