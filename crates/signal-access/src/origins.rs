@@ -54,7 +54,8 @@ impl Origins {
     pub fn new<'a>(origins: impl IntoIterator<Item = &'a str>) -> Result<Self, OriginError> {
         let patterns: Result<Vec<Pattern>, OriginError> = origins
             .into_iter()
-            .map(|text| Pattern::new(text.trim()).ok_or_else(|| OriginError(text.trim().into())))
+            .map(str::trim)
+            .map(|text| Pattern::new(text).ok_or_else(|| OriginError::new(text)))
             .collect();
         patterns.map(Self)
     }
@@ -88,11 +89,43 @@ impl Origins {
 
 /// An entry of the list that is not an origin.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
-#[error(
-    "`{0}` is not an origin such as https://app.example.org, https://*.example.org, http://localhost:*, \
-     moz-extension://* or null (no path; a name with other than ASCII letters as browsers send it, beginning with xn--)"
-)]
-pub struct OriginError(Box<str>);
+#[error("`{0}` {1}")]
+pub struct OriginError(Box<str>, Meant);
+
+/// What somebody who writes such an entry seems to mean.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+enum Meant {
+    #[error("is not an origin; leave the list out, and the pages of every site may connect")]
+    All,
+    #[error("is more than one origin: a list has commas between them, and nothing else")]
+    Several,
+    #[error("is an origin in quotes or brackets; write it without them")]
+    Quoted,
+    #[error(
+        "is not an origin such as https://app.example.org, https://*.example.org, http://localhost:*, \
+         moz-extension://* or null (no path; a name with other than ASCII letters as browsers send it, beginning with xn--)"
+    )]
+    Unknown,
+}
+
+impl OriginError {
+    fn new(text: &str) -> Self {
+        let is_pattern = |text: &str| Pattern::new(text).is_some();
+        let bare = text.trim_matches(|c: char| "\"'`[]<>".contains(c));
+        let parts = bare.split(|c: char| c.is_whitespace() || ";|".contains(c));
+        let mut parts = parts.filter(|part| !part.is_empty()).peekable();
+        let meant = if ["*", "all", "any"].contains(&bare) {
+            Meant::All
+        } else if is_pattern(bare) {
+            Meant::Quoted
+        } else if parts.peek().is_some() && parts.all(is_pattern) {
+            Meant::Several
+        } else {
+            Meant::Unknown
+        };
+        Self(text.into(), meant)
+    }
+}
 
 /// What browsers send for a page that has no origin of its own.
 const NULL: &str = "null";
@@ -450,10 +483,8 @@ mod tests {
     fn what_is_not_an_origin_is_named() {
         for wrong in [
             "",
-            "*",
             "app.example",
             "https://",
-            "https://app.example/ https://b.example",
             "https://app.example/page",
             "https://app.example//",
             "https://app.example?",
@@ -472,8 +503,35 @@ mod tests {
             "https://a:99999",
             "Null",
             "https://*.",
+            ";",
+            "https://a https://b/page",
         ] {
-            assert_eq!(Origins::new([wrong]), Err(OriginError(wrong.into())));
+            let error = OriginError(wrong.into(), Meant::Unknown);
+            assert_eq!(Origins::new([wrong]), Err(error));
+        }
+    }
+
+    #[test]
+    fn what_is_meant_by_some_of_them_is_said() {
+        for (wrong, meant) in [
+            ("*", Meant::All),
+            ("'*'", Meant::All),
+            ("all", Meant::All),
+            ("https://a.example https://b.example", Meant::Several),
+            ("https://a.example/ https://b.example", Meant::Several),
+            ("https://a.example;https://b.example", Meant::Several),
+            ("https://a.example ; null", Meant::Several),
+            ("https://a.example\nhttps://b.example", Meant::Several),
+            ("https://a.example|http://localhost:*", Meant::Several),
+            ("\"https://a.example https://b.example\"", Meant::Several),
+            ("https://a.example;", Meant::Several),
+            ("\"https://a.example\"", Meant::Quoted),
+            ("'https://*.example.org'", Meant::Quoted),
+            ("[\"https://a.example\"", Meant::Quoted),
+            ("<https://a.example>", Meant::Quoted),
+        ] {
+            let error = Origins::new([wrong]).expect_err(wrong);
+            assert_eq!(error, OriginError(wrong.into(), meant), "{error}");
         }
     }
 

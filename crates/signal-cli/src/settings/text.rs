@@ -59,6 +59,19 @@ pub(super) fn parse_log_format(text: &str) -> Result<LogFormat, String> {
     format.map_err(|_| "write text, json or auto".to_owned())
 }
 
+/// How headers begin that are easily taken for one with the client's address, or that clients write.
+const NOT_OF_CLIENTS: [&str; 9] = [
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-server",
+    "x-request-",
+    "user-agent",
+    "accept-",
+    "content-",
+    "sec-",
+];
+
 /// Reads the name of a header.
 pub(super) fn parse_header(text: &str) -> Result<HeaderName, String> {
     let name = text.trim().trim_end_matches(':');
@@ -70,6 +83,14 @@ pub(super) fn parse_header(text: &str) -> Result<HeaderName, String> {
     if header != FORWARDED && !name.contains('-') {
         return Err(format!(
             "`{name}` is not a header in which proxies name their clients"
+        ));
+    }
+    // As would those that say something else, which many clients write themselves.
+    let shown = header.as_str();
+    let is_other = NOT_OF_CLIENTS.iter().any(|begin| shown.starts_with(begin));
+    if is_other {
+        return Err(format!(
+            "{shown} does not have the address of a client in it"
         ));
     }
     Ok(header)
@@ -194,6 +215,26 @@ mod tests {
             "CF-Connecting-IP",
             "Fly-Client-IP:",
         ] {
+            assert!(parse_header(name).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_says_something_else_is_not_one_of_addresses() {
+        for name in [
+            "X-Forwarded-Proto",
+            "x-forwarded-host",
+            "X-Forwarded-Port",
+            "User-Agent",
+            "Accept-Language",
+            "Content-Length",
+            "Sec-WebSocket-Key",
+            "X-Request-Id",
+        ] {
+            let error = parse_header(name).expect_err(name);
+            assert!(error.contains("does not have the address"), "{error}");
+        }
+        for name in ["X-Forwarded-For", "x-envoy-external-address", "X-Client-IP"] {
             assert!(parse_header(name).is_ok(), "{name}");
         }
     }
