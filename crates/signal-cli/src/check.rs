@@ -10,6 +10,7 @@ mod connect;
 mod declared;
 mod explain;
 mod format;
+mod gatekeepers;
 mod progress;
 mod recorder;
 mod refusals;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use common::folder::Folder;
 use common::{Ran, Relay, run_command, signal};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::ServerConfig;
@@ -147,6 +148,76 @@ async fn a_certificate_for_another_host_is_reported() {
     let ran = proxy.check("wss").await;
     assert_eq!(ran.code(), Some(2), "{ran:?}");
     ran.says("tls: the certificate is not for localhost");
+}
+
+#[tokio::test]
+async fn a_certificate_that_begins_later_is_reported() {
+    let relay = Relay::start(&[]);
+    let until = SystemTime::now() + 90 * DAY;
+    let proxy = Proxy::with(&relay, "localhost", until, |params| {
+        params.not_before = (SystemTime::now() + DAY).into();
+    })
+    .await;
+    let ran = proxy.check("wss").await;
+    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    ran.says("tls: the certificate is not valid yet");
+    ran.says("check the clocks");
+}
+
+/// The relay is a client of TLS itself, and says the same of what it meets.
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_the_relay_asks_have_their_certificates_explained_too() {
+    let upstream = Relay::start(&[]);
+    let folder = Folder::new("tls-faults");
+    let secret = folder.write(
+        "secret",
+        "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+    );
+    let authority = |params: &mut CertificateParams| {
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    };
+    let late = |params: &mut CertificateParams| {
+        params.not_before = (SystemTime::now() + DAY).into();
+    };
+    type Change = fn(&mut CertificateParams);
+    let cases: [(&str, Change, &str); 4] = [
+        (
+            "localhost",
+            authority,
+            "the certificate is one of an authority (CA:TRUE)",
+        ),
+        ("localhost", late, "the certificate is not valid yet"),
+        (
+            "example.org",
+            |_| {},
+            "the certificate is not for this name",
+        ),
+        (
+            "localhost",
+            |params| params.not_after = (SystemTime::now() - DAY).into(),
+            "the certificate has expired",
+        ),
+    ];
+    for (host, change, said) in cases {
+        let until = SystemTime::now() + 90 * DAY;
+        let proxy = Proxy::with(&upstream, host, until, change).await;
+        let url = format!("https://localhost:{}/here", proxy.port);
+        for arguments in [
+            &["--webhook-url", &url, "--webhook-secret-file", &secret][..],
+            &["--token-jwks-url", &url],
+        ] {
+            let start = ["serve", "--listen", "127.0.0.1:0"];
+            let mut command = signal(&[&start[..], arguments].concat());
+            command.env("SSL_CERT_FILE", &proxy.certificate);
+            let relay = Relay::start_command(command);
+            if arguments[0] == "--webhook-url" {
+                relay.connect().await.subscribe("room").await;
+            }
+            let wanted = format!("there is no TLS with it: {said}");
+            let found = tokio::task::block_in_place(|| relay.until_logged(&wanted));
+            assert_ne!(found["level"], "INFO", "{found}");
+        }
+    }
 }
 
 /// As plain `openssl req -x509` makes one: an authority's, that is a server's too.

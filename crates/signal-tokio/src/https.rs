@@ -18,6 +18,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+pub use self::tls_fault::TlsFault;
+
+mod tls_fault;
+
 /// Why there is no answer.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -27,7 +31,7 @@ pub enum HttpsError {
     Connect(io::Error),
     /// The connection is not secure.
     #[error("there is no TLS with it: {0}")]
-    Tls(io::Error),
+    Tls(TlsFault),
     /// What it says is not HTTP.
     #[error("it does not speak HTTP: {0}")]
     Http(#[from] hyper::Error),
@@ -87,8 +91,9 @@ impl HttpsClient {
             return self.ask(stream, request, body, bytes_max).await;
         };
         let name = ServerName::try_from(self.url.host().to_owned())
-            .map_err(|error| HttpsError::Tls(io::Error::other(error)))?;
-        let stream = tls.connect(name, stream).await.map_err(HttpsError::Tls)?;
+            .map_err(|error| HttpsError::Tls(TlsFault::Other(error.to_string())))?;
+        let stream = tls.connect(name, stream).await;
+        let stream = stream.map_err(|error| HttpsError::Tls(TlsFault::of(&error)))?;
         self.ask(stream, request, body, bytes_max).await
     }
 

@@ -29,10 +29,10 @@ pub use admission::ring_keys::RingKeys;
 pub use client::{Announce, Client, ClientConfig, ClientError, Event, Events, Received};
 pub use config::{Config, ConfigError, LogIps};
 pub use handshake::upgrade::Upgrade;
-/// For the command's webhooks; no part of what this crate promises.
+/// For the command's webhooks and checks; no part of what this crate promises.
 #[cfg(feature = "jwks")]
 #[doc(hidden)]
-pub use https::{HttpsClient, HttpsError};
+pub use https::{HttpsClient, HttpsError, TlsFault};
 pub use hub::observer::{Observed, Observer};
 #[cfg(feature = "metrics")]
 pub use relay::RelayCollector;

@@ -4,6 +4,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use signal_tokio::TlsFault;
+
 use crate::check::report::Problem;
 use crate::check::target::Target;
 use crate::show;
@@ -62,83 +64,42 @@ pub(crate) fn tcp(target: &Target, address: SocketAddr, error: &io::Error) -> Pr
 }
 
 pub(crate) fn tls(target: &Target, error: &io::Error) -> Problem {
-    use rustls::{CertificateError as Cert, Error as Tls};
     let plain = target.other_scheme();
-    let cause = error
-        .get_ref()
-        .and_then(|cause| cause.downcast_ref::<Tls>());
-    match cause {
-        Some(Tls::InvalidCertificate(Cert::Expired | Cert::ExpiredContext { .. })) => Problem::new(
-            "the certificate has expired",
-            "renew it, and reload the server",
-        ),
-        Some(Tls::InvalidCertificate(Cert::NotValidYet | Cert::NotValidYetContext { .. })) => {
-            Problem::new(
-                "the certificate is not valid yet",
-                "check the clocks of this machine and of the server",
-            )
+    let fault = TlsFault::of(error);
+    let fix = match &fault {
+        TlsFault::Expired => "renew it, and reload the server".to_owned(),
+        TlsFault::NotYet => "check the clocks of this machine and of the server".to_owned(),
+        TlsFault::OtherName => {
+            return Problem::new(
+                format!("the certificate is not for {}", target.host),
+                "get one that names this host, or use the name that is in it",
+            );
         }
-        Some(Tls::InvalidCertificate(
-            Cert::NotValidForName | Cert::NotValidForNameContext { .. },
-        )) => Problem::new(
-            format!("the certificate is not for {}", target.host),
-            "get one that names this host, or use the name that is in it",
-        ),
-        // A bad signature is that of an authority with the name of a known one.
-        Some(Tls::InvalidCertificate(Cert::UnknownIssuer | Cert::BadSignature)) => Problem::new(
-            "the certificate comes from an authority this machine does not know",
+        TlsFault::UnknownAuthority => {
             "serve the whole chain; for an authority of your own, or a certificate that signs itself, name its file: --ca FILE, \
-             or SSL_CERT_FILE",
-        ),
-        Some(Tls::InvalidCertificate(
-            Cert::InvalidPurpose | Cert::InvalidPurposeContext { .. },
-        )) => Problem::new(
-            "the certificate is not one for servers: its extended key usage names other purposes",
-            "get one for serverAuth, or without an extended key usage",
-        ),
-        Some(Tls::InvalidCertificate(Cert::Other(other))) if is(other, "CaUsedAsEndEntity") => {
-            Problem::new(
-                "the certificate is one of an authority (CA:TRUE), which is not to be a server's: Firefox and others refuse it",
-                format!(
-                    "plain `openssl req -x509` makes such; add to it: -addext basicConstraints=critical,CA:FALSE \
-                     -addext subjectAltName={}",
-                    alternative_name(target)
-                ),
-            )
+             or SSL_CERT_FILE"
+                .to_owned()
         }
-        Some(Tls::InvalidCertificate(Cert::Other(other)))
-            if is(other, "UnsupportedCertVersion") =>
-        {
-            Problem::new(
-                "the certificate is of X.509 version 1, which browsers refuse",
-                format!(
-                    "make one of version 3: with openssl, add -addext subjectAltName={}",
-                    alternative_name(target)
-                ),
-            )
+        TlsFault::OtherPurpose => {
+            "get one for serverAuth, or without an extended key usage".to_owned()
         }
-        Some(Tls::InvalidMessage(_)) => Problem::new(
-            "the server does not speak TLS on this port",
-            format!("try {plain}, or the port of the TLS proxy"),
+        TlsFault::Authority => format!(
+            "plain `openssl req -x509` makes such; add to it: -addext basicConstraints=critical,CA:FALSE \
+             -addext subjectAltName={}",
+            alternative_name(target)
         ),
-        Some(Tls::AlertReceived(alert)) => Problem::new(
-            format!("the server refused the TLS handshake: {alert:?}"),
-            format!("does the server have a certificate for {}?", target.host),
+        TlsFault::Version1 => format!(
+            "make one of version 3: with openssl, add -addext subjectAltName={}",
+            alternative_name(target)
         ),
-        Some(other) => Problem::new(
-            format!("no TLS connection: {other}"),
-            "check the certificate and the TLS settings of the server",
-        ),
-        None => Problem::new(
-            format!("the connection ended in the TLS handshake: {error}"),
-            format!("if this port has no TLS, try {plain}"),
-        ),
-    }
-}
-
-/// Whether a verifier's own error is this one.
-fn is(error: &rustls::OtherError, name: &str) -> bool {
-    format!("{error:?}").contains(name)
+        TlsFault::NotTls => format!("try {plain}, or the port of the TLS proxy"),
+        TlsFault::Refused(_) => format!("does the server have a certificate for {}?", target.host),
+        TlsFault::Ended(_) => format!("if this port has no TLS, try {plain}"),
+        TlsFault::Other(_) | _ => {
+            "check the certificate and the TLS settings of the server".to_owned()
+        }
+    };
+    Problem::new(fault.to_string(), fix)
 }
 
 /// The host as a certificate has it.

@@ -3,9 +3,9 @@
 use http::header::{LOCATION, RETRY_AFTER};
 use http::{HeaderValue, Response};
 
-use crate::check::refusals;
 use crate::check::report::Problem;
 use crate::check::target::Target;
+use crate::check::{gatekeepers, refusals};
 use crate::show;
 
 /// What servers say to a request in plain text on a port with TLS: nginx, Go, Apache, ours.
@@ -84,7 +84,8 @@ pub(crate) fn refused(target: &Target, response: &Response<Vec<u8>>) -> Problem 
         (None, None) if asks_who => "a login page guards this address: let the path of the WebSocket through, since browsers \
                                      cannot follow it there, or pass what it asks for, as --header 'Cookie: …'"
             .to_owned(),
-        (None, None) => general(target, code, location, &wait.unwrap_or_default()),
+        (None, None) => gatekeepers::fix(code, response.headers(), body)
+            .unwrap_or_else(|| general(target, code, location, &wait.unwrap_or_default())),
     };
     Problem::new(what, fix)
 }

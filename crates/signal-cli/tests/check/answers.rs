@@ -71,7 +71,7 @@ fn each_http_status_has_its_cause() {
 /// What a server on its way to a 101 may get wrong, and what stands in the way before it.
 #[test]
 fn each_answer_that_is_not_an_upgrade_has_its_own_sentence() {
-    let cases: [(&[u8], &str, &str); 24] = [
+    let cases: [(&[u8], &str, &str); 27] = [
         // HAProxy's own answer.
         (
             b"HTTP/1.0 502 Bad Gateway\r\nCache-Control: no-cache\r\nContent-Type: text/html\r\n\r\n<html><body><h1>502</h1></body></html>",
@@ -120,6 +120,21 @@ fn each_answer_that_is_not_an_upgrade_has_its_own_sentence() {
             b"HTTP/1.1 403 Forbidden\r\nServer: cloudflare\r\ncf-mitigated: challenge\r\n\r\n<html><head><title>Just a moment...</title>",
             "HTTP 403 Forbidden, a page titled \"Just a moment...\"",
             "leave this path out of its challenges",
+        ),
+        (
+            b"HTTP/1.1 403 Forbidden\r\nServer: cloudflare\r\n\r\n<html><title>Attention Required! | Cloudflare</title>",
+            "HTTP 403 Forbidden, a page titled \"Attention Required! | Cloudflare\"",
+            "Cloudflare refuses this, and not the relay",
+        ),
+        (
+            b"HTTP/1.1 403 Forbidden\r\nServer: awselb/2.0\r\n\r\n<html><title>403 Forbidden</title>",
+            "HTTP 403 Forbidden, a page titled \"403 Forbidden\"",
+            "AWS WAF at a load balancer refuses this",
+        ),
+        (
+            b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"staging\"\r\n\r\n",
+            "HTTP 401 Unauthorized",
+            "a proxy before the relay asks for a name and a password (Basic)",
         ),
         (
             b"HTTP/1.1 400 Bad Request\r\nServer: nginx\r\n\r\n<html><head><title>400 The plain HTTP request was sent to HTTPS port</title>",
