@@ -27,8 +27,8 @@ use crate::object::{self, ObjectError};
 use crate::public_key::{PublicKey, PublicKeys};
 use crate::scheme::Scheme;
 
-/// The longest text of keys that is read. As many as are used, with a chain of certificates each, as
-/// large providers publish them, are some 200 KiB.
+/// The longest text of keys that is read. As many as are used, with a chain of certificates each,
+/// as large providers publish them, are some 200 KiB.
 pub const KEY_TEXT_BYTES_MAX: usize = 256 * 1024;
 
 /// The most keys that are used at once. The largest identity providers publish some thirty.
@@ -215,8 +215,8 @@ impl Jwk {
         Ok(Self { id, material })
     }
 
-    /// The key if there is room for it beside those that stand before it. Several may have one `kid`
-    /// (RFC 7517, 4.5), but a token is tried with a few only.
+    /// The key if there is room for it beside those that stand before it. Several may have one
+    /// `kid` (RFC 7517, 4.5), but a token is tried with a few only.
     fn beside(self, keys: &[Self]) -> Result<Self, KeyProblem> {
         let is_alike =
             |key: &&Self| key.id == self.id && key.material.scheme() == self.material.scheme();

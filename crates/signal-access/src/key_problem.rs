@@ -75,7 +75,8 @@ pub enum KeyProblem {
     /// It stands behind [`KEYS_MAX`](crate::KEYS_MAX) others.
     #[error("64 keys before it are used, which is as many as can be")]
     TooMany,
-    /// It stands behind [`KEYS_TRIED_MAX`](crate::KEYS_TRIED_MAX) others of its `kid` and algorithm.
+    /// It stands behind [`KEYS_TRIED_MAX`](crate::KEYS_TRIED_MAX) others of its `kid` and
+    /// algorithm.
     #[error("four keys before it have its \"kid\" and algorithm, as many as a token is tried with")]
     SameId,
     /// It can only verify.

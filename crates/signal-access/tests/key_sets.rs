@@ -5,8 +5,8 @@
 use base64ct::{Base64, Base64Unpadded, Base64Url, Base64UrlUnpadded, Encoding as _};
 use serde_json::{Value, json};
 use signal_access::{
-    Algorithm, Claims, KEYS_MAX, KEYS_TRIED_MAX, KeyError, KeyNotice, KeyProblem, NewKey,
-    TokenError, TokenSigner, TokenVerifier, UnixTime,
+    Algorithm, Claims, KEYS_MAX, KEYS_TRIED_MAX, KeyError, KeyProblem, NewKey, TokenError,
+    TokenSigner, TokenVerifier, UnixTime,
 };
 
 const SEED: [u8; 32] = *b"a test seed, never to be used!!!";
@@ -85,12 +85,14 @@ fn keys_of_one_name_are_all_tried_up_to_the_bound() {
         all.verify(&tokens[KEYS_TRIED_MAX], now),
         Err(TokenError::Signature)
     );
-    let skipped = all.notices().iter().filter_map(|notice| match notice {
-        KeyNotice::Skipped(name, problem) => Some((name.number, *problem)),
-        _ => None,
-    });
-    let skipped: Vec<(usize, KeyProblem)> = skipped.collect();
-    assert_eq!(skipped, [(KEYS_TRIED_MAX + 1, KeyProblem::SameId)]);
+    let past = KeyProblem::SameId.to_string();
+    let skipped = all.notices().iter().map(ToString::to_string);
+    let skipped: Vec<String> = skipped.filter(|said| said.ends_with(&past)).collect();
+    let number = KEYS_TRIED_MAX + 1;
+    assert_eq!(
+        skipped,
+        [format!("key {number} (\"same\") is not used: {past}")]
+    );
 
     // Keys without a name come after those of the token's name, however they stand in the set.
     let nameless = without_name.iter().map(|(key, _)| key);

@@ -21,6 +21,7 @@ use crate::problem::Problem;
 use crate::seal::OVERHEAD;
 use crate::server::Server;
 use crate::shared::Shared;
+use crate::tls_words;
 
 /// How long the steps to a connection may take for each of a server's addresses.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -253,22 +254,23 @@ fn explain(error: ConnectError) -> Problem {
             Problem::Credentials(what)
         }
         ConnectErrorKind::Tls => Problem::Tls(what),
-        // To the client it is an error of the socket.
-        ConnectErrorKind::Io if is_about_tls(&error) => Problem::Tls(what),
         ConnectErrorKind::ServerParse
         | ConnectErrorKind::Dns
         | ConnectErrorKind::TimedOut
         | ConnectErrorKind::Io
-        | ConnectErrorKind::MaxReconnects => match read_error(what) {
-            News::Lost(problem) => problem,
-            News::Slow | News::LameDuck => Problem::Unreachable("it is too slow".to_owned()),
+        | ConnectErrorKind::MaxReconnects => match (tls_error(&error), read_error(what.clone())) {
+            // To the client it is an error of the socket.
+            (Some(error), _) => Problem::Tls(tls_words::of(error).map_or(what, str::to_owned)),
+            (None, News::Lost(problem)) => problem,
+            (None, News::Slow | News::LameDuck) => {
+                Problem::Unreachable("it is too slow".to_owned())
+            }
         },
     }
 }
 
-fn is_about_tls(error: &ConnectError) -> bool {
-    let source = std::error::Error::source(error);
-    let source = source.and_then(|source| source.downcast_ref::<std::io::Error>());
-    let inner = source.and_then(std::io::Error::get_ref);
-    inner.is_some_and(|inner| inner.is::<rustls::Error>())
+fn tls_error(error: &ConnectError) -> Option<&rustls::Error> {
+    let source = std::error::Error::source(error)?;
+    let inner = source.downcast_ref::<std::io::Error>()?.get_ref()?;
+    inner.downcast_ref()
 }

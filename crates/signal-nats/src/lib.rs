@@ -14,6 +14,7 @@ mod shared;
 mod stats;
 mod status;
 mod task;
+mod tls_words;
 
 pub use config::{Config, ConfigError, Prefix};
 pub use nats::{Handle, Nats, Prepared};

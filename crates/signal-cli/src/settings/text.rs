@@ -59,7 +59,8 @@ pub(super) fn parse_log_format(text: &str) -> Result<LogFormat, String> {
     format.map_err(|_| "write text, json or auto".to_owned())
 }
 
-/// How headers begin that are easily taken for one with the client's address, or that clients write.
+/// How headers begin that are easily taken for one with the client's address, or that clients
+/// write.
 const NOT_OF_CLIENTS: [&str; 9] = [
     "x-forwarded-proto",
     "x-forwarded-host",

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    SanType,
+};
 use signal_nats::{Config, Problem};
 
 use crate::node::{ANN, BOB, Node, config, meet};
@@ -17,10 +20,15 @@ struct Secured {
 
 impl Secured {
     fn start() -> Option<Self> {
+        Self::with(|_| {})
+    }
+
+    fn with(change: impl FnOnce(&mut CertificateParams)) -> Option<Self> {
         let folder = Folder::new();
         let authority = authority();
         let key = KeyPair::generate().expect("a key");
-        let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("a name");
+        let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("a name");
+        change(&mut params);
         let certificate = params.signed_by(&key, &authority).expect("a certificate");
         let cert = folder.write("cert.pem", &certificate.pem());
         let key = folder.write("key.pem", &key.serialize_pem());
@@ -72,12 +80,52 @@ async fn a_certificate_that_is_not_trusted_is_a_problem_that_names_the_setting()
     for trusted in [None, Some(other)] {
         let node = Node::start(ANN, secured.config(trusted));
         let problem = node.has_problem().await;
-        assert!(problem.contains("certificate"), "{problem}");
+        let said = "its certificate comes from an authority this machine does not know";
+        assert!(problem.starts_with(said), "{problem}");
         assert!(
             problem.ends_with("(see cluster_ca_file, and tls:// in cluster_nats)"),
             "{problem}"
         );
         assert!(!node.handle.status().is_connected());
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_certificate_is_a_sentence() {
+    let name = |params: &mut CertificateParams| {
+        params.subject_alt_names =
+            vec![SanType::DnsName("nats.example".try_into().expect("a name"))];
+    };
+    let over = |params: &mut CertificateParams| {
+        params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    };
+    let later = |params: &mut CertificateParams| {
+        params.not_before = rcgen::date_time_ymd(2999, 1, 1);
+    };
+    let client = |params: &mut CertificateParams| {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    };
+    let authority = |params: &mut CertificateParams| {
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    };
+    type Change = fn(&mut CertificateParams);
+    let cases: [(Change, &str); 5] = [
+        (name, "its certificate is not for this name"),
+        (over, "its certificate has expired"),
+        (later, "its certificate is not valid yet"),
+        (client, "its certificate is not one for servers"),
+        (
+            authority,
+            "its certificate is one of an authority (CA:TRUE)",
+        ),
+    ];
+    for (change, said) in cases {
+        let Some(secured) = Secured::with(change) else {
+            return;
+        };
+        let node = Node::start(ANN, secured.config(Some(secured.authority.clone())));
+        let problem = node.has_problem().await;
+        assert!(problem.starts_with(said), "{problem}");
     }
 }
 

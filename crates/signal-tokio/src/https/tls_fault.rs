@@ -53,13 +53,19 @@ impl TlsFault {
         let Some(cause) = cause.and_then(|cause| cause.downcast_ref::<Error>()) else {
             return Self::Ended(error.to_string());
         };
-        match cause {
-            Error::InvalidCertificate(certificate) => {
-                Self::of_certificate(certificate).unwrap_or_else(|| Self::Other(cause.to_string()))
-            }
-            Error::InvalidMessage(_) => Self::NotTls,
-            Error::AlertReceived(alert) => Self::Refused(format!("{alert:?}")),
-            other => Self::Other(other.to_string()),
+        Self::of_tls(cause).unwrap_or_else(|| Self::Other(cause.to_string()))
+    }
+
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "what is not among these has its own words"
+    )]
+    fn of_tls(error: &Error) -> Option<Self> {
+        match error {
+            Error::InvalidCertificate(certificate) => Self::of_certificate(certificate),
+            Error::InvalidMessage(_) => Some(Self::NotTls),
+            Error::AlertReceived(alert) => Some(Self::Refused(format!("{alert:?}"))),
+            _ => None,
         }
     }
 
