@@ -32,10 +32,23 @@ export interface Exports {
 const NONE = 0xffffffff
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
+const EMPTY = new Uint8Array(0)
+
+/** Writes a number as the module reads it, the lowest byte first. */
+function writeNumber(bytes: Uint8Array, at: number, number: number): void {
+  bytes[at] = number
+  bytes[at + 1] = number >>> 8
+  bytes[at + 2] = number >>> 16
+  bytes[at + 3] = number >>> 24
+}
+
+const readNumber = (bytes: Uint8Array, at: number): number =>
+  ((bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24)) >>> 0
 
 /** One instance of the module, with its memory. */
 export class Instance {
   readonly exports: Exports
+  #bytes: Uint8Array<ArrayBuffer> = EMPTY
 
   constructor(module: CompiledModule) {
     this.exports = new WebAssembly.Instance(module as WebAssembly.Module).exports as unknown as Exports
@@ -43,26 +56,22 @@ export class Instance {
 
   /** Writes texts, each behind its length, and returns how many bytes they take. */
   writeTexts(texts: readonly (string | undefined)[]): number {
-    const encoded = texts.map((text) => (text === undefined ? undefined : encoder.encode(text)))
-    const length = encoded.reduce((sum, text) => sum + 4 + (text?.length ?? 0), 0)
-    const start = this.exports.signal_input(length)
-    const memory = new Uint8Array(this.exports.memory.buffer, start, length)
-    const view = new DataView(this.exports.memory.buffer, start, length)
-    let at = 0
-    for (const text of encoded) {
-      view.setUint32(at, text?.length ?? NONE, true)
-      if (text !== undefined) memory.set(text, at + 4)
-      at += 4 + (text?.length ?? 0)
+    // No character takes more than three bytes for each of its UTF-16 units.
+    const room = texts.reduce((sum, text) => sum + 4 + (text?.length ?? 0) * 3, 0)
+    const start = this.exports.signal_input(room)
+    const memory = this.#memory()
+    let at = start
+    for (const text of texts) {
+      const length = text === undefined ? NONE : text === '' ? 0 : encoder.encodeInto(text, memory.subarray(at + 4)).written
+      writeNumber(memory, at, length)
+      at += 4 + (text === undefined ? 0 : length)
     }
-    return length
+    return at - start
   }
 
   /** Writes one text as it is, and returns how many bytes it takes. */
   writeText(text: string): number {
-    const bytes = encoder.encode(text)
-    const start = this.exports.signal_input(bytes.length)
-    new Uint8Array(this.exports.memory.buffer, start, bytes.length).set(bytes)
-    return bytes.length
+    return this.writeMessage(text, Infinity)
   }
 
   /** Writes numbers as doubles, and returns how many bytes they take. */
@@ -79,9 +88,9 @@ export class Instance {
     // No character takes more than three bytes for each of its UTF-16 units.
     const room = Math.min(typeof message === 'string' ? message.length * 3 : message.length, most)
     const start = this.exports.signal_input(room)
-    const memory = new Uint8Array(this.exports.memory.buffer, start, room)
-    if (typeof message === 'string') return encoder.encodeInto(message, memory).written
-    memory.set(message.length > room ? message.subarray(0, room) : message)
+    const memory = this.#memory()
+    if (typeof message === 'string') return encoder.encodeInto(message, memory.subarray(start, start + room)).written
+    memory.set(message.length > room ? message.subarray(0, room) : message, start)
     return room
   }
 
@@ -89,11 +98,16 @@ export class Instance {
   read(): Uint8Array<ArrayBuffer> {
     const length = this.exports.signal_output_len()
     if (length === 0) return EMPTY
-    return new Uint8Array(this.exports.memory.buffer, this.exports.signal_output(), length).slice() as Uint8Array<ArrayBuffer>
+    const start = this.exports.signal_output()
+    return this.#memory().slice(start, start + length)
+  }
+
+  /** All memory. As it grows it gets another buffer, and the one before is empty. */
+  #memory(): Uint8Array<ArrayBuffer> {
+    if (this.#bytes.length === 0) this.#bytes = new Uint8Array(this.exports.memory.buffer)
+    return this.#bytes
   }
 }
-
-const EMPTY = new Uint8Array(0)
 
 /** One text on its way to many: decoded once, if a socket wants text, and never copied. */
 export class Message {
@@ -112,12 +126,10 @@ export class Message {
 /** Reads the records of an output. */
 export class Records {
   readonly #bytes: Uint8Array<ArrayBuffer>
-  readonly #view: DataView
   #at = 0
 
   constructor(bytes: Uint8Array<ArrayBuffer>) {
     this.#bytes = bytes
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   }
 
   get isAtEnd(): boolean {
@@ -125,7 +137,7 @@ export class Records {
   }
 
   number(): number {
-    const number = this.#view.getUint32(this.#at, true)
+    const number = readNumber(this.#bytes, this.#at)
     this.#at += 4
     return number
   }
@@ -137,6 +149,6 @@ export class Records {
   }
 
   text(length: number): string {
-    return decoder.decode(this.bytes(length))
+    return length === 0 ? '' : decoder.decode(this.bytes(length))
   }
 }

@@ -160,11 +160,12 @@ export class NodeRelay extends Relay {
 
   /** Answers an upgrade: the listener of a server's event `upgrade`. */
   readonly upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    // The client may end it at any time, which the close says, too.
-    socket.on('error', () => {})
     const answer = this.request(factsOf(request), request)
-    if (answer instanceof Promise) void answer.then((answer) => this.#upgrade(answer, request, socket, head))
-    else this.#upgrade(answer, request, socket, head)
+    if (answer instanceof Promise) {
+      // The client may end it at any time, which its being destroyed says, too.
+      socket.on('error', ignore)
+      void answer.then((answer) => this.#upgrade(answer, request, socket, head))
+    } else this.#upgrade(answer, request, socket, head)
   }
 
   #upgrade(answer: Answer, request: IncomingMessage, socket: Duplex, head: Buffer): void {
@@ -174,18 +175,19 @@ export class NodeRelay extends Relay {
     }
     const { peer, protocol } = answer
     if (protocol !== undefined) this.#protocols.set(request, protocol)
-    const leave = (): void => this.leave(peer)
-    socket.once('close', leave)
-    // The client may have gone away while its request was judged.
-    if (socket.destroyed) leave()
+    let hasBegun = false
     try {
-      this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.#begin(peer, webSocket, socket))
+      this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
+        hasBegun = true
+        this.#begin(peer, webSocket, socket)
+      })
     } catch (error) {
       // So says `ws` of a socket that is a WebSocket already.
-      leave()
       const text = 'another listener of this server has answered an upgrade that is the relay’s too; give each a path of its own'
       this.tell({ level: 'error', event: 'failed', text, error })
     }
+    // The client may have gone away while its request was judged.
+    if (!hasBegun) this.leave(peer)
   }
 
   /** Answers `/healthz`, `/readyz` and `/limits`, and `okay` elsewhere: a request listener. */
@@ -205,17 +207,43 @@ export class NodeRelay extends Relay {
     response.writeHead(answer.status, Object.fromEntries(answer.headers)).end(answer.body)
   }
 
-  #begin(peer: number, socket: WebSocket, stream: Duplex): void {
-    this.connect(peer, new NodeSocket(socket, stream, () => this.flush(peer)))
-    socket.on('message', (data) => this.receive(peer, data as Buffer))
-    socket.on('ping', (data) => this.frame(peer, data.length))
-    socket.on('pong', (data) => this.frame(peer, data.length))
-    socket.on('error', (error: NodeJS.ErrnoException) => {
-      // Those of `ws` itself are about what the client sent.
-      if (error.code?.startsWith('WS_ERR_')) this.brokeProtocol(peer)
-    })
+  #begin(peer: number, socket: OwnedWebSocket, stream: Duplex): void {
+    const owner = new NodeSocket(this, peer, socket, stream)
+    socket[OWNER] = owner
+    this.connect(peer, owner)
+    socket.on('message', onMessage)
+    socket.on('ping', onFrame)
+    socket.on('pong', onFrame)
+    socket.on('error', onError)
+    socket.on('close', onClose)
   }
 }
+
+const OWNER = Symbol('owner')
+
+/** A WebSocket of `ws` that knows whose it is, so that the listeners of all are the same. */
+interface OwnedWebSocket extends WebSocket {
+  [OWNER]?: NodeSocket
+}
+
+function onMessage(this: OwnedWebSocket, data: unknown): void {
+  this[OWNER]?.receive(data as Buffer)
+}
+
+function onFrame(this: OwnedWebSocket, data: Buffer): void {
+  this[OWNER]?.frame(data.length)
+}
+
+function onError(this: OwnedWebSocket, error: NodeJS.ErrnoException): void {
+  // Those of `ws` itself are about what the client sent.
+  if (error.code?.startsWith('WS_ERR_')) this[OWNER]?.brokeProtocol()
+}
+
+function onClose(this: OwnedWebSocket): void {
+  this[OWNER]?.leave()
+}
+
+function ignore(): void {}
 
 const ONE_PROCESS =
   'this is one of several processes of a cluster, which share nothing: two people of one room in two of them do not ' +
@@ -227,35 +255,65 @@ const ONE_PROCESS =
  * can stand between ours. What comes within one turn of the event loop goes out in one write.
  */
 class NodeSocket implements Socket {
+  readonly #relay: Relay
+  readonly #peer: number
   readonly #socket: WebSocket
   readonly #stream: Duplex
-  readonly #written: () => void
-  readonly tellsRoom = true
-  #waiting: Buffer[] = []
+  readonly #written = (): void => this.#relay.flush(this.#peer)
+  /** The first frame that waits; there are others seldom. */
+  #first: Buffer | undefined
+  #others: Buffer[] | undefined
   #waitingBytes = 0
 
-  constructor(socket: WebSocket, stream: Duplex, written: () => void) {
+  constructor(relay: Relay, peer: number, socket: WebSocket, stream: Duplex) {
+    this.#relay = relay
+    this.#peer = peer
     this.#socket = socket
     this.#stream = stream
-    this.#written = written
+  }
+
+  get tellsRoom(): boolean {
+    return true
+  }
+
+  receive(message: Buffer): void {
+    this.#relay.receive(this.#peer, message)
+  }
+
+  frame(bytes: number): void {
+    this.#relay.frame(this.#peer, bytes)
+  }
+
+  brokeProtocol(): void {
+    this.#relay.brokeProtocol(this.#peer)
+  }
+
+  leave(): void {
+    this.#relay.leave(this.#peer)
   }
 
   send(message: Message): void {
     if (this.#socket.readyState !== 1) return
     const frame = framed(message)
-    if (this.#waiting.push(frame) === 1) flushSoon(this)
+    if (this.#first === undefined) {
+      this.#first = frame
+      flushSoon(this)
+    } else if (this.#others === undefined) this.#others = [frame]
+    else this.#others.push(frame)
     this.#waitingBytes += frame.length
     // So that what counts as waiting is what the system does not take.
     if (this.#waitingBytes >= WINDOW_BYTES) this.flush()
   }
 
   flush(): void {
-    const [waiting, bytes] = [this.#waiting, this.#waitingBytes]
-    if (bytes === 0) return
-    this.#waiting = []
+    const first = this.#first
+    if (first === undefined) return
+    const waiting = this.#others === undefined ? first : Buffer.concat([first, ...this.#others], this.#waitingBytes)
+    this.#first = undefined
+    this.#others = undefined
     this.#waitingBytes = 0
     const isOpen = this.#socket.readyState <= 2 && this.#stream.writable
-    if (isOpen) this.#stream.write(waiting.length === 1 ? waiting[0] : Buffer.concat(waiting, bytes), this.#written)
+    if (isOpen) this.#stream.write(waiting, this.#written)
   }
 
   buffered(): number {
@@ -325,11 +383,23 @@ function factsOf(request: IncomingMessage): Facts {
     method: request.method ?? 'GET',
     target: request.url ?? '/',
     remote: request.socket.remoteAddress,
-    header: (name) => request.headersDistinct[name]?.join(', '),
+    header: (name) => headerOf(request, name),
   }
 }
 
+/** Of some headers Node keeps but the first in `headers`, and `headersDistinct` are lists of all. */
+function headerOf({ headers, rawHeaders }: IncomingMessage, name: string): string | undefined {
+  if (headers[name] === undefined) return undefined
+  let value: string | undefined
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const [raw = '', next = ''] = [rawHeaders[at], rawHeaders[at + 1]]
+    if (raw.length === name.length && raw.toLowerCase() === name) value = value === undefined ? next : `${value}, ${next}`
+  }
+  return value
+}
+
 function refuse(socket: Duplex, page: Exclude<Answer, { peer: number }>): void {
+  socket.on('error', ignore)
   const body = Buffer.from(page.body)
   const headers = [...page.headers, ['content-length', String(body.length)], ['connection', 'close']]
   const head = headers.map(([name, value]) => `${name}: ${value}\r\n`).join('')

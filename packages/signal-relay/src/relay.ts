@@ -492,12 +492,14 @@ export class RelayOf {
     socket.close(code, reason)
   }
 
-  /** Sets the timer to the next deadline. */
+  /**
+   * Sets the timer to the next deadline. One that is set to an earlier stays: deadlines are put off
+   * with nearly every message, and to ask the module too early is harmless.
+   */
   #plan(due: number): void {
-    if (due === this.#due) return
+    if (due >= this.#due) return
     this.#due = due
     clearTimeout(this.#timer)
-    if (due === Infinity) return
     const wait = Math.min(Math.max(due - performance.now(), 0) + 1, TIMER_MAX)
     this.#timer = setTimeout(() => {
       this.#due = Infinity
