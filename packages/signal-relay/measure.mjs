@@ -18,7 +18,7 @@ const { values } = parseArgs({
     // Seconds of each load.
     duration: { type: 'string', default: '3' },
     connections: { type: 'string', default: '4000' },
-    // Of the rows those whose name has this in it, `memory` and `start` too.
+    // Of the rows those whose name has one of these in it, with commas between them: `churn,memory`.
     only: { type: 'string', default: '' },
   },
 })
@@ -120,11 +120,12 @@ function line(what, numbers) {
   row([what, ...numbers.map(shown), `**${(numbers[3] / numbers[0]).toPrecision(2)} ×**`])
 }
 
+const isWanted = (what) => values.only.split(',').some((only) => what.includes(only))
 const names = Object.keys(SERVERS)
 row(['scenario', ...names, "y-webrtc's / Node"])
 row(['---', ...names.map(() => '---'), '---'])
 for (const [what, load] of Object.entries(LOADS)) {
-  if (!what.includes(values.only)) continue
+  if (!isWanted(what)) continue
   const found = names.map(() => [])
   for (let round = 0; round < Number(values.rounds); round += 1) {
     for (const [at, name] of names.entries()) {
@@ -138,7 +139,7 @@ for (const [what, load] of Object.entries(LOADS)) {
 const [idle, starts] = [[], []]
 const MEMORY = 'memory of an idle connection, bytes'
 const START = 'processor time until it listens, ms'
-const isLast = [MEMORY, START].some((what) => what.includes(values.only))
+const isLast = [MEMORY, START].some(isWanted)
 for (const name of isLast ? names : []) {
   const times = []
   for (let round = 0; round < Number(values.rounds); round += 1) {

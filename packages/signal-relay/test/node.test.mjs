@@ -3,6 +3,8 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { connect as connectTcp } from 'node:net'
 import { test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 
 import express from 'express'
 import fastify from 'fastify'
@@ -231,6 +233,29 @@ async function pairOfOne(url) {
   only.send(publish(1))
   assert.equal((await only.next()).clients, 1)
 }
+
+/** The collector of garbage, which Node hides without a flag. */
+function collector() {
+  setFlagsFromString('--expose-gc')
+  return runInNewContext('gc')
+}
+
+test('a connection keeps nothing of the request that it began with', async () => {
+  const collect = collector()
+  for (const authorize of [undefined, async () => ({ topics: ['*'] })]) {
+    const { server, relay, stop } = await serve({ drain_seconds: 0 }, { port: 0, signals: false, ...(authorize && { authorize }) })
+    const requests = []
+    server.on('upgrade', (request) => requests.push(new WeakRef(request)))
+    const one = await subscriber(`ws://127.0.0.1:${server.address().port}`)
+    await until(() => {
+      collect()
+      return requests.length === 1 && requests[0].deref() === undefined
+    })
+    assert.equal(relay.size, 1)
+    one.socket.terminate()
+    await stop()
+  }
+})
 
 test('who does not read is closed, what waits for it is bounded, and a pair beside it is not disturbed', async () => {
   const settings = { close_timeout: '100ms', outbound_bytes_max: '256KiB', outbound_grace: '20ms', bytes_per_second: '1GiB', bytes_burst: '1GiB', fan_out_bytes_per_second: '1GiB', fan_out_bytes_burst: '1GiB', messages_per_second: 100_000, messages_burst: 100_000 }
