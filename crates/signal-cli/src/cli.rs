@@ -1,7 +1,9 @@
 //! What can be written on the command line.
 
 use std::ffi::OsString;
+use std::path::Path;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
 
 use crate::bench::BenchArgs;
@@ -59,6 +61,48 @@ pub(crate) enum Command {
         /// Where to complete
         shell: clap_complete::Shell,
     },
+}
+
+/// The same error, with what a word seems to mean that stands where none is expected: the program
+/// has no such words, and others have.
+pub(crate) fn with_guess(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
+    let kind = if error.kind() == ErrorKind::InvalidSubcommand {
+        ContextKind::InvalidSubcommand
+    } else {
+        ContextKind::InvalidArg
+    };
+    let Some(ContextValue::String(word)) = error.get(kind) else {
+        return error;
+    };
+    let command = match arguments.get(1).and_then(|command| command.to_str()) {
+        Some("config") => "signal config check",
+        Some("check" | "bench" | "token" | "completions") => return error,
+        _ => "signal serve",
+    };
+    if let Some(guess) = guess(word, command) {
+        error.insert(
+            ContextKind::Suggested,
+            ContextValue::StyledStrs(vec![guess.into()]),
+        );
+    }
+    error
+}
+
+fn guess(word: &str, command: &str) -> Option<String> {
+    let is_file = || word.ends_with(".toml") || Path::new(word).is_file();
+    let is_place = || word.parse::<u16>().is_ok() || word.contains(':');
+    Some(if word.starts_with('-') {
+        return None;
+    } else if word.contains("://") {
+        format!("to check a server, write: signal check {word}")
+    } else if is_file() {
+        format!("to read settings from a file, write: {command} --config {word}")
+    } else if is_place() {
+        let host = if word.contains(':') { "" } else { "localhost:" };
+        format!("to listen there, write: signal serve --listen {host}{word}")
+    } else {
+        return None;
+    })
 }
 
 /// The flags of `serve`.

@@ -11,8 +11,8 @@ use crate::serve::tls::Tls;
 use crate::serve::turn;
 use crate::serve::{access, cluster};
 use crate::settings::{
-    Consequence, Environment, Given, Mistake, Resolved, SETTINGS, Setting, Settings, resolve,
-    toml_value,
+    Consequence, Environment, Given, Mistake, Resolved, SETTINGS, Setting, Settings, meant_by,
+    resolve, toml_value,
 };
 use crate::webhook::Webhook;
 
@@ -93,7 +93,11 @@ fn summary(resolved: &Resolved, access: &Access, turn: Option<&TurnServers>) -> 
         .filter(|(_, origin)| !origin.is_default())
         .count();
     let strangers = resolved.strangers.iter().map(|variable| {
-        format!("warning: {variable} is an environment variable without effect: there is no setting of this name\n")
+        let meant = meant_by(variable).map(|ours| format!("; perhaps {ours} is meant"));
+        let meant = meant.unwrap_or_default();
+        format!(
+            "warning: {variable} is an environment variable without effect: there is no setting of this name{meant}\n"
+        )
     });
     let notices = access::notices(access).map(|notice| format!("warning: {notice}\n"));
     let turn = turn.map(|servers| format!("TURN credentials: {servers}\n"));

@@ -27,9 +27,10 @@ use failure::Failure;
 fn main() -> ExitCode {
     let arguments = Cli::arguments();
     let is_check = arguments.get(1).is_some_and(|command| command == "check");
-    let cli = match Cli::try_parse_from(arguments) {
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
+            let error = cli::with_guess(error, &arguments);
             let is_wrong = error.use_stderr();
             if is_wrong {
                 lines::tell(&error.render().ansi().to_string());

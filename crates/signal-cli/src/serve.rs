@@ -32,7 +32,7 @@ use crate::serve::reload::{Files, Reload, Watch};
 use crate::serve::shutdown::{Ending, Shutdown};
 use crate::serve::tls::Tls;
 use crate::serve::turn::Turn;
-use crate::settings::{Environment, Given, Resolved, resolve};
+use crate::settings::{Environment, Given, Resolved, meant_by, resolve};
 use crate::webhook::{self, Webhook};
 
 /// Serves until Ctrl-C or SIGTERM, then drains.
@@ -111,6 +111,9 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
         &descriptors,
     );
     admin::warn_if_open(settings, &admin);
+    if let Some(why) = inherited.unheeded {
+        tracing::warn!("{why}");
+    }
     if is_activated && !resolved.origin("listen").is_default() {
         tracing::warn!("listen has no effect, because systemd has opened the sockets");
     }
@@ -192,6 +195,7 @@ fn warn_of_strangers(resolved: &Resolved) {
     for variable in &resolved.strangers {
         tracing::warn!(
             variable,
+            meant = meant_by(variable),
             "there is no setting of this name, so the environment variable has no effect; \
              `signal config print --env` shows all that are read, and `PORT`"
         );

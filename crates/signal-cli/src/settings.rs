@@ -28,7 +28,7 @@ pub(crate) use mistake::Mistake;
 pub(crate) use origin::Origin;
 pub(crate) use resolve::{Resolved, resolve};
 pub(crate) use setting::{Consequence, Setting, toml_value};
-pub(crate) use sources::Environment;
+pub(crate) use sources::{Environment, meant_by};
 pub(crate) use table::SETTINGS;
 
 /// The port of y-webrtc's own server.

@@ -6,7 +6,7 @@ mod common;
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -218,8 +218,55 @@ fn what_is_not_a_listener_or_is_for_another_process_is_not_served() {
 
     let opened = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = opened.local_addr().expect("bound").to_string();
+    for (process, count, said) in [
+        ("1", "1", "LISTEN_PID does not name this process"),
+        ("1", "one", "LISTEN_FDS is not a number"),
+    ] {
+        let mut command = signal(&["serve", "--listen", "127.0.0.1:0"]);
+        command.envs([("LISTEN_PID", process), ("LISTEN_FDS", count)]);
+        let relay = Relay::start_command(command);
+        assert_ne!(relay.address(), address);
+        relay.until_logged(said);
+    }
     let mut command = signal(&["serve", "--listen", "127.0.0.1:0"]);
-    command.envs([("LISTEN_PID", "1"), ("LISTEN_FDS", "1")]);
-    let relay = Relay::start_command(command);
-    assert_ne!(relay.address(), address);
+    command.envs([("LISTEN_PID", "1"), ("LISTEN_FDS", "0")]);
+    Relay::start_command(command);
+}
+
+/// A `.socket` unit with `Accept=yes`, of UDP, or with fewer sockets than are said to be there.
+#[test]
+fn what_systemd_has_opened_in_another_way_is_named() {
+    let opened = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let connection = TcpStream::connect(opened.local_addr().expect("bound")).expect("a connection");
+    let folder = Folder::new("activated-badly");
+    let listener = UnixListener::bind(folder.path("a.sock")).expect("a fresh socket");
+    let stream = UnixStream::connect(folder.path("a.sock")).expect("a connection");
+    let datagrams = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    for (socket, names, said) in [
+        (
+            OwnedFd::from(connection),
+            "connection",
+            "that Accept=yes hands over",
+        ),
+        (stream.into(), "", "that Accept=yes hands over"),
+        (
+            datagrams.into(),
+            "",
+            "neither a TCP nor a Unix stream socket",
+        ),
+        (listener.into(), "admin", "the admin address is one of TCP"),
+    ] {
+        let ran = run_command(&mut activated(socket, names, &[]));
+        assert_eq!(ran.code(), Some(1), "{ran:?}");
+        ran.says("socket 0 of those that systemd has opened cannot be used");
+        ran.says(said);
+        ran.says("Accept=no");
+    }
+    let mut command = clean("sh");
+    let script = "LISTEN_PID=$$ LISTEN_FDS=2 exec \"$0\" serve 3<&0 4<&- </dev/null";
+    command.args(["-c", script, env!("CARGO_BIN_EXE_signal")]);
+    command.stdin(Stdio::from(OwnedFd::from(opened)));
+    let ran = run_command(&mut command);
+    assert_eq!(ran.code(), Some(1), "{ran:?}");
+    ran.says("LISTEN_FDS says 2, and there is none of this number");
 }

@@ -74,6 +74,28 @@ fn a_flag_that_does_not_exist_shows_the_usage_of_what_was_typed() {
 }
 
 #[test]
+fn a_word_without_a_flag_is_answered_with_the_flag_that_it_is_for() {
+    for (words, tip) in [
+        (
+            &["config", "check", "a.toml"][..],
+            "signal config check --config a.toml",
+        ),
+        (&["config", "a.toml"], "signal config check --config a.toml"),
+        (&["serve", "a.toml"], "signal serve --config a.toml"),
+        (&["a.toml"], "signal serve --config a.toml"),
+        (&["4444"], "signal serve --listen localhost:4444"),
+        (&["serve", "[::]:4444"], "signal serve --listen [::]:4444"),
+        (&["ws://127.0.0.1:4444"], "signal check ws://127.0.0.1:4444"),
+    ] {
+        let ran = run(words);
+        assert_eq!(ran.code(), Some(2), "{ran:?}");
+        ran.says(tip);
+    }
+    let ran = run(&["nonsense"]);
+    assert!(!ran.stderr.contains("write:"), "{ran:?}");
+}
+
+#[test]
 fn a_flag_wins_over_the_environment_and_that_over_the_file() {
     let file = TempFile::new(
         "precedence.toml",
@@ -212,6 +234,7 @@ fn variables_of_other_software_are_a_warning() {
     let ran = run_command(command.envs([("SIGNAL_VERSION", "1.2"), ("SIGNAL_HOST", "a")]));
     assert_eq!(ran.code(), Some(0), "{ran:?}");
     ran.says("warning: SIGNAL_HOST is an environment variable without effect");
+    ran.says("of this name; perhaps SIGNAL_LISTEN is meant");
     ran.says("warning: SIGNAL_VERSION is an environment variable without effect");
     let ran = run_command(signal(&["config", "check"]).env("SIGNAL_ALLOWED_ORIGINS", "https://a"));
     assert_eq!(ran.code(), Some(2), "{ran:?}");

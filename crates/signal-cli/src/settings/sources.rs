@@ -108,6 +108,21 @@ impl Environment {
     }
 }
 
+/// The variable that another one's name, which is none of ours, may be meant as.
+pub(crate) fn meant_by(stranger: &str) -> Option<&'static str> {
+    const USUAL: [(&str, &str); 6] = [
+        ("ADDRESS", "SIGNAL_LISTEN"),
+        ("DEBUG", "SIGNAL_LOG"),
+        ("HOST", "SIGNAL_LISTEN"),
+        ("LOG_LEVEL", "SIGNAL_LOG"),
+        ("LOGLEVEL", "SIGNAL_LOG"),
+        ("PORT", "SIGNAL_LISTEN or PORT"),
+    ];
+    let rest = stranger.strip_prefix(PREFIX)?;
+    let known = USUAL.iter().find(|(name, _)| *name == rest);
+    known.map(|(_, ours)| *ours)
+}
+
 /// Whether one of our settings is meant: by its spelling, or because it seems to keep someone out.
 fn is_misspelt(name: &str) -> bool {
     let rest = name
@@ -330,6 +345,19 @@ mod tests {
             let variables = environment(&[(other, "x")]);
             assert!(variables.mistakes().is_empty(), "{other}");
             assert_eq!(variables.strangers(), [other]);
+        }
+    }
+
+    #[test]
+    fn usual_names_of_others_are_warned_of_with_ours() {
+        for (other, ours) in [
+            ("SIGNAL_LOG_LEVEL", Some("SIGNAL_LOG")),
+            ("SIGNAL_HOST", Some("SIGNAL_LISTEN")),
+            ("SIGNAL_PORT", Some("SIGNAL_LISTEN or PORT")),
+            ("SIGNAL_VERSION", None),
+        ] {
+            assert_eq!(environment(&[(other, "x")]).strangers(), [other]);
+            assert_eq!(meant_by(other), ours, "{other}");
         }
     }
 

@@ -179,3 +179,30 @@ fn a_relay_without_its_issuers_keys_shuts_the_door_and_says_so() {
     );
     assert_eq!((ready.status, ready.body.contains("no_keys")), (503, true));
 }
+
+/// Keycloak's roles are inside of `realm_access`, and people write that with a dot.
+#[test]
+fn a_claim_that_looks_like_a_way_into_another_is_warned_of() {
+    let folder = Folder::new("dotted-claims");
+    let key = folder.key("key.jwk", &[]);
+    let start = |claim: &str| {
+        let arguments = ["--token-key-file", &key, "--token-topics-claim", claim];
+        Relay::start(&arguments)
+    };
+    for (claim, way) in [
+        ("realm_access.roles", "/realm_access/roles"),
+        ("resource_access.app.roles", "/resource_access/app/roles"),
+    ] {
+        let found = start(claim).until_logged("is the name of one claim");
+        assert_eq!(found["level"], "WARN");
+        let said = found["message"].as_str().expect("a text");
+        assert!(said.contains(&format!("write {way:?}")), "{said}");
+    }
+    for claim in ["/realm_access/roles", "https://app.example/topics", "scope"] {
+        let mut relay = start(claim);
+        relay.assert_alive();
+        relay.terminate();
+        let (_, log) = relay.wait();
+        assert!(!log.contains("is the name of one claim"), "{claim}: {log}");
+    }
+}
