@@ -6,7 +6,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::folder::{Folder, mint};
+use common::folder::{Folder, mint, new_key};
 use common::{PATIENCE, Peer, Relay, run};
 use serde_json::{Value, json};
 use signal_testwire::Answer;
@@ -154,7 +154,7 @@ async fn a_topic_is_closed_with_a_code_that_says_who_did_it() {
 #[tokio::test]
 async fn a_subject_is_closed_wherever_it_is_connected() {
     let folder = Folder::new("api-subject");
-    let keys = folder.key("tokens", &[]);
+    let keys = new_key(&folder, "tokens", &[]);
     let relay = start(&folder.write("key", KEY), &["--token-key-file", &keys]);
     let url = |subject: &str| {
         let token = mint(

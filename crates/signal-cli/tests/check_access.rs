@@ -2,13 +2,13 @@
 
 mod common;
 
-use common::folder::{Folder, mint};
+use common::folder::{Folder, mint, new_key};
 use common::{Relay, run, signal};
 
 #[test]
 fn a_token_is_sent_in_each_place() {
     let folder = Folder::new("check-places");
-    let key = folder.key("key.jwk", &[]);
+    let key = new_key(&folder, "key.jwk", &[]);
     let relay = Relay::start(&["--token-key-file", &key]);
     let token = mint(&key, &["--topics", "*", "--expires", "1h"]);
     let file = folder.write("token", &format!("{token}\n"));
@@ -34,7 +34,7 @@ fn a_token_is_sent_in_each_place() {
 #[test]
 fn a_token_comes_by_standard_input_too() {
     let folder = Folder::new("check-stdin");
-    let key = folder.key("key.jwk", &[]);
+    let key = new_key(&folder, "key.jwk", &[]);
     let relay = Relay::start(&["--token-key-file", &key]);
     let token = folder.write("token", &mint(&key, &["--topics", "*", "--expires", "1h"]));
     let mut command = signal(&["check", &relay.url(), "--token-file", "-"]);
@@ -46,7 +46,7 @@ fn a_token_comes_by_standard_input_too() {
 #[test]
 fn a_token_for_some_topics_is_checked_with_one_of_them() {
     let folder = Folder::new("check-topics");
-    let key = folder.key("key.jwk", &[]);
+    let key = new_key(&folder, "key.jwk", &[]);
     let relay = Relay::start(&["--token-key-file", &key]);
     let token = mint(&key, &["--topics", "team-7/*", "--expires", "1h"]);
     let url = relay.url();
@@ -70,7 +70,10 @@ fn a_token_for_some_topics_is_checked_with_one_of_them() {
 #[test]
 fn each_refusal_is_reported_with_what_to_do() {
     let folder = Folder::new("check-refused");
-    let (key, other) = (folder.key("key.jwk", &[]), folder.key("other.jwk", &[]));
+    let (key, other) = (
+        new_key(&folder, "key.jwk", &[]),
+        new_key(&folder, "other.jwk", &[]),
+    );
     let relay = Relay::start(&["--token-key-file", &key, "--origins", "https://app.example"]);
     let token = mint(
         &key,

@@ -7,7 +7,7 @@ mod common;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use common::folder::Folder;
+use common::folder::{Folder, new_key};
 use common::{PATIENCE, Relay, naive, run};
 use serde_json::{Value, json};
 
@@ -231,7 +231,7 @@ async fn a_server_that_refuses_is_not_reported_as_failed_scenarios() {
 #[test]
 fn a_relay_that_asks_for_tokens_is_held_to_them() {
     let folder = Folder::new("conformance-access");
-    let key = folder.key("key.jwk", &["--algorithm", "EdDSA"]);
+    let key = new_key(&folder, "key.jwk", &["--algorithm", "EdDSA"]);
     let mut relay = Relay::start(&[
         "--token-key-file",
         &key,

@@ -8,7 +8,7 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use common::certificate::Certificate;
-use common::folder::Folder;
+use common::folder::{Folder, new_key};
 use common::{Ran, Relay, run_command, signal};
 use signal_testwire::{UPGRADE, ask};
 use tokio::net::TcpSocket;
@@ -65,7 +65,7 @@ fn a_relay_is_healthy_whatever_it_asks_of_clients() {
     let (certificate, folder) = (Certificate::new(), Folder::new("health"));
     let (cert, key) = (certificate.path(), certificate.key_path());
     let (cert, key) = (show(&cert), show(&key));
-    let jwk = folder.key("relay.jwk", &[]);
+    let jwk = new_key(&folder, "relay.jwk", &[]);
     let ports = [(); 6].map(|()| Port::reserve());
     let [plain, tls, tokens, pages, everywhere, in_file] = &ports;
     let config = folder.write("signal.toml", &format!("listen = {:?}\n", in_file.address));

@@ -7,7 +7,7 @@ mod common;
 use std::io::Read;
 use std::process::{Child, Stdio};
 
-use common::folder::{Folder, mint};
+use common::folder::{Folder, mint, new_key};
 use common::{Relay, signal};
 use serde_json::Value;
 use signal_core::client;
@@ -169,7 +169,7 @@ async fn a_topic_that_is_skipped_is_said_once_with_its_setting() {
 #[tokio::test]
 async fn a_topic_that_is_full_by_a_token_is_said_once_and_as_no_setting() {
     let folder = Folder::new("full");
-    let key = folder.key("key.jwk", &[]);
+    let key = new_key(&folder, "key.jwk", &[]);
     let rights = ["--topics", "*", "--expires", "1h", "--clients-max", "1"];
     let path = format!("/?token={}", mint(&key, &rights));
     let relay = Relay::start(&["--drain-seconds", "0", "--token-key-file", &key]);

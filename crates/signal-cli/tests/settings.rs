@@ -2,30 +2,8 @@
 
 mod common;
 
-use std::path::PathBuf;
-
 use common::{run, run_command, signal};
-
-/// A file that is gone at the end of the test.
-struct TempFile(PathBuf);
-
-impl TempFile {
-    fn new(name: &str, text: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("signal-cli-{}-{name}", std::process::id()));
-        std::fs::write(&path, text).expect("a file can be written");
-        Self(path)
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().expect("a path in UTF-8")
-    }
-}
-
-impl Drop for TempFile {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
+use signal_testwire::Folder;
 
 /// The value of a setting and where it comes from, by `config print`.
 fn printed(text: &str, name: &str) -> (String, String) {
@@ -97,18 +75,12 @@ fn a_word_without_a_flag_is_answered_with_the_flag_that_it_is_for() {
 
 #[test]
 fn a_flag_wins_over_the_environment_and_that_over_the_file() {
-    let file = TempFile::new(
+    let folder = Folder::new("settings");
+    let file = folder.write(
         "precedence.toml",
         "peers_max = 1\ndepth_max = 2\nheaders_max = 33\n",
     );
-    let mut command = signal(&[
-        "config",
-        "print",
-        "--config",
-        file.path(),
-        "--peers-max",
-        "3",
-    ]);
+    let mut command = signal(&["config", "print", "--config", &file, "--peers-max", "3"]);
     command
         .env("SIGNAL_PEERS_MAX", "2")
         .env("SIGNAL_DEPTH_MAX", "7");
@@ -128,7 +100,7 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file() {
     );
     assert_eq!(
         print("headers_max"),
-        ("33".to_owned(), format!("{}, line 3", file.path()))
+        ("33".to_owned(), format!("{}, line 3", &file))
     );
     assert_eq!(
         print("topic_bytes_max"),
@@ -138,34 +110,30 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file() {
 
 #[test]
 fn the_file_can_be_named_by_a_variable() {
-    let file = TempFile::new(
+    let folder = Folder::new("settings");
+    let file = folder.write(
         "named.toml",
         "write_deadline = 2.5\nclose_hold = \"500ms\"\n",
     );
-    let ran = run_command(signal(&["config", "print"]).env("SIGNAL_CONFIG", file.path()));
+    let ran = run_command(signal(&["config", "print"]).env("SIGNAL_CONFIG", &file));
     assert_eq!(printed(&ran.stdout, "write_deadline").0, "\"2500ms\"");
     assert_eq!(printed(&ran.stdout, "close_hold").0, "\"500ms\"");
 }
 
 #[test]
 fn each_mistake_is_named_with_its_place_and_the_mend() {
-    let file = TempFile::new(
+    let folder = Folder::new("settings");
+    let file = folder.write(
         "wrong.toml",
         "peer_max = 1\nclose_hold = \"10m\"\nlog = 5\n",
     );
-    let mut command = signal(&[
-        "serve",
-        "--config",
-        file.path(),
-        "--message-bytes-max",
-        "64kB",
-    ]);
+    let mut command = signal(&["serve", "--config", &file, "--message-bytes-max", "64kB"]);
     command
         .env("SIGNAL_DEPTHMAX", "7")
         .env("SIGNAL_THREADS", "0");
     let ran = run_command(&mut command);
     assert_eq!(ran.code(), Some(2), "{ran:?}");
-    let path = file.path();
+    let path = &file;
     for sentence in [
         "error: SIGNAL_DEPTHMAX (environment variable): there is no such setting\n       did you mean SIGNAL_DEPTH_MAX?",
         &format!(
@@ -184,11 +152,12 @@ fn each_mistake_is_named_with_its_place_and_the_mend() {
 
 #[test]
 fn an_example_is_a_line_that_can_be_copied() {
-    let file = TempFile::new(
+    let folder = Folder::new("settings");
+    let file = folder.write(
         "count.toml",
         "messages_per_second = true\npeers_max = \"many\"\n",
     );
-    let ran = run(&["config", "check", "--config", file.path()]);
+    let ran = run(&["config", "check", "--config", &file]);
     assert_eq!(ran.code(), Some(2), "{ran:?}");
     ran.says("such as messages_per_second = 100\n");
     // The default of this machine is a number like 18896, which nobody would write.
@@ -246,8 +215,9 @@ fn a_file_that_is_missing_or_not_toml_is_reported() {
     let missing = run(&["--config", "/nonexistent/signal.toml"]);
     assert_eq!(missing.code(), Some(2));
     missing.says("config = \"/nonexistent/signal.toml\" (flag --config): cannot be read");
-    let file = TempFile::new("broken.toml", "peers_max = 1\npeers max\n");
-    let broken = run(&["--config", file.path()]);
+    let folder = Folder::new("settings");
+    let file = folder.write("broken.toml", "peers_max = 1\npeers max\n");
+    let broken = run(&["--config", &file]);
     assert_eq!(broken.code(), Some(2));
     broken.says("line 2");
     broken.says("write lines such as peers_max = 500");
@@ -284,8 +254,9 @@ fn port_is_honoured_as_platforms_set_it() {
 #[test]
 fn the_defaults_make_a_file_that_changes_nothing() {
     let defaults = run(&["config", "print", "--defaults"]).stdout;
-    let file = TempFile::new("defaults.toml", &defaults);
-    let check = run(&["config", "check", "--config", file.path()]);
+    let folder = Folder::new("settings");
+    let file = folder.write("defaults.toml", &defaults);
+    let check = run(&["config", "check", "--config", &file]);
     assert_eq!(check.code(), Some(0), "{check:?}");
     let env = run(&["config", "print", "--env"]).stdout;
     assert!(env.contains("SIGNAL_MESSAGE_BYTES_MAX=64KiB"), "{env}");

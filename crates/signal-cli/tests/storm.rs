@@ -9,6 +9,7 @@ mod storm;
 use std::path::Path;
 use std::time::Duration;
 
+use signal_testwire::Folder;
 use storm::Storm;
 
 const CLIENTS: u32 = 100;
@@ -16,17 +17,16 @@ const LENGTH: Duration = Duration::from_secs(3);
 
 #[tokio::test]
 async fn clients_with_expired_tokens_are_refused_and_others_do_not_notice() {
-    let folder = std::env::temp_dir().join(format!("signal-storm-test-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a folder");
+    let folder = Folder::new("storm");
+    let path = folder.path("");
     let storm = Storm {
         program: Path::new(env!("CARGO_BIN_EXE_signal")),
-        folder: &folder,
+        folder: Path::new(&path),
         clients: CLIENTS,
         quiet: Duration::from_millis(200),
         length: LENGTH,
     };
     let outcome = storm.run().await;
-    let _ = std::fs::remove_dir_all(&folder);
     let outcome = outcome.expect("every message of the honest pair arrives");
 
     println!("{outcome}");

@@ -14,7 +14,7 @@ use common::certificate::Certificate;
 use common::{Ran, Relay, clean, run, run_command};
 use rustix::process::Signal;
 use serde_json::json;
-use signal_testwire::{installed, skipped};
+use signal_testwire::{Folder, installed, skipped};
 
 const UNIT: &str = include_str!("../../../examples/systemd/signal.service");
 const SOCKET: &str = include_str!("../../../examples/systemd/signal.socket");
@@ -35,29 +35,11 @@ fn number(key: &str) -> u64 {
     value.parse().unwrap_or_else(|_| panic!("{key}={value}"))
 }
 
-/// A folder that everybody may read, and that is gone at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let name = format!("signal-unit-{}-{name}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        fs::create_dir_all(&folder).expect("a folder can be made");
-        Self(folder)
-    }
-
-    /// The binary under test, where a user without rights can get at it.
-    fn signal(&self) -> PathBuf {
-        let copy = self.0.join("signal");
-        fs::copy(env!("CARGO_BIN_EXE_signal"), &copy).expect("a copy");
-        copy
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+/// The binary under test, where a user without rights can get at it.
+fn copied(folder: &Folder) -> PathBuf {
+    let copy = PathBuf::from(folder.path("signal"));
+    fs::copy(env!("CARGO_BIN_EXE_signal"), &copy).expect("a copy");
+    copy
 }
 
 #[test]
@@ -66,7 +48,7 @@ fn systemd_finds_nothing_wrong_and_little_exposed() {
         return;
     };
     let folder = Folder::new("verify");
-    let binary = folder.signal();
+    let binary = copied(&folder);
     let unit = UNIT.replace("/usr/local/bin/signal", binary.to_str().expect("UTF-8"));
     // As it is, and with all that it offers.
     let is_setting = |line: &str| line.starts_with(|first: char| first.is_ascii_uppercase());
@@ -76,7 +58,7 @@ fn systemd_finds_nothing_wrong_and_little_exposed() {
     });
     let offers: String = uncommented.collect();
     assert!(offers.contains("\nSocketBindAllow=tcp:443\n"), "{offers}");
-    let path = folder.0.join("signal.service");
+    let path = PathBuf::from(folder.path("signal.service"));
     let verify = |path: &Path| {
         let verified = run_command(Command::new(&analyze).arg("verify").arg(path));
         assert_eq!(verified.code(), Some(0), "{verified:?}");
@@ -95,7 +77,7 @@ fn systemd_finds_nothing_wrong_and_little_exposed() {
         offers.contains("\nListenStream=/run/signal.sock\n"),
         "{offers}"
     );
-    let socket = folder.0.join("signal.socket");
+    let socket = PathBuf::from(folder.path("signal.socket"));
     for unit in [offers, SOCKET.to_owned()] {
         fs::write(&socket, unit).expect("a file can be written");
         verify(&socket);
@@ -179,7 +161,7 @@ async fn it_makes_no_system_call_that_the_unit_forbids() {
         return;
     };
     let folder = Folder::new("strace");
-    let trace = folder.0.join("trace");
+    let trace = PathBuf::from(folder.path("trace"));
     let certificate = Certificate::new();
     let mut command = clean(strace);
     // Forks are followed, and the program is the child of nobody but the test.
@@ -271,7 +253,7 @@ async fn it_serves_with_the_rights_and_limits_of_the_unit() {
     }
     let folder = Folder::new("rights");
     let certificate = Certificate::new();
-    readable(certificate.folder());
+    readable(&certificate.folder());
     let memory = match values("MemoryMax")[0].strip_suffix('G') {
         Some(gigabytes) => gigabytes.parse::<u64>().expect("a number") << 30,
         None => panic!("MemoryMax in another unit"),
@@ -287,7 +269,7 @@ async fn it_serves_with_the_rights_and_limits_of_the_unit() {
     );
     let mut command = clean("unshare");
     command.args(["--mount", "sh", "-c", &script, "sh"]);
-    command.arg(folder.signal()).args(arguments(&certificate));
+    command.arg(copied(&folder)).args(arguments(&certificate));
     let relay = Relay::start_command(command);
     assert_eq!(relay.listening["open_files"], files);
     for (name, value) in [

@@ -2,24 +2,23 @@
 
 mod common;
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
+use common::certificate::{Certificate, DAY};
 use common::folder::Folder;
 use common::{Ran, Relay, run_command, signal};
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::CertificateParams;
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// A proxy with a certificate that signs itself; the file with it goes with this value.
+/// A proxy with a certificate that signs itself.
 struct Proxy {
     port: u16,
-    certificate: PathBuf,
+    certificate: Certificate,
 }
 
 impl Proxy {
@@ -34,26 +33,16 @@ impl Proxy {
         until: SystemTime,
         change: impl FnOnce(&mut CertificateParams),
     ) -> Self {
-        let key = KeyPair::generate().expect("a key");
-        let mut params = CertificateParams::new([host.to_owned()]).expect("parameters");
-        params.not_before = (SystemTime::now() - 100 * DAY).into();
-        params.not_after = until.into();
-        change(&mut params);
-        let certificate = params.self_signed(&key).expect("a certificate");
-
+        let certificate = Certificate::made_with(host, until, change);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("bound").port();
-        let path =
-            std::env::temp_dir().join(format!("signal-cli-{}-{port}.pem", std::process::id()));
-        std::fs::write(&path, certificate.pem()).expect("a file can be written");
-
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+        let key = PrivateKeyDer::from_pem_file(certificate.key_path()).expect("a key");
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("versions")
             .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key)
+            .with_single_cert(vec![certificate.der.clone()], key)
             .expect("a configuration");
         let (acceptor, upstream) = (
             TlsAcceptor::from(Arc::new(config)),
@@ -76,17 +65,14 @@ impl Proxy {
                 });
             }
         });
-        Self {
-            port,
-            certificate: path,
-        }
+        Self { port, certificate }
     }
 
     /// Checks it, trusting its certificate.
     async fn check(&self, scheme: &str) -> Ran {
         let mut command = signal(&["check", &format!("{scheme}://localhost:{}", self.port)]);
         command
-            .env("SSL_CERT_FILE", &self.certificate)
+            .env("SSL_CERT_FILE", self.certificate.path())
             .env_remove("SSL_CERT_DIR");
         tokio::task::spawn_blocking(move || run_command(&mut command))
             .await
@@ -100,17 +86,11 @@ impl Proxy {
         let mut command = signal(&["check", &format!("wss://localhost:{}", self.port)]);
         command.args(arguments);
         if arguments.contains(&"--ca") {
-            command.arg(&self.certificate);
+            command.arg(self.certificate.path());
         }
         tokio::task::spawn_blocking(move || run_command(&mut command))
             .await
             .expect("it ran")
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.certificate);
     }
 }
 
@@ -208,7 +188,7 @@ async fn servers_that_the_relay_asks_have_their_certificates_explained_too() {
         ] {
             let start = ["serve", "--listen", "127.0.0.1:0"];
             let mut command = signal(&[&start[..], arguments].concat());
-            command.env("SSL_CERT_FILE", &proxy.certificate);
+            command.env("SSL_CERT_FILE", proxy.certificate.path());
             let relay = Relay::start_command(command);
             if arguments[0] == "--webhook-url" {
                 relay.connect().await.subscribe("room").await;
@@ -282,10 +262,9 @@ async fn an_authority_of_ones_own_is_believed_by_its_file() {
 async fn an_unknown_authority_is_reported() {
     let relay = Relay::start(&[]);
     let proxy = Proxy::start(&relay, "localhost", SystemTime::now() + 90 * DAY).await;
-    let other = Proxy::start(&relay, "localhost", SystemTime::now() + 90 * DAY).await;
     let stranger = Proxy {
         port: proxy.port,
-        certificate: other.certificate.clone(),
+        certificate: Certificate::new(),
     };
     let ran = stranger.check("wss").await;
     assert_eq!(ran.code(), Some(2), "{ran:?}");
@@ -303,7 +282,7 @@ async fn ws_and_wss_mixed_up_is_reported() {
 
     let url = format!("wss://{}", relay.address());
     let mut command = signal(&["check", &url]);
-    command.env("SSL_CERT_FILE", &proxy.certificate);
+    command.env("SSL_CERT_FILE", proxy.certificate.path());
     let ran = tokio::task::spawn_blocking(move || run_command(&mut command))
         .await
         .expect("it ran");

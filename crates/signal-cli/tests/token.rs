@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
 
-use common::folder::{Folder, mint};
+use common::folder::{Folder, mint, new_key};
 use common::{Ran, run, run_command, signal};
 
 /// Checks a token that comes by standard input.
@@ -41,7 +41,11 @@ fn check(key: &str, token: &str, arguments: &[&str]) -> Ran {
 fn a_token_is_minted_and_explained_with_either_algorithm() {
     let folder = Folder::new("explained");
     for algorithm in ["HS256", "eddsa"] {
-        let key = folder.key(algorithm, &["--algorithm", algorithm, "--id", "2026"]);
+        let key = new_key(
+            &folder,
+            algorithm,
+            &["--algorithm", algorithm, "--id", "2026"],
+        );
         let rights = [
             "--topics",
             "garden,team-7/*",
@@ -74,7 +78,7 @@ fn a_token_is_minted_and_explained_with_either_algorithm() {
 #[test]
 fn how_many_clients_topics_may_have_is_minted_and_explained() {
     let folder = Folder::new("clients");
-    let key = folder.key("key.jwk", &[]);
+    let key = new_key(&folder, "key.jwk", &[]);
     for (flag, line) in [
         ("50", "clients     at most 50 in every topic\n"),
         (
@@ -127,7 +131,7 @@ fn how_many_clients_topics_may_have_is_minted_and_explained() {
 #[test]
 fn the_public_half_verifies_and_does_not_sign() {
     let folder = Folder::new("public");
-    let key = folder.key("private.jwk", &[]);
+    let key = new_key(&folder, "private.jwk", &[]);
     let public = folder.path("public.jwk");
     let ran = run(&["token", "key", "--public", &key]);
     assert_eq!(ran.code(), Some(0), "{ran:?}");
@@ -144,7 +148,7 @@ fn the_public_half_verifies_and_does_not_sign() {
     ran.says("it is a public key, which cannot sign");
     ran.says("the public one is for the relay");
 
-    let shared = folder.key("shared.jwk", &["--algorithm", "HS256"]);
+    let shared = new_key(&folder, "shared.jwk", &["--algorithm", "HS256"]);
     let ran = run(&["token", "key", "--public", &shared]);
     assert_eq!(ran.code(), Some(2), "{ran:?}");
     ran.says("holds an HS256 key, which has no public half");
@@ -153,10 +157,22 @@ fn the_public_half_verifies_and_does_not_sign() {
 #[test]
 fn each_refusal_says_why_and_what_to_do() {
     let folder = Folder::new("refusals");
-    let key = folder.key("key.jwk", &["--algorithm", "HS256", "--id", "2026"]);
-    let other = folder.key("other.jwk", &["--algorithm", "HS256", "--id", "2026"]);
-    let named = folder.key("named.jwk", &["--algorithm", "HS256", "--id", "2027"]);
-    let edwards = folder.key("edwards.jwk", &["--id", "2026"]);
+    let key = new_key(
+        &folder,
+        "key.jwk",
+        &["--algorithm", "HS256", "--id", "2026"],
+    );
+    let other = new_key(
+        &folder,
+        "other.jwk",
+        &["--algorithm", "HS256", "--id", "2026"],
+    );
+    let named = new_key(
+        &folder,
+        "named.jwk",
+        &["--algorithm", "HS256", "--id", "2027"],
+    );
+    let edwards = new_key(&folder, "edwards.jwk", &["--id", "2026"]);
     let token = |key: &str, more: &[&str]| {
         mint(key, &[&["--topics", "*", "--expires", "1h"], more].concat())
     };
@@ -310,7 +326,7 @@ fn a_key_that_cannot_be_used_is_reported_without_showing_it() {
 #[test]
 fn claims_that_make_no_sense_are_not_signed() {
     let folder = Folder::new("claims");
-    let key = folder.key("key.jwk", &[]);
+    let key = new_key(&folder, "key.jwk", &[]);
     for (arguments, why) in [
         (
             &["--topics", "team-*-notes", "--expires", "1h"][..],
@@ -351,7 +367,7 @@ fn claims_that_make_no_sense_are_not_signed() {
 #[test]
 fn a_key_is_never_overwritten_and_is_only_for_its_owner() {
     let folder = Folder::new("files");
-    let key = folder.key("key.jwk", &[]);
+    let key = new_key(&folder, "key.jwk", &[]);
     let before = std::fs::read_to_string(&key).expect("a key");
     let ran = run(&["token", "key", "--out", &key]);
     assert_eq!(ran.code(), Some(2), "{ran:?}");
@@ -378,7 +394,7 @@ fn only_for_its_owner(_: &Path) {}
 #[test]
 fn the_key_file_may_come_from_the_environment() {
     let folder = Folder::new("environment");
-    let key = folder.key("key.jwk", &[]);
+    let key = new_key(&folder, "key.jwk", &[]);
     let ran = run_command(
         signal(&["token", "mint", "--topics", "*", "--expires", "1d"])
             .env("SIGNAL_TOKEN_KEY_FILE", &key),

@@ -6,11 +6,11 @@ use std::net::TcpStream;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use common::folder::{Folder, mint};
-use common::{PATIENCE, Relay, clean, reserve_port, run};
+use common::folder::{Folder, mint, new_key};
+use common::{PATIENCE, Relay, clean, run};
 use serde_json::Value;
 use signal_access::{TurnServers, UnixTime};
-use signal_testwire::{Answer, installed};
+use signal_testwire::{Answer, installed, reserve_port};
 use tokio::net::TcpSocket;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -109,7 +109,7 @@ fn a_turn_server_takes_what_the_relay_gives_out() {
         return;
     };
     let secret = folder.write("secret", &format!("{SECRET}\n"));
-    let key = folder.key("key", &[]);
+    let key = new_key(&folder, "key", &[]);
     let open = Relay::start(&["--turn-urls", URL, "--turn-secret-file", &secret]);
     let guest = credentials(&open, "");
     let Some(is_taken) = coturn.takes(&guest) else {

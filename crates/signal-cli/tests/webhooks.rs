@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
 
 use base64ct::{Base64, Encoding};
-use common::folder::{Folder, mint};
+use common::folder::{Folder, mint, new_key};
 use common::{PATIENCE, Peer, Relay, run};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
@@ -173,7 +173,7 @@ async fn until_counted(relay: &Relay, line: &str) {
 async fn topics_and_peers_are_told_in_order_and_signed() {
     let folder = Folder::new("webhook");
     let hook = Hook::start(|_| Some("204 No Content"));
-    let keys = folder.key("tokens", &[]);
+    let keys = new_key(&folder, "tokens", &[]);
     let relay = start(&folder, &hook, &["--token-key-file", &keys]);
     let token = mint(
         &keys,

@@ -1,6 +1,6 @@
 //! What tests and benchmarks say to a relay, byte for byte: upgrade requests, frames, and a client
-//! that can also do what a client should not. And what a test does that needs something which is
-//! not installed.
+//! that can also do what a client should not. And what tests need beside it: files, ports, a NATS
+//! server, a provider of keys, and a way out where something is not installed.
 //!
 //! The crate is for this workspace alone and is not published. It depends on none of the others, so
 //! it can be a dev-dependency of each of them. Three parts of the workspace speak WebSocket without
@@ -12,18 +12,26 @@
 //! its documentation says otherwise.
 
 mod answer;
+mod folder;
 mod frame;
 mod input;
 mod installed;
+mod nats;
+mod port;
+mod provider;
 mod request;
 mod stock_wait;
 mod until;
 mod wire;
 
 pub use answer::{Answer, ask, header, retry_after, status};
+pub use folder::Folder;
 pub use frame::{BINARY, CLOSE, Frame, MASK, PING, PONG, TEXT, frame, frame_header, frame_masked};
 pub use installed::{installed, skipped};
+pub use nats::NatsServer;
+pub use port::reserve_port;
+pub use provider::{Provider, Says};
 pub use request::{UPGRADE, upgrade, upgrade_with};
 pub use stock_wait::stock_wait;
-pub use until::{PATIENCE, in_time, until};
+pub use until::{PATIENCE, in_time, until, until_blocking};
 pub use wire::Wire;

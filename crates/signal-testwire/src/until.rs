@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 /// Far more than anything takes on a busy machine; past it a test fails instead of hanging.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How often [`until`] asks.
+/// How often it is asked.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// Asks again and again until the answer is yes.
@@ -22,4 +22,17 @@ pub async fn in_time<F: Future<Output = bool>>(mut is_so: impl FnMut() -> F) -> 
         tokio::time::sleep(PAUSE).await;
     }
     true
+}
+
+/// Asks again and again until there is an answer, in a test that is not async.
+#[track_caller]
+pub fn until_blocking<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = found() {
+            return found;
+        }
+        assert!(start.elapsed() < PATIENCE, "not in time: {what}");
+        std::thread::sleep(PAUSE);
+    }
 }

@@ -5,111 +5,26 @@
 mod common;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::{ask, header, status, upgrade};
 use serde_json::{Value, json};
+use signal_testwire::{Provider, Says};
 use signal_tokio::signal_access::{
     Access, Algorithm, Claims, KeySchedule, NewKey, TokenSigner, TokenVerifier, UnixTime,
 };
 use signal_tokio::{Config, JwksAuthorizer, Relay, TopicSet};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
-/// What the provider does with a request.
-#[derive(Clone, Debug)]
-enum Answer {
-    /// It has these keys.
-    Keys(Vec<u8>),
-    /// These bytes, whatever they are.
-    Bytes(Vec<u8>),
-    /// It never answers.
-    Silence,
+/// It has these keys.
+fn keys(ids: &[u8]) -> Says {
+    let keys: Vec<Value> = ids.iter().copied().map(public).collect();
+    Says::ok(&json!({ "keys": keys }).to_string())
 }
 
-/// An identity provider on a port of this machine.
-struct Provider {
-    address: SocketAddr,
-    answer: Arc<Mutex<Answer>>,
-    requests: Arc<Mutex<Vec<String>>>,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Provider {
-    async fn start(answer: Answer) -> Self {
-        Self::start_at(([127, 0, 0, 1], 0).into(), answer).await
-    }
-
-    async fn start_at(address: SocketAddr, answer: Answer) -> Self {
-        let listener = TcpListener::bind(address).await.expect("a port");
-        let address = listener.local_addr().expect("bound");
-        let answer = Arc::new(Mutex::new(answer));
-        let requests = Arc::<Mutex<Vec<String>>>::default();
-        let (said, heard) = (Arc::clone(&answer), Arc::clone(&requests));
-        let task = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let answer = said.lock().expect("no panic").clone();
-                tokio::spawn(respond(stream, answer, Arc::clone(&heard)));
-            }
-        });
-        Self {
-            address,
-            answer,
-            requests,
-            task,
-        }
-    }
-
-    fn now(&self, answer: Answer) {
-        *self.answer.lock().expect("no panic") = answer;
-    }
-
-    fn requests(&self) -> usize {
-        self.requests.lock().expect("no panic").len()
-    }
-
-    /// A relay that takes its tokens.
-    fn relay(&self) -> Relay {
-        relay(self.address)
-    }
-}
-
-impl Drop for Provider {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-async fn respond(mut stream: TcpStream, answer: Answer, requests: Arc<Mutex<Vec<String>>>) {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let Ok(byte) = stream.read_u8().await else {
-            return;
-        };
-        head.push(byte);
-    }
-    let head = String::from_utf8(head).expect("a head of ours");
-    requests.lock().expect("no panic").push(head);
-    let bytes = match answer {
-        Answer::Bytes(bytes) => bytes,
-        Answer::Keys(ids) => {
-            let keys: Vec<Value> = ids.into_iter().map(public).collect();
-            ok(&json!({ "keys": keys }).to_string())
-        }
-        Answer::Silence => std::future::pending().await,
-    };
-    // The relay may have gone already.
-    let _ = stream.write_all(&bytes).await;
-    let _ = stream.shutdown().await;
-}
-
-fn ok(body: &str) -> Vec<u8> {
-    format!(
-        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .into_bytes()
+/// It never answers.
+fn silence() -> Says {
+    Says::Hangs(Vec::new())
 }
 
 fn relay(provider: SocketAddr) -> Relay {
@@ -195,13 +110,13 @@ async fn becomes(relay: &Relay, token: &str, expected: u16) {
 #[tokio::test]
 async fn keys_are_fetched_at_the_start_and_tokens_wait_for_them() {
     let _time = freeze();
-    let provider = Provider::start(Answer::Keys(vec![1, 2])).await;
-    let relay = provider.relay();
+    let provider = Provider::start(keys(&[1, 2])).await;
+    let relay = relay(provider.address);
     becomes(&relay, &token(1), 101).await;
     assert_eq!(answered(&relay, &token(2)).await.0, 101);
     assert_eq!(readiness(&relay).await, 200);
-    assert_eq!(provider.requests(), 1);
-    let request = provider.requests.lock().expect("no panic")[0].clone();
+    assert_eq!(provider.requests().len(), 1);
+    let request = provider.requests().remove(0);
     assert!(
         request.starts_with("GET /jwks.json?v=1 HTTP/1.1\r\n"),
         "{request}"
@@ -211,10 +126,10 @@ async fn keys_are_fetched_at_the_start_and_tokens_wait_for_them() {
 #[tokio::test]
 async fn a_new_key_of_the_issuer_is_known_with_the_first_token_of_it_and_an_old_one_goes() {
     let time = freeze();
-    let provider = Provider::start(Answer::Keys(vec![1])).await;
-    let relay = provider.relay();
+    let provider = Provider::start(keys(&[1])).await;
+    let relay = relay(provider.address);
     becomes(&relay, &token(1), 101).await;
-    provider.now(Answer::Keys(vec![2]));
+    provider.now(keys(&[2]));
     // Peers come meanwhile: the one that brings the new key waits for it, the others do not.
     time.pass(KeySchedule::UNKNOWN_KEY_INTERVAL).await;
     let (old, new) = (token(1), token(2));
@@ -224,7 +139,7 @@ async fn a_new_key_of_the_issuer_is_known_with_the_first_token_of_it_and_an_old_
         answered(&relay, &new)
     );
     assert_eq!((first.0, second.0, third.0), (101, 101, 101));
-    assert_eq!(provider.requests(), 2, "one fetch for all");
+    assert_eq!(provider.requests().len(), 2, "one fetch for all");
     assert_eq!(
         answered(&relay, &token(1)).await.0,
         401,
@@ -235,14 +150,14 @@ async fn a_new_key_of_the_issuer_is_known_with_the_first_token_of_it_and_an_old_
 #[tokio::test]
 async fn tokens_of_unknown_keys_bring_one_fetch_in_ten_seconds_and_nobody_waits_for_it() {
     let time = freeze();
-    let provider = Provider::start(Answer::Keys(vec![1])).await;
-    let relay = provider.relay();
+    let provider = Provider::start(keys(&[1])).await;
+    let relay = relay(provider.address);
     becomes(&relay, &token(1), 101).await;
     for round in 1..4 {
         for _ in 0..20 {
             assert_eq!(answered(&relay, &token(9)).await.0, 401);
         }
-        assert_eq!(provider.requests(), round);
+        assert_eq!(provider.requests().len(), round);
         time.pass(KeySchedule::UNKNOWN_KEY_INTERVAL).await;
     }
     assert_eq!(answered(&relay, &token(1)).await.0, 101);
@@ -251,7 +166,7 @@ async fn tokens_of_unknown_keys_bring_one_fetch_in_ten_seconds_and_nobody_waits_
 #[tokio::test]
 async fn while_the_provider_was_never_there_the_door_is_shut() {
     let time = freeze();
-    let gone = Provider::start(Answer::Silence).await.address;
+    let gone = Provider::start(silence()).await.address;
     tokio::task::yield_now().await;
     let relay = relay(gone);
     becomes(&relay, &token(1), 503).await;
@@ -259,7 +174,8 @@ async fn while_the_provider_was_never_there_the_door_is_shut() {
     assert!(header(&head, "retry-after").is_some(), "{head}");
     assert_eq!(readiness(&relay).await, 503);
     // It comes back, and with it the door opens by itself.
-    let _provider = Provider::start_at(gone, Answer::Keys(vec![1])).await;
+    let listener = TcpListener::bind(gone).await.expect("it is free again");
+    let _provider = Provider::serve(listener, keys(&[1]));
     time.pass(KeySchedule::RETRY_INTERVAL_MAX).await;
     becomes(&relay, &token(1), 101).await;
     assert_eq!(readiness(&relay).await, 200);
@@ -268,31 +184,17 @@ async fn while_the_provider_was_never_there_the_door_is_shut() {
 #[tokio::test]
 async fn keys_stay_in_use_whatever_the_provider_answers_later() {
     let time = freeze();
-    let provider = Provider::start(Answer::Keys(vec![1])).await;
-    let relay = provider.relay();
+    let provider = Provider::start(keys(&[1])).await;
+    let relay = relay(provider.address);
     becomes(&relay, &token(1), 101).await;
     let secret = NewKey::from_seed(Algorithm::Hs256, None, [9; 32]).private_jwk();
     let large = format!(r#"{{"keys":[],"x":"{}"}}"#, "x".repeat(10 << 20));
-    let redirect =
-        "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n";
-    let cut = "HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{\"keys\":[";
-    let answers = [
-        Answer::Bytes(b"HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n".to_vec()),
-        Answer::Bytes(redirect.into()),
-        Answer::Bytes(cut.into()),
-        Answer::Bytes(b"\x16\x03\x01garbage that is not HTTP\r\n\r\n".to_vec()),
-        Answer::Bytes(Vec::new()),
-        Answer::Bytes(ok("")),
-        Answer::Bytes(ok("<html>sign in</html>")),
-        Answer::Bytes(ok(r#"{"keys":[]}"#)),
-        Answer::Bytes(ok(&secret)),
-        Answer::Bytes(ok(&large)),
-        Answer::Silence,
-    ];
+    let more = [Says::ok(&secret), Says::ok(&large), silence()];
+    let answers = Says::without_keys().into_iter().chain(more);
     for (count, answer) in (2..).zip(answers) {
         provider.now(answer.clone());
         time.pass(KeySchedule::REFRESH_INTERVAL).await;
-        while provider.requests() < count {
+        while provider.requests().len() < count {
             settle().await;
         }
         // Most answers are read by then.
@@ -301,18 +203,18 @@ async fn keys_stay_in_use_whatever_the_provider_answers_later() {
         }
         // A fetch that gets no answer ends by itself.
         time.pass(KeySchedule::FETCH_TIMEOUT).await;
-        assert_eq!(answered(&relay, &token(1)).await.0, 101, "{answer:?}");
-        assert_eq!(answered(&relay, &token(2)).await.0, 401, "{answer:?}");
+        assert_eq!(answered(&relay, &token(1)).await.0, 101, "{answer:.200?}");
+        assert_eq!(answered(&relay, &token(2)).await.0, 401, "{answer:.200?}");
     }
 }
 
 #[tokio::test]
 async fn while_a_provider_is_slow_no_more_tokens_of_unknown_keys_wait_than_may() {
     let time = freeze();
-    let provider = Provider::start(Answer::Keys(vec![1])).await;
-    let relay = provider.relay();
+    let provider = Provider::start(keys(&[1])).await;
+    let relay = relay(provider.address);
     becomes(&relay, &token(1), 101).await;
-    provider.now(Answer::Silence);
+    provider.now(silence());
     time.pass(KeySchedule::UNKNOWN_KEY_INTERVAL).await;
     let unknown = token(9);
     let mut asked = tokio::task::JoinSet::new();

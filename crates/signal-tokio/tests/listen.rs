@@ -174,54 +174,37 @@ mod unix {
     use std::path::PathBuf;
 
     use common::upgrade;
+    use signal_testwire::Folder;
     use tokio::net::UnixStream;
 
     use super::*;
 
-    /// A folder that is gone at the end.
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Self {
-            let name = format!("signal-listen-{}-{name}", std::process::id());
-            let folder = std::env::temp_dir().join(name);
-            fs::create_dir_all(&folder).expect("a folder can be made");
-            Self(folder)
-        }
-
-        fn socket(&self) -> PathBuf {
-            self.0.join("signal.sock")
-        }
-
-        fn listen(&self, mode: u32) -> Listen {
-            let path = self.socket();
-            Listen::Unix { path, mode }
-        }
+    fn socket(folder: &Folder) -> PathBuf {
+        folder.path("signal.sock").into()
     }
 
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
+    fn listen(folder: &Folder, mode: u32) -> Listen {
+        let path = socket(folder);
+        Listen::Unix { path, mode }
     }
 
     async fn connect(folder: &Folder) -> UnixStream {
-        let connected = UnixStream::connect(folder.socket()).await;
+        let connected = UnixStream::connect(socket(folder)).await;
         connected.expect("the relay listens")
     }
 
     #[tokio::test]
     async fn a_unix_socket_has_its_mode_and_is_removed_at_the_end() {
         for (threads, mode) in [(1, 0o660), (3, 0o606)] {
-            let folder = Folder::new(&format!("serve-{threads}"));
+            let folder = Folder::new("listen");
             let relay = relay();
-            let serving = relay.serve_per_core(folder.listen(mode), threads);
+            let serving = relay.serve_per_core(listen(&folder, mode), threads);
             let serving = serving.expect("a fresh socket");
             assert_eq!(
                 serving.local_addresses(),
-                [LocalAddress::Unix(folder.socket())]
+                [LocalAddress::Unix(socket(&folder))]
             );
-            let found = fs::metadata(folder.socket()).expect("the socket");
+            let found = fs::metadata(socket(&folder)).expect("the socket");
             assert_eq!(found.permissions().mode() & 0o777, mode);
             let mut peers = Vec::new();
             for _ in 0..6 {
@@ -237,22 +220,22 @@ mod unix {
             drop(peers);
             relay.drain().await;
             serving.join();
-            assert!(!folder.socket().exists(), "it is removed");
+            assert!(!socket(&folder).exists(), "it is removed");
         }
     }
 
     #[tokio::test]
     async fn a_socket_left_behind_is_replaced_one_in_use_and_other_files_are_not() {
-        let folder = Folder::new("stale");
-        drop(UnixListener::bind(folder.socket()).expect("a fresh socket"));
-        assert!(folder.socket().exists(), "as after a crash");
-        let serving = relay().serve_per_core(folder.listen(0o660), 1);
+        let folder = Folder::new("listen");
+        drop(UnixListener::bind(socket(&folder)).expect("a fresh socket"));
+        assert!(socket(&folder).exists(), "as after a crash");
+        let serving = relay().serve_per_core(listen(&folder, 0o660), 1);
         let serving = serving.expect("nobody listens there");
         let mut peer = Wire::open(connect(&folder).await).await;
         peer.settle().await;
 
         let kind = |relay: &Relay| {
-            let error = relay.serve_per_core(folder.listen(0o660), 1);
+            let error = relay.serve_per_core(listen(&folder, 0o660), 1);
             let ListenError::Bind { source, .. } = error.expect_err("somebody listens") else {
                 panic!("not its address")
             };
@@ -262,19 +245,19 @@ mod unix {
         peer.settle().await;
 
         // What somebody has put there since is not ours to remove.
-        fs::remove_file(folder.socket()).expect("the socket");
-        fs::write(folder.socket(), "a file").expect("a file can be written");
+        fs::remove_file(socket(&folder)).expect("the socket");
+        fs::write(socket(&folder), "a file").expect("a file can be written");
         drop(serving);
         assert_eq!(kind(&relay()), io::ErrorKind::AlreadyExists);
-        let kept = fs::read_to_string(folder.socket()).expect("the file");
+        let kept = fs::read_to_string(socket(&folder)).expect("the file");
         assert_eq!(kept, "a file");
     }
 
     #[tokio::test]
     async fn a_unix_socket_is_a_trusted_proxy_or_this_machine_without_a_header() {
-        let folder = Folder::new("client");
+        let folder = Folder::new("listen");
         let _serving = asks_who()
-            .serve_per_core(folder.listen(0o660), 1)
+            .serve_per_core(listen(&folder, 0o660), 1)
             .expect("a fresh socket");
         for (forwarded, told) in [
             (Some("203.0.113.7"), "Some(203.0.113.7) None"),

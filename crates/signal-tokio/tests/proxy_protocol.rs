@@ -212,9 +212,8 @@ async fn a_peer_behind_such_a_proxy_is_served() {
 #[tokio::test]
 async fn at_a_unix_socket_everyone_is_such_a_proxy() {
     use signal_tokio::Listen;
-    let folder = std::env::temp_dir().join(format!("signal-proxy-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a folder");
-    let path = folder.join("signal.sock");
+    let folder = signal_testwire::Folder::new("proxy");
+    let path = std::path::PathBuf::from(folder.path("signal.sock"));
     let relay = asks_who(|_| {});
     let place = Listen::Unix {
         path: path.clone(),
@@ -227,7 +226,6 @@ async fn at_a_unix_socket_everyone_is_such_a_proxy() {
     stream.write_all(V2_PROXIED).await.expect("room");
     let (mut wire, _) = Wire::request(stream, UPGRADE).await;
     assert_eq!(wire.rest().await, "Some(203.0.113.7) Some(203.0.113.7)");
-    std::fs::remove_dir_all(&folder).expect("the folder");
 }
 
 #[tokio::test]

@@ -448,17 +448,14 @@ const URL: &str = "SIGNAL_TEST_WSS_URL";
 async fn the_client_of_this_crate_connects_over_wss() {
     let (tls, relay) = (Tls::new(), relay(|_| {}));
     let address = tls.listen(&relay).await;
-    let name = format!("signal-tokio-{}.pem", std::process::id());
-    let roots = std::env::temp_dir().join(name);
-    std::fs::write(&roots, &tls.pem).expect("a file can be written");
+    let folder = signal_testwire::Folder::new("roots");
     let mut command = Command::new(std::env::current_exe().expect("this test"));
     command
         .args(["--exact", "a_client_in_another_process", "--nocapture"])
         .env(URL, format!("wss://localhost:{}", address.port()))
-        .env("SSL_CERT_FILE", &roots)
+        .env("SSL_CERT_FILE", folder.write("roots.pem", &tls.pem))
         .env_remove("SSL_CERT_DIR");
     let output = tokio::task::spawn_blocking(move || command.output()).await;
-    std::fs::remove_file(roots).expect("it is there");
     let output = output.expect("it ran").expect("it ran");
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}");

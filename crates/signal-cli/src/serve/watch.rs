@@ -91,43 +91,26 @@ fn identity(_: &Metadata) -> (u64, u64, i64, i64) {
 mod tests {
     use std::path::Path;
 
+    use signal_testwire::Folder;
+
     use super::*;
 
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Self {
-            let name = format!("signal-watch-{}-{name}", std::process::id());
-            let folder = std::env::temp_dir().join(name);
-            fs::create_dir_all(&folder).expect("a folder can be made");
-            Self(folder)
-        }
-
-        fn write(&self, name: &str, text: &str) -> PathBuf {
-            let path = self.0.join(name);
-            // A new file under the old name, as programs do that never leave half a file.
-            let new = self.0.join("new");
-            fs::write(&new, text).expect("a file can be written");
-            fs::rename(new, &path).expect("a file can be renamed");
-            path
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
+    /// A new file under the old name, as programs do that never leave half a file.
+    fn write(folder: &Folder, name: &str, text: &str) -> PathBuf {
+        let path = folder.path(name);
+        fs::rename(folder.write("new", text), &path).expect("a file can be renamed");
+        path.into()
     }
 
     #[test]
     fn what_has_changed_is_read_once_and_only_when_it_rests() {
-        let folder = Folder::new("rests");
-        let files = vec![folder.write("cert", "old"), folder.write("key", "old")];
+        let folder = Folder::new("watch");
+        let files = vec![write(&folder, "cert", "old"), write(&folder, "key", "old")];
         let mut watched = Watched::new(files);
         assert!(!watched.look(), "nothing has changed");
-        folder.write("cert", "new");
+        write(&folder, "cert", "new");
         assert!(!watched.look(), "the key may still come");
-        folder.write("key", "new");
+        write(&folder, "key", "new");
         assert!(!watched.look(), "it has come just now");
         assert!(watched.look());
         assert!(!watched.look(), "it was read");
@@ -135,12 +118,12 @@ mod tests {
 
     #[test]
     fn a_file_that_is_gone_is_a_change_and_so_is_its_return() {
-        let folder = Folder::new("gone");
-        let file = folder.write("cert", "text");
+        let folder = Folder::new("watch");
+        let file = write(&folder, "cert", "text");
         let mut watched = Watched::new(vec![file.clone()]);
         fs::remove_file(file).expect("a file");
         assert_eq!([watched.look(), watched.look()], [false, true]);
-        folder.write("cert", "text");
+        write(&folder, "cert", "text");
         assert_eq!([watched.look(), watched.look()], [false, true]);
     }
 
@@ -148,13 +131,13 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_link_that_leads_elsewhere_is_a_change() {
-        let folder = Folder::new("link");
-        let (old, new) = (folder.write("1", "text"), folder.write("2", "text"));
+        let folder = Folder::new("watch");
+        let (old, new) = (write(&folder, "1", "text"), write(&folder, "2", "text"));
         let same = fs::metadata(&old).and_then(|metadata| metadata.modified());
         let file = fs::File::options().write(true).open(&new).expect("a file");
         file.set_modified(same.expect("an age"))
             .expect("an age can be set");
-        let link = folder.0.join("data");
+        let link = PathBuf::from(folder.path("data"));
         let point = |to: &Path| {
             let _ = fs::remove_file(&link);
             std::os::unix::fs::symlink(to, &link).expect("a link can be made");

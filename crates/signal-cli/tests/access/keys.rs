@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::ask;
-use crate::common::folder::{Folder, mint};
+use crate::common::folder::{Folder, mint, new_key};
 use crate::common::{Peer, Relay, run};
 
 /// Keys as others write them, not `signal token key`.
@@ -59,7 +59,7 @@ fn keys_of_other_programs_are_checked_and_what_is_odd_is_said() {
         assert_eq!(ran.code(), Some(2), "{key}: {ran:?}");
         assert!(ran.stderr.contains(sentence), "{ran:?}");
     }
-    let private = folder.key("private.jwk", &[]);
+    let private = new_key(&folder, "private.jwk", &[]);
     let ran = run(&["config", "check", "--token-key-file", &private]);
     ran.says("is a private key: anyone who reads it can sign tokens");
 }
@@ -70,7 +70,10 @@ async fn sighup_takes_the_new_keys_and_drops_nobody() {
     use rustix::process::Signal;
 
     let folder = Folder::new("rotation");
-    let (key, next) = (folder.key("key.jwk", &[]), folder.key("next.jwk", &[]));
+    let (key, next) = (
+        new_key(&folder, "key.jwk", &[]),
+        new_key(&folder, "next.jwk", &[]),
+    );
     let in_use = folder.write("in-use.jwk", &std::fs::read_to_string(&key).expect("a key"));
     let mut relay = Relay::start(&["--token-key-file", &in_use]);
     let query = |key: &str| format!("token={}", mint(key, &["--topics", "*", "--expires", "1h"]));
@@ -106,7 +109,7 @@ fn a_key_file_that_has_become_a_pipe_is_left_alone() {
     use rustix::process::Signal;
 
     let folder = Folder::new("pipe");
-    let key = folder.key("key.jwk", &[]);
+    let key = new_key(&folder, "key.jwk", &[]);
     let in_use = folder.write("in-use.jwk", &std::fs::read_to_string(&key).expect("a key"));
     let relay = Relay::start(&["--token-key-file", &in_use, "--drain-seconds", "0"]);
     std::fs::remove_file(&in_use).expect("a file");
@@ -128,7 +131,10 @@ fn a_key_file_that_has_become_a_pipe_is_left_alone() {
 #[tokio::test]
 async fn keys_that_change_are_read_by_themselves() {
     let folder = Folder::new("renewal");
-    let (key, next) = (folder.key("key.jwk", &[]), folder.key("next.jwk", &[]));
+    let (key, next) = (
+        new_key(&folder, "key.jwk", &[]),
+        new_key(&folder, "next.jwk", &[]),
+    );
     let in_use = folder.write("in-use.jwk", &std::fs::read_to_string(&key).expect("a key"));
     let relay = Relay::start(&["--token-key-file", &in_use]);
     let token = mint(&next, &["--topics", "*", "--expires", "1h"]);
@@ -184,7 +190,7 @@ fn a_relay_without_its_issuers_keys_shuts_the_door_and_says_so() {
 #[test]
 fn a_claim_that_looks_like_a_way_into_another_is_warned_of() {
     let folder = Folder::new("dotted-claims");
-    let key = folder.key("key.jwk", &[]);
+    let key = new_key(&folder, "key.jwk", &[]);
     let start = |claim: &str| {
         let arguments = ["--token-key-file", &key, "--token-topics-claim", claim];
         Relay::start(&arguments)

@@ -7,7 +7,7 @@ mod keys;
 mod live;
 mod mistakes;
 
-use common::folder::{Folder, mint};
+use common::folder::{Folder, mint, new_key};
 use common::{Peer, Relay, run};
 use live::{Policy, Vectors};
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ fn ask(relay: &Relay, query: Option<&str>, headers: &[(&str, &str)]) -> Answer {
 async fn without_a_token_nobody_comes_in_and_with_one_two_peers_meet() {
     let folder = Folder::new("meet");
     for algorithm in ["HS256", "EdDSA"] {
-        let key = folder.key(algorithm, &["--algorithm", algorithm]);
+        let key = new_key(&folder, algorithm, &["--algorithm", algorithm]);
         let relay = Relay::start(&["--token-key-file", &key]);
         assert!(
             relay.listening["app"]
@@ -139,7 +139,7 @@ fn programs_that_name_the_relay_itself_as_their_origin_are_let_in() {
 #[test]
 fn the_start_says_who_may_come_in() {
     let folder = Folder::new("who");
-    let key = folder.key("key.jwk", &[]);
+    let key = new_key(&folder, "key.jwk", &[]);
     let open = Relay::start(&[]);
     assert_eq!(open.listening["who_may_come_in"], "anyone, to every topic");
     let guards = [
@@ -160,7 +160,7 @@ fn the_start_says_who_may_come_in() {
 #[test]
 fn config_print_names_the_file_and_nothing_in_it() {
     let folder = Folder::new("print");
-    let key = folder.key("key.jwk", &["--algorithm", "HS256"]);
+    let key = new_key(&folder, "key.jwk", &["--algorithm", "HS256"]);
     let text = std::fs::read_to_string(&key).expect("a key");
     let secret: Value = serde_json::from_str(&text).expect("JSON");
     let arguments = [
@@ -185,7 +185,7 @@ fn config_print_names_the_file_and_nothing_in_it() {
 #[tokio::test]
 async fn a_token_stands_in_no_log() {
     let folder = Folder::new("log");
-    let key = folder.key("key.jwk", &[]);
+    let key = new_key(&folder, "key.jwk", &[]);
     // The last client may still be there, and would be closed at some moment of a longer drain.
     let drain = ["--drain-seconds", "0"];
     let relay = Relay::start(&[&["--token-key-file", &key, "--log", "trace"], &drain[..]].concat());

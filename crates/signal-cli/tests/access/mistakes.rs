@@ -1,6 +1,6 @@
 //! What guards the relay and cannot be used is a mistake, and no relay starts.
 
-use crate::common::folder::{Folder, mint};
+use crate::common::folder::{Folder, mint, new_key};
 use crate::common::{run, run_command, signal};
 
 #[test]
@@ -191,7 +191,7 @@ fn a_key_in_another_form_is_named_with_what_makes_a_jwk_of_it() {
 #[test]
 fn files_of_windows_are_read_or_named() {
     let folder = Folder::new("windows");
-    let text = std::fs::read_to_string(folder.key("key.jwk", &[])).expect("a key");
+    let text = std::fs::read_to_string(new_key(&folder, "key.jwk", &[])).expect("a key");
     let marked = folder.write("marked.jwk", &format!("\u{feff}{text}"));
     let config = folder.write("marked.toml", "\u{feff}peers_max = 7\n");
     let ran = run(&[
@@ -254,7 +254,7 @@ fn an_address_of_keys_that_others_could_answer_at_is_a_mistake() {
         assert!(ran.stderr.contains(sentence), "{ran:?}");
     }
     let folder = Folder::new("two-places");
-    let key = folder.key("key.jwk", &[]);
+    let key = new_key(&folder, "key.jwk", &[]);
     let url = "https://id.example.org/keys";
     let ran = run(&[
         "config",

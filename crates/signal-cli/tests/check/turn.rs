@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
-use crate::common::folder::{Folder, mint};
+use crate::common::folder::{Folder, mint, new_key};
 use crate::common::{Ran, Relay, run};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -93,7 +93,7 @@ fn credentials() -> Value {
 fn credentials_of_a_relay_are_right() {
     let folder = Folder::new("check-turn");
     let secret = folder.write("secret", SECRET);
-    let key = folder.key("key", &[]);
+    let key = new_key(&folder, "key", &[]);
     let urls = format!("{URL},stun:turn.example.org");
     let turn = ["--turn-urls", &urls, "--turn-secret-file", &secret];
     let open = Relay::start(&turn);
@@ -186,7 +186,7 @@ fn what_is_wrong_with_credentials_is_said_and_the_relay_works_all_the_same() {
 #[test]
 fn credentials_for_those_who_may_not_connect_are_a_fault() {
     let folder = Folder::new("check-turn-open");
-    let key = folder.key("key", &[]);
+    let key = new_key(&folder, "key", &[]);
     let relay = Relay::start(&["--token-key-file", &key]);
     let token = mint(&key, &["--topics", "*", "--expires", "1h"]);
     let give = || {

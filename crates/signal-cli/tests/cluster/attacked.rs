@@ -7,11 +7,11 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use signal_cluster::wire::{Batch, Beat, Frame, LinkState, Message, VERSION};
 use signal_cluster::{Node, NodeId};
+use signal_testwire::{NatsServer, until_blocking};
 use tokio_tungstenite::tungstenite::Message as Text;
 
-use crate::common::folder::Folder;
 use crate::common::{PATIENCE, Peer, Relay};
-use crate::nodes::{Nats, count, hears, node, shown, until};
+use crate::nodes::{count, hears, node, shown};
 use crate::outsider::{ALL, Outsider, in_version, inbox, sealed};
 
 /// A pause of the machine that runs the tests is not to count as a node's end.
@@ -25,18 +25,16 @@ pub(crate) struct Attacked {
     pub(crate) room: String,
     /// How often each peer has spoken.
     pub(crate) said: u64,
-    pub(crate) nats: Nats,
-    _folder: Folder,
+    pub(crate) nats: NatsServer,
 }
 
 /// A peer was closed with 1012, to come back and announce again.
 pub(crate) struct Nudged;
 
 impl Attacked {
-    pub(crate) async fn start(name: &str, more: &[&str]) -> Option<Self> {
-        let folder = Folder::new(name);
-        let nats = Nats::start(&folder, &[])?;
-        let outsider = Outsider::connect(nats.address);
+    pub(crate) async fn start(more: &[&str]) -> Option<Self> {
+        let nats = NatsServer::start("")?;
+        let outsider = Outsider::connect(nats.clients);
         let relays = [node(&nats.url(), more), node(&nats.url(), more)];
         let peers = [relays[0].connect().await, relays[1].connect().await];
         let mut attacked = Self {
@@ -46,7 +44,6 @@ impl Attacked {
             room: String::new(),
             said: 0,
             nats,
-            _folder: folder,
         };
         attacked.meet().await;
         Some(attacked)
@@ -166,7 +163,7 @@ impl Attacked {
         let causes = [dropped("strangers"), dropped("unknown_version")];
         let counts = |relay| causes.each_ref().map(|cause| self.count(relay, cause));
         let before = [0, 1].map(counts);
-        until("the relays read the bus", || {
+        until_blocking("the relays read the bus", || {
             // What was said may have made them other nodes.
             let nodes = self.nodes();
             for _ in 0..60 {
@@ -216,7 +213,7 @@ impl Attacked {
 fn is_settled(relay: &Relay) {
     let beats = "signal_cluster_messages_total{direction=\"sent\",kind=\"beat\"}";
     let before = count(relay, beats);
-    until("it goes on", || {
+    until_blocking("it goes on", || {
         (count(relay, beats) >= before + 15.0).then_some(())
     });
 }

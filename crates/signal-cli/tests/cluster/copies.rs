@@ -1,14 +1,15 @@
 //! Copies of what relays have said on the bus: they do nothing.
 
 use signal_cluster::wire::Message;
+use signal_testwire::until_blocking;
 
 use crate::attacked::{Attacked, PATIENT, dropped};
-use crate::nodes::{count, hears, node, shown, until};
+use crate::nodes::{count, hears, node, shown};
 use crate::outsider::Heard;
 
 #[tokio::test]
 async fn copies_of_what_was_on_the_bus_do_nothing() {
-    let Some(mut attacked) = Attacked::start("bus-copies", &PATIENT).await else {
+    let Some(mut attacked) = Attacked::start(&PATIENT).await else {
         return;
     };
     for _ in 0..20 {
@@ -50,8 +51,7 @@ async fn copies_of_what_was_on_the_bus_do_nothing() {
 
 #[tokio::test]
 async fn copies_do_not_bring_a_relay_back_that_is_gone() {
-    let Some(mut attacked) = Attacked::start("bus-gone", &["--cluster-dead-after", "3s"]).await
-    else {
+    let Some(mut attacked) = Attacked::start(&["--cluster-dead-after", "3s"]).await else {
         return;
     };
     let third = node(&attacked.nats.url(), &["--cluster-dead-after", "3s"]);
@@ -83,7 +83,7 @@ async fn copies_do_not_bring_a_relay_back_that_is_gone() {
     }
     hears(&fourth, 2);
     attacked.relays.iter().for_each(|relay| hears(relay, 2));
-    until("no views differ", || {
+    until_blocking("no views differ", || {
         (count(&fourth, "signal_cluster_views_differ") == 0.0).then_some(())
     });
 }

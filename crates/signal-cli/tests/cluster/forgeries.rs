@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use signal_cluster::wire::{Beat, Frame, LinkState, Message, OLDEST_VERSION, VERSION, sum};
 use signal_cluster::{Node, NodeId};
+use signal_testwire::until_blocking;
 
 use crate::attacked::{Attacked, PATIENT, batch, dropped, publish};
-use crate::nodes::until;
 use crate::outsider::{ALL, Heard, in_version, inbox, sealed};
 
 #[tokio::test]
 async fn garbage_other_versions_and_messages_for_others_are_counted_and_nobody_notices() {
-    let Some(mut attacked) = Attacked::start("bus-garbage", &PATIENT).await else {
+    let Some(mut attacked) = Attacked::start(&PATIENT).await else {
         return;
     };
     let (calm, nodes) = (attacked.calm(), attacked.nodes());
@@ -100,7 +100,7 @@ async fn garbage_other_versions_and_messages_for_others_are_counted_and_nobody_n
 
 #[tokio::test]
 async fn beats_of_nodes_that_are_not_there_move_nothing() {
-    let Some(mut attacked) = Attacked::start("bus-ghosts", &PATIENT).await else {
+    let Some(mut attacked) = Attacked::start(&PATIENT).await else {
         return;
     };
     let [one, two] = attacked.nodes();
@@ -164,8 +164,7 @@ async fn beats_of_nodes_that_are_not_there_move_nothing() {
 /// It costs its peers a reconnect and is over then.
 #[tokio::test]
 async fn forged_words_of_a_node_cost_its_peers_a_reconnect_at_most() {
-    let Some(mut attacked) = Attacked::start("bus-forged", &["--cluster-dead-after", "3s"]).await
-    else {
+    let Some(mut attacked) = Attacked::start(&["--cluster-dead-after", "3s"]).await else {
         return;
     };
     let say = |attacked: &Attacked, beat: Beat| {
@@ -185,7 +184,7 @@ async fn forged_words_of_a_node_cost_its_peers_a_reconnect_at_most() {
     let before = beat.from;
     beat.uptime += Duration::from_secs(1_000_000);
     say(&attacked, beat);
-    until("it takes a new name", || {
+    until_blocking("it takes a new name", || {
         (attacked.node(0) != before).then_some(())
     });
     attacked.meet().await;

@@ -16,8 +16,9 @@ use std::time::Duration;
 use common::folder::Folder;
 use common::{Ran, run};
 use serde_json::{Value, json};
+use signal_testwire::{NatsServer, until_blocking};
 
-use nodes::{Nats, count, get, hears, is_ready, node, shown, until};
+use nodes::{count, get, hears, is_ready, node, shown};
 
 const KEY: &str = "a key of at least thirty-two characters";
 
@@ -28,7 +29,7 @@ const OTHER_SEED: &str = "SUAAOCAJBIFQYDIOB4IBCEQTCQKRMFYYDENBWHA5DYPSAIJCEMSCKJ
 #[tokio::test]
 async fn peers_of_two_relays_meet() {
     let folder = Folder::new("cluster-meet");
-    let Some(nats) = Nats::start(&folder, &["--user", "signal", "--pass", "s3cret"]) else {
+    let Some(nats) = NatsServer::start("authorization: { user: signal, password: s3cret }") else {
         return;
     };
     let key = folder.write("key", KEY);
@@ -87,7 +88,7 @@ async fn a_relay_without_its_nats_server_serves_its_own_peers_and_is_ready() {
 fn with_cluster_required_a_relay_is_ready_only_with_a_server() {
     let relay = node("nats://127.0.0.1:1", &["--cluster-required"]);
     let reason = r#"{"ready":false,"reason":"cluster_bus_down"}"#;
-    until("it is past its first beats", || {
+    until_blocking("it is past its first beats", || {
         let answer = get(&relay, "/readyz");
         assert_eq!(answer.status, 503);
         (answer.body == reason).then_some(())
@@ -97,7 +98,7 @@ fn with_cluster_required_a_relay_is_ready_only_with_a_server() {
 #[test]
 fn credentials_that_were_wrong_are_read_again_once_they_have_changed() {
     let folder = Folder::new("cluster-creds");
-    let Some(nats) = Nats::start(&folder, &["--user", "signal", "--pass", "right"]) else {
+    let Some(nats) = NatsServer::start("authorization: { user: signal, password: right }") else {
         return;
     };
     let creds = folder.write("creds", "signal:wr0ng");
@@ -140,8 +141,7 @@ async fn what_a_server_refuses_is_one_error_and_the_relay_serves_its_own_peers()
         ("max_payload: 65536", "", "max_payload is 65536 bytes"),
     ] {
         let folder = Folder::new("bus-refused");
-        let file = folder.write("nats.conf", conf);
-        let Some(nats) = Nats::start(&folder, &["--config", &file]) else {
+        let Some(nats) = NatsServer::start(conf) else {
             return;
         };
         let creds_file = folder.write("creds", creds);
@@ -158,7 +158,7 @@ async fn what_a_server_refuses_is_one_error_and_the_relay_serves_its_own_peers()
             creds.is_empty() || !line.to_string().contains(creds),
             "{line}"
         );
-        let problem = until("the page names it", || {
+        let problem = until_blocking("the page names it", || {
             shown(&relay)["problem"].as_str().map(str::to_owned)
         });
         assert!(problem.contains(words), "{problem}");

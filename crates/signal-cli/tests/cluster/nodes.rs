@@ -1,71 +1,9 @@
-//! A NATS server, and relays that are nodes of a cluster on it.
-
-use std::fs;
-use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+//! Relays that are nodes of a cluster on a NATS server.
 
 use serde_json::Value;
-use signal_testwire::installed;
+use signal_testwire::until_blocking;
 
-use crate::common::folder::Folder;
-use crate::common::{PATIENCE, Relay};
-
-/// A server that ends with this value.
-pub(crate) struct Nats {
-    process: Child,
-    pub(crate) address: SocketAddr,
-}
-
-impl Nats {
-    pub(crate) fn start(folder: &Folder, arguments: &[&str]) -> Option<Self> {
-        let program = installed("SIGNAL_NATS_SERVER")?;
-        let process = Command::new(program)
-            .args(["--addr", "127.0.0.1", "--port", "-1", "--ports_file_dir"])
-            .arg(folder.path(""))
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("nats-server starts");
-        let file = format!("nats-server_{}.ports", process.id());
-        let file = folder.path(&file);
-        let address = until("nats-server listens", || {
-            let text = fs::read_to_string(&file).ok()?;
-            let ports: Value = serde_json::from_str(&text).ok()?;
-            ports["nats"][0]
-                .as_str()?
-                .rsplit_once("://")?
-                .1
-                .parse()
-                .ok()
-        });
-        Some(Self { process, address })
-    }
-
-    pub(crate) fn url(&self) -> String {
-        format!("nats://{}", self.address)
-    }
-}
-
-impl Drop for Nats {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-pub(crate) fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(found) = found() {
-            return found;
-        }
-        assert!(start.elapsed() < PATIENCE, "{what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
+use crate::common::Relay;
 
 /// A relay with short beats, which is a node of the cluster on these servers.
 pub(crate) fn node(servers: &str, more: &[&str]) -> Relay {
@@ -104,7 +42,7 @@ pub(crate) fn shown(relay: &Relay) -> Value {
 }
 
 pub(crate) fn hears(relay: &Relay, others: usize) {
-    until("it hears the other nodes", || {
+    until_blocking("it hears the other nodes", || {
         let shown = shown(relay);
         let is_so = shown["others"].as_array()?.len() == others && shown["is_ready"] == true;
         is_so.then_some(())
@@ -112,7 +50,7 @@ pub(crate) fn hears(relay: &Relay, others: usize) {
 }
 
 pub(crate) fn is_ready(relay: &Relay) {
-    until("it is ready", || {
+    until_blocking("it is ready", || {
         (get(relay, "/readyz").status == 200).then_some(())
     });
 }

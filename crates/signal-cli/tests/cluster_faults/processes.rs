@@ -8,18 +8,16 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::Value;
-use signal_testwire::installed;
+use signal_testwire::{PATIENCE, installed, reserve_port, until_blocking};
 use tokio::net::TcpSocket;
 
 use crate::common::folder::Folder;
-use crate::common::{Relay, clean, reserve_port};
+use crate::common::{Relay, clean};
 use crate::route::Route;
 
 /// How many of each there are.
 pub(crate) const SIZE: usize = 3;
 
-/// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(90);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// All clients are on this machine, so have one address.
@@ -71,9 +69,7 @@ impl Nats {
         let quiet = command.stdout(Stdio::null()).stderr(Stdio::null());
         self.process = Some(quiet.spawn().expect("nats-server starts"));
         let address = self.clients.address();
-        until("nats-server listens", || {
-            TcpStream::connect(&address).is_ok()
-        });
+        until_blocking("nats-server listens", || TcpStream::connect(&address).ok());
     }
 
     pub(crate) fn kill(&mut self) {
@@ -90,9 +86,7 @@ impl Nats {
         tell.arg("--signal").arg(format!("ldm={}", process.id()));
         let told = tell.status().expect("nats-server can be run");
         assert!(told.success(), "{told}");
-        until("a lame server ends", || {
-            matches!(process.try_wait(), Ok(Some(_)))
-        });
+        until_blocking("a lame server ends", || process.try_wait().ok().flatten());
     }
 }
 
@@ -250,10 +244,10 @@ impl Processes {
     /// Waits until each relay hears all others, and may be sent peers.
     pub(crate) fn are_whole(&self) {
         for node in &self.nodes {
-            until("each relay hears the others", || {
+            until_blocking("each relay hears the others", || {
                 let status = node.status();
                 let others = status["others"].as_array().map_or(0, Vec::len);
-                others == SIZE - 1 && status["is_ready"] == true
+                (others == SIZE - 1 && status["is_ready"] == true).then_some(())
             });
         }
     }
@@ -303,14 +297,5 @@ impl Processes {
         let routes = self.routes.iter();
         let between = routes.filter(move |(from, to, _)| ends.contains(&(*from, *to)));
         between.map(|(.., route)| route)
-    }
-}
-
-/// Polls, on a thread that may wait.
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < PATIENCE, "not in time: {what}");
-        std::thread::sleep(PAUSE);
     }
 }

@@ -1,13 +1,13 @@
 //! A certificate that signs itself, in files that go with the value.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
+use signal_testwire::Folder;
 use tokio::net::TcpStream;
 use tokio_tungstenite::Connector;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -19,7 +19,7 @@ pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Debug)]
 pub struct Certificate {
     pub der: CertificateDer<'static>,
-    folder: PathBuf,
+    folder: Folder,
 }
 
 impl Certificate {
@@ -29,36 +29,40 @@ impl Certificate {
     }
 
     pub fn made(host: &str, until: SystemTime) -> Self {
-        static NUMBER: AtomicUsize = AtomicUsize::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("signal-certificate-{}-{number}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&folder).expect("a folder can be made");
+        Self::made_with(host, until, |_| {})
+    }
 
+    /// With parameters that are changed.
+    pub fn made_with(
+        host: &str,
+        until: SystemTime,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Self {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new([host.to_owned()]).expect("parameters");
         params.not_before = (SystemTime::now() - 100 * DAY).into();
         params.not_after = until.into();
+        change(&mut params);
         let certificate = params.self_signed(&key).expect("a certificate");
-        let made = Self {
+        let folder = Folder::new("certificate");
+        folder.write("certificate.pem", &certificate.pem());
+        folder.write("key.pem", &key.serialize_pem());
+        Self {
             der: certificate.der().clone(),
             folder,
-        };
-        std::fs::write(made.path(), certificate.pem()).expect("a file can be written");
-        std::fs::write(made.key_path(), key.serialize_pem()).expect("a file can be written");
-        made
+        }
     }
 
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    pub fn folder(&self) -> PathBuf {
+        self.folder.path("").into()
     }
 
     pub fn path(&self) -> PathBuf {
-        self.folder.join("certificate.pem")
+        self.folder.path("certificate.pem").into()
     }
 
     pub fn key_path(&self) -> PathBuf {
-        self.folder.join("key.pem")
+        self.folder.path("key.pem").into()
     }
 
     /// Connects by TLS, trusting this certificate alone.
@@ -96,11 +100,5 @@ impl Certificate {
             .expect("an upgrade in time");
         let (socket, _) = connected.map_err(|error| error.to_string())?;
         Ok(Peer(socket))
-    }
-}
-
-impl Drop for Certificate {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }

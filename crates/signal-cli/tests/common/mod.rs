@@ -11,14 +11,13 @@ pub mod folder;
 pub mod naive;
 
 use std::io::{BufRead, BufReader};
-use std::net::Ipv4Addr;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
@@ -90,17 +89,6 @@ impl Ran {
             self.stdout, self.stderr
         );
     }
-}
-
-/// A free port. While the socket lives nobody else is given it, and a server that is told of it can
-/// listen there: neither is for itself, and both say that they share.
-pub fn reserve_port() -> (TcpSocket, u16) {
-    let socket = TcpSocket::new_v4().expect("a socket");
-    socket.set_reuseaddr(true).expect("an option");
-    let any = (Ipv4Addr::LOCALHOST, 0).into();
-    socket.bind(any).expect("a free port");
-    let port = socket.local_addr().expect("bound").port();
-    (socket, port)
 }
 
 /// Where the lines of a node of a cluster come from, as they stand in the log.

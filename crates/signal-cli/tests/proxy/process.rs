@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use signal_testwire::installed;
+use signal_testwire::{installed, reserve_port};
 use tokio::net::TcpSocket;
 
+use crate::common::PATIENCE;
 use crate::common::certificate::Certificate;
-use crate::common::{PATIENCE, reserve_port};
 
 const NGINX: &str = include_str!("../../../../examples/nginx/signal.conf");
 const CADDY: &str = include_str!("../../../../examples/caddy/Caddyfile");

@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 
 use signal_nats::Nats;
+use signal_testwire::NatsServer;
 
 use crate::node::{ANN, BOB, Node, config, meet, until};
-use crate::process::Server;
 use crate::proxy::Proxy;
+use crate::servers::{freeze, in_cluster, make_lame};
 
 #[tokio::test]
 async fn a_node_starts_without_a_server_and_connects_when_there_is_one() {
@@ -14,7 +15,7 @@ async fn a_node_starts_without_a_server_and_connects_when_there_is_one() {
     let mut ann = Node::start(ANN, config(&[&proxy.url()]));
     ann.counts(|stats| stats.failures >= 3).await;
     assert!(!ann.handle.status().is_connected());
-    let Some(server) = Server::start("") else {
+    let Some(server) = NatsServer::start("") else {
         return;
     };
     proxy.lead_to(Some(server.clients));
@@ -28,7 +29,7 @@ async fn a_node_starts_without_a_server_and_connects_when_there_is_one() {
 
 #[tokio::test]
 async fn a_server_that_starts_again_is_found_again() {
-    let Some(server) = Server::start("") else {
+    let Some(server) = NatsServer::start("") else {
         return;
     };
     let proxy = Proxy::to(Some(server.clients)).await;
@@ -43,7 +44,7 @@ async fn a_server_that_starts_again_is_found_again() {
     .await;
     ann.bus.to(BOB, b"lost");
     assert_eq!(ann.stats().dropped.unconnected, 1);
-    let Some(server) = Server::start("") else {
+    let Some(server) = NatsServer::start("") else {
         return;
     };
     proxy.lead_to(Some(server.clients));
@@ -55,20 +56,20 @@ async fn a_server_that_starts_again_is_found_again() {
 
 /// Three servers that know each other, and nodes at the first and the second.
 struct Cluster {
-    servers: Vec<Option<Server>>,
+    servers: Vec<Option<NatsServer>>,
     ann: Node,
     bob: Node,
 }
 
 impl Cluster {
     async fn start() -> Option<Self> {
-        let first = Server::in_cluster(&[], LAME_DUCK)?;
+        let first = in_cluster(&[], LAME_DUCK)?;
         let routes = first.routes.expect("a port for routes");
         let mut servers = vec![Some(first)];
         for _ in 0..2 {
-            servers.push(Some(Server::in_cluster(&[routes], LAME_DUCK)?));
+            servers.push(Some(in_cluster(&[routes], LAME_DUCK)?));
         }
-        let urls: Vec<_> = servers.iter().flatten().map(Server::url).collect();
+        let urls: Vec<_> = servers.iter().flatten().map(NatsServer::url).collect();
         let urls: Vec<_> = urls.iter().map(String::as_str).collect();
         let mut ann = Node::connected(ANN, config(&urls)).await;
         let mut bob = Node::connected(BOB, config(&urls)).await;
@@ -78,7 +79,7 @@ impl Cluster {
     }
 
     /// The server that a node uses.
-    fn server_of(&mut self, node: impl Fn(&Self) -> &Node) -> &mut Option<Server> {
+    fn server_of(&mut self, node: impl Fn(&Self) -> &Node) -> &mut Option<NatsServer> {
         let url = node(self).handle.status().server.expect("a server");
         let mut servers = self.servers.iter_mut();
         servers
@@ -111,7 +112,7 @@ async fn a_server_that_announces_its_end_is_left_before_it_ends_and_nothing_is_l
     };
     let lame = cluster.ann.handle.status().server;
     let server = cluster.server_of(|cluster| &cluster.ann);
-    server.as_ref().expect("it runs").make_lame();
+    make_lame(server.as_ref().expect("it runs"));
     let is_at_both = cluster.bob.handle.status().server == lame;
     let Cluster { ann, bob, .. } = &mut cluster;
     let mut sent = 0_u32;
@@ -137,7 +138,7 @@ async fn a_node_never_hears_itself_while_it_moves_from_one_server_to_another() {
         return;
     };
     let server = cluster.server_of(|cluster| &cluster.ann);
-    server.as_ref().expect("it runs").make_lame();
+    make_lame(server.as_ref().expect("it runs"));
     let Cluster { ann, bob, .. } = &mut cluster;
     while ann.stats().connects < 2 {
         ann.bus.to_all(OWN[0]);
@@ -158,7 +159,7 @@ async fn a_node_never_hears_itself_while_it_moves_from_one_server_to_another() {
 /// silent itself would never notice.
 #[tokio::test]
 async fn a_server_that_falls_silent_is_left_even_by_a_node_that_sends_all_the_time() {
-    let (Some(first), Some(second)) = (Server::start(""), Server::start("")) else {
+    let (Some(first), Some(second)) = (NatsServer::start(""), NatsServer::start("")) else {
         return;
     };
     let mut ann = Node::connected(ANN, config(&[&first.url(), &second.url()])).await;
@@ -168,7 +169,7 @@ async fn a_server_that_falls_silent_is_left_even_by_a_node_that_sends_all_the_ti
     } else {
         (&second, &first)
     };
-    silent.freeze();
+    freeze(silent);
     let handle = ann.handle.clone();
     let sends = async {
         loop {
@@ -184,11 +185,11 @@ async fn a_server_that_falls_silent_is_left_even_by_a_node_that_sends_all_the_ti
 
 #[tokio::test]
 async fn after_a_route_was_cut_messages_cross_it_again() {
-    let Some(first) = Server::in_cluster(&[], "") else {
+    let Some(first) = in_cluster(&[], "") else {
         return;
     };
     let route = Proxy::to(first.routes).await;
-    let Some(second) = Server::in_cluster(&[route.address], "") else {
+    let Some(second) = in_cluster(&[route.address], "") else {
         return;
     };
     let mut ann = Node::connected(ANN, config(&[&first.url()])).await;
@@ -206,13 +207,13 @@ async fn after_a_route_was_cut_messages_cross_it_again() {
 
 #[tokio::test]
 async fn a_flood_to_a_server_that_takes_nothing_is_bounded_and_counted() {
-    let Some(server) = Server::start("") else {
+    let Some(server) = NatsServer::start("") else {
         return;
     };
     let mut small = config(&[&server.url()]);
     small.cluster_queue_bytes_max = 1 << 20;
     let mut ann = Node::connected(ANN, small).await;
-    server.freeze();
+    freeze(&server);
     for _ in 0..2_000 {
         ann.bus.to(BOB, &[0; 100_000]);
         tokio::task::yield_now().await;
@@ -223,7 +224,7 @@ async fn a_flood_to_a_server_that_takes_nothing_is_bounded_and_counted() {
 
 #[tokio::test]
 async fn names_of_servers_are_looked_up_and_other_services_are_told_apart() {
-    let Some(server) = Server::start("") else {
+    let Some(server) = NatsServer::start("") else {
         return;
     };
     let url = format!("nats://localhost:{}", server.clients.port());

@@ -1,14 +1,14 @@
 //! What others than nodes may put on the bus.
 
 use async_nats::Client;
+use signal_testwire::{Folder, NatsServer};
 
 use crate::node::{ANN, BOB, Node, config, meet};
-use crate::process::{Folder, Server};
 
 const KEY: &str = "a key of at least thirty-two characters";
 
 /// A client of the same server that is not a node.
-async fn stranger(server: &Server) -> Client {
+async fn stranger(server: &NatsServer) -> Client {
     async_nats::connect(server.url()).await.expect("a client")
 }
 
@@ -22,7 +22,7 @@ async fn publish(client: &Client, subject: &str, payload: &[u8]) {
 
 #[tokio::test]
 async fn garbage_and_messages_that_are_too_long_are_dropped_and_counted() {
-    let Some(server) = Server::start("") else {
+    let Some(server) = NatsServer::start("") else {
         return;
     };
     let mut ann = Node::connected(ANN, config(&[&server.url()])).await;
@@ -41,13 +41,13 @@ async fn garbage_and_messages_that_are_too_long_are_dropped_and_counted() {
 
 #[tokio::test]
 async fn with_a_key_only_messages_of_nodes_that_have_it_are_taken() {
-    let Some(server) = Server::start("") else {
+    let Some(server) = NatsServer::start("") else {
         return;
     };
-    let folder = Folder::new();
+    let folder = Folder::new("nats-files");
     let with_key = |name: &str, key: &str| {
         let mut config = config(&[&server.url()]);
-        config.cluster_key_file = Some(folder.write(name, key));
+        config.cluster_key_file = Some(folder.write(name, key).into());
         config
     };
     let mut ann = Node::connected(ANN, with_key("a", KEY)).await;
@@ -68,14 +68,14 @@ async fn with_a_key_only_messages_of_nodes_that_have_it_are_taken() {
 
 #[tokio::test]
 async fn a_signed_message_is_good_for_the_node_alone_that_it_was_sent_to() {
-    let Some(server) = Server::start("") else {
+    let Some(server) = NatsServer::start("") else {
         return;
     };
-    let folder = Folder::new();
+    let folder = Folder::new("nats-files");
     let key = folder.write("key", KEY);
     let keyed = || {
         let mut config = config(&[&server.url()]);
-        config.cluster_key_file = Some(key.clone());
+        config.cluster_key_file = Some(key.clone().into());
         config
     };
     let mut ann = Node::connected(ANN, keyed()).await;
@@ -102,15 +102,15 @@ async fn a_signed_message_is_good_for_the_node_alone_that_it_was_sent_to() {
 
 #[tokio::test]
 async fn keys_are_exchanged_while_nodes_go_on() {
-    let Some(server) = Server::start("") else {
+    let Some(server) = NatsServer::start("") else {
         return;
     };
-    let folder = Folder::new();
+    let folder = Folder::new("nats-files");
     let new = "the next key, of at least 32 characters";
     let mut nodes = Vec::new();
     for (name, id) in [("a", ANN), ("b", BOB)] {
         let mut config = config(&[&server.url()]);
-        config.cluster_key_file = Some(folder.write(name, KEY));
+        config.cluster_key_file = Some(folder.write(name, KEY).into());
         nodes.push(Node::connected(id, config).await);
     }
     let [ann, bob] = &mut nodes[..] else {

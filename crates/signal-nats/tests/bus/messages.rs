@@ -3,15 +3,15 @@
 use std::task::Poll;
 
 use signal_cluster::NodeId;
+use signal_testwire::{NatsServer, PATIENCE};
 
 use crate::node::{ANN, BOB, Node, config, meet};
-use crate::process::Server;
 
 const CAROL: NodeId = NodeId::new(3);
 
 #[tokio::test]
 async fn messages_reach_one_node_or_all_others_and_never_their_sender() {
-    let Some(server) = Server::start("") else {
+    let Some(server) = NatsServer::start("") else {
         return;
     };
     let config = || config(&[&server.url()]);
@@ -44,7 +44,7 @@ async fn messages_reach_one_node_or_all_others_and_never_their_sender() {
 
 #[tokio::test]
 async fn what_one_node_sends_to_another_keeps_its_order() {
-    let Some(server) = Server::start("") else {
+    let Some(server) = NatsServer::start("") else {
         return;
     };
     let mut ann = Node::connected(ANN, config(&[&server.url()])).await;
@@ -59,7 +59,7 @@ async fn what_one_node_sends_to_another_keeps_its_order() {
 
 #[tokio::test]
 async fn clusters_with_other_prefixes_hear_nothing_of_each_other() {
-    let Some(server) = Server::start("") else {
+    let Some(server) = NatsServer::start("") else {
         return;
     };
     let mut other = config(&[&server.url()]);
@@ -76,7 +76,7 @@ async fn clusters_with_other_prefixes_hear_nothing_of_each_other() {
 
 #[tokio::test]
 async fn what_was_sent_before_a_flush_is_out_and_so_it_is_when_the_bus_is_dropped() {
-    let Some(server) = Server::start("") else {
+    let Some(server) = NatsServer::start("") else {
         return;
     };
     let mut ann = Node::connected(ANN, config(&[&server.url()])).await;
@@ -95,7 +95,7 @@ async fn what_was_sent_before_a_flush_is_out_and_so_it_is_when_the_bus_is_droppe
 
 #[tokio::test]
 async fn a_node_that_is_not_read_from_drops_what_is_too_much_and_counts_it() {
-    let Some(server) = Server::start("") else {
+    let Some(server) = NatsServer::start("") else {
         return;
     };
     let mut small = config(&[&server.url()]);
@@ -118,7 +118,7 @@ async fn a_node_that_is_not_read_from_drops_what_is_too_much_and_counts_it() {
 
 async fn flush(node: &mut Node) {
     let flushed = std::future::poll_fn(|cx| node.bus.poll_flush(cx));
-    tokio::time::timeout(crate::process::PATIENCE, flushed)
+    tokio::time::timeout(PATIENCE, flushed)
         .await
         .expect("it is out");
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use signal_cluster::NodeId;
 use signal_nats::{Config, Handle, Nats, Stats};
 
-use crate::process::PATIENCE;
+use signal_testwire::PATIENCE;
 
 pub(crate) const ANN: NodeId = NodeId::new(1);
 pub(crate) const BOB: NodeId = NodeId::new(2);

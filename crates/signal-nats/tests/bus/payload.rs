@@ -1,15 +1,15 @@
 //! Servers that take only short messages.
 
 use signal_nats::Problem;
+use signal_testwire::NatsServer;
 
 use crate::node::{ANN, BOB, Node, config, meet};
-use crate::process::Server;
 
 const SMALL: &str = "max_payload: 65536";
 
 #[tokio::test]
 async fn a_server_whose_max_payload_is_too_small_is_refused_with_the_reason() {
-    let Some(server) = Server::start(SMALL) else {
+    let Some(server) = NatsServer::start(SMALL) else {
         return;
     };
     let mut node = Node::start(ANN, config(&[&server.url()]));
@@ -29,9 +29,11 @@ async fn a_server_whose_max_payload_is_too_small_is_refused_with_the_reason() {
 
 #[tokio::test]
 async fn after_a_server_was_lost_one_that_takes_less_is_left_out() {
-    let (Some(large), Some(small), Some(other)) =
-        (Server::start(""), Server::start(SMALL), Server::start(""))
-    else {
+    let (Some(large), Some(small), Some(other)) = (
+        NatsServer::start(""),
+        NatsServer::start(SMALL),
+        NatsServer::start(""),
+    ) else {
         return;
     };
     let urls = [large.url(), small.url(), other.url()];
@@ -67,7 +69,7 @@ async fn after_a_server_was_lost_one_that_takes_less_is_left_out() {
 
 #[tokio::test]
 async fn a_message_longer_than_the_longest_is_not_sent() {
-    let Some(server) = Server::start("") else {
+    let Some(server) = NatsServer::start("") else {
         return;
     };
     let mut ann = Node::connected(ANN, config(&[&server.url()])).await;

@@ -1,7 +1,7 @@
 //! Files that are read again.
+use signal_testwire::{Folder, NatsServer};
 
 use crate::node::{ANN, BOB, Node, config, meet};
-use crate::process::{Folder, Server};
 use crate::sign_in::with_file;
 
 const USERS: &str =
@@ -9,10 +9,10 @@ const USERS: &str =
 
 #[tokio::test]
 async fn a_reload_moves_to_a_connection_with_what_the_file_says_now() {
-    let Some(server) = Server::start(USERS) else {
+    let Some(server) = NatsServer::start(USERS) else {
         return;
     };
-    let folder = Folder::new();
+    let folder = Folder::new("nats-files");
     let file = folder.write("login", "old:right");
     let mut ann = Node::connected(ANN, with_file(&server, file.clone())).await;
     let mut bob = Node::connected(BOB, with_file(&server, file)).await;
@@ -26,10 +26,10 @@ async fn a_reload_moves_to_a_connection_with_what_the_file_says_now() {
 
 #[tokio::test]
 async fn a_reload_of_what_is_wrong_leaves_the_connection_that_is_right() {
-    let Some(server) = Server::start(USERS) else {
+    let Some(server) = NatsServer::start(USERS) else {
         return;
     };
-    let folder = Folder::new();
+    let folder = Folder::new("nats-files");
     let file = folder.write("login", "old:right");
     let mut ann = Node::connected(ANN, with_file(&server, file.clone())).await;
     let mut bob = Node::connected(BOB, with_file(&server, file)).await;
@@ -55,10 +55,10 @@ async fn a_reload_of_what_is_wrong_leaves_the_connection_that_is_right() {
 
 #[tokio::test]
 async fn a_reload_ends_the_pause_before_the_next_attempt() {
-    let Some(server) = Server::start(USERS) else {
+    let Some(server) = NatsServer::start(USERS) else {
         return;
     };
-    let folder = Folder::new();
+    let folder = Folder::new("nats-files");
     let file = folder.write("login", "old:wrong");
     let ann = Node::start(ANN, with_file(&server, file));
     ann.counts(|stats| stats.failures >= 4).await;
@@ -69,7 +69,7 @@ async fn a_reload_ends_the_pause_before_the_next_attempt() {
 
 #[tokio::test]
 async fn a_reload_without_files_only_connects_anew() {
-    let Some(server) = Server::start("") else {
+    let Some(server) = NatsServer::start("") else {
         return;
     };
     let ann = Node::connected(ANN, config(&[&server.url()])).await;

@@ -1,24 +1,22 @@
 //! What nodes sign in with, right and wrong.
 
-use std::path::PathBuf;
-
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use nkeys::KeyPair;
 use serde_json::{Value, json};
 use signal_nats::{Config, Problem};
+use signal_testwire::{Folder, NatsServer};
 
 use crate::node::{ANN, BOB, Node, config, meet};
-use crate::process::{Folder, Server};
 
 /// The settings with what is in this file.
-pub(crate) fn with_file(server: &Server, file: PathBuf) -> Config {
+pub(crate) fn with_file(server: &NatsServer, file: String) -> Config {
     let mut config = config(&[&server.url()]);
-    config.cluster_creds_file = Some(file);
+    config.cluster_creds_file = Some(file.into());
     config
 }
 
 /// The address with these credentials in it.
-fn with_login(server: &Server, login: &str) -> Config {
+fn with_login(server: &NatsServer, login: &str) -> Config {
     config(&[&format!("nats://{login}@{}", server.clients)])
 }
 
@@ -32,10 +30,10 @@ async fn can_talk(first: Config, second: Config) {
 #[tokio::test]
 async fn users_sign_in_by_address_or_file() {
     let users = "authorization { users: [{ user: ann, password: \"s3 c:ret\" }] }";
-    let Some(server) = Server::start(users) else {
+    let Some(server) = NatsServer::start(users) else {
         return;
     };
-    let folder = Folder::new();
+    let folder = Folder::new("nats-files");
     let file = folder.write("login", "ann:s3 c:ret\n");
     can_talk(
         with_login(&server, "ann:s3%20c%3Aret"),
@@ -46,10 +44,10 @@ async fn users_sign_in_by_address_or_file() {
 
 #[tokio::test]
 async fn tokens_sign_in_by_address_or_file() {
-    let Some(server) = Server::start("authorization { token: t0ken-t0ken }") else {
+    let Some(server) = NatsServer::start("authorization { token: t0ken-t0ken }") else {
         return;
     };
-    let folder = Folder::new();
+    let folder = Folder::new("nats-files");
     let file = folder.write("token", "t0ken-t0ken\n");
     can_talk(with_login(&server, "t0ken-t0ken"), with_file(&server, file)).await;
 }
@@ -61,10 +59,10 @@ async fn nkeys_sign_in_by_file() {
         "authorization {{ users: [{{ nkey: {} }}] }}",
         key.public_key()
     );
-    let Some(server) = Server::start(&users) else {
+    let Some(server) = NatsServer::start(&users) else {
         return;
     };
-    let folder = Folder::new();
+    let folder = Folder::new("nats-files");
     let seed = key.seed().expect("a seed");
     let file = folder.write("seed", &format!("{seed}\n"));
     can_talk(with_file(&server, file.clone()), with_file(&server, file)).await;
@@ -80,10 +78,10 @@ async fn nkeys_sign_in_by_file() {
 #[tokio::test]
 async fn creds_files_sign_in_and_after_they_have_expired_new_ones_do_on_reload() {
     let operator = Operator::new();
-    let Some(server) = Server::start(&operator.server()) else {
+    let Some(server) = NatsServer::start(&operator.server()) else {
         return;
     };
-    let folder = Folder::new();
+    let folder = Folder::new("nats-files");
     let file = folder.write("a.creds", &operator.creds(None));
     let mut bob = Node::connected(BOB, with_file(&server, file)).await;
     let in_a_moment = unix_time() + 2;
@@ -104,7 +102,7 @@ async fn creds_files_sign_in_and_after_they_have_expired_new_ones_do_on_reload()
 #[tokio::test]
 async fn wrong_credentials_are_one_line_in_the_log_and_no_secret_is_in_it() {
     let users = "authorization { users: [{ user: ann, password: right }] }";
-    let Some(server) = Server::start(users) else {
+    let Some(server) = NatsServer::start(users) else {
         return;
     };
     let log = Log::default();
@@ -143,7 +141,7 @@ async fn wrong_credentials_are_one_line_in_the_log_and_no_secret_is_in_it() {
 async fn a_user_who_may_not_subscribe_is_refused_with_the_subject() {
     let users = "authorization { users: [{ user: ann, password: right, permissions: { \
                  publish: \"signal.>\", subscribe: [\"signal.all\"] } }] }";
-    let Some(server) = Server::start(users) else {
+    let Some(server) = NatsServer::start(users) else {
         return;
     };
     let node = Node::start(ANN, with_login(&server, "ann:right"));
@@ -156,7 +154,7 @@ async fn a_user_who_may_not_subscribe_is_refused_with_the_subject() {
 async fn the_rights_that_the_page_of_the_crate_names_are_enough() {
     let users = "authorization { users: [{ user: ann, password: right, permissions: { \
                  publish: \"signal.>\", subscribe: [\"signal.all\", \"signal.n.*\"] } }] }";
-    let Some(server) = Server::start(users) else {
+    let Some(server) = NatsServer::start(users) else {
         return;
     };
     let login = || with_login(&server, "ann:right");
@@ -168,7 +166,7 @@ async fn the_rights_that_the_page_of_the_crate_names_are_enough() {
 async fn a_user_who_may_not_publish_is_refused_once_it_shows() {
     let users = "authorization { users: [{ user: ann, password: right, permissions: { \
                  publish: \"other.>\", subscribe: \"signal.>\" } }] }";
-    let Some(server) = Server::start(users) else {
+    let Some(server) = NatsServer::start(users) else {
         return;
     };
     let mut node = Node::connected(ANN, with_login(&server, "ann:right")).await;

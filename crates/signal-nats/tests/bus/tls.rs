@@ -1,20 +1,18 @@
 //! Servers whose certificates are signed by an authority of their own.
 
-use std::path::PathBuf;
-
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     SanType,
 };
 use signal_nats::{Config, Problem};
+use signal_testwire::{Folder, NatsServer};
 
 use crate::node::{ANN, BOB, Node, config, meet};
-use crate::process::{Folder, Server};
 
 /// An authority, and a server with a certificate by it for 127.0.0.1.
 struct Secured {
-    server: Server,
-    authority: PathBuf,
+    server: NatsServer,
+    authority: String,
     folder: Folder,
 }
 
@@ -24,7 +22,7 @@ impl Secured {
     }
 
     fn with(change: impl FnOnce(&mut CertificateParams)) -> Option<Self> {
-        let folder = Folder::new();
+        let folder = Folder::new("nats-files");
         let authority = authority();
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("a name");
@@ -32,7 +30,7 @@ impl Secured {
         let certificate = params.signed_by(&key, &authority).expect("a certificate");
         let cert = folder.write("cert.pem", &certificate.pem());
         let key = folder.write("key.pem", &key.serialize_pem());
-        let server = Server::start(&format!(
+        let server = NatsServer::start(&format!(
             "tls {{ cert_file: {cert:?}, key_file: {key:?}, timeout: 60 }}"
         ))?;
         Some(Self {
@@ -42,9 +40,9 @@ impl Secured {
         })
     }
 
-    fn config(&self, authority: Option<PathBuf>) -> Config {
+    fn config(&self, authority: Option<String>) -> Config {
         let mut config = config(&[&format!("tls://{}", self.server.clients)]);
-        config.cluster_ca_file = authority;
+        config.cluster_ca_file = authority.map(Into::into);
         config
     }
 }
@@ -67,7 +65,7 @@ async fn a_server_with_a_certificate_of_the_named_authority_is_used() {
     meet(&mut ann, &mut bob, BOB).await;
     // A server that asks for TLS gets it without being named as such.
     let mut plain = config(&[&secured.server.url()]);
-    plain.cluster_ca_file = authority();
+    plain.cluster_ca_file = authority().map(Into::into);
     Node::connected(ANN, plain).await;
 }
 
@@ -131,7 +129,7 @@ async fn what_is_wrong_with_a_certificate_is_a_sentence() {
 
 #[tokio::test]
 async fn tls_is_not_given_up_for_a_server_that_has_none() {
-    let Some(server) = Server::start("") else {
+    let Some(server) = NatsServer::start("") else {
         return;
     };
     let node = Node::start(ANN, config(&[&format!("tls://{}", server.clients)]));
@@ -146,16 +144,13 @@ async fn tls_is_not_given_up_for_a_server_that_has_none() {
 
 #[tokio::test]
 async fn a_file_without_certificates_is_an_error_at_once() {
-    let folder = Folder::new();
+    let folder = Folder::new("nats-files");
     let mut config = config(&["tls://127.0.0.1:1"]);
-    config.cluster_ca_file = Some(folder.write("empty.pem", ""));
+    let file = folder.write("empty.pem", "");
+    config.cluster_ca_file = Some(file.clone().into());
     let error = signal_nats::Nats::start(ANN, config).expect_err("no certificate");
-    let file = folder.path().join("empty.pem");
     assert_eq!(
         error.to_string(),
-        format!(
-            "cluster_ca_file: {} has no certificate in it; PEM is expected",
-            file.display()
-        )
+        format!("cluster_ca_file: {file} has no certificate in it; PEM is expected")
     );
 }

@@ -71,7 +71,8 @@ mod tests {
 
     #[test]
     fn the_least_that_a_group_or_one_above_it_allows_counts() {
-        let root = std::env::temp_dir().join(format!("signal-groups-{}", std::process::id()));
+        let folder = signal_testwire::Folder::new("groups");
+        let root = std::path::PathBuf::from(folder.path(""));
         let write = |file: &str, text: &str| {
             let file = root.join(file);
             fs::create_dir_all(file.parent().expect("a folder")).expect("a new folder");
@@ -90,6 +91,5 @@ mod tests {
         // A path that is another namespace's: only the root is there.
         assert_eq!(of("3:memory:/../other\n"), Some(9_223_372_036_854_771_712));
         assert_eq!(of("0::/\n"), None);
-        fs::remove_dir_all(root).expect("it is ours");
     }
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use signal_core::Instant;
-use signal_testwire::{Answer, PATIENCE, Wire, in_time, installed};
+use signal_testwire::{Answer, PATIENCE, Wire, in_time, installed, reserve_port};
 use signal_workers::Settings;
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -70,10 +70,7 @@ impl Workerd {
                 )
             });
         }
-        let ports = [reserve_port(), reserve_port()];
-        let [relay_port, control_port] = ports
-            .each_ref()
-            .map(|socket| socket.local_addr().expect("bound").port());
+        let [(relay, relay_port), (control, control_port)] = [reserve_port(), reserve_port()];
         let mut bindings = String::new();
         for (variable, value) in variables {
             // A variable of JSON is written as wrangler passes it on; see also handles.mjs.
@@ -109,7 +106,7 @@ impl Workerd {
             // A test of a wrong setting looks at nothing that it would need a right one for.
             settings: settings.unwrap_or_default(),
             child,
-            _ports: ports,
+            _ports: [relay, control],
             evictions: AtomicUsize::new(0),
             ahead: AtomicI64::new(0),
         };
@@ -262,14 +259,4 @@ fn spawn(installed: &Installed, folder: &Path) -> Child {
     command
         .spawn()
         .unwrap_or_else(|error| panic!("{command:?} does not start: {error}"))
-}
-
-/// A free port. While the socket lives nobody else is given it, and a server that is told of it can
-/// listen there: neither is for itself, and both say that they share.
-pub(crate) fn reserve_port() -> TcpSocket {
-    let socket = TcpSocket::new_v4().expect("a socket");
-    socket.set_reuseaddr(true).expect("an option");
-    let any = (std::net::Ipv4Addr::LOCALHOST, 0).into();
-    socket.bind(any).expect("a free port");
-    socket
 }
