@@ -239,7 +239,12 @@ impl Cluster {
                 self.send(node, Frame::Count { topic, elsewhere });
             }
         }
-        if let Some(since) = self.nudges.take_due(now, self.config.cluster_dead_after) {
+        let is_settled = self.members.are_settled(now, self.config.cluster_beat * 2);
+        if let Some(since) = self.nudges.take_open(is_settled) {
+            self.end_gap(now, since);
+        }
+        let dead_after = self.config.cluster_dead_after;
+        if let Some(since) = self.nudges.take_due(now, dead_after, is_settled) {
             self.nudge_all(since);
         }
         self.carry_out(local);

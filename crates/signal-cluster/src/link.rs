@@ -53,6 +53,8 @@ pub(crate) struct Link {
     arrived_before: u64,
     /// The last frame heard in order.
     heard: u64,
+    /// The last frame that the other end is known to have sent.
+    expected: u64,
     /// Whether to ask for what follows `heard`.
     asks: bool,
     asked: Option<(Instant, u64)>,
@@ -80,6 +82,7 @@ impl Link {
             arrived: 0,
             arrived_before: 0,
             heard: 0,
+            expected: 0,
             asks: false,
             asked: None,
             answered: None,
@@ -92,6 +95,7 @@ impl Link {
         self.session = Some(session);
         self.highest = session;
         self.heard = 0;
+        self.expected = 0;
         self.sent = 0;
         self.answered = None;
         self.wants_beat = true;
@@ -127,6 +131,12 @@ impl Link {
         }
     }
 
+    /// What this node has passed on as a home, and is not known to have arrived.
+    pub(crate) fn into_passes(self) -> impl Iterator<Item = Frame> {
+        let frames = self.ring.into_iter().map(|(_, frame)| frame);
+        frames.filter(|frame| matches!(frame, Frame::Pass { .. }))
+    }
+
     /// The number of the first frame in the ring.
     fn first(&self) -> u64 {
         self.last + 1 - self.ring.len() as u64
@@ -160,6 +170,7 @@ impl Link {
     /// them.
     pub(crate) fn receive(&mut self, now: Instant, batch: Batch, stats: &mut Stats) -> Vec<Frame> {
         let (first, next) = (batch.first, self.heard + 1);
+        self.expected = self.expected.max(first.saturating_sub(1));
         if first > next {
             self.ask(now, stats);
             return Vec::new();
@@ -190,6 +201,7 @@ impl Link {
 
     /// Compares what the other end has sent last with what has come.
     pub(crate) fn expect(&mut self, now: Instant, last: u64, stats: &mut Stats) {
+        self.expected = self.expected.max(last);
         if last > self.heard {
             self.ask(now, stats);
         }
@@ -206,13 +218,21 @@ impl Link {
         }
     }
 
+    /// Whether it carries what is said: the other end has the session, nothing that it has sent is
+    /// missing, and nothing that was sent there has waited for so long.
+    pub(crate) fn is_settled(&self, now: Instant, patience: Duration) -> bool {
+        let waits = self.waits_since();
+        let is_late = waits.is_some_and(|since| now.saturating_since(since) >= patience);
+        self.is_confirmed && self.heard >= self.expected && !is_late
+    }
+
     /// Its state, for a beat.
     pub(crate) fn state(&self, node: Node) -> LinkState {
         LinkState {
             node,
             session: self.session.unwrap_or(0),
             last: self.sent,
-            heard: self.heard,
+            heard: self.session.map_or(u64::from(self.highest), |_| self.heard),
         }
     }
 

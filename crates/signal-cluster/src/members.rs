@@ -136,6 +136,12 @@ impl Members {
         self.past.insert(node, past);
     }
 
+    /// Whether all links carry what is said, of nodes that know this one.
+    pub(crate) fn are_settled(&self, now: Instant, patience: Duration) -> bool {
+        let mut known = self.iter().filter(|(_, member)| member.knows_us);
+        known.all(|(_, member)| member.link.is_settled(now, patience))
+    }
+
     /// A node that has been silent for so long, if there is one.
     pub(crate) fn silent(&self, now: Instant, dead_after: Duration) -> Option<Node> {
         let mut members = self.iter();

@@ -12,6 +12,8 @@ pub(crate) struct Nudges {
     /// Since when peers had published who announced again meanwhile: who had the other view may not
     /// have heard it.
     early: Option<Instant>,
+    /// The same of those who did so while a link did not carry what was said.
+    open: Option<Instant>,
     planned: Option<Planned>,
     /// For topics of which it is not known yet that there is somebody elsewhere: since when peers
     /// must have published, and until when it counts.
@@ -65,6 +67,12 @@ impl Nudges {
         (now.saturating_since(began) > settled_after).then_some(since)
     }
 
+    /// Once all links carry what is said: since when peers must have published to announce once
+    /// more, as they did so while one did not.
+    pub(crate) fn take_open(&mut self, is_settled: bool) -> Option<Instant> {
+        self.open.take_if(|_| is_settled)
+    }
+
     /// Whether another node has had another view when it was heard last.
     pub(crate) const fn do_views_differ(&self) -> bool {
         self.differs.is_some()
@@ -75,13 +83,23 @@ impl Nudges {
     }
 
     /// Since when peers must have published to announce again now. For as long as it takes to lose
-    /// a node, it counts for topics that turn out to have subscribers elsewhere.
-    pub(crate) fn take_due(&mut self, now: Instant, dead_after: Duration) -> Option<Instant> {
+    /// a node, it counts for topics that turn out to have subscribers elsewhere. `is_settled` says
+    /// whether all links carry what is said.
+    pub(crate) fn take_due(
+        &mut self,
+        now: Instant,
+        dead_after: Duration,
+        is_settled: bool,
+    ) -> Option<Instant> {
         let planned = self.planned.take_if(|planned| planned.due <= now)?;
         self.late = Some((planned.since, now.saturating_add(dead_after)));
         if self.differs.is_some() {
             let early = self.early.unwrap_or(planned.since);
             self.early = Some(early.min(planned.since));
+        }
+        if !is_settled {
+            let open = self.open.unwrap_or(planned.since);
+            self.open = Some(open.min(planned.since));
         }
         Some(planned.since)
     }
@@ -89,7 +107,7 @@ impl Nudges {
     /// Since when peers may have been missed of whom it is not settled yet.
     pub(crate) fn unsettled_since(&self, now: Instant) -> Option<Instant> {
         let planned = self.planned.map(|planned| planned.since);
-        let times = [planned, self.late(now), self.differs, self.early];
+        let times = [planned, self.late(now), self.differs, self.early, self.open];
         times.into_iter().flatten().min()
     }
 
@@ -116,10 +134,10 @@ mod tests {
         nudges.plan(at(11_000), at(5_000), settled);
         assert_eq!(nudges.poll_timeout(), Some(at(13_500)));
         nudges.plan(at(13_400), at(6_000), settled);
-        assert_eq!(nudges.take_due(at(14_999), settled), None);
+        assert_eq!(nudges.take_due(at(14_999), settled, true), None);
         assert_eq!(nudges.late(at(14_999)), None);
-        assert_eq!(nudges.take_due(at(15_000), settled), Some(at(5_000)));
-        assert_eq!(nudges.take_due(at(20_000), settled), None);
+        assert_eq!(nudges.take_due(at(15_000), settled, true), Some(at(5_000)));
+        assert_eq!(nudges.take_due(at(20_000), settled, true), None);
         assert_eq!(nudges.late(at(17_500)), Some(at(5_000)));
         assert_eq!(nudges.late(at(17_501)), None);
     }
@@ -148,9 +166,26 @@ mod tests {
         };
         nudges.plan(at(56_000), at(7_000), settled);
         assert_eq!(see(&mut nudges, 56_000, true), None);
-        assert_eq!(nudges.take_due(at(58_500), settled), Some(at(7_000)));
+        assert_eq!(nudges.take_due(at(58_500), settled, true), Some(at(7_000)));
         assert_eq!(nudges.unsettled_since(at(66_000)), Some(at(7_000)));
         assert_eq!(see(&mut nudges, 67_000, false), Some(at(7_000)));
         assert_eq!(nudges.unsettled_since(at(67_000)), None);
+    }
+
+    #[test]
+    fn those_who_announced_again_while_a_link_was_not_settled_do_so_once_more() {
+        let (mut nudges, settled) = (Nudges::default(), Duration::from_millis(2_500));
+        nudges.plan(at(40_000), at(20_000), settled);
+        assert_eq!(
+            nudges.take_due(at(42_500), settled, false),
+            Some(at(20_000))
+        );
+        assert_eq!(nudges.take_open(false), None);
+        assert_eq!(nudges.unsettled_since(at(60_000)), Some(at(20_000)));
+        assert_eq!(nudges.take_open(true), Some(at(20_000)));
+        assert_eq!(nudges.take_open(true), None);
+        nudges.plan(at(60_000), at(20_000), settled);
+        assert_eq!(nudges.take_due(at(62_500), settled, true), Some(at(20_000)));
+        assert_eq!(nudges.take_open(true), None);
     }
 }

@@ -66,11 +66,11 @@ impl Cluster {
             }
             self.find(now, beat, session(said));
         }
-        let mut gap = None;
+        let (mut gap, apart) = (None, self.apart(now, beat));
         if let Some(member) = self.members.get_mut(from) {
-            if said.is_some() {
+            if said.is_some() && !member.knows_us {
                 member.knows_us = true;
-                gap = member.gap.take();
+                gap = member.gap.take().or(apart);
             }
             member.heard = now;
             member.uptime = beat.uptime;
@@ -81,7 +81,7 @@ impl Cluster {
         if let Some(gap) = gap {
             self.end_gap(now, gap);
         }
-        if self.agree_on_session(now, from, session(said)) {
+        if self.agree_on_session(now, from, said) {
             self.rehome(now, None, None);
         } else {
             self.begin_anew(now, from, session(said));
@@ -96,12 +96,9 @@ impl Cluster {
     fn find(&mut self, now: Instant, beat: &Beat, theirs: Option<u32>) {
         let from = beat.from;
         let past = self.members.recall(from);
-        // Two that were there for some time and never heard each other were apart.
-        let apart = self.age().min(beat.uptime);
-        let were_apart = apart > self.config.cluster_beat * 2;
         let gap = past.and_then(|past| past.gap);
         let gap = gap.or_else(|| self.members.earlier_life_gap(from));
-        let gap = gap.or_else(|| were_apart.then(|| before(now, apart)));
+        let gap = gap.or_else(|| self.apart(now, beat));
         let highest = past.map_or(0, |past| past.session);
         let link = self.new_link(now, from, theirs, highest);
         let member = Member {
@@ -118,6 +115,14 @@ impl Cluster {
         self.stats.view_changes += 1;
     }
 
+    /// Since when two nodes were apart that were there for some time and have not heard each other.
+    /// The beat may have taken its time.
+    fn apart(&self, now: Instant, beat: &Beat) -> Option<Instant> {
+        let both = self.age().min(beat.uptime);
+        let were_apart = both > self.config.cluster_beat * 2;
+        were_apart.then(|| before(now, both + self.config.cluster_dead_after))
+    }
+
     /// The lower node of two names their session. The higher one takes what it is told unless it
     /// was told before: then the lower one has not noticed yet that it was forgotten.
     fn new_link(&mut self, now: Instant, node: Node, theirs: Option<u32>, highest: u32) -> Link {
@@ -132,7 +137,8 @@ impl Cluster {
 
     /// Compares the session of a link with what the other end says. False if that has forgotten
     /// this node, which has to forget it then.
-    fn agree_on_session(&mut self, now: Instant, node: Node, theirs: Option<u32>) -> bool {
+    fn agree_on_session(&mut self, now: Instant, node: Node, said: Option<LinkState>) -> bool {
+        let theirs = session(said);
         let Some(member) = self.members.get_mut(node) else {
             return true;
         };
@@ -142,7 +148,7 @@ impl Cluster {
                 link.is_confirmed = true;
             } else if link.is_confirmed {
                 return !self.parts.pairs;
-            } else if now.saturating_since(link.begun) > self.config.cluster_dead_after {
+            } else if link.session.is_some_and(|name| is_refused(name, said)) {
                 // Nothing was heard in it, so a new name is enough.
                 self.session = self.session.saturating_add(1);
                 link.rename(now, self.session);
@@ -178,22 +184,26 @@ impl Cluster {
 
     /// Forgets what this node and a living one know of each other, and begins anew.
     fn begin_anew(&mut self, now: Instant, node: Node, theirs: Option<u32>) {
-        self.forget_link(now, node, theirs);
+        // What was passed on may be older than what is kept, and those who said it know of no gap.
+        let passed = self.forget_link(now, node, theirs).map(Link::into_passes);
+        let passed = passed.into_iter().flatten();
+        passed.for_each(|pass| self.send(node, pass));
         self.rehome(now, Some(node), Some(node));
     }
 
-    fn forget_link(&mut self, now: Instant, node: Node, theirs: Option<u32>) {
-        let Some(highest) = self.members.get(node).map(|member| member.link.highest) else {
-            return;
-        };
+    /// Begins a link anew, and returns what it was.
+    fn forget_link(&mut self, now: Instant, node: Node, theirs: Option<u32>) -> Option<Link> {
+        let highest = self.members.get(node)?.link.highest;
         let link = self.new_link(now, node, theirs, highest);
-        if let Some(member) = self.members.get_mut(node) {
-            member.link = link;
-        }
+        let link = core::mem::replace(&mut self.members.get_mut(node)?.link, link);
         self.stats.sessions += 1;
         self.forget_counts(now, node);
         let since = before(now, self.config.margin() + self.config.cluster_dead_after);
+        // What it has not carried for longer is missed as well.
+        let unsettled = [link.waits_since(), self.nudges.unsettled_since(now)];
+        let since = unsettled.into_iter().flatten().fold(since, Instant::min);
         self.end_gap(now, since);
+        Some(link)
     }
 
     /// A node is gone: for good, or for all that is known.
@@ -209,6 +219,7 @@ impl Cluster {
         let unsettled = [
             self.nudges.unsettled_since(now),
             self.members.unknown_since(),
+            member.link.waits_since(),
         ];
         let gap = unsettled.into_iter().flatten().fold(gap, Instant::min);
         let gap = if for_good { never_ended } else { Some(gap) };
@@ -257,7 +268,7 @@ impl Cluster {
         }
     }
 
-    fn end_gap(&mut self, now: Instant, since: Instant) {
+    pub(super) fn end_gap(&mut self, now: Instant, since: Instant) {
         self.stats.gaps += 1;
         self.nudges.plan(now, since, self.config.settled_after());
     }
@@ -364,6 +375,11 @@ impl Cluster {
             None => bus.to_all(&beat),
         }
     }
+}
+
+/// Whether the other end has had a session of this name or a later one, and will not take it again.
+fn is_refused(name: u32, said: Option<LinkState>) -> bool {
+    said.is_some_and(|said| said.session == 0 && said.heard >= u64::from(name))
 }
 
 fn session(said: Option<LinkState>) -> Option<u32> {
