@@ -30,6 +30,32 @@ fn thousands_of_worlds_that_begin_with_a_node_alone_break_no_promise() {
     }
 }
 
+/// Cuts of one direction, a loss of 80 % and delays of four seconds, each for up to 40 s, on top of
+/// all the rest.
+#[test]
+fn thousands_of_harsh_worlds_break_no_promise() {
+    for begins_alone in [false, true] {
+        let stats = explore_all(&harsh(begins_alone));
+        if stats.worlds >= WORLDS {
+            for fault in Fault::HARSH {
+                let count = stats.faults.get(&fault).copied().unwrap_or(0);
+                assert!(count > 100, "{fault:?} happened {count} times: {stats}");
+            }
+        }
+    }
+}
+
+fn harsh(begins_alone: bool) -> Plan {
+    let mut plan = Plan::default();
+    plan.faults.extend(Fault::HARSH);
+    plan.is_harsh = true;
+    plan.begins_alone = begins_alone;
+    if begins_alone {
+        plan.faults.retain(|fault| *fault != Fault::Twin);
+    }
+    plan
+}
+
 /// Of the seeds that the environment names. Panics at a failure.
 fn explore_all(plan: &Plan) -> Stats {
     let number = |name| {

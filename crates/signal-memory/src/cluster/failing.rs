@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use super::bus::Cut;
 use super::failure::Broken;
-use super::fault::Fault;
+use super::fault::{DELAY_MAX, Fault, LOSS_MAX};
 use super::world::{Event, LIFE, MEET, World};
 
 /// What fails.
@@ -20,7 +20,11 @@ impl World {
             Fault::Crash if alive.len() > 1 => self.crash(one),
             // The last node stays.
             Fault::Drain | Fault::Crash => return Ok(()),
-            Fault::ShortCut | Fault::LongCut | Fault::OneWayCut | Fault::PartialCut => {
+            Fault::ShortCut
+            | Fault::LongCut
+            | Fault::OneWayCut
+            | Fault::LongOneWayCut
+            | Fault::PartialCut => {
                 let ways = self.draw_ways(fault, &alive);
                 self.cut(length, Cut::Ways(ways));
             }
@@ -29,10 +33,12 @@ impl World {
                 let chance = [2, 20, 50][self.rng.below(3)];
                 self.cut(length, Cut::Loss(chance));
             }
+            Fault::HeavyLoss => self.cut(length, Cut::Loss(LOSS_MAX)),
             Fault::Delay => {
                 let most = self.draw(100..=1_500);
                 self.cut(length, Cut::Delay(most));
             }
+            Fault::LongDelay => self.cut(length, Cut::Delay(DELAY_MAX)),
             Fault::Repeat => self.cut(length, Cut::Repeat(20)),
             Fault::Slow => {
                 let most = self.draw(100..=1_500);
@@ -60,6 +66,13 @@ impl World {
         }
         *self.stats.faults.entry(fault).or_default() += 1;
         self.note(|| format!("{fault:?} of node {one} for {length} ms"));
+        // It is over when what was late has come.
+        let late = if fault == Fault::LongDelay {
+            DELAY_MAX
+        } else {
+            0
+        };
+        let length = length + late;
         self.healed_at = self.healed_at.max(self.now + length);
         self.calm_at = self.calm_at.max(self.now + length + calm_after(fault));
         Ok(())
@@ -77,6 +90,9 @@ impl World {
         }
         let (long, short) = (self.draw(0..=40_000), self.draw(0..=6_000));
         let (length, cut) = match self.rng.below(5) {
+            2 if self.plan.is_harsh => (long, Cut::Ways([(0, 1), (0, 2)].into())),
+            3 if self.plan.is_harsh => (long, Cut::Delay(DELAY_MAX)),
+            4 if self.plan.is_harsh => (long, Cut::Loss(LOSS_MAX)),
             0 | 1 => (long, Cut::All),
             2 => (short, Cut::Ways([(0, 1), (0, 2)].into())),
             3 => (short, Cut::Delay(1_500)),
@@ -84,7 +100,8 @@ impl World {
         };
         self.cut(length, cut);
         self.note(|| format!("the bus is not right for {length} ms"));
-        self.healed_at = length;
+        let late = if self.plan.is_harsh { DELAY_MAX } else { 0 };
+        self.healed_at = length + late;
         self.calm_at = self.calm_at.max(length + MEET);
         self.may_lose = true;
     }
@@ -97,7 +114,7 @@ impl World {
         for one in some {
             for other in others {
                 ways.insert((*one, *other));
-                if fault != Fault::OneWayCut {
+                if !matches!(fault, Fault::OneWayCut | Fault::LongOneWayCut) {
                     ways.insert((*other, *one));
                 }
                 if fault == Fault::PartialCut {
@@ -237,6 +254,9 @@ const fn calm_after(fault: Fault) -> u64 {
         | Fault::Pause
         | Fault::Slow
         | Fault::Twin
-        | Fault::Flood => MEET,
+        | Fault::Flood
+        | Fault::LongOneWayCut
+        | Fault::HeavyLoss
+        | Fault::LongDelay => MEET,
     }
 }

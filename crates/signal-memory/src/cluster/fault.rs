@@ -37,10 +37,20 @@ pub enum Fault {
     Twin,
     /// Peers publish more than a ring holds while nothing is acknowledged.
     Flood,
+    /// As [`OneWayCut`](Self::OneWayCut), for as long as a [`LongOutage`](Self::LongOutage).
+    LongOneWayCut,
+    /// The bus loses four messages of five, for as long.
+    HeavyLoss,
+    /// The bus takes up to four seconds for a message, for as long.
+    LongDelay,
 }
 
+/// How much of a hundred messages is lost at most, and how long the others take.
+pub(super) const LOSS_MAX: u64 = 80;
+pub(super) const DELAY_MAX: u64 = 4_000;
+
 impl Fault {
-    /// All of them.
+    /// Those that a bus has sooner or later.
     pub const ALL: [Self; 17] = [
         Self::Start,
         Self::Drain,
@@ -61,6 +71,9 @@ impl Fault {
         Self::Flood,
     ];
 
+    /// Those of a bus that does not deserve the name.
+    pub const HARSH: [Self; 3] = [Self::LongOneWayCut, Self::HeavyLoss, Self::LongDelay];
+
     /// How long it lasts, in milliseconds.
     pub(super) fn draw_length(self, rng: &mut Rng) -> u64 {
         match self {
@@ -71,6 +84,7 @@ impl Fault {
             Self::OneWayCut | Self::PartialCut => rng.within(50..=12_000),
             Self::Outage => rng.within(50..=15_000),
             Self::LongOutage => rng.within(15_000..=45_000),
+            Self::LongOneWayCut | Self::HeavyLoss | Self::LongDelay => rng.within(0..=40_000),
             Self::Loss | Self::Delay | Self::Repeat | Self::Slow => rng.within(500..=6_000),
             Self::Pause => rng.within(500..=12_000),
             Self::Flood => rng.within(500..=3_000),

@@ -7,6 +7,9 @@ use super::failure::{Broken, Promise};
 /// A subscriber has reached its home for sure after that, and a publish its subscribers.
 const SURE_MILLIS: u64 = 12_000;
 
+/// A home has forgotten for sure after that who has left.
+const FORGOTTEN_MILLIS: u64 = 30_000;
+
 /// Writes down what people say and hear, and compares it with the promises.
 #[derive(Debug, Default)]
 pub(super) struct Judge {
@@ -20,6 +23,8 @@ pub(super) struct Judge {
     /// When each person came, and to which node.
     arrived: BTreeMap<usize, (u64, usize)>,
     pub(super) received: u64,
+    /// How long the bus may take beside that.
+    delay_millis: u64,
 }
 
 /// One connection of a person, to one topic.
@@ -56,6 +61,11 @@ struct Heard {
 }
 
 impl Judge {
+    /// Judges what is a matter of time for a bus that takes so long.
+    pub(super) const fn expect_delays(&mut self, millis: u64) {
+        self.delay_millis = millis;
+    }
+
     pub(super) fn connect(
         &mut self,
         now: u64,
@@ -191,9 +201,10 @@ impl Judge {
 
     /// Whether a node had subscribers of a topic lately.
     pub(super) fn had_subscribers(&self, now: u64, host: usize, topic: usize) -> bool {
+        let forgotten = FORGOTTEN_MILLIS + self.delay_millis;
         let mut connections = self.connections.values();
         connections.any(|one| {
-            let lately = one.until.saturating_add(30_000) >= now;
+            let lately = one.until.saturating_add(forgotten) >= now;
             one.host == host && one.topic == topic && lately
         })
     }
@@ -272,19 +283,22 @@ impl Judge {
     /// which no node came or went.
     pub(super) fn inspect_charges(&self, now: u64) -> Result<u64, Broken> {
         let mut charges = 0;
+        let forgotten = FORGOTTEN_MILLIS + self.delay_millis;
         for (number, publish) in self.publishes.iter().enumerate() {
             let from = publish.at.saturating_sub(SURE_MILLIS);
             let next = self.changes.partition_point(|at| *at < from);
             let changed_at = self.changes.get(next).copied().unwrap_or(u64::MAX);
             let sure = publish.at + SURE_MILLIS;
-            if changed_at <= sure || sure > now {
+            let late = sure + self.delay_millis;
+            if changed_at <= late || sure > now {
                 continue;
             }
             let charged = publish.charged + publish.owed.unwrap_or(0);
             let by = &self.connections[&publish.by];
             let connections = self.connections.values();
             let possible = connections.filter(|one| {
-                let was_there = one.since <= sure && one.until.saturating_add(30_000) >= publish.at;
+                let has_left = one.until.saturating_add(forgotten) < publish.at;
+                let was_there = one.since <= late && !has_left;
                 one.topic == by.topic && one.host != by.host && one.listens && was_there
             });
             let possible = possible.count() as u32;

@@ -34,8 +34,10 @@ impl World {
         if self.people[person].place.is_some() {
             return Ok(());
         }
-        let open: Vec<_> =
-            self.hosts_that(|slot| !slot.is_draining && slot.host.cluster.is_ready());
+        let comes_to_young = self.plan.is_harsh;
+        let open: Vec<_> = self.hosts_that(|slot| {
+            !slot.is_draining && (comes_to_young || slot.host.cluster.is_ready())
+        });
         let Some(host) = self.rng.pick(&open).copied() else {
             self.after(500, Event::Connect(person));
             return Ok(());

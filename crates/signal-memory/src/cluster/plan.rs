@@ -13,6 +13,9 @@ pub struct Plan {
     /// Whether the world begins with a node alone, or with nodes that hear each other only after a
     /// time, and others come later. Default: no.
     pub begins_alone: bool,
+    /// Whether what is not right at the beginning is as bad as [`Fault::HARSH`], and people come to
+    /// nodes that are young, as no load balancer lets them. Default: no.
+    pub is_harsh: bool,
     /// A part of the machine that is taken out, to see that its absence is found. Default: none.
     pub without: Option<Part>,
 }
@@ -23,6 +26,7 @@ impl Default for Plan {
             faults: Fault::ALL.to_vec(),
             faults_max: 4,
             begins_alone: false,
+            is_harsh: false,
             without: None,
         }
     }

@@ -172,6 +172,9 @@ impl World {
             stats: Stats::default(),
             rng,
         };
+        if plan.is_harsh {
+            world.judge.expect_delays(LIFE);
+        }
         world.stats.worlds = 1;
         world.stats.mixed_versions = world.has_two_versions.into();
         world.populate();
