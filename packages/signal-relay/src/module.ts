@@ -34,6 +34,16 @@ const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 const EMPTY = new Uint8Array(0)
 
+/** As the encoder does it, but most texts are short and ASCII, which takes less than a call of it. */
+function encodeInto(text: string, bytes: Uint8Array, start: number): number {
+  for (let at = 0; at < text.length; at += 1) {
+    const unit = text.charCodeAt(at)
+    if (unit >= 0x80) return encoder.encodeInto(text, bytes.subarray(start)).written
+    bytes[start + at] = unit
+  }
+  return text.length
+}
+
 /** Writes a number as the module reads it, the lowest byte first. */
 function writeNumber(bytes: Uint8Array, at: number, number: number): void {
   bytes[at] = number
@@ -62,9 +72,9 @@ export class Instance {
     const memory = this.#memory()
     let at = start
     for (const text of texts) {
-      const length = text === undefined ? NONE : text === '' ? 0 : encoder.encodeInto(text, memory.subarray(at + 4)).written
-      writeNumber(memory, at, length)
-      at += 4 + (text === undefined ? 0 : length)
+      const length = text === undefined ? 0 : encodeInto(text, memory, at + 4)
+      writeNumber(memory, at, text === undefined ? NONE : length)
+      at += 4 + length
     }
     return at - start
   }

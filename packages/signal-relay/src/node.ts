@@ -216,6 +216,7 @@ export class NodeRelay extends Relay {
     socket.on('pong', onFrame)
     socket.on('error', onError)
     socket.on('close', onClose)
+    stream.on('finish', onFinish)
   }
 }
 
@@ -241,6 +242,14 @@ function onError(this: OwnedWebSocket, error: NodeJS.ErrnoException): void {
 
 function onClose(this: OwnedWebSocket): void {
   this[OWNER]?.leave()
+}
+
+/**
+ * Both sides have said their close, or the client is gone: `ws` would wait for the client to end the
+ * connection, which is for a server to do (RFC 6455, 7.1.1).
+ */
+function onFinish(this: Duplex): void {
+  this.destroy()
 }
 
 function ignore(): void {}
@@ -392,8 +401,10 @@ function headerOf({ headers, rawHeaders }: IncomingMessage, name: string): strin
   if (headers[name] === undefined) return undefined
   let value: string | undefined
   for (let at = 0; at < rawHeaders.length; at += 2) {
-    const [raw = '', next = ''] = [rawHeaders[at], rawHeaders[at + 1]]
-    if (raw.length === name.length && raw.toLowerCase() === name) value = value === undefined ? next : `${value}, ${next}`
+    const raw = rawHeaders[at] ?? ''
+    if (raw.length !== name.length || raw.toLowerCase() !== name) continue
+    const next = rawHeaders[at + 1] ?? ''
+    value = value === undefined ? next : `${value}, ${next}`
   }
   return value
 }
