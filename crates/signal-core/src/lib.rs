@@ -43,7 +43,7 @@ pub use peer::{Alarm, Peer};
 pub use publish::Publish;
 pub use room::Room;
 // The form of the table, so that adapters declare theirs without a second dependency.
-pub use signal_limits::{Limit, LimitError, LimitValue, Scope, Unit, limits, parse_time};
+pub use signal_limits::{Limit, LimitError, LimitValue, Scope, Unit, limits, parse_time, slips};
 pub use sink::{Output, PeerId, Sink};
 pub use snapshot::{PeerSnapshot, RestoreError};
 pub use topics::{Subscriber, Topics};

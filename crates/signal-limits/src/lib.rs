@@ -13,6 +13,8 @@ extern crate alloc;
 
 mod limit;
 mod parse;
+mod slips;
 
 pub use limit::{Limit, LimitError, LimitValue, Scope, Unit};
 pub use parse::parse_time;
+pub use slips::slips;

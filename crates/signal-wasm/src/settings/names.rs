@@ -1,9 +1,7 @@
 use alloc::borrow::ToOwned as _;
-use alloc::vec;
-use alloc::vec::Vec;
 
 use signal_access::AddressLimits;
-use signal_core::Limits;
+use signal_core::{Limits, slips};
 
 use super::{Settings, SettingsError};
 
@@ -98,26 +96,11 @@ pub(super) fn unknown(name: &str) -> SettingsError {
         .chain(core)
         .chain(addresses)
         .chain(own)
-        .map(|known| (slips(name, known), known))
+        .map(|known| (slips(name.as_bytes(), known.as_bytes()), known))
         .min()
         .filter(|(slips, _)| *slips <= SLIPS_MAX);
     SettingsError::Unknown {
         name: name.to_owned(),
         meant: meant.map(|(_, known)| known),
     }
-}
-
-/// How many letters have to be put in, taken out or changed to make one word into another.
-fn slips(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (line, letter) in one.bytes().enumerate() {
-        let mut next = vec![line + 1];
-        for ((above_left, above), wanted) in row.iter().zip(row.iter().skip(1)).zip(other.bytes()) {
-            let left = next.last().copied().unwrap_or_default();
-            let changed = above_left + usize::from(letter != wanted);
-            next.push(changed.min(above + 1).min(left + 1));
-        }
-        row = next;
-    }
-    row.pop().unwrap_or_default()
 }

@@ -22,7 +22,8 @@ pub(super) fn meant(name: &str) -> Option<&'static str> {
     let letters = letters(name);
     let is_meant = |(guard, is_long): &(&str, bool)| {
         let wanted = self::letters(guard);
-        name != *guard && (letters == wanted || *is_long && slips(&letters, &wanted) <= SLIPS_MAX)
+        name != *guard
+            && (letters == wanted || *is_long && signal_core::slips(&letters, &wanted) <= SLIPS_MAX)
     };
     if GUARDS.iter().any(|(guard, _)| *guard == name) {
         return None;
@@ -35,29 +36,6 @@ pub(super) fn meant(name: &str) -> Option<&'static str> {
 fn letters(name: &str) -> Vec<u8> {
     let letters = name.bytes().filter(u8::is_ascii_alphanumeric);
     letters.map(|letter| letter.to_ascii_uppercase()).collect()
-}
-
-/// How many letters have to be put in, taken out or changed to make one word into another.
-fn slips(one: &[u8], other: &[u8]) -> usize {
-    if one.len().abs_diff(other.len()) > SLIPS_MAX {
-        return usize::MAX;
-    }
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (line, letter) in (1..).zip(one) {
-        let mut left = line;
-        let mut above_left = line - 1;
-        let mut cells = row.iter_mut();
-        if let Some(first) = cells.next() {
-            *first = line;
-        }
-        for (cell, wanted) in cells.zip(other) {
-            let changed = above_left + usize::from(letter != wanted);
-            above_left = *cell;
-            left = changed.min(above_left + 1).min(left + 1);
-            *cell = left;
-        }
-    }
-    row.pop().unwrap_or_default()
 }
 
 #[cfg(test)]
