@@ -1,46 +1,67 @@
+use core::time::Duration;
+
 use signal_core::Instant;
 
 use crate::pace::taken_in;
 use crate::queue::{Level, QueueLimits};
 
-/// What waited for a reader at some moment, and by when one that is not slow has taken it: tells
-/// those that only have much on its way from those that keep it, however little that is.
+/// How much of what waited for a reader at some moment it has not taken yet, and by when one that
+/// is not slow has taken it all: tells those that only have much on its way from those that keep
+/// it, however little that is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Behind {
+    bytes: u64,
+    late_at: Instant,
+}
+
+impl Behind {
+    /// Notes that so much waits now, unless some of an earlier moment does still. A reader has this
+    /// long to take it, and as long as a slow one needs for it.
+    pub fn expect(&mut self, now: Instant, bytes: u64, patience: Duration) {
+        if self.bytes == 0 {
+            self.bytes = bytes;
+            self.late_at = now.saturating_add(patience.saturating_add(taken_in(bytes)));
+        }
+    }
+
+    /// Notes that so much was taken.
+    pub const fn taken(&mut self, bytes: u64) {
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
+    /// Whether not all of it is taken in time.
+    pub fn is_late(&self, now: Instant) -> bool {
+        self.bytes > 0 && self.late_at <= now
+    }
+}
+
+/// [`Behind`], on a host whose runtime has the queue and only says how much is in it.
 #[derive(Clone, Copy, Debug)]
 pub struct Backlog {
     level: Level,
-    /// How much of it is not taken yet.
-    behind: u64,
-    late_at: Instant,
+    behind: Behind,
 }
 
 impl Backlog {
     /// Begins with what waits now.
     pub fn new(now: Instant, level: Level, limits: &QueueLimits) -> Self {
-        let patience = limits.grace.saturating_add(taken_in(level.waiting));
-        Self {
-            level,
-            behind: level.waiting,
-            late_at: now.saturating_add(patience),
-        }
+        let mut behind = Behind::default();
+        behind.expect(now, level.waiting, limits.grace);
+        Self { level, behind }
     }
 
     /// Goes on by how full the queue is now. Once all that waited is taken, it begins anew.
     #[must_use]
     pub fn after(self, now: Instant, level: Level, limits: &QueueLimits) -> Self {
-        let behind = self.behind.saturating_sub(level.taken_since(self.level));
-        if behind == 0 {
-            return Self::new(now, level, limits);
-        }
-        Self {
-            level,
-            behind,
-            late_at: self.late_at,
-        }
+        let mut behind = self.behind;
+        behind.taken(level.taken_since(self.level));
+        behind.expect(now, level.waiting, limits.grace);
+        Self { level, behind }
     }
 
     /// Whether what waited is not taken in time.
     pub fn is_late(&self, now: Instant) -> bool {
-        self.behind > 0 && self.late_at <= now
+        self.behind.is_late(now)
     }
 }
 

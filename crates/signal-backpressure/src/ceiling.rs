@@ -1,6 +1,9 @@
 use alloc::collections::BinaryHeap;
 use alloc::vec::Vec;
 
+/// Which part of what may be held is freed beyond what is too much.
+const FREED: u64 = 16;
+
 /// What all readers together may have wait for them, on a host that has to be asked for it.
 ///
 /// To ask costs as much as there are readers, so it is asked once for much that was queued, and a
@@ -19,17 +22,33 @@ pub struct Ceiling {
 pub struct Holder<K> {
     /// Who it is.
     pub key: K,
-    /// How many bytes wait.
-    pub bytes: u64,
-    /// Whether it takes them too slowly, or not at all.
-    pub is_late: bool,
+    /// How many bytes it keeps: it takes them too slowly, or not at all.
+    pub kept: u64,
+    /// How many are on their way to it.
+    pub passing: u64,
     /// Whether it is being ended already, so that nothing more can be done about it.
     pub is_ending: bool,
 }
 
+impl<K> Holder<K> {
+    /// A reader that keeps all that waits for it if it [is late](crate::Backlog::is_late), and
+    /// else nothing of it.
+    pub const fn new(key: K, bytes: u64, is_late: bool) -> Self {
+        let (kept, passing) = if is_late { (bytes, 0) } else { (0, bytes) };
+        Self {
+            key,
+            kept,
+            passing,
+            is_ending: false,
+        }
+    }
+
+    const fn bytes(&self) -> u64 {
+        self.kept.saturating_add(self.passing)
+    }
+}
+
 impl Ceiling {
-    /// How much of it is freed beyond what is too much, so that it is not passed again at once.
-    const FREED: u64 = 16;
     /// How much of it is queued at most until it is asked again: those who take nothing are known
     /// before it is passed.
     const ASKED: u64 = 8;
@@ -56,46 +75,65 @@ impl Ceiling {
         self.queued > left.min(asked).max(unseen)
     }
 
-    /// Weighs all that wait: returns whom to end, so that the rest is under the ceiling.
-    ///
-    /// First come those that are late, and those that only have much on its way if that is not
-    /// enough; of both, those that hold most. Nobody is who holds [`little`].
-    pub fn weigh<K: Ord>(&mut self, holders: Vec<Holder<K>>) -> Vec<K> {
-        let bytes = holders.iter().map(|holder| holder.bytes);
+    /// Weighs all that wait: returns [whom to end](whom_to_end), so that the rest is under the
+    /// ceiling.
+    pub fn weigh<K: Copy>(&mut self, holders: Vec<Holder<K>>) -> Vec<K> {
+        let bytes = holders.iter().map(Holder::bytes);
         self.held = bytes.fold(0, u64::saturating_add);
         self.queued = 0;
         let excess = self.held.saturating_sub(self.bytes_max);
-        if excess == 0 {
-            return Vec::new();
-        }
-        let little = little(self.bytes_max, holders.len());
-        let holders = holders.into_iter();
-        let holders = holders.filter(|holder| !holder.is_ending && holder.bytes >= little);
-        // A heap, as few of them are taken out.
-        let mut holders: BinaryHeap<_> = holders
-            .map(|holder| (holder.is_late, holder.bytes, holder.key))
-            .collect();
-        let mut left = excess.saturating_add(self.part(Self::FREED));
-        let mut ended = Vec::new();
-        while left > 0 {
-            let Some((_, bytes, key)) = holders.pop() else {
-                break;
-            };
-            left = left.saturating_sub(bytes);
-            ended.push(key);
-        }
-        ended
+        whom_to_end(holders, excess, self.bytes_max)
     }
 
     fn part(&self, of: u64) -> u64 {
-        self.bytes_max.checked_div(of).unwrap_or_default()
+        part(self.bytes_max, of)
     }
+}
+
+/// Whom to end, where all readers together hold so much more than they may: nobody, if they do not.
+///
+/// First come those that keep most, and then those that have most on its way, if that is not
+/// enough. Nobody is who holds no more than 8 KiB, which a connection costs anyway, or than half of
+/// an even share; if all together hold too much, somebody holds more. A sixteenth of what may be
+/// held is freed beside what is too much, so that it is not passed again at once.
+pub fn whom_to_end<K: Copy>(mut holders: Vec<Holder<K>>, excess: u64, bytes_max: u64) -> Vec<K> {
+    if excess == 0 {
+        return Vec::new();
+    }
+    let little = little(bytes_max, holders.len());
+    let mut left = excess.saturating_add(part(bytes_max, FREED));
+    let mut parts = Vec::new();
+    for (place, holder) in holders.iter().enumerate() {
+        let both = [(true, holder.kept, place), (false, holder.passing, place)];
+        let ends = |(_, bytes, _): &(bool, u64, usize)| *bytes >= little && !holder.is_ending;
+        parts.extend(both.into_iter().filter(ends));
+    }
+    // A heap, as few of them are taken out.
+    let mut parts = BinaryHeap::from(parts);
+    let mut ended = Vec::new();
+    while left > 0 {
+        let Some((_, _, place)) = parts.pop() else {
+            break;
+        };
+        // With both of its parts.
+        let holder = holders.get_mut(place).filter(|holder| !holder.is_ending);
+        if let Some(holder) = holder {
+            holder.is_ending = true;
+            left = left.saturating_sub(holder.bytes());
+            ended.push(holder.key);
+        }
+    }
+    ended
+}
+
+fn part(bytes_max: u64, of: u64) -> u64 {
+    bytes_max.checked_div(of).unwrap_or_default()
 }
 
 /// What a reader may hold without being ended for it: no more than half of its even share, so that
 /// all of them can hold that; and no more than a connection costs anyway, which is what it would
 /// cost again when it comes back.
-pub fn little(bytes_max: u64, readers: usize) -> u64 {
+fn little(bytes_max: u64, readers: usize) -> u64 {
     const CONNECTION: u64 = 8 * 1024;
     let readers = (readers as u64).max(1).saturating_mul(2);
     let half_share = bytes_max.checked_div(readers).unwrap_or_default();
@@ -109,19 +147,11 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     fn holder(key: u32, bytes: u64) -> Holder<u32> {
-        Holder {
-            key,
-            bytes,
-            is_late: false,
-            is_ending: false,
-        }
+        Holder::new(key, bytes, false)
     }
 
     fn late(key: u32, bytes: u64) -> Holder<u32> {
-        Holder {
-            is_late: true,
-            ..holder(key, bytes)
-        }
+        Holder::new(key, bytes, true)
     }
 
     #[test]
@@ -152,6 +182,16 @@ mod tests {
         let mut ceiling = Ceiling::new(64 * MIB);
         let holders = alloc::vec![holder(1, 50 * MIB), holder(2, 20 * MIB), late(3, MIB)];
         assert_eq!(ceiling.weigh(holders), [3, 1]);
+    }
+
+    #[test]
+    fn one_that_keeps_some_and_has_more_on_its_way_is_ended_once_with_all_of_it() {
+        let both = Holder {
+            kept: 3 * MIB,
+            ..holder(1, 40 * MIB)
+        };
+        let holders = alloc::vec![both, late(2, 2 * MIB), holder(3, 50 * MIB)];
+        assert_eq!(whom_to_end(holders, 35 * MIB, 64 * MIB), [1]);
     }
 
     #[test]

@@ -17,8 +17,8 @@ mod pace;
 mod queue;
 mod watch;
 
-pub use backlog::Backlog;
-pub use ceiling::{Ceiling, Holder, little};
+pub use backlog::{Backlog, Behind};
+pub use ceiling::{Ceiling, Holder, whom_to_end};
 pub use pace::{Pace, burst_bytes_max, due_in, taken_in};
 pub use queue::{Level, QueueLimits};
 pub use watch::{Verdict, Watch};

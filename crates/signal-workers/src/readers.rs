@@ -117,18 +117,12 @@ impl Readers {
                 None => Backlog::new(now, level, &self.limits),
             };
             queue.backlog = Some(backlog);
-            holders.push(Holder {
-                key: Some(peer),
-                bytes: level.waiting,
-                is_late: backlog.is_late(now),
-                is_ending: false,
-            });
+            let is_late = backlog.is_late(now);
+            holders.push(Holder::new(Some(peer), level.waiting, is_late));
         }
         holders.push(Holder {
-            key: None,
-            bytes: closing,
-            is_late: true,
             is_ending: true,
+            ..Holder::new(None, closing, true)
         });
         self.ceiling.weigh(holders).into_iter().flatten().collect()
     }

@@ -1,17 +1,15 @@
 //! What the sessions of a relay share.
 
-use std::cmp::Reverse;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use signal_backpressure::little;
+use signal_backpressure::{Holder, whom_to_end};
 use signal_core::{CloseReason, Instant, Limits, PeerId, Publish};
 
 use crate::config::Config;
 use crate::hub::memory::Memory;
 use crate::hub::observer::Observer;
-use crate::hub::queue::Holding;
 use crate::hub::registry::Registry;
 use crate::hub::shards::Shards;
 use crate::hub::uplink::Uplink;
@@ -95,13 +93,8 @@ impl Rooms {
         queues.len()
     }
 
-    /// Ends those who hold most, if all together hold more than they may.
-    ///
-    /// First come those who keep it: topics, messages whose end does not come, what they take too
-    /// slowly. Those who only have much on its way are ended if that is not enough. Nobody is who
-    /// holds little, and if all together hold too much, somebody does not: see [`little`].
-    ///
-    /// Each look ends at least a sixteenth of what may be held.
+    /// Ends those who hold most, if all together hold more than they may: see [`whom_to_end`]. What
+    /// peers keep are topics, messages whose end does not come, and what they take too slowly.
     pub(crate) fn make_room(&self, now: Instant) {
         if self.memory.excess() == 0 {
             return;
@@ -118,24 +111,20 @@ impl Rooms {
         if excess == 0 {
             return;
         }
-        let mut holders = self.registry.holders(now);
-        let little = little(self.memory.max() as u64, holders.len()) as usize;
-        let mut left = excess + self.memory.max() / 16;
-        let mut ended = 0_u64;
-        let parts: [fn(&Holding) -> usize; 2] = [|holding| holding.kept, |holding| holding.passing];
-        for part in parts {
-            holders.sort_unstable_by_key(|(holding, _)| Reverse(part(holding)));
-            for (holding, queue) in &mut holders {
-                if left == 0 || part(holding) < little {
-                    break;
-                }
-                queue.evict();
-                ended += 1;
-                left = left.saturating_sub(holding.kept + holding.passing);
-                *holding = Holding::default();
-            }
-        }
-        if ended == 0 {
+        let holders = self.registry.holders(now);
+        let weighed = holders
+            .iter()
+            .enumerate()
+            .map(|(key, (holding, _))| Holder {
+                key,
+                kept: holding.kept as u64,
+                passing: holding.passing as u64,
+                is_ending: false,
+            });
+        let bytes_max = self.memory.max() as u64;
+        let ended = whom_to_end(weighed.collect(), excess as u64, bytes_max);
+        ended.iter().for_each(|key| holders[*key].1.evict());
+        if ended.is_empty() {
             // All of it is on its way to sockets that have not been tried. A look costs as much as
             // there are peers, so it is not worth one in each of their turns.
             *rest = holders.len();
@@ -144,7 +133,7 @@ impl Rooms {
         tracing::warn!(
             held = self.memory.held(),
             memory_max = self.memory.max(),
-            ended,
+            ended = ended.len(),
             "more memory is held than may be: ended the peers that hold most"
         );
     }

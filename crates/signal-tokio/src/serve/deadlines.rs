@@ -171,75 +171,23 @@ impl Deadlines {
 mod tests {
     use super::*;
 
-    const LIMIT: usize = 1024 * 1024;
-
-    /// How many milliseconds a peer stays for whom so much waits, and comes each second, and who
-    /// takes so many bytes each 50 ms. None if it stays for a minute, or has taken enough before.
-    fn closed_after(mut waiting: usize, more: usize, taken: usize) -> Option<u64> {
-        let config = Config::default();
-        let mut deadlines = Deadlines::default();
-        for millis in (0..60_000).step_by(50) {
-            let now = Instant::from_millis(millis);
-            waiting += more / 20;
-            let taken = if millis == 0 { 0 } else { taken.min(waiting) };
-            deadlines.taken(now, taken, || waiting, &config);
-            waiting -= taken;
-            if deadlines.is_slow(now, waiting > LIMIT, &config) {
-                return Some(millis);
-            }
-            if waiting <= LIMIT {
-                return None;
-            }
-        }
-        None
-    }
-
+    /// By the rule of `Pace`, which has tests of its own.
     #[test]
-    fn who_takes_nothing_or_a_trickle_of_too_much_is_slow_after_the_grace() {
-        assert_eq!(closed_after(2 * LIMIT, 0, 0), Some(1_000));
-        assert_eq!(closed_after(128 * LIMIT, 0, 0), Some(1_000));
-        assert_eq!(closed_after(2 * LIMIT, 0, 100), Some(1_050));
-    }
-
-    #[test]
-    fn who_takes_2_mbit_of_a_burst_is_not_slow() {
-        assert_eq!(closed_after(2 * LIMIT, 0, 12_500), None);
-        assert_eq!(
-            closed_after(2 * LIMIT, 250_000, 12_500),
-            None,
-            "it is up to date"
-        );
-        let late = closed_after(2 * LIMIT, 0, 6_250);
-        assert!(
-            late.is_some_and(|late| (1_900..2_200).contains(&late)),
-            "{late:?}"
-        );
-    }
-
-    #[test]
-    fn who_takes_a_burst_of_a_hundred_peers_in_ten_seconds_is_not_slow() {
-        let waiting = 100 * LIMIT;
-        assert_eq!(closed_after(waiting, 0, waiting / 200), None);
-        assert!(closed_after(waiting, 0, waiting / 400).is_some());
-    }
-
-    #[test]
-    fn who_takes_less_than_comes_is_slow_once_it_would_be_old() {
-        let closed = closed_after(LIMIT, 3 * 131_072, 12_500);
-        assert!(
-            closed.is_some_and(|closed| (10_000..40_000).contains(&closed)),
-            "{closed:?}"
-        );
-    }
-
-    #[test]
-    fn who_reads_fast_may_pause_for_the_grace_and_no_longer() {
+    fn a_peer_is_slow_if_too_much_waits_longer_than_what_it_takes_earns() {
         let config = Config::default();
         let mut deadlines = Deadlines::default();
         let at = Instant::from_millis;
+        deadlines.taken(at(0), 1 << 20, || 1 << 20, &config);
         assert!(!deadlines.is_slow(at(0), true, &config));
-        deadlines.taken(at(900), 8 * LIMIT, || 16 * LIMIT, &config);
+        assert!(!deadlines.must_shrink(at(999)) && deadlines.must_shrink(at(1_000)));
+        deadlines.taken(at(900), 8 << 20, || 16 << 20, &config);
         assert!(!deadlines.is_slow(at(1_899), true, &config));
         assert!(deadlines.is_slow(at(1_900), true, &config));
+        assert!(!deadlines.is_slow(at(1_900), false, &config));
+        assert!(deadlines.0.is_none(), "no more waits than may");
+        assert!(
+            !deadlines.is_slow(at(1_901), true, &config),
+            "it begins anew"
+        );
     }
 }

@@ -150,10 +150,8 @@ impl Relay {
             };
             connection.backlog = Some(Box::new(backlog));
             holders.push(Holder {
-                key: peer,
-                bytes: level.waiting,
-                is_late: backlog.is_late(now),
                 is_ending: !connection.is_open(),
+                ..Holder::new(peer, level.waiting, backlog.is_late(now))
             });
         }
         self.readers.ceiling.weigh(holders)

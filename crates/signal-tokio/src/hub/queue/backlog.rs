@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use signal_backpressure::taken_in;
+use signal_backpressure::{Behind, taken_in};
 use signal_core::Instant;
 
 use crate::hub::batch::Queued;
@@ -19,9 +19,8 @@ pub(super) struct Backlog {
     pub(super) frames: VecDeque<Queued>,
     /// Whether the socket took less than there was, and has not taken all since.
     pub(super) is_blocked: bool,
-    /// How much of what waited at some moment since is not written yet, and by when it is to be.
-    pub(super) behind: usize,
-    late_at: Instant,
+    /// What of that is not written yet.
+    pub(super) behind: Behind,
     /// What the peer holds of messages whose end is missing.
     input_bytes: usize,
     /// Until when more of them is to come, and by when their end.
@@ -64,21 +63,6 @@ impl Backlog {
     /// or none.
     pub(super) fn begun(&self) -> usize {
         usize::from(self.frames.front().is_some_and(Queued::is_begun))
-    }
-
-    /// Notes that this much waits now. It has this long to be written, and as long as a slow reader
-    /// needs for it, unless some of an earlier moment waits still.
-    pub(super) fn expect(&mut self, bytes: usize, now: Instant, patience: Duration) {
-        if self.behind == 0 {
-            self.behind = bytes;
-            let patience = patience.saturating_add(taken_in(bytes as u64));
-            self.late_at = now.saturating_add(patience);
-        }
-    }
-
-    /// Whether what waited is not written in time.
-    pub(super) fn is_late(&self, now: Instant) -> bool {
-        self.behind > 0 && self.late_at <= now
     }
 
     /// Notes how much of messages whose end is missing has come by now. The end of a new one may

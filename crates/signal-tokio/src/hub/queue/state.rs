@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use signal_backpressure::burst_bytes_max;
+use signal_backpressure::{Behind, burst_bytes_max};
 use signal_core::{CloseReason, Instant};
 
 use crate::hub::batch::{Batch, Queued};
@@ -198,7 +198,7 @@ impl State {
     pub(super) fn count_written(&mut self, frames: &mut VecDeque<Queued>, mut bytes: usize) {
         self.bytes -= bytes;
         if let Some(backlog) = &mut self.backlog {
-            backlog.behind = backlog.behind.saturating_sub(bytes);
+            backlog.behind.taken(bytes as u64);
         }
         while let Some(frame) = frames.front_mut() {
             if bytes < frame.len() {
@@ -223,7 +223,7 @@ impl State {
         let waits = self.bytes;
         let backlog = self.backlog_mut();
         backlog.put_back(frames);
-        backlog.expect(waits, now, patience);
+        backlog.behind.expect(now, waits as u64, patience);
         if !std::mem::replace(&mut backlog.is_blocked, true) {
             for frame in &backlog.frames {
                 frame.batch().count(account);
@@ -238,7 +238,7 @@ impl State {
         self.is_announced = false;
         if let Some(backlog) = &mut self.backlog {
             backlog.is_blocked = false;
-            backlog.behind = 0;
+            backlog.behind = Behind::default();
             self.count(account);
         }
     }

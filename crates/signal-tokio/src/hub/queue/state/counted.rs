@@ -103,7 +103,7 @@ impl State {
         if let Some(backlog) = &self.backlog {
             let waits = if backlog.is_blocked { self.share() } else { 0 };
             *holding.part(backlog.is_input_late(now)) += backlog.input_bytes();
-            *holding.part(backlog.is_late(now)) += waits + backlog.unflushed_bytes;
+            *holding.part(backlog.behind.is_late(now)) += waits + backlog.unflushed_bytes;
         }
         holding
     }
