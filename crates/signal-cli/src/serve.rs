@@ -135,12 +135,12 @@ pub(crate) fn run(given: &Given) -> Result<ExitCode, Failure> {
         .map_err(|error| Failure::other(error, "this should not happen, please report it"))?;
     let ending = shutdown.wait_and_drain(&relay, &serving, &reload, watch);
     log.finish(&relay);
-    if ending == Ending::AtOnce {
+    let Ending::Drained(began) = ending else {
         return Ok(ExitCode::FAILURE);
-    }
+    };
     serving.join();
     if let Some(webhook) = webhook {
-        webhook.finish();
+        webhook.finish(relay.config(), began.elapsed());
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use signal_tokio::{HttpsClient, Relay};
+use signal_tokio::{Config, HttpsClient, Relay};
 use tokio::sync::watch;
 
 pub(crate) use counts::{Counts, CountsCollector};
@@ -35,9 +35,11 @@ use crate::webhook::sender::Sender;
 const URL: &str = "webhook_url";
 const SECRET: &str = "webhook_secret_file";
 const EVENTS: &str = "webhook_events";
-/// How long the end of the process waits for the last batch; short of what `docker stop` leaves
-/// after a drain.
+/// How long the end of the process waits for the last batch at most, and at least, if what came
+/// before has taken longer than a drain: nodes that could not take leave. By default the process
+/// ends so within 9.6 s, short of the 10 after which `docker stop` kills.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(1_500);
+const FLUSH_TIMEOUT_MIN: Duration = Duration::from_millis(500);
 
 /// Where events come in, and what it takes to send them.
 #[derive(Debug)]
@@ -132,14 +134,46 @@ impl Webhook {
 }
 
 impl Sending {
-    /// Sends what there is, without further attempts, and waits for that for a moment.
-    pub(crate) fn finish(self) {
+    /// Sends what there is, without further attempts, and waits for that for a moment. The end of
+    /// the process has taken this long until now.
+    pub(crate) fn finish(self, config: &Config, taken: Duration) {
         let _ = self.closing.send(true);
         // Nothing is sent through it; it ends with the thread.
         if let Err(std::sync::mpsc::RecvTimeoutError::Timeout) =
-            self.ended.recv_timeout(FLUSH_TIMEOUT)
+            self.ended.recv_timeout(flush_timeout(config, taken))
         {
             tracing::warn!("the last events could not be sent to the webhook in time");
         }
+    }
+}
+
+/// What is left of the time of a drain and the last batch.
+fn flush_timeout(config: &Config, taken: Duration) -> Duration {
+    let drain = Duration::from_secs(config.drain_seconds.into()) + config.close_timeout;
+    let left = (drain + FLUSH_TIMEOUT).saturating_sub(taken);
+    left.clamp(FLUSH_TIMEOUT_MIN, FLUSH_TIMEOUT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Docker kills after 10 s, and a drain may wait for peers that do not answer, and then for a
+    /// bus that does not.
+    #[test]
+    fn the_last_batch_has_what_the_drain_has_left() {
+        let config = Config::default();
+        let millis = Duration::from_millis;
+        for (taken, left) in [
+            (millis(50), FLUSH_TIMEOUT),
+            (millis(8_000), FLUSH_TIMEOUT),
+            (millis(8_100), millis(1_400)),
+            (millis(9_100), FLUSH_TIMEOUT_MIN),
+            (millis(60_000), FLUSH_TIMEOUT_MIN),
+        ] {
+            assert_eq!(flush_timeout(&config, taken), left, "{taken:?}");
+        }
+        let worst = millis(9_100) + flush_timeout(&config, millis(9_100));
+        assert!(worst <= millis(9_700), "{worst:?}");
     }
 }

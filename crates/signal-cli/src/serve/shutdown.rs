@@ -1,4 +1,5 @@
 use std::io;
+use std::time::Instant;
 
 use signal_tokio::{Relay, Serving};
 use tokio::runtime::Runtime;
@@ -10,8 +11,8 @@ use crate::serve::{log, notify};
 /// How it came to the end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Ending {
-    /// All peers were told to go, and went.
-    Drained,
+    /// All peers were told to go, and went. It began then.
+    Drained(Instant),
     /// Somebody would not wait for that.
     AtOnce,
 }
@@ -103,8 +104,9 @@ async fn drain_on_signal(
         );
     }
     tracing::info!(signal, peers, "ending");
+    let began = Instant::now();
     tokio::select! {
-        () = relay.drain() => Ending::Drained,
+        () = relay.drain() => Ending::Drained(began),
         signal = signals.next() => {
             tracing::warn!(signal, peers = relay.stats().peers, "ending at once");
             Ending::AtOnce
