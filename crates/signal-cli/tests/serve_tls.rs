@@ -187,6 +187,49 @@ fn a_certificate_that_runs_out_is_a_warning() {
     assert_eq!(line["level"], "WARN");
 }
 
+#[test]
+fn a_certificate_that_begins_later_is_a_warning() {
+    let certificate = Certificate::new();
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let names = ["localhost".to_owned()];
+    let mut params = rcgen::CertificateParams::new(names).expect("parameters");
+    params.not_before = (SystemTime::now() + 2 * DAY + DAY / 2).into();
+    params.not_after = (SystemTime::now() + 90 * DAY).into();
+    let late = params.self_signed(&key).expect("a certificate");
+    fs::write(certificate.path(), late.pem()).expect("a file can be written");
+    fs::write(certificate.key_path(), key.serialize_pem()).expect("a file can be written");
+    let line = start(&certificate).until_logged("is not valid yet, for 3 more days");
+    assert_eq!(line["level"], "WARN");
+}
+
+#[test]
+fn files_of_other_forms_are_reported_with_the_command_that_converts_them() {
+    let good = Certificate::new();
+    let write = |name: &str, bytes: &[u8]| {
+        let path = good.folder().join(name);
+        fs::write(&path, bytes).expect("a file can be written");
+        show(&path)
+    };
+    let (cert, key) = (show(&good.path()), show(&good.key_path()));
+    let der = write("cert.der", &good.der);
+    let key_der = write("key.der", b"\x30\x81\x87\x02\x01\x00\x30\x13");
+    let bundle = write("both.pfx", b"\x30\x82\x09\xa1\x02\x01\x03");
+    for (cert, key, said) in [
+        (&der, &key, format!("openssl x509 -inform der -in {der}")),
+        (
+            &cert,
+            &key_der,
+            format!("openssl pkey -inform der -in {key_der}"),
+        ),
+        (&bundle, &key, format!("openssl pkcs12 -nodes -in {bundle}")),
+    ] {
+        let ran = run(&["serve", "--tls-cert", cert, "--tls-key", key]);
+        assert_eq!(ran.code(), Some(2), "{ran:?}");
+        ran.says("is not a PEM file");
+        ran.says(&said);
+    }
+}
+
 /// Starts with these files and returns what it said; it must not start.
 #[track_caller]
 fn mistake(certificate: &Certificate, cert: &str, key: &str) -> Ran {
@@ -245,7 +288,9 @@ fn files_that_cannot_be_used_are_reported_with_line_and_fix() {
     ran.says("line 1: the key has a passphrase");
     ran.says("openssl pkey -in");
     let odd = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
-    mistake(&folder, &cert, odd).says("line 1: the private key cannot be used");
+    let ran = mistake(&folder, &cert, odd);
+    ran.says("line 1: the private key cannot be used");
+    assert!(!ran.stderr.contains("unexpected"), "{ran:?}");
 }
 
 #[test]

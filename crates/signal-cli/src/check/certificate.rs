@@ -1,4 +1,4 @@
-//! Reads the one thing of a certificate that `check` reports: until when it is valid.
+//! Reads the one thing of a certificate that is reported: when it is valid.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -17,8 +17,19 @@ pub(crate) fn days_left(certificate: &[u8]) -> Option<i64> {
 
 /// The same in seconds.
 pub(crate) fn seconds_left(certificate: &[u8]) -> Option<i64> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
-    Some(not_after(certificate)? - i64::try_from(now).ok()?)
+    let (_, not_after) = validity(certificate)?;
+    Some(not_after - now()?)
+}
+
+/// How many seconds it takes until the certificate begins to be valid; none are left of most.
+pub(crate) fn seconds_to_begin(certificate: &[u8]) -> Option<i64> {
+    let (not_before, _) = validity(certificate)?;
+    Some(not_before - now()?)
+}
+
+fn now() -> Option<i64> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(now.as_secs()).ok()
 }
 
 /// Whole days; less than a day in the past is one day ago.
@@ -27,8 +38,8 @@ pub(crate) fn days(seconds: i64) -> i64 {
 }
 
 /// `Certificate { tbs { [version], serial, algorithm, issuer, validity { notBefore, notAfter }, …`
-/// as Unix time.
-fn not_after(certificate: &[u8]) -> Option<i64> {
+/// as Unix times.
+fn validity(certificate: &[u8]) -> Option<(i64, i64)> {
     let (certificate, _) = read(certificate, SEQUENCE)?;
     let (mut tbs, _) = read(certificate, SEQUENCE)?;
     if let Some((_, rest)) = read(tbs, VERSION) {
@@ -38,9 +49,9 @@ fn not_after(certificate: &[u8]) -> Option<i64> {
     let (_algorithm, rest) = read(rest, SEQUENCE)?;
     let (_issuer, rest) = read(rest, SEQUENCE)?;
     let (validity, _) = read(rest, SEQUENCE)?;
-    let (_not_before, rest) = read_time(validity)?;
+    let (not_before, rest) = read_time(validity)?;
     let (not_after, _) = read_time(rest)?;
-    Some(not_after)
+    Some((not_before, not_after))
 }
 
 /// The content of an element with this tag, and what follows it.
@@ -135,7 +146,7 @@ mod tests {
             &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff],
             b"hello",
         ] {
-            assert_eq!(not_after(garbage), None);
+            assert_eq!(validity(garbage), None);
         }
     }
 }

@@ -105,6 +105,14 @@ impl Tls {
     /// Tells how long the certificate is valid, and warns if that is not long.
     pub(crate) fn tell_validity(&self) {
         let certificate = self.certificate.path.display();
+        if let Some(seconds @ 1..) = self.shown.seconds_to_begin() {
+            tracing::warn!(
+                %certificate,
+                "the certificate is not valid yet, for {} more days, and clients will not connect; is the clock of this machine right?",
+                certificate::days(seconds) + 1
+            );
+            return;
+        }
         match self.shown.seconds_left().map(certificate::days) {
             Some(days @ ..0) => tracing::warn!(
                 %certificate,
@@ -134,6 +142,16 @@ impl Shown {
         seconds.min().flatten()
     }
 
+    /// Until the last of them is valid.
+    fn seconds_to_begin(&self) -> Option<i64> {
+        let shown = self.current();
+        let seconds = shown
+            .cert
+            .iter()
+            .map(|der| certificate::seconds_to_begin(der));
+        seconds.max().flatten()
+    }
+
     fn current(&self) -> Arc<CertifiedKey> {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -150,7 +168,13 @@ impl File {
         text_file::read(&self.path).map_err(|error| {
             if error.kind() == io::ErrorKind::InvalidData {
                 let path = self.path.display();
-                let fix = format!("if it is DER, convert it: openssl x509 -inform der -in {path}");
+                let part = if self.setting == KEY { "pkey" } else { "x509" };
+                let fix = match self.path.extension().and_then(|name| name.to_str()) {
+                    Some("p12" | "pfx") => {
+                        format!("take both out of it: openssl pkcs12 -nodes -in {path}")
+                    }
+                    _ => format!("if it is DER, convert it: openssl {part} -inform der -in {path}"),
+                };
                 return self.mistake(format!("is not a PEM file: {error}"), fix);
             }
             self.mistake(
@@ -260,6 +284,11 @@ fn read_key(file: &File) -> Result<Arc<dyn SigningKey>, Mistake> {
         .key_provider
         .load_private_key(key)
         .map_err(|error| {
+            // What the cryptography says, which has no kind of its own.
+            let error = match error {
+                Error::General(text) => text,
+                other => other.to_string(),
+            };
             file.mistake(
                 format!(
                     "line {}: the private key cannot be used: {error}",
