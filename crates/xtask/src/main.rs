@@ -17,6 +17,7 @@ mod javascript;
 mod measuring;
 mod module;
 mod packages;
+mod pages;
 mod publish;
 mod purity;
 mod relay;
@@ -99,7 +100,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "doc",
-        about: "the documentation builds without warnings",
+        about: "the documentation builds without warnings, and crates' READMEs read well elsewhere",
         run: rust::doc,
     },
     Step {

@@ -10,7 +10,7 @@ use crate::tools::Tools;
 use crate::workspace::{
     FUZZ_MANIFEST, TUNGSTENITE_MANIFEST, WORKER_MANIFEST, YRS_AXUM_MANIFEST, YRS_WARP_MANIFEST,
 };
-use crate::{install, packages, publish, workspace};
+use crate::{install, packages, pages, publish, workspace};
 
 /// The crates that other programs depend on.
 const LIBRARIES: &[&str] = &[
@@ -138,7 +138,25 @@ impl Oldest {
 
 pub(crate) fn doc(_: &Tools) -> Result<(), Stop> {
     let mut doc = cargo(["doc", "--workspace", "--no-deps", "--all-features"]);
-    run(doc.env("RUSTDOCFLAGS", "--deny=warnings"))
+    run(doc.env("RUSTDOCFLAGS", "--deny=warnings"))?;
+    check_pages()
+}
+
+/// Each library's README is its first page in rustdoc: whether it reads well elsewhere, too.
+fn check_pages() -> Result<(), Stop> {
+    let built = workspace::target().join("doc");
+    let mut findings = Vec::new();
+    for library in LIBRARIES {
+        let path = format!("crates/{library}/README.md");
+        let page = std::fs::read_to_string(workspace::root().join(&path))
+            .map_err(|error| Stop::Failed(format!("{path}: {error}")))?;
+        let found = pages::check(&page, &built);
+        findings.extend(found.iter().map(|finding| format!("{path}{finding}")));
+    }
+    if findings.is_empty() {
+        return Ok(());
+    }
+    Err(Stop::Failed(findings.join("\n  ")))
 }
 
 /// What `deny.toml` allows. Advisories are left out: they come from a server that tests do not ask.
