@@ -1,31 +1,24 @@
+mod key;
+
 use alloc::string::String;
-#[cfg(feature = "tokens")]
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
-
-#[cfg(feature = "tokens")]
-use ed25519_dalek::{Signature, VerifyingKey};
-#[cfg(feature = "tokens")]
-use hmac::{Hmac, Mac as _};
-#[cfg(feature = "tokens")]
-use sha2::Sha256;
 
 use crate::carrier::{Carriers, TOKEN_BYTES_MAX};
 use crate::claims::{Claims, TopicRules};
 use crate::default_topics::DefaultTopics;
 use crate::error::{AudienceCause, TokenError};
-use crate::host_key::HostKey;
 #[cfg(feature = "tokens")]
 use crate::key::Means;
-use crate::key::{Jwk, KEYS_TRIED_MAX, KeyError, KeyNotice, Keys, Material, Source};
+use crate::key::{KEYS_TRIED_MAX, KeyError, KeyNotice, Keys, Source};
 #[cfg(feature = "tokens")]
-use crate::public_key::{PublicKey, PublicKeys};
-use crate::scheme::Scheme;
+use crate::public_key::PublicKeys;
 use crate::signature_check::SignatureCheck;
 use crate::time::UnixTime;
 use crate::token::{Header, Token};
+
+use self::key::Key;
 
 /// How far the issuer's clock may be ahead, by default.
 pub const LEEWAY: Duration = Duration::from_secs(30);
@@ -353,100 +346,5 @@ impl fmt::Debug for TokenVerifier {
             .field("carriers", &self.carriers)
             .field("topics", &self.topics)
             .finish()
-    }
-}
-
-#[derive(Clone)]
-struct Key {
-    id: Option<String>,
-    secret: Secret,
-}
-
-#[derive(Clone)]
-enum Secret {
-    /// With the key already in it.
-    #[cfg(feature = "tokens")]
-    Hs256(Hmac<Sha256>),
-    #[cfg(feature = "tokens")]
-    Ed25519(VerifyingKey),
-    #[cfg(feature = "tokens")]
-    Other(Scheme, Arc<dyn PublicKey>),
-    Host(HostKey),
-}
-
-impl Key {
-    fn new(jwk: Jwk) -> Self {
-        Self {
-            id: jwk.id,
-            secret: match jwk.material {
-                #[cfg(feature = "tokens")]
-                Material::Hs256(mac) => Secret::Hs256(mac),
-                #[cfg(feature = "tokens")]
-                Material::Ed25519 { public, private: _ } => Secret::Ed25519(public),
-                #[cfg(feature = "tokens")]
-                Material::Other { scheme, public, .. } => Secret::Other(scheme, public),
-                Material::Host { key, .. } => Secret::Host(key),
-            },
-        }
-    }
-
-    fn scheme(&self) -> Scheme {
-        match &self.secret {
-            #[cfg(feature = "tokens")]
-            Secret::Hs256(_) => Scheme::Hs256,
-            #[cfg(feature = "tokens")]
-            Secret::Ed25519(_) => Scheme::EdDsa,
-            #[cfg(feature = "tokens")]
-            Secret::Other(scheme, _) => *scheme,
-            Secret::Host(key) => key.scheme,
-        }
-    }
-
-    fn host_key(&self) -> Option<&HostKey> {
-        match &self.secret {
-            Secret::Host(key) => Some(key),
-            #[cfg(feature = "tokens")]
-            Secret::Hs256(_) | Secret::Ed25519(_) | Secret::Other(..) => None,
-        }
-    }
-
-    fn has_signed(
-        &self,
-        position: usize,
-        token: &Token<'_>,
-        is_right: &mut dyn FnMut(SignatureCheck<'_>) -> bool,
-    ) -> bool {
-        let (message, signature) = (token.signed.as_bytes(), token.signature.as_slice());
-        match &self.secret {
-            // Compares in constant time.
-            #[cfg(feature = "tokens")]
-            Secret::Hs256(mac) => mac
-                .clone()
-                .chain_update(message)
-                .verify_slice(signature)
-                .is_ok(),
-            // Strict: refuses the odd points with which one signature fits many messages.
-            #[cfg(feature = "tokens")]
-            Secret::Ed25519(key) => Signature::from_slice(signature)
-                .is_ok_and(|signature| key.verify_strict(message, &signature).is_ok()),
-            #[cfg(feature = "tokens")]
-            Secret::Other(_, key) => key.has_signed(message, signature),
-            Secret::Host(key) if signature.len() != key.signature_len => false,
-            Secret::Host(_) => is_right(SignatureCheck {
-                key: position,
-                message,
-                signature,
-            }),
-        }
-    }
-}
-
-/// Says which key it is, never what it is.
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Key")
-            .field("id", &self.id)
-            .field("scheme", &self.scheme())
-            .finish_non_exhaustive()
     }
 }

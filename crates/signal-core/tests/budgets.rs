@@ -2,45 +2,31 @@
 
 mod support;
 
-use signal_core::{CloseReason, Ignored, Limits, Outcome, Output};
-use support::{ANN, BOB, CAT, Still, at, to};
-
-const PING: &str = r#"{"type":"ping"}"#;
-const PUBLISH: &str = r#"{"type":"publish","topic":"t"}"#;
-
-fn limits(change: impl FnOnce(&mut Limits)) -> Still {
-    let mut limits = Limits::default();
-    change(&mut limits);
-    limits.check().expect("the test's limits are in range");
-    Still::with(limits)
-}
-
-fn outcomes(still: &mut Still, millis: u64, text: &str, times: usize) -> Vec<Outcome> {
-    (0..times)
-        .map(|_| still.send_at(millis, CAT, text).1)
-        .collect()
-}
+use signal_core::{CloseReason, Ignored, Outcome, Output};
+use support::{ANN, BOB, CAT, PING, PUBLISH, Still, at, to};
 
 #[test]
 fn messages_past_the_burst_are_dropped_until_the_budget_refills() {
-    let mut still = limits(|limits| (limits.messages_per_second, limits.messages_burst) = (10, 2));
+    let mut still =
+        Still::limited(|limits| (limits.messages_per_second, limits.messages_burst) = (10, 2));
     let published = Outcome::Published { deliveries: 2 };
     let dropped = Outcome::Ignored(Ignored::MessageRate);
     assert_eq!(
-        outcomes(&mut still, 0, PUBLISH, 3),
+        still.outcomes(0, PUBLISH, 3),
         [published, published, dropped]
     );
-    assert_eq!(outcomes(&mut still, 100, PUBLISH, 2), [published, dropped]);
+    assert_eq!(still.outcomes(100, PUBLISH, 2), [published, dropped]);
     assert_eq!(
-        outcomes(&mut still, 10_000, PUBLISH, 3),
+        still.outcomes(10_000, PUBLISH, 3),
         [published, published, dropped]
     );
 }
 
 #[test]
 fn other_peers_have_budgets_of_their_own() {
-    let mut still = limits(|limits| (limits.messages_per_second, limits.messages_burst) = (1, 2));
-    outcomes(&mut still, 0, PUBLISH, 10);
+    let mut still =
+        Still::limited(|limits| (limits.messages_per_second, limits.messages_burst) = (1, 2));
+    still.outcomes(0, PUBLISH, 10);
     let (out, _) = still.send_at(0, ANN, PUBLISH);
     assert_eq!(
         out,
@@ -53,48 +39,52 @@ fn other_peers_have_budgets_of_their_own() {
 
 #[test]
 fn pings_are_answered_when_the_budget_for_messages_is_used_up() {
-    let mut still = limits(|limits| (limits.messages_per_second, limits.messages_burst) = (1, 1));
-    outcomes(&mut still, 0, PUBLISH, 50);
-    assert_eq!(outcomes(&mut still, 0, PING, 1), [Outcome::Ponged]);
+    let mut still =
+        Still::limited(|limits| (limits.messages_per_second, limits.messages_burst) = (1, 1));
+    still.outcomes(0, PUBLISH, 50);
+    assert_eq!(still.outcomes(0, PING, 1), [Outcome::Ponged]);
 }
 
 #[test]
 fn messages_pass_when_the_budget_for_pings_is_used_up() {
     let mut still = Still::new();
-    let answers = outcomes(&mut still, 0, PING, 6);
+    let answers = still.outcomes(0, PING, 6);
     assert_eq!(
         answers[4..],
         [Outcome::Ponged, Outcome::Ignored(Ignored::PingRate)]
     );
     assert_eq!(
-        outcomes(&mut still, 0, PUBLISH, 1),
+        still.outcomes(0, PUBLISH, 1),
         [Outcome::Published { deliveries: 2 }]
     );
 }
 
 #[test]
 fn a_publish_may_overdraw_the_fan_out_budget_and_the_next_ones_wait() {
-    let mut still = limits(|limits| (limits.fan_out_per_second, limits.fan_out_burst) = (10, 1));
+    let mut still =
+        Still::limited(|limits| (limits.fan_out_per_second, limits.fan_out_burst) = (10, 1));
     assert_eq!(
-        outcomes(&mut still, 0, PUBLISH, 1),
+        still.outcomes(0, PUBLISH, 1),
         [Outcome::Published { deliveries: 2 }]
     );
     assert_eq!(
-        outcomes(&mut still, 100, PUBLISH, 1),
+        still.outcomes(100, PUBLISH, 1),
         [Outcome::Ignored(Ignored::FanOutRate)]
     );
     assert_eq!(
-        outcomes(&mut still, 101, PUBLISH, 1),
+        still.outcomes(101, PUBLISH, 1),
         [Outcome::Published { deliveries: 2 }]
     );
 }
 
 #[test]
 fn a_publish_to_nobody_costs_no_fan_out() {
-    let mut still = limits(|limits| (limits.fan_out_per_second, limits.fan_out_burst) = (1, 1));
+    let mut still =
+        Still::limited(|limits| (limits.fan_out_per_second, limits.fan_out_burst) = (1, 1));
     let text = r#"{"type":"publish","topic":"empty"}"#;
     assert!(
-        outcomes(&mut still, 0, text, 20)
+        still
+            .outcomes(0, text, 20)
             .iter()
             .all(|outcome| { *outcome == Outcome::Published { deliveries: 0 } })
     );
@@ -107,38 +97,32 @@ fn cost(bytes: usize) -> u32 {
 
 #[test]
 fn a_message_may_overdraw_the_budget_of_bytes_and_the_next_ones_wait() {
-    let mut still = limits(|limits| {
+    let mut still = Still::limited(|limits| {
         (limits.bytes_per_second, limits.bytes_burst) = (1_000, cost(PUBLISH.len()) + 1);
     });
     let published = Outcome::Published { deliveries: 2 };
     let dropped = Outcome::Ignored(Ignored::ByteRate);
     assert_eq!(
-        outcomes(&mut still, 0, PUBLISH, 3),
+        still.outcomes(0, PUBLISH, 3),
         [published, published, dropped]
     );
     // All but one byte of the second has to be paid back.
     let paid = u64::from(cost(PUBLISH.len()) - 1);
-    assert_eq!(outcomes(&mut still, paid, PUBLISH, 1), [dropped]);
-    assert_eq!(outcomes(&mut still, paid + 1, PUBLISH, 1), [published]);
+    assert_eq!(still.outcomes(paid, PUBLISH, 1), [dropped]);
+    assert_eq!(still.outcomes(paid + 1, PUBLISH, 1), [published]);
 }
 
 #[test]
 fn what_is_not_json_costs_bytes_and_counts_as_such() {
-    let mut still = limits(|limits| (limits.bytes_per_second, limits.bytes_burst) = (1, 1));
+    let mut still = Still::limited(|limits| (limits.bytes_per_second, limits.bytes_burst) = (1, 1));
     let (not_json, dropped) = (Ignored::NotJson, Ignored::ByteRate);
-    assert_eq!(
-        outcomes(&mut still, 0, "{", 2),
-        [Outcome::Ignored(not_json); 2]
-    );
-    assert_eq!(
-        outcomes(&mut still, 0, PUBLISH, 1),
-        [Outcome::Ignored(dropped)]
-    );
+    assert_eq!(still.outcomes(0, "{", 2), [Outcome::Ignored(not_json); 2]);
+    assert_eq!(still.outcomes(0, PUBLISH, 1), [Outcome::Ignored(dropped)]);
 }
 
 #[test]
 fn empty_frames_cost_bytes_too_and_then_are_strikes() {
-    let mut still = limits(|limits| {
+    let mut still = Still::limited(|limits| {
         (limits.bytes_per_second, limits.bytes_burst) = (32, 320);
         limits.strikes_burst = 2;
     });
@@ -156,32 +140,34 @@ fn empty_frames_cost_bytes_too_and_then_are_strikes() {
 
 #[test]
 fn pings_are_answered_when_the_budget_of_bytes_is_used_up_and_are_charged() {
-    let mut still = limits(|limits| (limits.bytes_per_second, limits.bytes_burst) = (100, 200));
-    outcomes(&mut still, 0, PUBLISH, 10);
-    assert_eq!(outcomes(&mut still, 0, PING, 1), [Outcome::Ponged]);
+    let mut still =
+        Still::limited(|limits| (limits.bytes_per_second, limits.bytes_burst) = (100, 200));
+    still.outcomes(0, PUBLISH, 10);
+    assert_eq!(still.outcomes(0, PING, 1), [Outcome::Ponged]);
 
-    let mut still = limits(|limits| (limits.bytes_per_second, limits.bytes_burst) = (1, 47));
-    assert_eq!(outcomes(&mut still, 0, PING, 1), [Outcome::Ponged]);
+    let mut still =
+        Still::limited(|limits| (limits.bytes_per_second, limits.bytes_burst) = (1, 47));
+    assert_eq!(still.outcomes(0, PING, 1), [Outcome::Ponged]);
     let dropped = Outcome::Ignored(Ignored::ByteRate);
-    assert_eq!(outcomes(&mut still, 0, PUBLISH, 1), [dropped]);
+    assert_eq!(still.outcomes(0, PUBLISH, 1), [dropped]);
 }
 
 #[test]
 fn a_publish_may_overdraw_the_bytes_of_fan_out_and_the_next_ones_wait() {
-    let mut still = limits(|limits| {
+    let mut still = Still::limited(|limits| {
         (limits.fan_out_bytes_per_second, limits.fan_out_bytes_burst) = (1_000, 1);
     });
     let dropped = Outcome::Ignored(Ignored::FanOutByteRate);
     let published = Outcome::Published { deliveries: 2 };
-    assert_eq!(outcomes(&mut still, 0, PUBLISH, 2), [published, dropped]);
+    assert_eq!(still.outcomes(0, PUBLISH, 2), [published, dropped]);
     // Two of it have been sent, and one byte of that was there.
     let paid = u64::from(2 * cost(PUBLISH.len()) - 1);
-    assert_eq!(outcomes(&mut still, paid, PUBLISH, 1), [dropped]);
-    assert_eq!(outcomes(&mut still, paid + 1, PUBLISH, 1), [published]);
+    assert_eq!(still.outcomes(paid, PUBLISH, 1), [dropped]);
+    assert_eq!(still.outcomes(paid + 1, PUBLISH, 1), [published]);
     let nobody = r#"{"type":"publish","topic":"nobody"}"#;
     let at_rest = 2 * paid + 2;
     assert_eq!(
-        outcomes(&mut still, at_rest, nobody, 2),
+        still.outcomes(at_rest, nobody, 2),
         [Outcome::Published { deliveries: 0 }; 2],
         "what nobody gets costs nothing"
     );
@@ -197,7 +183,7 @@ fn no_publisher_within_its_budgets_fills_the_queue_of_a_member_that_reads_at_2_m
         let data = "x".repeat(bytes - r#"{"type":"publish","topic":"t","data":""}"#.len());
         let text = format!(r#"{{"type":"publish","topic":"t","data":"{data}"}}"#);
         // It tries all the time, and is not ended for that.
-        let mut still = limits(|limits| limits.strikes_burst = u32::MAX);
+        let mut still = Still::limited(|limits| limits.strikes_burst = u32::MAX);
         let (mut queued, mut fullest, mut received) = (0_usize, 0, 0);
         for step in 0..400 {
             queued = queued.saturating_sub(READ_EACH_STEP);
@@ -218,7 +204,7 @@ fn no_publisher_within_its_budgets_fills_the_queue_of_a_member_that_reads_at_2_m
 
 #[test]
 fn too_many_strikes_refuse_the_peer() {
-    let mut still = limits(|limits| {
+    let mut still = Still::limited(|limits| {
         (limits.messages_per_second, limits.messages_burst) = (1, 1);
         limits.strikes_burst = 3;
     });
@@ -226,7 +212,7 @@ fn too_many_strikes_refuse_the_peer() {
     let dropped = Outcome::Ignored(Ignored::MessageRate);
     let held = Outcome::Held(CloseReason::RateLimited);
     assert_eq!(
-        outcomes(&mut still, 0, PUBLISH, 4),
+        still.outcomes(0, PUBLISH, 4),
         [dropped, dropped, dropped, held]
     );
     assert!(still.room.topics().subscribers("c").is_empty());
@@ -234,12 +220,12 @@ fn too_many_strikes_refuse_the_peer() {
 
 #[test]
 fn strikes_are_forgiven_with_time() {
-    let mut still = limits(|limits| {
+    let mut still = Still::limited(|limits| {
         (limits.messages_per_second, limits.messages_burst) = (1, 1);
         (limits.strikes_per_second, limits.strikes_burst) = (1, 2);
     });
     for second in 0..100 {
-        let passed = outcomes(&mut still, second * 1_000, PUBLISH, 2);
+        let passed = still.outcomes(second * 1_000, PUBLISH, 2);
         assert_eq!(
             passed[1],
             Outcome::Ignored(Ignored::MessageRate),

@@ -6,23 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use signal_core::{CloseReason, Grant, Ignored, Limits, Outcome, Output, TopicSet};
-use support::{ANN, BOB, CAT, Still, at};
-
-const PING: &str = r#"{"type":"ping"}"#;
-const PUBLISH: &str = r#"{"type":"publish","topic":"t"}"#;
-
-fn limits(change: impl FnOnce(&mut Limits)) -> Still {
-    let mut limits = Limits::default();
-    change(&mut limits);
-    limits.check().expect("the test's limits are in range");
-    Still::with(limits)
-}
-
-fn outcomes(still: &mut Still, millis: u64, text: &str, times: usize) -> Vec<Outcome> {
-    (0..times)
-        .map(|_| still.send_at(millis, CAT, text).1)
-        .collect()
-}
+use support::{ANN, BOB, CAT, PING, PUBLISH, Still, at};
 
 #[test]
 fn a_held_peer_is_unheard_uncounted_and_closed_after_the_hold() {
@@ -58,7 +42,7 @@ fn a_held_peer_is_unheard_uncounted_and_closed_after_the_hold() {
 
 #[test]
 fn without_a_hold_the_close_is_due_at_once() {
-    let mut still = limits(|limits| limits.close_hold = Duration::ZERO);
+    let mut still = Still::limited(|limits| limits.close_hold = Duration::ZERO);
     still.send_at(7, CAT, &"x".repeat(70_000));
     assert_eq!(still.room.poll_timeout(), Some(at(7)));
     let mut out = Vec::new();
@@ -68,15 +52,15 @@ fn without_a_hold_the_close_is_due_at_once() {
 
 #[test]
 fn a_message_of_exactly_the_limit_passes() {
-    let mut still = limits(|limits| limits.message_bytes_max = 100);
+    let mut still = Still::limited(|limits| limits.message_bytes_max = 100);
     let longest = format!("{PUBLISH:100}");
     assert_eq!(
-        outcomes(&mut still, 0, &longest, 1),
+        still.outcomes(0, &longest, 1),
         [Outcome::Published { deliveries: 2 }]
     );
     let longer = format!("{PUBLISH:101}");
     assert_eq!(
-        outcomes(&mut still, 0, &longer, 1),
+        still.outcomes(0, &longer, 1),
         [Outcome::Held(CloseReason::TooBig)]
     );
 }
@@ -104,20 +88,20 @@ fn only_what_a_peer_broke_is_held_against_its_address() {
 
 #[test]
 fn invalid_messages_in_a_row_are_borne_up_to_a_number() {
-    let mut still = limits(|limits| limits.invalid_messages_max = 2);
+    let mut still = Still::limited(|limits| limits.invalid_messages_max = 2);
     let not_json = Outcome::Ignored(Ignored::NotJson);
-    assert_eq!(outcomes(&mut still, 0, "{", 2), [not_json, not_json]);
+    assert_eq!(still.outcomes(0, "{", 2), [not_json, not_json]);
     assert_eq!(
-        outcomes(&mut still, 0, "null", 1),
+        still.outcomes(0, "null", 1),
         [Outcome::Ignored(Ignored::Meaningless)]
     );
     let held = Outcome::Held(CloseReason::Invalid);
-    assert_eq!(outcomes(&mut still, 0, "{", 3), [not_json, not_json, held]);
+    assert_eq!(still.outcomes(0, "{", 3), [not_json, not_json, held]);
 }
 
 #[test]
 fn a_topic_past_the_number_is_skipped_and_a_left_one_makes_room() {
-    let mut still = limits(|limits| limits.topics_per_peer_max = 2);
+    let mut still = Still::limited(|limits| limits.topics_per_peer_max = 2);
     let text = r#"{"type":"subscribe","topics":["a","b","c","a"]}"#;
     let (_, outcome) = still.send_at(0, CAT, text);
     assert_eq!(
@@ -185,7 +169,7 @@ fn a_page_s_address_is_a_topic_and_so_are_cyrillic_letters() {
 
 #[test]
 fn topics_past_their_bytes_together_are_skipped_and_shorter_ones_still_fit() {
-    let mut still = limits(|limits| limits.topic_bytes_per_peer_max = 7);
+    let mut still = Still::limited(|limits| limits.topic_bytes_per_peer_max = 7);
     let text = r#"{"type":"subscribe","topics":["abc","wxyz","12345","abc",""]}"#;
     let (_, outcome) = still.send_at(0, CAT, text);
     assert_eq!(
@@ -203,7 +187,7 @@ fn topics_past_their_bytes_together_are_skipped_and_shorter_ones_still_fit() {
 
 #[test]
 fn a_full_topic_takes_nobody_else_and_hears_nobody_else() {
-    let mut still = limits(|limits| limits.clients_max = 2);
+    let mut still = Still::limited(|limits| limits.clients_max = 2);
     let subscribe = r#"{"type":"subscribe","topics":["full","other"]}"#;
     let publish = r#"{"type":"publish","topic":"full"}"#;
     let skipped = |topics, skipped| Outcome::Subscribed {
@@ -235,7 +219,7 @@ fn a_full_topic_takes_nobody_else_and_hears_nobody_else() {
 
 #[test]
 fn a_topic_is_full_for_a_peer_with_as_many_as_its_grant_says_or_the_setting() {
-    let mut still = limits(|limits| limits.clients_max = 2);
+    let mut still = Still::limited(|limits| limits.clients_max = 2);
     let granted = |numbers: &[(TopicSet, u32)]| {
         let numbers = numbers.iter().cloned();
         numbers.fold(Grant::open(), |grant, (topics, max)| {
@@ -297,7 +281,7 @@ fn who_is_kept_out_by_its_grant_is_not_heard_and_who_is_in_is() {
 /// Only to be left outside is not to break a rule.
 #[test]
 fn what_is_said_to_a_full_topic_is_not_a_strike() {
-    let mut still = limits(|limits| {
+    let mut still = Still::limited(|limits| {
         limits.clients_max = 1;
         limits.strikes_burst = 1;
     });
@@ -310,7 +294,7 @@ fn what_is_said_to_a_full_topic_is_not_a_strike() {
 
 #[test]
 fn the_limit_that_a_skipped_topic_met_is_named_as_its_setting_is() {
-    let mut still = limits(|limits| {
+    let mut still = Still::limited(|limits| {
         limits.topics_per_peer_max = 3;
         limits.topic_bytes_max = 4;
         limits.topic_bytes_per_peer_max = 6;

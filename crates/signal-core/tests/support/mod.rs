@@ -14,6 +14,9 @@ pub const ANN: PeerId = PeerId::new(1);
 pub const BOB: PeerId = PeerId::new(2);
 pub const CAT: PeerId = PeerId::new(3);
 
+pub const PING: &str = r#"{"type":"ping"}"#;
+pub const PUBLISH: &str = r#"{"type":"publish","topic":"t"}"#;
+
 pub fn at(millis: u64) -> Instant {
     Instant::from_millis(millis)
 }
@@ -42,6 +45,20 @@ impl Still {
             );
         }
         still
+    }
+
+    /// With changed limits.
+    pub fn limited(change: impl FnOnce(&mut Limits)) -> Self {
+        let mut limits = Limits::default();
+        change(&mut limits);
+        limits.check().expect("the test's limits are in range");
+        Self::with(limits)
+    }
+
+    /// What comes of each when Cat sends `text` as often.
+    pub fn outcomes(&mut self, millis: u64, text: &str, times: usize) -> Vec<Outcome> {
+        let mut send = || self.send_at(millis, CAT, text).1;
+        (0..times).map(|_| send()).collect()
     }
 
     /// What the room does when `peer` sends `text`.
