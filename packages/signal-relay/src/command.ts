@@ -31,6 +31,15 @@ const known = describeSettings().filter(({ name }) => !HIDDEN.includes(name))
 const names = [...Object.keys(OWN), ...known.map(({ name }) => name)]
 const unitOf = (name: string): string => known.find((setting) => setting.name === name)?.unit ?? 'text'
 
+/** What other commands have, and what it is here. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  p: '--port 4444',
+  host: '--listen 0.0.0.0:4444',
+  hostname: '--listen 0.0.0.0:4444',
+  address: '--listen 0.0.0.0:4444',
+  bind: '--listen 0.0.0.0:4444',
+}
+
 class UsageError extends Error {}
 
 /** A value, and the words in which it was given. */
@@ -90,8 +99,10 @@ function fromFlags(flags: readonly string[]): Map<string, Given> {
     const name = dashed.replaceAll('-', '_')
     if (!names.includes(name)) {
       if (/^\d+$/.test(word)) throw new UsageError(`there is no option ${word}; is it --port ${word}?`)
+      if (word === 'serve') throw new UsageError('there is no option serve; leave it out, as this command does nothing else')
       const slip = word.replace(/=.*$/s, '').replace(/^-+/, '').replaceAll('-', '_').toLowerCase()
-      throw new UsageError(`there is no option ${word}${meant(slip, names, flag) || '; --help lists them'}`)
+      const here = Object.hasOwn(ELSEWHERE, slip) ? `; is it ${ELSEWHERE[slip]}?` : meant(slip, names, flag)
+      throw new UsageError(`there is no option ${word}${here || '; --help lists them'}`)
     }
     const by = flag(name)
     const isAlone = unitOf(name) === 'switch' && (words[0] ?? '-').startsWith('-')
@@ -115,7 +126,8 @@ function place(all: ReadonlyMap<string, Given>, port: string | undefined): { hos
   if (listen === undefined) return { host: 'localhost', port: 4444 }
   const text = listen.text.trim()
   const [, host = '*', last = ''] = /^(?:(\[[0-9a-f:.]+\]|[0-9.]+|localhost|\*)?:)?(\d+)$/i.exec(text) ?? []
-  return { host: host.replace(/^\[|\]$/g, '').toLowerCase(), port: portOf(listen, last, 'localhost:4444') }
+  const isHost = /^(\[[0-9a-f:.]+\]|[0-9]+(\.[0-9]+){3}|localhost|\*)$/i.test(text)
+  return { host: host.replace(/^\[|\]$/g, '').toLowerCase(), port: portOf(listen, last, `${isHost ? text : 'localhost'}:4444`) }
 }
 
 function portOf({ text, by }: Given, digits: string, example: string): number {

@@ -11,7 +11,8 @@ function compiled(imported: unknown): CompiledModule {
   if (imported instanceof ArrayBuffer || imported instanceof Uint8Array) return new WebAssembly.Module(imported as BufferSource)
   throw new Error(
     `signal-relay/wasm: the bundler has made a ${typeof imported} of relay.wasm, not a WebAssembly.Module or its bytes; ` +
-      'give it a loader that does (of esbuild --loader:.wasm=binary), or import signal-relay, which has the module inside',
+      "give it a loader that does (of esbuild --loader:.wasm=binary, of webpack type: 'asset/bytes'), " +
+      'or import signal-relay, which has the module inside',
   )
 }
 

@@ -147,7 +147,10 @@ test('the command refuses what it cannot use, with status 2', () => {
   for (const [words, environment, message] of [
     [['--peer-max', '3'], {}, 'there is no option --peer-max; is it --peers-max?'],
     [['--colour'], {}, 'there is no option --colour; --help lists them'],
-    [['-p', '4444'], {}, 'there is no option -p; --help lists them'],
+    [['-p', '4444'], {}, 'there is no option -p; is it --port 4444?'],
+    [['-c', '4444'], {}, 'there is no option -c; --help lists them'],
+    [['--host', '0.0.0.0'], {}, 'there is no option --host; is it --listen 0.0.0.0:4444?'],
+    [['serve', '--port', '4444'], {}, 'there is no option serve; leave it out, as this command does nothing else'],
     [['4444'], {}, 'there is no option 4444; is it --port 4444?'],
     [['--limit-private-ips', 'maybe'], {}, /^signal-relay: limit_private_ips is "maybe"/],
     [['--constructor', '3'], {}, 'there is no option --constructor; --help lists them'],
@@ -162,6 +165,7 @@ test('the command refuses what it cannot use, with status 2', () => {
     [['--port', '99999'], {}, '--port is "99999", which is not a port; write 4444'],
     [[], { PORT: 'http' }, 'PORT is "http", which is not a port; write 4444'],
     [['--listen', '::1:4444'], {}, '--listen is "::1:4444", which is not a port, nor an address with one; write localhost:4444'],
+    [['--listen', '0.0.0.0'], {}, '--listen is "0.0.0.0", which is not a port, nor an address with one; write 0.0.0.0:4444'],
     [['--token-key-file', '/no/such'], {}, /--token-key-file cannot be read: /],
     [['--port', '1', '--listen', '2'], {}, /both given/],
   ]) {
