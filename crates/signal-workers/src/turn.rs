@@ -17,7 +17,6 @@ const SECRET: &str = "TURN_SECRET";
 const TTL: &str = "TURN_TTL";
 const TTL_DEFAULT: u64 = 24 * 3_600;
 const TTL_MAX: u64 = 30 * TTL_DEFAULT;
-const SCALAR: &str = "a number or a boolean";
 const WITHOUT: &str = "give out no TURN credentials";
 
 /// The TURN servers that the variables name, if they name some.
@@ -40,13 +39,7 @@ fn read(
         (None, None) if ttl.is_some() => return Err(SettingsError::Missing(TTL, URLS)),
         (None, None) => return Ok(None),
     };
-    let text = match urls {
-        Variable::Text(text) => text,
-        Variable::List(urls) => urls.join(","),
-        Variable::Scalar(_) => return Err(guard(URLS, SCALAR)),
-        Variable::Object(_) => return Err(guard(URLS, "an object")),
-        Variable::Other(what) => return Err(guard(URLS, what)),
-    };
+    let text = urls.into_list().map_err(|found| guard(URLS, found))?;
     let urls = text
         .parse()
         .map_err(|error: TurnUrlsError| SettingsError::Unreadable {
@@ -54,13 +47,7 @@ fn read(
             value: format!("{text:?}"),
             wanted: format!("addresses of TURN servers; {error}"),
         })?;
-    let secret = match secret {
-        Variable::Text(text) => text,
-        Variable::Scalar(_) => return Err(guard(SECRET, SCALAR)),
-        Variable::List(_) => return Err(guard(SECRET, "a list")),
-        Variable::Object(_) => return Err(guard(SECRET, "an object")),
-        Variable::Other(what) => return Err(guard(SECRET, what)),
-    };
+    let secret = secret.into_text().map_err(|found| guard(SECRET, found))?;
     let ttl = ttl.map_or(Ok(TTL_DEFAULT), read_ttl)?;
     let servers = TurnServers::new(urls, &secret, Duration::from_secs(ttl))?;
     Ok(Some(servers))
@@ -74,13 +61,7 @@ fn read_ttl(ttl: Variable) -> std::result::Result<u64, SettingsError> {
     let seconds = seconds.filter(|seconds| (60..=TTL_MAX).contains(seconds));
     seconds.ok_or_else(|| SettingsError::Unreadable {
         variable: TTL.to_owned(),
-        value: match ttl {
-            Variable::Text(text) => format!("{text:?}"),
-            Variable::Scalar(text) => text,
-            Variable::List(_) => "a list".to_owned(),
-            Variable::Object(_) => "an object".to_owned(),
-            Variable::Other(what) => what.to_owned(),
-        },
+        value: ttl.show(),
         wanted: format!("a number of seconds from 60 to {TTL_MAX}"),
     })
 }

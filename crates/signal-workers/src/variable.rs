@@ -31,6 +31,46 @@ pub enum Variable {
     Other(&'static str),
 }
 
+impl Variable {
+    /// The text that it is.
+    ///
+    /// # Errors
+    ///
+    /// What it is instead.
+    pub(crate) fn into_text(self) -> Result<String, &'static str> {
+        match self {
+            Self::Text(text) => Ok(text),
+            Self::Scalar(_) => Err("a number or a boolean"),
+            Self::List(_) => Err("a list"),
+            Self::Object(_) => Err("an object"),
+            Self::Other(what) => Err(what),
+        }
+    }
+
+    /// The entries of the list that it is, with commas between them, as they may be written too.
+    ///
+    /// # Errors
+    ///
+    /// What it is instead.
+    pub(crate) fn into_list(self) -> Result<String, &'static str> {
+        match self {
+            Self::List(entries) => Ok(entries.join(",")),
+            Self::Text(_) | Self::Scalar(_) | Self::Object(_) | Self::Other(_) => self.into_text(),
+        }
+    }
+
+    /// What it is, for an error: a text stands in quotes.
+    pub(crate) fn show(&self) -> String {
+        match self {
+            Self::Text(text) => format!("{text:?}"),
+            Self::Scalar(text) => text.clone(),
+            Self::List(_) => "a list".to_owned(),
+            Self::Object(_) => "an object".to_owned(),
+            Self::Other(what) => (*what).to_owned(),
+        }
+    }
+}
+
 impl From<&str> for Variable {
     fn from(text: &str) -> Self {
         Self::Text(text.to_owned())

@@ -75,14 +75,8 @@ pub(super) fn read_rooms(value: &Variable) -> Result<Rooms, SettingsError> {
 
 /// A list that has no entry would let in all.
 pub(super) fn read_origins(value: Variable) -> Result<Origins, SettingsError> {
-    let entries = match value {
-        Variable::Text(text) => text.split(',').map(str::to_owned).collect(),
-        Variable::List(entries) => entries,
-        Variable::Scalar(_) => return Err(no_origins("a number or a boolean")),
-        Variable::Object(_) => return Err(no_origins("an object")),
-        Variable::Other(what) => return Err(no_origins(what)),
-    };
-    let entries = entries.iter().map(|entry| entry.trim());
+    let list = value.into_list().map_err(no_origins)?;
+    let entries = list.split(',').map(str::trim);
     let entries: Vec<&str> = entries.filter(|entry| !entry.is_empty()).collect();
     if entries.is_empty() {
         return Err(no_origins("empty"));
@@ -100,16 +94,9 @@ fn no_origins(found: &'static str) -> SettingsError {
 }
 
 fn unreadable(variable: &str, value: &Variable, wanted: &str) -> SettingsError {
-    let value = match value {
-        Variable::Text(text) => format!("{text:?}"),
-        Variable::Scalar(text) => text.clone(),
-        Variable::List(_) => "a list".to_owned(),
-        Variable::Object(_) => "an object".to_owned(),
-        Variable::Other(what) => (*what).to_owned(),
-    };
     SettingsError::Unreadable {
         variable: variable.to_owned(),
-        value,
+        value: value.show(),
         wanted: wanted.to_owned(),
     }
 }
