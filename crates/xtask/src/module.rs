@@ -11,8 +11,8 @@ use crate::wasm::Toolchain;
 use crate::worker::gzip_bytes;
 use crate::workspace;
 
-/// The most bytes of the module after gzip. There is no cryptography in it; `benches/README.md` says
-/// what there is.
+/// The most bytes of the module after gzip. There is no cryptography in it; `benches/README.md`
+/// says what there is.
 const GZIP_BYTES_MAX: u64 = 130 * 1024;
 
 impl Tools {
