@@ -284,11 +284,9 @@ fn read_key(file: &File) -> Result<Arc<dyn SigningKey>, Mistake> {
         .key_provider
         .load_private_key(key)
         .map_err(|error| {
-            // What the cryptography says, which has no kind of its own.
-            let error = match error {
-                Error::General(text) => text,
-                other => other.to_string(),
-            };
+            // What rustls puts before the words of its cryptography.
+            let error = error.to_string();
+            let error = error.trim_start_matches("unexpected error: ");
             file.mistake(
                 format!(
                     "line {}: the private key cannot be used: {error}",
