@@ -180,10 +180,16 @@ fn owner(_port: u16) -> Option<String> {
     None
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
+    fn tcp(wanted: &Listen, address: &str, kind: io::ErrorKind) -> (String, String) {
+        let address = address.parse().expect("an address");
+        of_tcp("--listen", wanted, address, &kind.into())
+    }
+
+    #[cfg(target_os = "linux")]
     #[test]
     fn the_program_that_listens_is_found() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -193,5 +199,90 @@ mod tests {
             owner.ends_with(&format!("(process {})", std::process::id())),
             "{owner}"
         );
+    }
+
+    #[test]
+    fn an_address_that_is_taken_is_answered_with_one_of_its_kind_that_is_free() {
+        let taken = io::ErrorKind::AddrInUse;
+        for (wanted, address, free) in [
+            (
+                Listen::Address(([127, 0, 0, 1], 1).into()),
+                "127.0.0.1:1",
+                "--listen 127.0.0.1:0 takes",
+            ),
+            (
+                Listen::Address(([0; 8], 1).into()),
+                "[::]:1",
+                "--listen [::]:0 takes",
+            ),
+            (Listen::Everywhere(1), "[::]:1", "--listen 0 takes"),
+            (
+                Listen::Localhost(1),
+                "127.0.0.1:1",
+                "--listen [::1]:1 the other address",
+            ),
+            (
+                Listen::Localhost(1),
+                "[::1]:1",
+                "--listen 127.0.0.1:1 the other address",
+            ),
+        ] {
+            let (what, fix) = tcp(&wanted, address, taken);
+            assert!(what.starts_with(&format!("{address} is taken")), "{what}");
+            assert!(fix.contains(free), "{fix}");
+        }
+    }
+
+    #[test]
+    fn what_a_user_or_a_machine_does_not_have_is_said() {
+        use io::ErrorKind as Kind;
+        let wanted = Listen::Address(([192, 0, 2, 1], 80).into());
+        for (kind, said, fix) in [
+            (Kind::PermissionDenied, "below 1024 are reserved", "setcap"),
+            (
+                Kind::AddrNotAvailable,
+                "has the address 192.0.2.1",
+                "--listen 80, for all",
+            ),
+            (
+                Kind::OutOfMemory,
+                "cannot listen on 192.0.2.1:80",
+                "--listen",
+            ),
+        ] {
+            let (what, mend) = tcp(&wanted, "192.0.2.1:80", kind);
+            assert!(what.contains(said) && mend.contains(fix), "{what}; {mend}");
+        }
+    }
+
+    #[test]
+    fn each_trouble_with_a_socket_has_its_sentence() {
+        use io::ErrorKind as Kind;
+        for (kind, said, fix) in [
+            (
+                Kind::AddrInUse,
+                "another program listens at /run/a",
+                "--listen",
+            ),
+            (
+                Kind::AlreadyExists,
+                "is not a socket, and stays",
+                "remove it",
+            ),
+            (Kind::NotFound, "no folder for /run/a", "RuntimeDirectory="),
+            (
+                Kind::PermissionDenied,
+                "may not make the socket",
+                "RuntimeDirectory=",
+            ),
+            (
+                Kind::InvalidInput,
+                "cannot listen at /run/a",
+                "a hundred bytes",
+            ),
+        ] {
+            let (what, mend) = of_socket("--listen", Path::new("/run/a"), &kind.into());
+            assert!(what.contains(said) && mend.contains(fix), "{what}; {mend}");
+        }
     }
 }

@@ -80,12 +80,24 @@ fn parse_place(text: &str, usual_port: u16) -> Result<Listen, String> {
         let address = SocketAddr::new(ip, usual_port);
         return Err(format!("the port is missing; write {address}"));
     }
-    if let Some((host, port)) = text.rsplit_once(':') {
-        if port.parse::<u64>().is_ok_and(|port| port > u16::MAX.into()) {
-            return Err(format!("{port} is not a port: ports end at 65535"));
-        }
+    if let Some((scheme, rest)) = text.split_once("://") {
+        let place = rest.split('/').next().unwrap_or_default();
+        return Err(format!(
+            "an address to listen on has no {scheme}://; write {place}"
+        ));
+    }
+    if text.starts_with('/') {
+        return Err(format!(
+            "a path of a socket stands behind unix:; write {UNIX}{text}"
+        ));
+    }
+    let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
+    if port.parse::<u64>().is_ok_and(|port| port > u16::MAX.into()) {
+        return Err(format!("{port} is not a port: ports end at 65535"));
+    }
+    if text.contains(':') {
         if let Ok(port) = port.parse::<u16>() {
-            return match host {
+            return match host.to_ascii_lowercase().as_str() {
                 "localhost" => Ok(Listen::Localhost(port)),
                 "" | "*" => Ok(Listen::Everywhere(port)),
                 _ => Err(format!(
@@ -94,7 +106,7 @@ fn parse_place(text: &str, usual_port: u16) -> Result<Listen, String> {
             };
         }
     }
-    if text == "localhost" {
+    if text.trim_end_matches(':').eq_ignore_ascii_case("localhost") {
         return Err(format!("the port is missing; write localhost:{usual_port}"));
     }
     Err("not an address with a port".to_owned())
@@ -125,6 +137,12 @@ mod tests {
             (":8080", Listen::Everywhere(8_080)),
             ("*:8080", Listen::Everywhere(8_080)),
             ("localhost:8080", Listen::Localhost(8_080)),
+            (" LocalHost:8080 ", Listen::Localhost(8_080)),
+            ("0", Listen::Everywhere(0)),
+            (
+                "[::1]:0",
+                Listen::Address(([0, 0, 0, 0, 0, 0, 0, 1], 0).into()),
+            ),
             ("[::]:4444", Listen::Address(([0; 8], 4_444).into())),
         ] {
             assert_eq!(parse_listen(text), Ok(listen), "{text}");
@@ -132,6 +150,13 @@ mod tests {
         for (text, hint) in [
             ("0.0.0.0", "write 0.0.0.0:4444"),
             ("localhost", "write localhost:4444"),
+            ("localhost:", "write localhost:4444"),
+            ("65536", "65536 is not a port: ports end at 65535"),
+            ("tcp://0.0.0.0:80", "no tcp://; write 0.0.0.0:80"),
+            ("ws://localhost:4444/", "no ws://; write localhost:4444"),
+            ("/run/signal.sock", "write unix:/run/signal.sock"),
+            ("-1", "not an address with a port"),
+            ("localhost 4444", "not an address with a port"),
             ("example.org:80", "names are not looked up"),
             ("nonsense", "not an address with a port"),
             ("127.0.0.1:80000", "80000 is not a port: ports end at 65535"),
@@ -152,6 +177,11 @@ mod tests {
             Ok(Some(Listen::Localhost(9_444)))
         );
         assert_eq!(parse_admin_listen("off"), Ok(None));
+        assert_eq!(parse_admin_listen(" OFF "), Ok(None));
+        let everywhere = parse_admin_listen("*:9444");
+        assert_eq!(everywhere, Ok(Some(Listen::Everywhere(9_444))));
+        let error = parse_admin_listen("::1").expect_err("no port");
+        assert!(error.contains("write [::1]:9444"), "{error}");
         let error = parse_admin_listen("unix:/run/admin.sock").expect_err("TCP alone");
         assert!(error.contains("one of TCP"), "{error}");
     }
