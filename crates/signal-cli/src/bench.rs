@@ -203,8 +203,9 @@ fn address(target: &Target) -> Result<SocketAddr, Failure> {
         Some((address, error)) => Failure::other(
             format!("no connection to {address}: {error}"),
             format!(
-                "is the server running? start one: signal serve --listen {}",
-                target.authority()
+                "is the server running? start one: signal serve --listen {}:{}",
+                target.host_in_url(),
+                target.port
             ),
         ),
         None => Failure::other(

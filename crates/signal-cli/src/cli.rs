@@ -79,13 +79,30 @@ pub(crate) fn with_guess(mut error: clap::Error, arguments: &[OsString]) -> clap
         Some("check" | "bench" | "token" | "completions") => return error,
         _ => "signal serve",
     };
-    if let Some(guess) = guess(word, command) {
+    let given = arguments.iter().filter_map(|argument| argument.to_str());
+    let given: Vec<_> = given.flat_map(|argument| argument.split('=')).collect();
+    let at = given.iter().position(|part| part == word);
+    let value = at.and_then(|at| given.get(at + 1)).copied();
+    let guess = match word.as_str() {
+        "--port" | "-p" => Some(port(command, value)),
+        _ => guess(word, command),
+    };
+    if let Some(guess) = guess {
         error.insert(
             ContextKind::Suggested,
             ContextValue::StyledStrs(vec![guess.into()]),
         );
     }
     error
+}
+
+/// What to write in place of the `--port` of other servers.
+fn port(command: &str, value: Option<&str>) -> String {
+    let port = value.filter(|value| value.parse::<u16>().is_ok());
+    let port = port.unwrap_or("4444");
+    format!(
+        "to choose the port, write: {command} --listen localhost:{port}, or --listen {port} for every interface"
+    )
 }
 
 fn guess(word: &str, command: &str) -> Option<String> {

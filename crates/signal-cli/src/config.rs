@@ -26,7 +26,7 @@ pub(crate) struct ConfigArgs {
 
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
-    /// Tell every mistake in the settings; exit code 2 if there is one
+    /// Report every mistake in the settings; exit code 2 if there is one
     Check {
         #[command(flatten)]
         given: Given,

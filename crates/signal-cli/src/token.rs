@@ -34,7 +34,7 @@ enum TokenCommand {
     /// A backend signs tokens itself, with any library for JWT; this is for tests, tools and the
     /// first try.
     Mint(Box<mint::MintArgs>),
-    /// Tell what a token allows and until when, or why a relay would refuse it
+    /// Say what a token allows and until when, or why a relay would refuse it
     ///
     /// Exit code: 0 a relay with this key would let its bearer in, 1 it would not, 2 the key or the
     /// command line is wrong.

@@ -1,6 +1,7 @@
 //! What the README says and another file knows: there is one source of each number.
 
 use std::path::Path;
+use std::process::Command;
 
 fn read(path: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -72,4 +73,89 @@ fn it_compares_as_the_table_does() {
         memory[0].round()
     );
     assert_says("README.md", &sentence);
+}
+
+/// Every command in a block that people copy: its words are those that the program knows.
+#[test]
+fn the_commands_in_the_docs_are_understood() {
+    let mut tried = 0;
+    for page in PAGES {
+        for command in commands(&read(page)) {
+            let ran = Command::new(env!("CARGO_BIN_EXE_signal"))
+                .args(&command)
+                .arg("--help")
+                .output()
+                .expect("the program runs");
+            let error = String::from_utf8_lossy(&ran.stderr);
+            assert!(ran.status.success(), "{page}: signal {command:?}: {error}");
+            tried += 1;
+        }
+    }
+    assert!(tried >= 30, "{tried} commands were found");
+}
+
+const PAGES: &[&str] = &[
+    "README.md",
+    "SECURITY.md",
+    "LIMITS.md",
+    "crates/signal-access/README.md",
+    "crates/signal-access/ACCESS.md",
+    "crates/signal-bench/README.md",
+    "crates/signal-cli/README.md",
+    "crates/signal-cluster/README.md",
+    "crates/signal-conformance/README.md",
+    "crates/signal-nats/README.md",
+    "crates/signal-tokio/CODES.md",
+    "crates/signal-workers/README.md",
+    "examples/README.md",
+    "examples/ROLLBACK.md",
+    "examples/browser/README.md",
+    "examples/cluster/README.md",
+    "examples/fly/README.md",
+    "examples/prometheus/README.md",
+];
+
+/// The words behind `signal` in each command of the blocks for a shell.
+fn commands(page: &str) -> Vec<Vec<String>> {
+    let mut is_shell = false;
+    let mut commands = Vec::new();
+    for line in page.replace("\\\n", " ").lines() {
+        if let Some(language) = line.strip_prefix("```") {
+            is_shell = ["sh", "console", "bash"].contains(&language);
+            continue;
+        }
+        let parts = line
+            .trim_start_matches("$ ")
+            .split(['|', ';', '&', '>', '<']);
+        for part in parts.filter(|_| is_shell) {
+            let words = words(part);
+            let words = words.iter().skip_while(|word| word.contains('='));
+            let mut words = words.take_while(|word| !word.starts_with('#'));
+            if words.next().is_some_and(|word| word == "signal") {
+                commands.push(words.cloned().collect());
+            }
+        }
+    }
+    commands
+}
+
+/// Words as a shell takes them apart, with a number in place of what another command prints.
+fn words(line: &str) -> Vec<String> {
+    let mut line = line.replace(":PORT", ":4444");
+    while let Some((start, rest)) = line.split_once("$(") {
+        let (_, end) = rest.split_once(')').unwrap_or((rest, ""));
+        line = format!("{start}1{end}");
+    }
+    let mut words = vec![String::new()];
+    let mut quote = None;
+    for c in line.chars() {
+        match (quote, c) {
+            (None, '\'' | '"') => quote = Some(c),
+            (Some(open), c) if c == open => quote = None,
+            (None, ' ') => words.push(String::new()),
+            (_, c) => words.last_mut().expect("a word").push(c),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
 }

@@ -64,6 +64,13 @@ fn a_word_without_a_flag_is_answered_with_the_flag_that_it_is_for() {
         (&["4444"], "signal serve --listen localhost:4444"),
         (&["serve", "[::]:4444"], "signal serve --listen [::]:4444"),
         (&["ws://127.0.0.1:4444"], "signal check ws://127.0.0.1:4444"),
+        (&["--port", "8080"], "serve --listen localhost:8080"),
+        (&["serve", "--port=8080"], "serve --listen localhost:8080"),
+        (&["-p", "80"], "or --listen 80 for every interface"),
+        (
+            &["config", "check", "--port"],
+            "signal config check --listen",
+        ),
     ] {
         let ran = run(words);
         assert_eq!(ran.code(), Some(2), "{ran:?}");

@@ -155,7 +155,16 @@ async fn a_server_without_tls_at_a_wss_address_is_an_error() {
 
 #[test]
 fn only_websocket_addresses_are_taken() {
-    for url in ["http://localhost", "localhost:4444", "ws://", "wss:/x", ""] {
+    for url in [
+        "http://localhost",
+        "localhost:4444",
+        "ws://",
+        "wss:/x",
+        "",
+        "ws://localhost:notaport",
+        "ws://[::1]:99999/path",
+        "ws://localhost:0",
+    ] {
         let error = UrlBackend::new(url).expect_err(url).to_string();
         assert!(error.contains(&format!("`{url}`")), "{error}");
     }

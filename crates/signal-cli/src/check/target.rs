@@ -174,6 +174,11 @@ impl FromStr for Target {
                 "a name and password in the address are never sent; {fix}"
             ));
         }
+        if let Some(port) = wrong_port(&uri) {
+            return Err(format!(
+                "{port} is not a port: write a number from 1 to 65535, as in ws://127.0.0.1:4444"
+            ));
+        }
         let mut port = uri.port_u16();
         let secure = match scheme.as_deref() {
             Some("ws") => false,
@@ -225,6 +230,18 @@ impl FromStr for Target {
     }
 }
 
+/// What stands in the place of the port and is not one. `Uri` takes it, and says that there is none.
+fn wrong_port(uri: &Uri) -> Option<&str> {
+    let authority = uri.authority()?.as_str();
+    let behind_brackets = authority
+        .rsplit_once(']')
+        .map_or(authority, |(_, rest)| rest);
+    let (_, port) = behind_brackets.rsplit_once(':')?;
+    let is_number = port.bytes().all(|digit| digit.is_ascii_digit());
+    let is_port = is_number && port.parse::<u16>().is_ok_and(|port| port > 0);
+    (!is_port && !port.is_empty()).then_some(port)
+}
+
 pub(super) fn is_loopback(host: &str) -> bool {
     match host.parse::<IpAddr>() {
         Ok(ip) => ip.to_canonical().is_loopback(),
@@ -263,6 +280,8 @@ mod tests {
         );
         assert_eq!(local.url(), "ws://127.0.0.1:4444/");
         assert_eq!(local.to_string(), "ws://127.0.0.1:4444");
+        assert_eq!(target("ws://localhost:/x").port, 80);
+        assert_eq!(target("ws://[::1]").port, 80);
         let remote = target("wss://signal.example.org/room?a=1");
         assert_eq!((remote.secure, remote.port), (true, 443));
         assert_eq!(remote.url(), "wss://signal.example.org/room?a=1");
@@ -328,6 +347,11 @@ mod tests {
             "ws:///path",
             "ws://a b",
             "ws://user:secret@example.org",
+            "ws://localhost:notaport",
+            "ws://localhost:99999/room",
+            "localhost:0",
+            "ws://[::1]:-1",
+            "wss://example.org:+80",
         ] {
             let error = text.parse::<Target>().expect_err(text);
             assert!(

@@ -65,6 +65,12 @@ fn parse_place(text: &str, usual_port: u16) -> Result<Listen, String> {
     if let Ok(address) = text.parse::<SocketAddr>() {
         return Ok(address.into());
     }
+    if let Some((scheme, rest)) = text.split_once("://") {
+        let place = rest.trim_end_matches('/');
+        return Err(format!(
+            "a place to listen at has no {scheme}:// before it; write {place}"
+        ));
+    }
     // `::1:4444` is an address too, and is not what anybody means by it.
     let place = text.rsplit_once(':');
     let place = place.filter(|(host, _)| host.parse::<Ipv6Addr>().is_ok());
@@ -158,6 +164,7 @@ mod tests {
             ("-1", "not an address with a port"),
             ("localhost 4444", "not an address with a port"),
             ("example.org:80", "names are not looked up"),
+            ("ws://localhost:80/", "write localhost:80"),
             ("nonsense", "not an address with a port"),
             ("127.0.0.1:80000", "80000 is not a port: ports end at 65535"),
             ("unix:signal.sock", "begins with a slash: unix:/run/"),

@@ -336,7 +336,21 @@ fn parse(url: &str) -> Result<Uri, UrlError> {
         .parse()
         .map_err(|problem| error(&format!("{problem}")))?;
     match uri.scheme_str() {
-        Some("ws" | "wss") if uri.host().is_some() => Ok(uri),
+        Some("ws" | "wss") if uri.host().is_some() => match wrong_port(&uri) {
+            Some(port) => Err(error(&format!("{port} is not a port"))),
+            None => Ok(uri),
+        },
         _ => Err(error("it must begin with ws:// or wss:// and name a host")),
     }
+}
+
+/// What stands in the place of the port and is not one. `Uri` takes it, and says that there is none.
+fn wrong_port(uri: &Uri) -> Option<&str> {
+    let authority = uri.authority()?.as_str();
+    let behind_brackets = authority
+        .rsplit_once(']')
+        .map_or(authority, |(_, rest)| rest);
+    let (_, port) = behind_brackets.rsplit_once(':')?;
+    let is_port = uri.port_u16().is_some_and(|port| port > 0);
+    (!is_port && !port.is_empty()).then_some(port)
 }
