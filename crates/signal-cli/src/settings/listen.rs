@@ -101,16 +101,15 @@ fn parse_place(text: &str, usual_port: u16) -> Result<Listen, String> {
     if port.parse::<u64>().is_ok_and(|port| port > u16::MAX.into()) {
         return Err(format!("{port} is not a port: ports end at 65535"));
     }
-    if text.contains(':') {
-        if let Ok(port) = port.parse::<u16>() {
-            return match host.to_ascii_lowercase().as_str() {
-                "localhost" => Ok(Listen::Localhost(port)),
-                "" | "*" => Ok(Listen::Everywhere(port)),
-                _ => Err(format!(
-                    "{host} is not an IP address; names are not looked up here"
-                )),
-            };
-        }
+    let port = port.parse::<u16>().ok().filter(|_| text.contains(':'));
+    if let Some(port) = port {
+        return match host.to_ascii_lowercase().as_str() {
+            "localhost" => Ok(Listen::Localhost(port)),
+            "" | "*" => Ok(Listen::Everywhere(port)),
+            _ => Err(format!(
+                "{host} is not an IP address; names are not looked up here"
+            )),
+        };
     }
     if text.trim_end_matches(':').eq_ignore_ascii_case("localhost") {
         return Err(format!("the port is missing; write localhost:{usual_port}"));
