@@ -35,8 +35,8 @@ const ONE_INSTANCE =
   'Deno Deploy may run several instances, which share nothing: two people of one room on two of them ' +
   'do not find each other. Run this relay where there is one instance.'
 
-/** Deploy ends an instance five seconds after its SIGINT, and a close takes a moment. */
-const DEPLOY_DRAIN_SECONDS = 3
+/** Deploy ends an instance five seconds after its SIGINT: time for all closes, and for who does not answer one. */
+const DEPLOY_DEFAULTS = { drain_seconds: 2, close_timeout: '1s' }
 
 /** How long after a drain those are waited for who do not answer their close, in milliseconds. */
 const SHUTDOWN_MAX = 1_000
@@ -44,12 +44,13 @@ const SHUTDOWN_MAX = 1_000
 /**
  * A relay for Deno: `fetch` goes into `Deno.serve`, or into a handler of yours.
  *
- * On Deploy, which ends an instance five seconds after its SIGINT, `drain_seconds` is 3 by default.
+ * On Deploy, which ends an instance five seconds after its SIGINT, `drain_seconds` is 2 by default
+ * and `close_timeout` 1 s.
  */
 export class DenoRelay extends Relay {
   /** @throws {SettingsError} A setting cannot be used. */
   constructor(settings: Settings = {}, options: RelayOptions = {}) {
-    super(isOnDeploy() ? { drain_seconds: DEPLOY_DRAIN_SECONDS, ...plain('settings', settings) } : settings, {
+    super(isOnDeploy() ? { ...DEPLOY_DEFAULTS, ...plain('settings', settings) } : settings, {
       ...plain('options', options),
       runtimePings: true,
     })
