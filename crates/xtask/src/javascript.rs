@@ -268,8 +268,24 @@ pub(crate) fn y_webrtc(tools: &Tools) -> Result<(), Stop> {
             node.args(runtime.arguments).arg(&file);
             run(node.env("PORT", &port))?;
         }
+        if runtime.name == "Node" {
+            spare(&file)?;
+        }
     }
     Ok(())
+}
+
+/// Clients that name two relays, `signal serve` and this program, of which one is killed.
+fn spare(program: &Path) -> Result<(), Stop> {
+    let signal = clients::built_signal()?;
+    let address = format!("127.0.0.1:{}", workspace::free_port()?);
+    let port = workspace::free_port()?.to_string();
+    let mut node = command("node", [workspace::acceptance().join("spare.js")]);
+    node.args(["--url", &format!("ws://{address}")]);
+    node.args(["--spare-url", &format!("ws://127.0.0.1:{port}")]);
+    node.arg("--spare").arg(program).arg("--");
+    node.arg(signal).args(["serve", "--listen", &address]);
+    run(node.env("PORT", &port))
 }
 
 /// Builds `dist` and returns the folder of the package.

@@ -37,7 +37,7 @@ process.on('message', (command) => {
 
 function start({ url, room, password = null }) {
   provider = new WebrtcProvider(room, doc, {
-    signaling: [url],
+    signaling: [url].flat(),
     password,
     // No STUN server: all peers are on this machine, and the test must not need the internet.
     peerOpts: { wrtc, config: { iceServers: [] } },
@@ -63,6 +63,7 @@ function report() {
     text: text.toString(),
     // `connected` means that the key is derived and the room open; the announce goes out then.
     relay: provider.connected && provider.signalingConns.every((connection) => connection.connected),
+    relays: provider.connected ? provider.signalingConns.filter((connection) => connection.connected).length : 0,
     webrtc: connections.filter((connection) => connection.connected).length,
     broadcast: provider.room?.bcConns.size ?? 0,
     unreadable,
