@@ -302,8 +302,10 @@ impl TokenVerifier {
         }
         keys.retain(|(_, key)| key.scheme() == header.scheme);
         // Those of the name that the token has come first.
-        keys.sort_by_key(|(_, key)| key.id.is_none());
-        let is_named = header.key_id.is_some() && keys.iter().any(|(_, key)| key.id.is_some());
+        let (mut keys, nameless): (Vec<_>, Vec<_>) =
+            keys.into_iter().partition(|(_, key)| key.id.is_some());
+        let is_named = header.key_id.is_some() && !keys.is_empty();
+        keys.extend(nameless);
         if is_named {
             keys.truncate(KEYS_TRIED_MAX);
         }
