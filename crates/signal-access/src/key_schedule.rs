@@ -92,6 +92,15 @@ impl KeySchedule {
         self.next
     }
 
+    /// When to look again whether it is time to fetch: then, or once a fetch that is on its way
+    /// counts as lost.
+    pub fn next_look(&self) -> Instant {
+        match self.began {
+            Some(began) => self.next.max(began.saturating_add(Self::LOST_AFTER)),
+            None => self.next,
+        }
+    }
+
     /// Whether it is time to fetch, and nobody does.
     pub fn is_due(&self, now: Instant) -> bool {
         self.next <= now && !self.is_fetching(now)
@@ -270,6 +279,7 @@ mod tests {
         let mut schedule = KeySchedule::default();
         schedule.begin(at(1));
         assert!(schedule.is_fetching(at(6)) && !schedule.is_fetching(at(7)));
+        assert_eq!(schedule.next_look(), at(7));
         assert!(schedule.is_due(at(7)), "and another one begins");
     }
 

@@ -129,6 +129,20 @@ impl TokenVerifier {
         self.clone().with_keys(keys, source)
     }
 
+    /// The same for a host that verifies every signature itself; see
+    /// [`with_host_keys`](Self::with_host_keys).
+    ///
+    /// # Errors
+    ///
+    /// As for [`with_host_keys`](Self::with_host_keys).
+    pub fn with_published_host_keys(&self, keys: &str) -> Result<Self, KeyError> {
+        let source = Source {
+            is_published: true,
+            ..Source::OF_HOST
+        };
+        self.clone().with_keys(keys, source)
+    }
+
     /// The same verifier with the keys of another in place of those it has.
     #[must_use]
     pub fn with_keys_of(mut self, other: &Self) -> Self {

@@ -69,8 +69,8 @@ pub extern "C" fn signal_output_len() -> usize {
 
 /// Makes the relay from settings, names and values by turns, for a host that may ping and have an
 /// authorizer: see [`Host`]. 1 if it is made, with its limits as JSON, who may come in, the keys of
-/// tokens as JSON, how much may wait for a peer at once, and sentences for the log; 0 if not, with
-/// what is wrong.
+/// tokens as JSON, how much may wait for a peer at once, where keys are fetched from as JSON, and
+/// sentences for the log; 0 if not, with what is wrong.
 #[unsafe(no_mangle)]
 pub extern "C" fn signal_open(len: usize, pings: u32, authorizes: u32) -> u32 {
     with(|module| {
@@ -91,6 +91,7 @@ pub extern "C" fn signal_open(len: usize, pings: u32, authorizes: u32) -> u32 {
                 module.output.tell(&relay.access());
                 module.output.tell(&relay.keys());
                 module.output.tell(&relay.burst_bytes_max().to_string());
+                module.output.tell(&relay.published());
                 for notice in relay.notices() {
                     module.output.tell(&notice);
                 }
@@ -158,6 +159,39 @@ pub extern "C" fn signal_verified(
         let unix_now = UnixTime::from_millis(unix_now as u64);
         let verified = relay.verified(instant(now), unix_now, random.into(), id(peer), right);
         answer(verified, output);
+    })
+}
+
+/// Goes on with a request that waited for keys.
+#[unsafe(no_mangle)]
+pub extern "C" fn signal_resumed(peer: u32, now: f64, unix_now: f64, random: u32) -> f64 {
+    call(|relay, _, output| {
+        let unix_now = UnixTime::from_millis(unix_now as u64);
+        let resumed = relay.resumed(instant(now), unix_now, random.into(), id(peer));
+        answer(resumed, output);
+    })
+}
+
+/// Whether keys are to be fetched now: 1 if they are, and that begins.
+#[unsafe(no_mangle)]
+pub extern "C" fn signal_fetch(now: f64) -> u32 {
+    let mut begins = false;
+    call(|relay, _, _| begins = relay.begin_fetch(instant(now)));
+    begins.into()
+}
+
+/// Takes what a fetch has brought, which is in the input: a text of keys (1), or a sentence on why
+/// there is none (0). Returns the next deadline.
+#[unsafe(no_mangle)]
+pub extern "C" fn signal_fetched(len: usize, is_fetched: u32, now: f64) -> f64 {
+    call(|relay, input, output| {
+        let text = str::from_utf8(input.get(..len).unwrap_or_default());
+        let fetched = match text {
+            Ok(text) if is_fetched != 0 => Ok(text),
+            Ok(problem) => Err(problem),
+            Err(_) => Err("its answer is not text"),
+        };
+        relay.fetched(instant(now), fetched, output);
     })
 }
 

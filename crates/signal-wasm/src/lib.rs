@@ -33,6 +33,7 @@ mod machine;
 mod metrics;
 pub mod output;
 mod pages;
+mod published;
 mod question;
 mod relay;
 mod request;

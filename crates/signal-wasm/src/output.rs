@@ -17,6 +17,7 @@
 //! | notice | 10, bytes; a text for the log |
 //! | look | 11, how many, each peer: tell how full their queues are, when the runtime has had a chance to write; of 0, all |
 //! | within | 12, peer: what waits for it may, and it is told again when more does |
+//! | keys | 13, peer |
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -37,6 +38,7 @@ const AUTHORIZE: u32 = 9;
 const NOTICE: u32 = 10;
 const LOOK: u32 = 11;
 const WITHIN: u32 = 12;
+const KEYS: u32 = 13;
 
 /// Beyond this the memory of one large output is given back.
 const KEPT_BYTES_MAX: usize = 256 * 1024;
@@ -98,6 +100,7 @@ impl Output {
 
     pub(crate) fn ask(&mut self, peer: PeerId, question: &Question) {
         match question {
+            Question::Keys => self.numbers([KEYS, number(peer)]),
             Question::Authorizer => self.numbers([AUTHORIZE, number(peer)]),
             Question::Signatures(signatures) => {
                 self.numbers([SIGNATURES, number(peer), signatures.len() as u32]);

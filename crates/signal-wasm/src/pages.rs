@@ -14,6 +14,8 @@ use crate::settings::Settings;
 pub(crate) struct State {
     pub(crate) peers: usize,
     pub(crate) is_draining: bool,
+    /// Whether there is a key to judge by, or none is needed.
+    pub(crate) has_keys: bool,
 }
 
 /// `/healthz`, `/readyz` and `/limits`, and `okay` for every other, as y-webrtc's server has it.
@@ -24,12 +26,17 @@ pub(crate) fn answer(request: &Request<'_>, settings: &Settings, state: State) -
             .header("access-control-allow-headers", "*")
             .header("access-control-max-age", "86400");
     }
-    let State { peers, is_draining } = state;
+    let State {
+        peers,
+        is_draining,
+        has_keys,
+    } = state;
     let not_ready = |reason| Page::json(503, format!(r#"{{"ready":false,"reason":"{reason}"}}"#));
     match request.path() {
         "/healthz" => Page::json(200, format!(r#"{{"status":"ok","peers":{peers}}}"#)),
         "/readyz" if is_draining => not_ready("draining"),
         "/readyz" if peers >= settings.peers_max as usize => not_ready("peers_max"),
+        "/readyz" if !has_keys => not_ready("no_keys"),
         "/readyz" => Page::json(200, r#"{"ready":true}"#.to_owned()),
         "/limits" => Page::json(200, limits(settings)),
         _ => Page::text(200, "okay"),

@@ -11,6 +11,8 @@ const _: () = assert!(signal_access::KEYS_TRIED_MAX <= u32::BITS as usize);
 pub enum Question {
     /// Whether one of these is right; see [`Relay::verified`](crate::Relay::verified).
     Signatures(Vec<Signature>),
+    /// What comes of the next fetch of keys; see [`Relay::resumed`](crate::Relay::resumed).
+    Keys,
     /// What the host's authorizer says; see [`Relay::authorized`](crate::Relay::authorized).
     Authorizer,
 }

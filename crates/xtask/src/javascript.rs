@@ -31,6 +31,7 @@ const WORKERS_FILES: &[&str] = &[
     "signatures.js",
     "authorize.js",
     "log.js",
+    "published.js",
     "web.js",
     "relay.wasm",
 ];

@@ -13,7 +13,7 @@ use crate::workspace;
 
 /// The most bytes of the module after gzip. There is no cryptography in it; `benches/README.md`
 /// says what there is.
-const GZIP_BYTES_MAX: u64 = 130 * 1024;
+const GZIP_BYTES_MAX: u64 = 135 * 1024;
 
 impl Tools {
     /// The built module.

@@ -15,6 +15,9 @@ export interface Exports {
   signal_stats(): void
   signal_metrics(queued: number, queuedLargest: number): void
   signal_request(length: number, now: number, unixNow: number, random: number): number
+  signal_resumed(peer: number, now: number, unixNow: number, random: number): number
+  signal_fetch(now: number): number
+  signal_fetched(length: number, isFetched: number, now: number): number
   signal_verified(peer: number, right: number, now: number, unixNow: number, random: number): number
   signal_authorized(peer: number, length: number, now: number, unixNow: number, random: number): number
   signal_not_judged(peer: number, isLate: number, now: number, random: number): number

@@ -1,6 +1,7 @@
 import { type CompiledModule, Instance, Message, Records } from './module.ts'
 import { askable, type Authorize, type AuthorizeRequest, type Grant, Refusal, written } from './authorize.ts'
 import { type Log, type LogEntry, toConsole } from './log.ts'
+import { fetchText, type Published } from './published.ts'
 import { checkOptions, type Settings, SettingsError, texts } from './settings.ts'
 import { Queue, QUEUED_COST, WINDOW_BYTES } from './queue.ts'
 import { type Signature, Signatures } from './signatures.ts'
@@ -137,10 +138,12 @@ export class RelayOf {
   readonly #burstMax: number
   readonly #window: number
   readonly #inboundMax: number
-  readonly #signatures: Signatures
+  readonly #published: Published | undefined
   readonly #authorize: Authorize | undefined
   readonly #hasOrigins: boolean
   readonly #log: Log
+  #signatures: Signatures
+  #fetching: Promise<void> = Promise.resolve()
   #due = Infinity
   #timer: ReturnType<typeof setTimeout> | undefined
   #emptied: (() => void)[] = []
@@ -164,16 +167,18 @@ export class RelayOf {
     if (isOpen === 0) throw new SettingsError(told[0])
     this.limits = JSON.parse(told[0] ?? '{}') as Record<string, number>
     this.access = told[1] ?? ''
-    this.#signatures = new Signatures(JSON.parse(told[2] ?? '[]') as JsonWebKey[])
+    this.#published = (JSON.parse(told[4] ?? 'null') as Published | null) ?? undefined
+    this.#signatures = new Signatures(JSON.parse(told[2] ?? '[]') as JsonWebKey[], 'token_keys')
     this.#authorize = options.authorize
     this.#hasOrigins = settings.origins !== undefined
     this.#log = options.log ?? toConsole
     this.#burstMax = Number(told[3])
-    for (const text of told.slice(4)) this.#tell({ level: 'warn', event: 'notice', text })
+    for (const text of told.slice(5)) this.#tell({ level: 'warn', event: 'notice', text })
     this.#outboundMax = this.limits.outbound_bytes_max ?? 0
     this.#window = Math.min(this.#outboundMax, WINDOW_BYTES)
     // Enough of a message to see that it is too long, whatever its last character is.
     this.#inboundMax = (this.limits.message_bytes_max ?? 0) + 4
+    if (this.#published !== undefined) this.#fetchSoon()
   }
 
   /** All settings there are. */
@@ -205,12 +210,15 @@ export class RelayOf {
   }
 
   /**
-   * Reads the keys of tokens, which otherwise happens with the first token.
+   * Reads the keys of tokens, which otherwise happens with the first token. Those of `token_jwks_url`
+   * are fetched; if that fails the log says why, and it is tried again.
    *
-   * @throws {Error} The runtime cannot use one of them.
+   * @throws {Error} The runtime cannot use one of `token_keys`.
    */
-  ready(): Promise<void> {
-    return this.#signatures.ready()
+  async ready(): Promise<void> {
+    if (this.#published === undefined) return this.#signatures.ready()
+    this.#fetchIfDue()
+    await this.#fetching
   }
 
   /**
@@ -218,20 +226,74 @@ export class RelayOf {
    * time only where a token is verified or `authorize` is asked, which gets `raw`.
    */
   request(facts: Facts, raw?: unknown): Answer | Promise<Answer> {
+    this.#fetchIfDue()
     const headers = HEADERS.map((name) => facts.header(name))
     const length = this.#module.writeTexts([facts.method, facts.target, facts.remote, ...headers])
     this.#plan(this.#module.exports.signal_request(length, performance.now(), Date.now(), random()))
+    return this.#judged(facts, raw)
+  }
+
+  /** The answer that stands in the output, once the question that may stand there is answered. */
+  #judged(facts: Facts, raw: unknown): Answer | Promise<Answer> {
     const records = new Records(this.#module.read())
     switch (records.number()) {
       case RECORD.signatures:
-        return this.#verify(records)
+        return this.#verify(records, facts, raw)
       case RECORD.authorize:
         return this.#ask(records.number(), facts, raw)
+      case RECORD.keys:
+        return this.#wait(records.number(), facts, raw)
     }
     return this.#answer()
   }
 
-  async #verify(records: Records): Promise<Answer> {
+  /** Waits for the fetch of keys that is on its way, or is due because of this request. */
+  async #wait(peer: number, facts: Facts, raw: unknown): Promise<Answer> {
+    this.#fetchIfDue()
+    const fetching = this.#fetching
+    return this.#inTime(peer, 'the keys of a token could not be fetched', () => fetching, () => {
+      this.#plan(this.#module.exports.signal_resumed(peer, performance.now(), Date.now(), random()))
+      return this.#judged(facts, raw)
+    })
+  }
+
+  #fetchSoon(): void {
+    try {
+      this.#plan(0)
+    } catch {
+      // A Worker has no timers while it starts; the first request fetches.
+    }
+  }
+
+  #fetchIfDue(): void {
+    const published = this.#published
+    if (published === undefined || this.#module.exports.signal_fetch(performance.now()) === 0) return
+    this.#fetching = this.#fetchKeys(published)
+  }
+
+  /** Never fails: what is wrong is for the log, and the keys that are there stay in use. */
+  async #fetchKeys(published: Published): Promise<void> {
+    let [text, isFetched] = ['', 1]
+    try {
+      text = await fetchText(published)
+    } catch (error) {
+      ;[text, isFetched] = [(error as Error).message, 0]
+    }
+    const length = this.#module.writeText(text)
+    const due = this.#module.exports.signal_fetched(length, isFetched, performance.now())
+    const keys = this.#told()[0]
+    // Before the notices: who logs may ask.
+    if (keys !== undefined) this.#use(JSON.parse(keys) as JsonWebKey[])
+    this.#carryOut(due)
+  }
+
+  #use(keys: JsonWebKey[]): void {
+    const signatures = new Signatures(keys, 'token_jwks_url')
+    this.#signatures = signatures
+    signatures.ready().catch((error: Error) => this.#tell({ level: 'warn', event: 'notice', text: error.message }))
+  }
+
+  async #verify(records: Records, facts: Facts, raw: unknown): Promise<Answer> {
     const [peer, count] = [records.number(), records.number()]
     const signatures: Signature[] = []
     for (let at = 0; at < count; at += 1) {
@@ -242,7 +304,8 @@ export class RelayOf {
     const verify = () => this.#signatures.verify(signatures)
     return this.#inTime(peer, 'a token could not be verified', verify, (right) => {
       this.#plan(this.#module.exports.signal_verified(peer, right, performance.now(), Date.now(), random()))
-      return this.#answer()
+      // Asked again, if the keys are others now.
+      return this.#judged(facts, raw)
     })
   }
 
@@ -269,7 +332,7 @@ export class RelayOf {
   }
 
   /** The answer by what `find` finds out, or that of a door that stays shut if it fails or takes too long. */
-  async #inTime<T>(peer: number, failure: string, find: () => Promise<T>, answer: (found: T) => Answer): Promise<Answer> {
+  async #inTime<T>(peer: number, failure: string, find: () => Promise<T>, answer: (found: T) => Answer | Promise<Answer>): Promise<Answer> {
     const { handshake_timeout: wait = 0 } = this.limits
     let timer: ReturnType<typeof setTimeout> | undefined
     const late = new Promise<typeof LATE>((resolve) => {
@@ -277,7 +340,7 @@ export class RelayOf {
     })
     try {
       const found = await Promise.race([find(), late])
-      if (found !== LATE) return answer(found)
+      if (found !== LATE) return await answer(found)
       this.#tell({ level: 'error', event: 'failed', text: `${failure}: it took more than ${wait} ms` })
     } catch (error) {
       this.#tell({ level: 'error', event: 'failed', text: failure, error })
@@ -395,6 +458,9 @@ export class RelayOf {
           if (connection !== undefined) connection.isOver = false
           break
         }
+        case RECORD.text:
+          records.bytes(records.number())
+          break
       }
     }
     if (over.length > 0) this.#sayLevels(over, false)
@@ -503,6 +569,7 @@ export class RelayOf {
     const wait = Math.min(Math.max(due - performance.now(), 0) + 1, TIMER_MAX)
     this.#timer = setTimeout(() => {
       this.#due = Infinity
+      this.#fetchIfDue()
       this.#carryOut(this.#module.exports.signal_tick(performance.now()))
     }, wait)
     // A relay alone does not keep a process running; its sockets do.
@@ -516,6 +583,9 @@ export class RelayOf {
       switch (records.number()) {
         case RECORD.text:
           told.push(records.text(records.number()))
+          break
+        case RECORD.notice:
+          records.bytes(records.number())
           break
         case RECORD.upgrade:
           records.number()
@@ -551,6 +621,6 @@ const LATE = Symbol('late')
 const random = (): number => Math.floor(Math.random() * 0x100000000)
 
 /** The records of an output; see `crates/signal-wasm/src/output.rs`. */
-const RECORD = { send: 1, ping: 2, close: 3, hold: 4, upgrade: 5, page: 6, text: 7, signatures: 8, authorize: 9, notice: 10, look: 11, within: 12 } as const
+const RECORD = { send: 1, ping: 2, close: 3, hold: 4, upgrade: 5, page: 6, text: 7, signatures: 8, authorize: 9, notice: 10, look: 11, within: 12, keys: 13 } as const
 /** What a close drops of that which is queued; with all of it goes the connection. */
 const DROPS = { nothing: 0, all: 2 } as const

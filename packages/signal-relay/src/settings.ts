@@ -11,6 +11,8 @@ export interface Settings {
   readonly origins?: string | readonly string[]
   /** A JWK or a JWK Set, as text or object, by which every client must show a signed token. */
   readonly token_keys?: string | object
+  /** Where an identity provider publishes its keys, in place of `token_keys`. */
+  readonly token_jwks_url?: string
   /** Name of this relay, which each token must have as its `aud`. */
   readonly token_audience?: string
   /** Issuer that each token must have as its `iss`, letter by letter. */

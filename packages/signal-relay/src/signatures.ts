@@ -23,10 +23,12 @@ const ALGORITHMS: Readonly<Record<string, Algorithm>> = {
  */
 export class Signatures {
   readonly #jwks: readonly JsonWebKey[]
+  readonly #source: 'token_keys' | 'token_jwks_url'
   readonly #keys: (Promise<CryptoKey> | undefined)[] = []
 
-  constructor(jwks: readonly JsonWebKey[]) {
+  constructor(jwks: readonly JsonWebKey[], source: 'token_keys' | 'token_jwks_url') {
     this.#jwks = jwks
+    this.#source = source
   }
 
   /** Reads all keys, and fails if the runtime does not take one of them. */
@@ -56,7 +58,7 @@ export class Signatures {
     } catch (error) {
       // Perhaps the next time, if it was not the key.
       this.#keys[position] = undefined
-      throw new SettingsError(`token_keys: this runtime does not take key ${position + 1}, of ${this.#algorithm(position).name}`, { cause: error })
+      throw new SettingsError(`${this.#source}: this runtime does not take key ${position + 1}, of ${this.#algorithm(position).name}`, { cause: error })
     }
   }
 

@@ -65,7 +65,7 @@ test('what keeps somebody out and says nothing that can be used is an error, wha
 })
 
 test('a name that is nearly that of a guard is an error', () => {
-  for (const name of ['origin', 'Origins', 'allowed_origins', 'tokens', 'token', 'tokenKeys', 'token_key', 'tokenIssuer', 'token_issuers', 'jwks_url', 'token_jwks_url', 'trustedProxies', 'trusted_proxy']) {
+  for (const name of ['origin', 'Origins', 'allowed_origins', 'tokens', 'token', 'tokenKeys', 'token_key', 'tokenIssuer', 'token_issuers', 'jwks_url', 'token_jwk_url', 'tokenJwksUrl', 'trustedProxies', 'trusted_proxy']) {
     for (const value of ['https://app.example', '', false, KEY]) {
       assert.throws(() => new Relay({ [name]: value }), new RegExp(`^SettingsError: there is no setting "${name}"`))
     }

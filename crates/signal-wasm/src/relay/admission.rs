@@ -4,12 +4,12 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use signal_access::{
-    AddressKey, Admitted, AuthResult, Denied, Judging, Permit, Place, Refusal, RefusalCause,
-    UnixTime, choose_protocol,
+    AddressKey, AuthResult, Denied, Judging, KeyWait, KeyWaiter, Permit, Place, Refusal,
+    RefusalCause, UnixTime, choose_protocol,
 };
 use signal_core::{Instant, PeerId};
 
-use super::{Connection, Relay, Stage};
+use super::{Connection, Pending, Relay, Stage};
 use crate::decision;
 use crate::pages::{self, State};
 use crate::question::{NoAnswer, Question, Signature};
@@ -31,6 +31,7 @@ impl Relay {
             let state = State {
                 peers: self.connections.len(),
                 is_draining: self.drain.is_some(),
+                has_keys: self.has_keys(),
             };
             return Answer::Page(pages::answer(request, &self.settings, state));
         }
@@ -53,10 +54,14 @@ impl Relay {
         peer: PeerId,
         right: u32,
     ) -> Answer {
-        let Some((place, request)) = self.resume(peer) else {
+        let Some((place, judging)) = self.resume(peer) else {
             return gone();
         };
-        let request = Request::from_bytes(&request);
+        let request = Request::from_bytes(&judging.request);
+        if judging.keys_edition != self.keys_edition {
+            // What was said is about keys that are others now.
+            return self.judge_again(now, unix_now, random, peer, place, &request);
+        }
         let mut position = 0;
         let judged = self
             .settings
@@ -70,6 +75,21 @@ impl Relay {
         let permit = judged.map(|admitted| admitted.permit(unix_now, now));
         let answer = self.judged(now, random, peer, place, &request, permit);
         answer.unwrap_or_else(|refusal| self.refused(&refusal))
+    }
+
+    /// Goes on with a request that waited for keys, when a fetch has ended, whatever came of it.
+    pub fn resumed(
+        &mut self,
+        now: Instant,
+        unix_now: UnixTime,
+        random: u64,
+        peer: PeerId,
+    ) -> Answer {
+        let Some((place, judging)) = self.resume(peer) else {
+            return gone();
+        };
+        let request = Request::from_bytes(&judging.request);
+        self.judge_again(now, unix_now, random, peer, place, &request)
     }
 
     /// Goes on with a request about which the host's authorizer has said this, a JSON of a grant
@@ -93,10 +113,10 @@ impl Relay {
                 return (answer, Some(problem));
             }
         };
-        let Some((place, request)) = self.resume(peer) else {
+        let Some((place, judging)) = self.resume(peer) else {
             return (gone(), None);
         };
-        let request = Request::from_bytes(&request);
+        let request = Request::from_bytes(&judging.request);
         let offers = |name: &str| {
             let mut offered = request.protocols.unwrap_or_default().split(',');
             offered.any(|offered| offered.trim() == name)
@@ -119,14 +139,14 @@ impl Relay {
 
     /// Goes on with a request about which there is no answer: the door stays shut.
     pub fn not_judged(&mut self, now: Instant, random: u64, peer: PeerId, why: NoAnswer) -> Answer {
-        let Some((place, request)) = self.resume(peer) else {
+        let Some((place, judging)) = self.resume(peer) else {
             return gone();
         };
         let refusal = match why {
             NoAnswer::Late => Refusal::not_judged(random),
             NoAnswer::Failed => failed(),
         };
-        let request = Request::from_bytes(&request);
+        let request = Request::from_bytes(&judging.request);
         let answer = self.judged(now, random, peer, place, &request, Err(refusal));
         answer.unwrap_or_else(|refusal| self.refused(&refusal))
     }
@@ -154,23 +174,53 @@ impl Relay {
         };
         let place = self.door.enter(now, self.address(request), judging)?;
         let peer = self.name();
-        match self.judge(unix_now, request) {
-            Judged::Asks(question) => {
-                self.judged = self.judged.saturating_add(1);
-                let stage = Stage::Judging(request.to_bytes());
-                self.connections.insert(peer, Connection::new(place, stage));
-                Ok(Answer::Ask { peer, question })
-            }
-            Judged::At(judged) => {
-                let judged = judged.map_err(Refusal::from);
-                let permit = judged.map(|admitted| admitted.permit(unix_now, now));
-                self.judged(now, random, peer, place, request, permit)
+        let verdict = self.judge_new(now, unix_now, random, request);
+        self.carry_out(now, random, peer, place, request, verdict)
+    }
+
+    /// Judges a request that has just come. It waits where the keys that are known are not enough.
+    fn judge_new(
+        &mut self,
+        now: Instant,
+        unix_now: UnixTime,
+        random: u64,
+        request: &Request<'_>,
+    ) -> Verdict {
+        let published = self.published.as_ref();
+        if published.is_some_and(|published| published.is_overdue(now))
+            && let Some(verdict) = self.wait(now, random)
+        {
+            return verdict;
+        }
+        match self.judge(now, unix_now, request) {
+            Ok(verdict) => verdict,
+            Err(denied) => {
+                let wait = match denied.awaits_keys() {
+                    true => self.wait(now, random),
+                    false => None,
+                };
+                wait.unwrap_or_else(|| Verdict::Judged(Err(denied.into())))
             }
         }
     }
 
+    /// Has a request wait for keys, or refuses it because too many do; `None` if there is no fetch
+    /// to wait for.
+    fn wait(&mut self, now: Instant, random: u64) -> Option<Verdict> {
+        match self.published.as_mut()?.wait(now) {
+            KeyWait::Waits(waiter) => Some(Verdict::Waits(waiter)),
+            KeyWait::Full => Some(Verdict::Judged(Err(Refusal::keys_awaited(random)))),
+            KeyWait::Refused => None,
+        }
+    }
+
     /// Judges a request as far as that can be done here.
-    fn judge(&self, unix_now: UnixTime, request: &Request<'_>) -> Judged {
+    fn judge(
+        &self,
+        now: Instant,
+        unix_now: UnixTime,
+        request: &Request<'_>,
+    ) -> Result<Verdict, Denied> {
         let mut signatures = Vec::new();
         let judged = self
             .settings
@@ -180,21 +230,64 @@ impl Relay {
                 false
             });
         if !signatures.is_empty() {
-            return Judged::Asks(Question::Signatures(signatures));
+            return Ok(Verdict::Asks(Question::Signatures(signatures)));
         }
-        match judged {
-            Ok(_) if self.host.authorizes => Judged::Asks(Question::Authorizer),
-            judged => Judged::At(judged),
-        }
+        judged.map(|admitted| match self.host.authorizes {
+            true => Verdict::Asks(Question::Authorizer),
+            false => Verdict::Judged(Ok(admitted.permit(unix_now, now))),
+        })
+    }
+
+    /// Judges a request with the keys that there are now. It has waited already.
+    fn judge_again(
+        &mut self,
+        now: Instant,
+        unix_now: UnixTime,
+        random: u64,
+        peer: PeerId,
+        place: Place,
+        request: &Request<'_>,
+    ) -> Answer {
+        let verdict = self.judge(now, unix_now, request);
+        let verdict = verdict.unwrap_or_else(|denied| Verdict::Judged(Err(denied.into())));
+        let answer = self.carry_out(now, random, peer, place, request, verdict);
+        answer.unwrap_or_else(|refusal| self.refused(&refusal))
+    }
+
+    fn carry_out(
+        &mut self,
+        now: Instant,
+        random: u64,
+        peer: PeerId,
+        place: Place,
+        request: &Request<'_>,
+        verdict: Verdict,
+    ) -> Result<Answer, Refusal> {
+        let (question, waiter) = match verdict {
+            Verdict::Judged(judged) => {
+                return self.judged(now, random, peer, place, request, judged);
+            }
+            Verdict::Asks(question) => (question, None),
+            Verdict::Waits(waiter) => (Question::Keys, Some(waiter)),
+        };
+        self.judged = self.judged.saturating_add(1);
+        let stage = Stage::Judging(Pending {
+            request: request.to_bytes(),
+            keys_edition: self.keys_edition,
+            waiter,
+        });
+        self.connections.insert(peer, Connection::new(place, stage));
+        Ok(Answer::Ask { peer, question })
     }
 
     /// Takes up a request whose question is answered.
-    fn resume(&mut self, peer: PeerId) -> Option<(Place, Vec<u8>)> {
+    fn resume(&mut self, peer: PeerId) -> Option<(Place, Pending)> {
         let connection = self.connections.remove(&peer)?;
         match connection.stage {
-            Stage::Judging(request) => {
+            Stage::Judging(judging) => {
                 self.judged = self.judged.saturating_sub(1);
-                Some((connection.place, request))
+                self.stop_waiting(&judging);
+                Some((connection.place, judging))
             }
             Stage::Upgrading(_) | Stage::Open | Stage::Closing => {
                 // Asked twice, which changes nothing.
@@ -284,10 +377,11 @@ impl Relay {
     }
 }
 
-/// What the relay itself can say of a request.
-enum Judged {
-    At(Result<Admitted, Denied>),
+/// What comes of a request so far.
+enum Verdict {
+    Judged(Result<Permit, Refusal>),
     Asks(Question),
+    Waits(KeyWaiter),
 }
 
 /// The authorizer has failed, which is not the client's fault.

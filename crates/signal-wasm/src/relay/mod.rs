@@ -9,7 +9,7 @@ use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use signal_access::{Door, Place};
+use signal_access::{Door, KeyWaiter, Place, TokenVerifier};
 use signal_backpressure::Backlog;
 use signal_core::{CloseReason, Grant, Instant, Message, Outcome, PeerId, Room, Sink};
 
@@ -18,11 +18,14 @@ use crate::drain::Drain;
 use crate::json;
 use crate::metrics::{self, Now, Queues};
 use crate::output::Output;
+use crate::published::Published;
 use crate::settings::{Settings, SettingsError};
 use crate::stats::Stats;
 
 /// The most addresses remembered of which nobody is connected, each in some 150 bytes.
 const IDLE_ADDRESSES_MAX: usize = 16_384;
+const ANY_ISSUER: &str = "any token that the keys at token_jwks_url have signed is good; some providers sign for all their customers \
+     with the same keys, so set token_issuer";
 /// How long a line is not said again.
 const NOTICE_PAUSE: Duration = Duration::from_secs(60);
 
@@ -45,6 +48,10 @@ pub struct Relay {
     /// How many of them are requests that are being judged.
     judged: u32,
     drain: Option<Drain>,
+    /// Where keys of tokens are fetched from.
+    published: Option<Published>,
+    /// How often the keys were changed: what was asked of some says nothing of others.
+    keys_edition: u32,
     stats: Stats,
     readers: Readers,
     /// When the line about each limit may be said again.
@@ -83,10 +90,19 @@ impl Connection {
 #[derive(Debug)]
 enum Stage {
     /// The host has a question to answer about this request.
-    Judging(Vec<u8>),
+    Judging(Pending),
     Upgrading(Grant),
     Open,
     Closing,
+}
+
+/// A request that is being judged.
+#[derive(Debug)]
+struct Pending {
+    request: Vec<u8>,
+    keys_edition: u32,
+    /// It waits for keys.
+    waiter: Option<KeyWaiter>,
 }
 
 impl Relay {
@@ -111,6 +127,8 @@ impl Relay {
             upgrading: VecDeque::new(),
             judged: 0,
             drain: None,
+            published: settings.token_jwks_url.clone().map(Published::at),
+            keys_edition: 0,
             stats: Stats::default(),
             readers: Readers::new(&settings),
             noticed: Vec::new(),
@@ -147,13 +165,61 @@ impl Relay {
 
     /// What an operator should know of the keys, each a sentence.
     pub fn notices(&self) -> impl Iterator<Item = String> {
+        let name = match &self.published {
+            Some(_) => "token_jwks_url",
+            None => "token_keys",
+        };
         let tokens = self.settings.access.tokens.iter();
-        tokens.flat_map(|tokens| {
-            tokens
-                .notices()
-                .iter()
-                .map(|notice| format!("token_keys: {notice}"))
-        })
+        let of_keys = tokens.flat_map(move |tokens| {
+            let notices = tokens.notices().iter();
+            notices.map(move |notice| format!("{name}: {notice}"))
+        });
+        let issuer = self
+            .settings
+            .access
+            .tokens
+            .as_ref()
+            .and_then(TokenVerifier::issuer);
+        let is_any = self.published.is_some() && issuer.is_none() && self.keys_edition == 0;
+        let of_issuer = is_any.then(|| ANY_ISSUER.to_owned());
+        of_keys.chain(of_issuer)
+    }
+
+    /// Where keys of tokens are to be fetched from, as JSON: the `url`, and what a fetch may take,
+    /// a `timeout` in milliseconds and `bytes_max`. `null` where they are not.
+    pub fn published(&self) -> String {
+        let published = self.published.as_ref();
+        published.map_or_else(|| "null".to_owned(), Published::describe)
+    }
+
+    /// Whether the host is to fetch keys now, which is then noted to begin. To be asked when
+    /// [`poll_timeout`](Self::poll_timeout) has come, and after a request that waits for
+    /// [keys](crate::Question::Keys).
+    pub fn begin_fetch(&mut self, now: Instant) -> bool {
+        let published = self.published.as_mut().filter(|_| self.drain.is_none());
+        published.is_some_and(|published| published.begin(now))
+    }
+
+    /// Takes the text that a fetch has brought, or what was wrong with it. Writes the keys anew if
+    /// they are others, for the host to verify with from now on, and sentences for the log.
+    pub fn fetched(&mut self, now: Instant, fetched: Result<&str, &str>, out: &mut Output) {
+        let (Some(published), Some(tokens)) =
+            (&mut self.published, &mut self.settings.access.tokens)
+        else {
+            return;
+        };
+        match published.finish(now, fetched, tokens) {
+            Ok(None) => {}
+            Ok(Some(verifier)) => {
+                *tokens = verifier;
+                self.keys_edition = self.keys_edition.wrapping_add(1);
+                out.tell(&self.keys());
+                for notice in self.notices() {
+                    out.notice(&notice);
+                }
+            }
+            Err(problem) => out.notice(&problem),
+        }
     }
 
     /// What there is and what has happened, as JSON.
@@ -242,7 +308,10 @@ impl Relay {
         if let Some(connection) = self.connections.remove(&peer) {
             match connection.stage {
                 Stage::Open => self.stats.by_peer = self.stats.by_peer.saturating_add(1),
-                Stage::Judging(_) => self.judged = self.judged.saturating_sub(1),
+                Stage::Judging(pending) => {
+                    self.judged = self.judged.saturating_sub(1);
+                    self.stop_waiting(&pending);
+                }
                 Stage::Upgrading(_) | Stage::Closing => {}
             }
             self.door.leave(now, connection.place);
@@ -292,10 +361,12 @@ impl Relay {
     /// The earliest deadline, if there is one.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let drain = self.drain.as_ref().and_then(Drain::poll_timeout);
+        let published = self.published.as_ref().filter(|_| self.drain.is_none());
+        let fetch = published.map(Published::poll_timeout);
         let room = self.room.poll_timeout();
         let upgrade = self.upgrading.front().map(|(due, _)| *due);
         let readers = self.readers.poll_timeout();
-        let own = drain.into_iter().chain(upgrade).chain(readers);
+        let own = drain.into_iter().chain(upgrade).chain(readers).chain(fetch);
         room.into_iter().chain(own).min()
     }
 
@@ -318,6 +389,18 @@ impl Relay {
     fn is_upgrading(&self, peer: PeerId) -> bool {
         let connection = self.connections.get(&peer);
         connection.is_some_and(|connection| matches!(connection.stage, Stage::Upgrading(_)))
+    }
+
+    /// Whether there are keys to judge tokens by, or none are needed.
+    fn has_keys(&self) -> bool {
+        let tokens = self.settings.access.tokens.as_ref();
+        tokens.is_none_or(|tokens| tokens.key_count() > 0)
+    }
+
+    fn stop_waiting(&mut self, pending: &Pending) {
+        if let (Some(published), Some(waiter)) = (&mut self.published, pending.waiter) {
+            published.end_wait(waiter);
+        }
     }
 
     /// Notes that something was said on a connection.

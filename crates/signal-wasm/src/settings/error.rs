@@ -1,7 +1,9 @@
 use alloc::format;
 use alloc::string::String;
 
-use signal_access::{CarriersError, DefaultTopicsError, KeyError, OriginError, ProxyError};
+use signal_access::{
+    CarriersError, DefaultTopicsError, JwksUrlError, KeyError, OriginError, ProxyError,
+};
 use signal_core::LimitError;
 
 /// A setting that cannot be used.
@@ -48,16 +50,25 @@ pub enum SettingsError {
     /// The keys of tokens are not keys. They are not shown.
     #[error("token_keys cannot be used: {0}")]
     TokenKeys(#[from] KeyError),
+    /// There are no keys of tokens to be had from such an address. It is not shown: there may be a
+    /// key to somebody's API in its query.
+    #[error("token_jwks_url cannot be used: {0}")]
+    JwksUrl(#[from] JwksUrlError),
+    /// Keys are written down, and to be fetched too.
+    #[error("token_keys and token_jwks_url are both given; one of them says where keys are")]
+    TwoSources,
     /// There is no such place for tokens.
     #[error("token_in cannot be used: {0}")]
     TokenIn(#[from] CarriersError),
     /// Two things say who may come in.
-    #[error("token_keys and authorize are both given; one of them says who may come in")]
+    #[error(
+        "tokens (token_keys, token_jwks_url) and authorize are both given; one of them says who may come in"
+    )]
     TokensAndAuthorizer,
     /// The topics of tokens that name none are not topics.
     #[error("token_topics_default cannot be used: {0}")]
     TopicsDefault(#[from] DefaultTopicsError),
     /// Something is said of tokens, and there is no key to verify them.
-    #[error("{0} is set, but token_keys is not set")]
+    #[error("{0} is set, but neither token_keys nor token_jwks_url is")]
     WithoutKeys(&'static str),
 }

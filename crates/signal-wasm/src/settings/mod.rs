@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use signal_access::{
-    Access, AddressLimits, Carriers, DefaultTopics, Origins, TokenVerifier, TrustedProxies,
+    Access, AddressLimits, Carriers, DefaultTopics, JwksUrl, Origins, TokenVerifier, TrustedProxies,
 };
 use signal_core::{Limit, Limits, Unit};
 
@@ -33,6 +33,8 @@ signal_core::limits! {
         pub addresses: AddressLimits = AddressLimits::default(),
         /// Who may come in. Default: anyone, to every topic.
         pub access: Access = Access::default(),
+        /// Where the issuer of tokens publishes its keys. Default: nowhere.
+        pub token_jwks_url: Option<JwksUrl> = None,
         /// Proxies whose word on the client's address is believed. Default: none.
         pub trusted_proxies: TrustedProxies = TrustedProxies::default(),
     }
@@ -126,6 +128,7 @@ impl Settings {
                 "token_keys" => {
                     keys = Some(TokenVerifier::with_host_keys(entry(name, text)?)?);
                 }
+                "token_jwks_url" => settings.token_jwks_url = Some(entry(name, text)?.parse()?),
                 "token_in" => rules.push(("token_in", Rule::In(entry(name, text)?.parse()?))),
                 "token_audience" => {
                     rules.push((
@@ -147,6 +150,11 @@ impl Settings {
                 _ => settings.set_limit(name, text)?,
             }
         }
+        let keys = match (keys, &settings.token_jwks_url) {
+            (Some(_), Some(_)) => return Err(SettingsError::TwoSources),
+            (None, Some(_)) => Some(TokenVerifier::without_keys()),
+            (keys, None) => keys,
+        };
         settings.access.tokens = match (keys, rules.first()) {
             (Some(keys), _) => Some(
                 rules

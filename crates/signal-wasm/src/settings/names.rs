@@ -9,7 +9,7 @@ use super::{Settings, SettingsError};
 const SLIPS_MAX: usize = 3;
 
 /// The settings that are not limits: name, what to write, what leaving it out means, what it is.
-pub(super) const TEXTS: [(&str, &str, &str, &str); 8] = [
+pub(super) const TEXTS: [(&str, &str, &str, &str); 9] = [
     (
         "origins",
         "origins such as https://app.example",
@@ -21,6 +21,12 @@ pub(super) const TEXTS: [(&str, &str, &str, &str); 8] = [
         "a JWK or a JWK Set",
         "ask no one for a token",
         "The keys, a JWK or a JWK Set, by which every client must show a signed token",
+    ),
+    (
+        "token_jwks_url",
+        "the address at which the issuer of tokens publishes its keys",
+        "ask no one for a token",
+        "Where an identity provider publishes its keys, in place of token_keys: fetched at the start, every 10 minutes, and when a token names a key that is not known",
     ),
     (
         "token_audience",

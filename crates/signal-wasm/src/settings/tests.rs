@@ -66,7 +66,7 @@ fn a_setting_that_cannot_be_used_is_named_with_what_is_wrong() {
         ),
         (
             ("token_audience", "me"),
-            "token_audience is set, but token_keys is not set",
+            "token_audience is set, but neither token_keys nor token_jwks_url is",
         ),
     ] {
         assert_eq!(error(&[pair]), expected);

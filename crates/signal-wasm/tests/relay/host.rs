@@ -82,6 +82,7 @@ pub(crate) enum Record {
     /// Of none, all.
     Look(Vec<u64>),
     Within(u64),
+    Text(String),
 }
 
 pub(crate) fn records(output: &Output) -> Vec<Record> {
@@ -111,6 +112,10 @@ pub(crate) fn records(output: &Output) -> Vec<Record> {
                 Record::Close(peer.into(), code as u16, drops != 0)
             }
             4 => Record::Hold(number(&mut rest).into()),
+            7 => {
+                let len = number(&mut rest);
+                Record::Text(text(&mut rest, len))
+            }
             10 => {
                 let len = number(&mut rest);
                 Record::Notice(text(&mut rest, len))

@@ -2,6 +2,7 @@
 
 mod access;
 mod host;
+mod published;
 mod queues;
 
 use signal_core::PeerId;
