@@ -54,6 +54,12 @@ fn a_visited_relay() -> Pipes {
     pipes
 }
 
+fn a_visited_node() -> Pipes {
+    let mut pipes = Pipes::open_in_a_cluster(1);
+    pipes.visit();
+    pipes
+}
+
 #[library_benchmark(setup = a_peer)]
 #[bench::publish_270(&publish_text(270))]
 #[bench::publish_3000(&publish_text(3_000))]
@@ -136,6 +142,7 @@ fn exchange((mut pipes, window, bytes): (Pipes, usize, usize)) -> Pipes {
 
 // What is said here stays here, as there is no other node.
 #[library_benchmark(setup = pipes_in_a_cluster)]
+#[bench::window_1(10, 1, 168)]
 #[bench::window_8(10, 8, 168)]
 #[bench::of_3000(10, 8, 3_000)]
 fn exchange_alone_in_a_cluster((mut pipes, window, bytes): (Pipes, usize, usize)) -> Pipes {
@@ -154,13 +161,28 @@ fn visit(mut pipes: Pipes) -> Pipes {
     pipes
 }
 
+// So does the peer who comes and goes.
+#[library_benchmark(setup = a_visited_node)]
+#[bench::subscribes_and_goes()]
+fn visit_alone_in_a_cluster(mut pipes: Pipes) -> Pipes {
+    for _ in 0..10 {
+        pipes.visit();
+    }
+    pipes
+}
+
 library_benchmark_group!(
     name = core,
     benchmarks = [decode, publish, resubscribe, snapshot, restore]
 );
 library_benchmark_group!(
     name = relay,
-    benchmarks = [exchange, exchange_alone_in_a_cluster, visit]
+    benchmarks = [
+        exchange,
+        exchange_alone_in_a_cluster,
+        visit,
+        visit_alone_in_a_cluster
+    ]
 );
 
 main!(

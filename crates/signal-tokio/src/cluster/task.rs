@@ -19,6 +19,8 @@ use crate::stats::readiness::{Obstacle, Readiness};
 
 /// Messages of the bus that are read before the other tasks of the runtime have their turns.
 const MESSAGES_PER_TURN: usize = 256;
+/// A publish has the time at which its peer's turn began, which is no longer ago than that.
+const TURN_MILLIS: u64 = 1_000;
 /// How long the last beat may take to get onto its way.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -257,12 +259,13 @@ fn catch_up(
         lost = overflow.lost,
         "local peers did more than the task of the cluster could take: publishes stayed on this node"
     );
+    let since = overflow.since.as_millis().saturating_sub(TURN_MILLIS);
     for (topic, late) in &overflow.topics {
         if let Some(subscribers) = late.subscribers {
             count(now, cluster, peers, topic, subscribers);
         }
         if late.has_lost && reannounces {
-            peers.announce_again(topic, overflow.since);
+            peers.announce_again(topic, Instant::from_millis(since));
         }
     }
 }

@@ -1,11 +1,9 @@
 use std::sync::Arc;
 
-use bytes::BytesMut;
-use signal_core::{Hub, Message, PeerId, Publish};
+use signal_core::{Hub, Instant, Message, PeerId, Publish};
 
 use crate::frame::{self, Opcode};
-use crate::hub::batch::Queued;
-use crate::hub::queue::{Outbound, Pushed};
+use crate::hub::queue::Outbound;
 use crate::hub::rooms::Rooms;
 use crate::stats::SentType;
 
@@ -14,19 +12,22 @@ pub(super) struct PeerHub<'a> {
     rooms: &'a Rooms,
     id: PeerId,
     queue: &'a Arc<Outbound>,
+    /// When the turn began.
+    now: Instant,
 }
 
 impl<'a> PeerHub<'a> {
-    pub(super) fn new(rooms: &'a Rooms, id: PeerId, queue: &'a Arc<Outbound>) -> Self {
-        Self { rooms, id, queue }
-    }
-
-    pub(super) fn push(&self, what: SentType, frame: BytesMut) {
-        let frame = Queued::new(frame);
-        match self.queue.push(&frame, self.rooms.queue_bytes_max) {
-            Pushed::Queued => self.rooms.counters.count_sent(what, frame.len()),
-            // The next turn hears so from the queue itself.
-            Pushed::Overflowed | Pushed::Closed => {}
+    pub(super) fn new(
+        rooms: &'a Rooms,
+        id: PeerId,
+        queue: &'a Arc<Outbound>,
+        now: Instant,
+    ) -> Self {
+        Self {
+            rooms,
+            id,
+            queue,
+            now,
         }
     }
 }
@@ -51,14 +52,14 @@ impl Hub for PeerHub<'_> {
     }
 
     fn publish(&mut self, publish: &Publish<'_>) -> usize {
-        if let Some(uplink) = self.rooms.shards.uplink() {
-            self.queue.note_published(uplink.now());
+        if self.rooms.shards.uplink().is_some() {
+            self.queue.note_published(self.now);
         }
         self.rooms.publish(publish, Some(self.id))
     }
 
     fn pong(&mut self) {
         let pong = frame::encode(Opcode::Text, Message::PONG.as_bytes());
-        self.push(SentType::Pong, pong);
+        self.rooms.answer(self.queue, SentType::Pong, pong);
     }
 }

@@ -189,14 +189,13 @@ impl Outbound {
         });
     }
 
-    /// What the peer was not charged for yet, once.
-    pub(crate) fn take_debt(&self) -> Option<Debt> {
-        self.state.lock().take_debt()
-    }
-
-    /// Why others want this connection ended, once.
-    pub(crate) fn take_ending(&self) -> Option<CloseReason> {
-        self.state.lock().ending.take()
+    /// Why others want this connection ended, once; and what the peer was not charged for yet, on a
+    /// relay with other nodes.
+    pub(crate) fn take_asked(&self, is_node: bool) -> (Option<CloseReason>, Option<Debt>) {
+        let mut state = self.state.lock();
+        let ending = state.ending.take();
+        let debt = if is_node { state.take_debt() } else { None };
+        (ending, debt)
     }
 
     /// Writes until the queue is empty, or `write` takes no more or fails; what is left stays.

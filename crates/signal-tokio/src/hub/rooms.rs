@@ -4,18 +4,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use signal_backpressure::{Holder, whom_to_end};
 use signal_core::{CloseReason, Instant, Limits, PeerId, Publish};
 
 use crate::config::Config;
+use crate::hub::batch::Queued;
 use crate::hub::memory::Memory;
 use crate::hub::observer::Observer;
+use crate::hub::queue::{Outbound, Pushed};
 use crate::hub::registry::Registry;
 use crate::hub::shards::Shards;
 use crate::hub::uplink::Uplink;
 use crate::lock::Lock;
-use crate::stats::Stats;
 use crate::stats::counters::Counters;
+use crate::stats::{SentType, Stats};
 
 /// The rooms of a relay: who is there, who listens to what, and what both are held to.
 #[derive(Debug)]
@@ -73,6 +76,16 @@ impl Rooms {
         let receivers = self.shards.publish(publish, by);
         self.counters.count_fan_out(receivers);
         receivers
+    }
+
+    /// Queues a frame for one peer.
+    pub(crate) fn answer(&self, queue: &Outbound, what: SentType, frame: BytesMut) {
+        let frame = Queued::new(frame);
+        match queue.push(&frame, self.queue_bytes_max) {
+            Pushed::Queued => self.counters.count_sent(what, frame.len()),
+            // The next turn hears so from the queue itself.
+            Pushed::Overflowed | Pushed::Closed => {}
+        }
     }
 
     /// Ends the connections that a subject has now, and returns how many they are.

@@ -196,15 +196,16 @@ impl Session {
             self.push(SentType::PongFrame, *pong);
         }
         let is_node = self.rooms.shards.uplink().is_some();
-        if let Some(debt) = is_node.then(|| self.queue.take_debt()).flatten() {
+        let (ending, debt) = self.queue.take_asked(is_node);
+        if let Some(debt) = debt {
             self.peer.owe(now, debt.deliveries, debt.bytes);
         }
-        if let Some(reason) = self.queue.take_ending() {
+        if let Some(reason) = ending {
             self.close(reason);
         }
         while self.stage != Stage::Closing && self.peer.poll_timeout().is_some_and(|due| due <= now)
         {
-            let mut hub = PeerHub::new(&self.rooms, self.id, &self.queue);
+            let mut hub = PeerHub::new(&self.rooms, self.id, &self.queue, now);
             match self.peer.handle_timeout(now, &mut hub) {
                 Some(Alarm::Ping) => {
                     self.push(SentType::PingFrame, frame::encode(Opcode::Ping, &[]));
@@ -238,7 +239,7 @@ impl Session {
     }
 
     fn push(&self, what: SentType, frame: BytesMut) {
-        PeerHub::new(&self.rooms, self.id, &self.queue).push(what, frame);
+        self.rooms.answer(&self.queue, what, frame);
     }
 
     /// After the core has refused the peer.
@@ -275,7 +276,8 @@ impl Session {
     }
 
     fn leave(&mut self) {
-        let mut hub = PeerHub::new(&self.rooms, self.id, &self.queue);
+        // Who leaves publishes nothing.
+        let mut hub = PeerHub::new(&self.rooms, self.id, &self.queue, Instant::ZERO);
         self.peer.leave(&mut hub);
     }
 }

@@ -88,7 +88,7 @@ fn a_low_limit_leaves_room_for_a_burst_too() {
     let queue = Outbound::default();
     assert_eq!(fill(&queue, FRAME_COST), BURST_BYTES_MIN / (2 * FRAME_COST));
     assert_eq!(queue.push(&frame(1), BYTES_MAX), Pushed::Closed);
-    assert_eq!(queue.take_ending(), Some(CloseReason::SlowConsumer));
+    assert_eq!(queue.take_asked(false).0, Some(CloseReason::SlowConsumer));
 }
 
 #[test]

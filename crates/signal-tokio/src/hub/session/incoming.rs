@@ -29,13 +29,13 @@ impl Session {
                 self.push(SentType::Publish, echo);
             }
             Incoming::Text(text) => {
-                let mut hub = PeerHub::new(&self.rooms, self.id, &self.queue);
+                let mut hub = PeerHub::new(&self.rooms, self.id, &self.queue, now);
                 let outcome = self.peer.receive(now, text, &mut hub);
                 let what = self.note(now, outcome);
                 self.count_received(what, text.len());
             }
             Incoming::Binary(payload) => {
-                let mut hub = PeerHub::new(&self.rooms, self.id, &self.queue);
+                let mut hub = PeerHub::new(&self.rooms, self.id, &self.queue, now);
                 let outcome = self.peer.receive_binary(now, payload, &mut hub);
                 let what = self.note(now, outcome);
                 self.count_received(what, payload.len());
@@ -93,7 +93,7 @@ impl Session {
                 self.finish(Ending::ByRelay(reason), close);
             }
             FrameError::TooBig => {
-                let mut hub = PeerHub::new(&self.rooms, self.id, &self.queue);
+                let mut hub = PeerHub::new(&self.rooms, self.id, &self.queue, now);
                 self.peer.refuse(now, CloseReason::TooBig, &mut hub);
                 self.hold();
             }
@@ -106,7 +106,7 @@ impl Session {
             self.peer.pong(now);
             return true;
         }
-        let mut hub = PeerHub::new(&self.rooms, self.id, &self.queue);
+        let mut hub = PeerHub::new(&self.rooms, self.id, &self.queue, now);
         let outcome = self.peer.receive_frame(now, bytes, &mut hub);
         outcome.map(|outcome| self.note(now, outcome)).is_none()
     }

@@ -123,7 +123,7 @@ fn an_evicted_peer_counts_for_nothing_from_then_on() {
         (queue.holding(START), memory.held()),
         (Holding::default(), 0)
     );
-    assert_eq!(queue.take_ending(), Some(CloseReason::MemoryMax));
+    assert_eq!(queue.take_asked(false).0, Some(CloseReason::MemoryMax));
     queue.drop_topic("t");
     queue.release();
     assert_eq!(memory.held(), 0);
