@@ -133,7 +133,7 @@ pub(crate) struct CheckArgs {
 
     /// End the run after so many seconds; what is not done by then is reported as not run
     ///
-    /// The default is 600, and with --patient 3600.
+    /// The default is 600, with --cluster 1800, and with --patient 3600.
     #[arg(long, value_name = "N", requires = SUITE, value_parser = clap::value_parser!(u64).range(1..), help_heading = CONFORMANCE)]
     pub(crate) max_seconds: Option<u64>,
 

@@ -29,8 +29,11 @@ const CLUSTER_CONCURRENCY: usize = 40;
 /// How long one of these may take.
 const CLUSTER_DEADLINE: Duration = Duration::from_secs(300);
 /// How long a run may take: a sound server needs some seconds, a server whose every second scenario
-/// is waited for in vain some minutes, and `--patient` a minute for each timer.
+/// is waited for in vain some minutes, and `--patient` a minute for each timer. Over several nodes
+/// each scenario of `robust` takes some seconds: they run one after the other, and each waits until
+/// all nodes have heard of it.
 const TIME_MAX: Duration = Duration::from_secs(600);
+const CLUSTER_TIME_MAX: Duration = Duration::from_secs(1_800);
 const PATIENT_TIME_MAX: Duration = Duration::from_secs(3_600);
 /// How often the progress is shown though nothing has ended.
 const TICK: Duration = Duration::from_secs(1);
@@ -97,6 +100,7 @@ pub(crate) async fn run(
     run.time_max = match args.max_seconds {
         Some(seconds) => Duration::from_secs(seconds),
         None if args.patient => PATIENT_TIME_MAX,
+        None if targets.len() > 1 => CLUSTER_TIME_MAX,
         None => TIME_MAX,
     };
     let report = match server {
