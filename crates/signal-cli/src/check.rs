@@ -11,6 +11,7 @@ mod declared;
 mod explain;
 mod format;
 mod gatekeepers;
+mod options;
 mod progress;
 mod recorder;
 mod refusals;
@@ -26,8 +27,8 @@ mod way;
 pub(crate) use args::{CheckArgs, header, timeout};
 pub(crate) use target::Target;
 
+use crate::check::options::Options;
 use crate::check::server::Server;
-use crate::check::walk::Options;
 use crate::failure::Failure;
 
 /// The flags that run the suite.

@@ -24,6 +24,7 @@ use crate::admission::Admission;
 use crate::admission::authorizer::Authorizer;
 use crate::config::{Config, ConfigError};
 use crate::handshake::Handshake;
+use crate::handshake::answer::answer;
 use crate::handshake::upgrade::{self, Upgrade};
 use crate::serve::accept::{self, Transport};
 use crate::serve::arrival::{self, Upgraded};
@@ -172,7 +173,7 @@ impl Relay {
     /// Every request has an answer: upgrades, `/healthz`, `/readyz` and `/limits`, and `okay` to
     /// the rest.
     pub async fn upgrade(&self, request: &Parts, remote: Option<SocketAddr>) -> Upgrade {
-        upgrade::answer(&self.shared.door, request, remote.into()).await
+        answer(&self.shared.door, request, remote.into()).await
     }
 
     /// Takes a place for a connection that was authorized elsewhere. `client` is the client's own

@@ -157,8 +157,12 @@ fn imports<'m>(
 ) -> BTreeSet<Vec<&'m str>> {
     let mut imports = BTreeSet::new();
     let library = text.split("#[cfg(test)]").next().unwrap_or_default();
-    for line in library.lines() {
-        let code = line.split("//").next().unwrap_or_default();
+    let code = library
+        .lines()
+        .map(|line| line.split("//").next().unwrap_or_default());
+    let code: Vec<&str> = code.collect();
+    let listed = listed(&code.join(" "));
+    for code in code.into_iter().chain(listed.iter().map(String::as_str)) {
         for (start, root) in [("crate::", 0), ("super::", module.len().saturating_sub(1))] {
             for (at, _) in code.match_indices(start) {
                 let rest = code[at + start.len()..].split("::");
@@ -169,13 +173,36 @@ fn imports<'m>(
                     .collect();
                 let known = (1..=path.len())
                     .rev()
-                    .find_map(|length| modules.get_key_value(&path[..length]));
-                imports.extend(known.map(|(known, _)| known.clone()));
+                    .find_map(|length| modules.keys().find(|known| known[..] == path[..length]));
+                imports.extend(known.cloned());
             }
         }
     }
     imports.retain(|import| !module.starts_with(import) && !import.starts_with(module));
     imports
+}
+
+/// What `use` names in lists, each by its whole path: `crate::a::{b, c::{d}}` is `crate::a::b` and
+/// `crate::a::c::d`.
+fn listed(code: &str) -> Vec<String> {
+    let trees = code
+        .split("use ")
+        .skip(1)
+        .filter_map(|rest| rest.split(';').next());
+    let mut paths = Vec::new();
+    for tree in trees.filter(|tree| tree.contains('{')) {
+        let mut roots = vec![String::new()];
+        for part in tree.split_inclusive(['{', ',', '}']) {
+            let name = part.trim_end_matches(['{', ',', '}']).trim();
+            let path = roots.last().map_or_else(String::new, Clone::clone) + name;
+            match part.chars().last() {
+                Some('{') => roots.push(path),
+                Some('}') => drop((roots.pop(), paths.push(path))),
+                _ => paths.push(path),
+            }
+        }
+    }
+    paths
 }
 
 fn first_word(text: &str) -> &str {
@@ -289,6 +316,12 @@ mod tests {
             ]),
             ["import each other: hub::queue, hub::wake, stats"]
         );
+        let lists = [
+            "use crate::{hub::{self, wake::{A, B}}, lock};",
+            "use crate::{\n    hub::{queue, memory},\n};",
+            "",
+        ];
+        assert_eq!(circle(lists), ["import each other: hub::queue, hub::wake"]);
     }
 
     #[test]

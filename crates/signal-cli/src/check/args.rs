@@ -9,9 +9,9 @@ use crate::check::CONFORMANCE;
 use crate::check::SUITE;
 use crate::check::access::AccessFlags;
 use crate::check::format::Format;
+use crate::check::options::Options;
 use crate::check::stream::Credentials;
 use crate::check::target::Target;
-use crate::check::walk::Options;
 use crate::check::way::{Proxy, Way};
 use crate::token::TokenFlags;
 

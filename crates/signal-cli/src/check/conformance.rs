@@ -13,11 +13,11 @@ use signal_conformance::{
 };
 
 use crate::check::format::Format;
+use crate::check::options::Options;
 use crate::check::progress::Display;
 use crate::check::report::Verdict;
 use crate::check::server::{Server, Started};
 use crate::check::target::Target;
-use crate::check::walk::Options;
 use crate::check::{CheckArgs, Outcome, declared, usage};
 use crate::failure::Failure;
 use crate::lines;

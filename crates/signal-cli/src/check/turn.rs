@@ -13,11 +13,11 @@ use signal_access::TurnUrls;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::check::answer::{self, Answer};
+use crate::check::options::Options;
 use crate::check::recorder::{Done, Work};
 use crate::check::report::Problem;
 use crate::check::stream::Credentials;
 use crate::check::target::Target;
-use crate::check::walk::Options;
 use crate::check::{connect, refusals};
 use crate::show;
 

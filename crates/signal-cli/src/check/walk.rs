@@ -8,11 +8,10 @@ use serde_json::{Value, json};
 
 use crate::check::client::Client;
 use crate::check::connect;
+use crate::check::options::Options;
 use crate::check::recorder::{Done, Recorder, Stop, Work};
 use crate::check::report::{Pings, Problem, Report};
-use crate::check::stream::Credentials;
 use crate::check::target::Target;
-use crate::check::way::Way;
 use crate::check::{explain, turn};
 use crate::show;
 
@@ -44,21 +43,6 @@ const STALL_MIN: Duration = Duration::from_millis(35);
 /// How many times longer than a ping that is, at least.
 const STALL_PINGS: u32 = 4;
 const STALL_ROUNDS: usize = 3;
-
-/// How to check.
-#[derive(Clone, Debug)]
-pub(crate) struct Options {
-    pub(crate) credentials: Credentials,
-    pub(crate) way: Way,
-    /// How long each step may take.
-    pub(crate) timeout: Duration,
-    /// From when on a step or a ping is called slow.
-    pub(crate) slow: Duration,
-    /// How many pings to measure.
-    pub(crate) pings: usize,
-    /// How the names of topics begin.
-    pub(crate) topic_prefix: String,
-}
 
 /// Checks a server with two clients and a topic that nobody else uses.
 pub(crate) async fn check(target: &Target, options: &Options) -> Report {

@@ -7,9 +7,8 @@ use signal_core::LimitError;
 use signal_nats::{ConfigError, Server};
 use signal_tokio::cluster::{ClusterConfig, signal_cluster};
 
-use crate::settings::resolve::{Resolved, disagreement};
-use crate::settings::setting::{Place, Setting};
-use crate::settings::table::text;
+use crate::settings::resolved::{Resolved, disagreement};
+use crate::settings::setting::{Place, Setting, text};
 use crate::settings::text::show_path;
 use crate::settings::{Mistake, Settings};
 

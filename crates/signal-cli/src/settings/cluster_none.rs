@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::settings::Mistake;
-use crate::settings::resolve::Resolved;
+use crate::settings::resolved::Resolved;
 use crate::settings::setting::Setting;
 
 #[derive(Clone, Debug, Default)]

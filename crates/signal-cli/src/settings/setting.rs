@@ -309,6 +309,31 @@ impl Number {
     }
 }
 
+/// A setting that is not a limit.
+pub(super) fn text(
+    name: &'static str,
+    form: &'static str,
+    example: &'static str,
+    what: &'static str,
+    read: fn(&Settings) -> String,
+    write: fn(&mut Settings, &str) -> Result<(), String>,
+) -> Setting {
+    Setting {
+        name,
+        what,
+        limit: None,
+        default: None,
+        field: Field::Text(Text {
+            form,
+            example,
+            without: None,
+            has_secrets: false,
+            read,
+            write,
+        }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ use signal_tokio::Config;
 use crate::settings::listen::{
     parse_admin_listen, parse_listen, parse_mode, show_admin_listen, show_mode,
 };
-use crate::settings::setting::{Field, Place, Setting, Text};
+use crate::settings::setting::{Place, Setting, text};
 use crate::settings::text::{
     name_of, parse_carriers, parse_default_topics, parse_filter, parse_header, parse_hosts,
     parse_jwks_url, parse_log_format, parse_log_ips, parse_origins, parse_proxies, parse_turn_urls,
@@ -362,33 +362,10 @@ fn own() -> Vec<Setting> {
     ]
 }
 
-pub(super) fn text(
-    name: &'static str,
-    form: &'static str,
-    example: &'static str,
-    what: &'static str,
-    read: fn(&Settings) -> String,
-    write: fn(&mut Settings, &str) -> Result<(), String>,
-) -> Setting {
-    Setting {
-        name,
-        what,
-        limit: None,
-        default: None,
-        field: Field::Text(Text {
-            form,
-            example,
-            without: None,
-            has_secrets: false,
-            read,
-            write,
-        }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::setting::Field;
 
     #[test]
     fn every_setting_is_read_back_as_it_was_written() {

@@ -1,5 +1,6 @@
 //! From one request to its answer, without I/O.
 
+pub(crate) mod answer;
 pub(crate) mod door;
 mod ending;
 pub(crate) mod head;
@@ -341,7 +342,7 @@ impl Handshake {
         let (door, remote) = (Arc::clone(&self.door), self.remote);
         let is_for_head = request.method == Method::HEAD;
         self.state = State::Judging {
-            judging: Box::pin(async move { upgrade::answer(&door, &request, remote).await }),
+            judging: Box::pin(async move { answer::answer(&door, &request, remote).await }),
             read_ahead,
             is_for_head,
         };

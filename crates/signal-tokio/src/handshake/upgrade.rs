@@ -1,4 +1,4 @@
-//! What one HTTP request is answered.
+//! Requests that want to become a WebSocket connection.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -22,12 +22,10 @@ use crate::admission::places::Place;
 use crate::handshake::door::Door;
 use crate::handshake::pages;
 use crate::handshake::remote::Remote;
-#[cfg(feature = "tokens")]
-use crate::handshake::turn;
 use crate::stats::lifecycle::Lifecycle;
 use crate::stats::log_fields;
 
-const NO_HOST: &str = "the request must name its host, and only once";
+pub(super) const NO_HOST: &str = "the request must name its host, and only once";
 
 /// The answer to a request, and the right to a connection if it is 101.
 #[derive(Debug)]
@@ -40,19 +38,8 @@ pub struct Upgrade {
     pub admission: Option<Admission>,
 }
 
-/// Answers any request: upgrades, health checks, limits, and `okay` to the rest, as y-webrtc's
-/// server does.
-pub(crate) async fn answer(door: &Arc<Door>, request: &Parts, remote: Remote) -> Upgrade {
-    if !asks_for_upgrade(&request.headers) {
-        #[cfg(feature = "tokens")]
-        if let Some(servers) = turn::servers(door, request) {
-            return Upgrade {
-                response: turn::answer(door, request, remote, &servers).await,
-                admission: None,
-            };
-        }
-        return answer_plain(door, request);
-    }
+/// Answers a request for an upgrade.
+pub(super) async fn answer(door: &Arc<Door>, request: &Parts, remote: Remote) -> Upgrade {
     let client = client(door, remote, &request.headers);
     let result = async {
         let key = check_upgrade(request)?;
@@ -184,7 +171,7 @@ pub(crate) fn take_place(
 
 /// Whether this is meant as a WebSocket upgrade. An upgrade to something else, which clients offer
 /// beside plain requests (`h2c`), is ignored (RFC 9110, 7.8).
-fn asks_for_upgrade(headers: &HeaderMap) -> bool {
+pub(super) fn asks_for_upgrade(headers: &HeaderMap) -> bool {
     has_token(headers, &CONNECTION, "upgrade")
         && (has_token(headers, &UPGRADE, "websocket")
             || headers.contains_key(UPGRADE) && headers.contains_key(SEC_WEBSOCKET_KEY))
@@ -310,21 +297,6 @@ fn choose_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
     let offered = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
     let chosen = signal_access::choose_protocol(offered.filter_map(|value| value.to_str().ok()));
     HeaderValue::from_str(chosen?).ok()
-}
-
-fn answer_plain(door: &Door, request: &Parts) -> Upgrade {
-    let is_unclear = !is_host_clear(request);
-    if is_unclear {
-        door.counters.count_refusal(RefusalCause::BadRequest);
-    }
-    let response = match is_unclear {
-        true => pages::text(StatusCode::BAD_REQUEST, NO_HOST),
-        false => pages::answer(door, request.uri.path()),
-    };
-    Upgrade {
-        response,
-        admission: None,
-    }
 }
 
 fn bad(body: &'static str) -> Answer {
