@@ -230,7 +230,7 @@ impl FromStr for Target {
     }
 }
 
-/// What stands in the place of the port and is not one. `Uri` takes it, and says that there is none.
+/// What stands in the place of the port and is not one: `Uri` takes it, and has no port then.
 fn wrong_port(uri: &Uri) -> Option<&str> {
     let authority = uri.authority()?.as_str();
     let behind_brackets = authority
