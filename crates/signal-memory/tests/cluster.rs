@@ -91,6 +91,31 @@ fn explore_all(plan: &Plan) -> Stats {
     stats
 }
 
+/// Found among 20,000 harsh worlds, each for a time after which something was taken for settled.
+#[test]
+fn pairs_meet_although_a_bus_stays_bad() {
+    let alone = harsh(true);
+    let mut together = harsh(false);
+    together.faults.retain(|fault| *fault != Fault::Twin);
+    let worlds = [
+        // Peers announced again before the link carried what was said.
+        (&alone, 143),
+        (&together, 344),
+        // A session was named anew before its confirmation could come.
+        (&together, 394),
+        // What a home had passed on was lost with the link.
+        (&together, 614),
+        // Two nodes that heard each other late had no gap, or one that began too late.
+        (&alone, 6_572),
+        (&alone, 7_625),
+    ];
+    for (plan, seed) in worlds {
+        if let Err(failure) = simulate(seed, plan) {
+            panic!("{failure}");
+        }
+    }
+}
+
 /// Found among 100,000: one gap began before another was made up for, by the loss of a node
 /// (43,621), or by views that differed for long as a cut was in one direction (the others).
 #[test]
