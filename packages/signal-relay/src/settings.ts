@@ -163,6 +163,7 @@ export function texts(settings: Settings): string[] {
 const GUARDS = [
   'origins',
   'token_keys',
+  'token_jwks_url',
   'token_audience',
   'token_issuer',
   'token_topics_claim',

@@ -44,7 +44,7 @@ test('a setting that cannot be used is an error that names it', () => {
 })
 
 const KEY = { kty: 'oct', alg: 'HS256', k: 'dGhpcyBrZXkgaXMgZm9yIHRlc3RzIGFuZCBkb2NzIG9ubHk' }
-const GUARDS = ['origins', 'token_keys', 'token_audience', 'token_issuer', 'token_topics_claim', 'token_topics_default', 'token_in', 'trusted_proxies']
+const GUARDS = ['origins', 'token_keys', 'token_jwks_url', 'token_audience', 'token_issuer', 'token_topics_claim', 'token_topics_default', 'token_in', 'trusted_proxies']
 
 test('what keeps somebody out and says nothing that can be used is an error, whatever it is', () => {
   const empty = ['', ' ', ',', ' , ', [], [''], [' ', '']]
@@ -54,7 +54,7 @@ test('what keeps somebody out and says nothing that can be used is an error, wha
     const isName = ['token_audience', 'token_issuer', 'token_topics_claim'].includes(name)
     for (const value of [...empty, ...wrong]) {
       if (isName && typeof value === 'string' && value.includes(',')) continue
-      const settings = name === 'token_keys' || !name.startsWith('token_') ? { [name]: value } : { token_keys: KEY, [name]: value }
+      const settings = ['token_keys', 'token_jwks_url'].includes(name) || !name.startsWith('token_') ? { [name]: value } : { token_keys: KEY, [name]: value }
       assert.throws(() => new Relay(settings), SettingsError, `${name}: ${typeof value} ${JSON.stringify(value, (_, value) => (typeof value === 'bigint' ? 'n' : value))}`)
     }
   }
