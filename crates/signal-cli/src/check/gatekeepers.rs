@@ -77,6 +77,10 @@ const FIREWALLS: [Firewall; 10] = [
     },
 ];
 
+/// What to do where nothing says whose page it is.
+const OTHER: &str = "something before the relay refuses this with a page of its own, as firewalls and proxies do: let the path of the \
+                     WebSocket through there, or pass what it asks for, such as --origin https://your.app";
+
 /// What to do, if it is such a one that refuses.
 pub(super) fn fix(code: u16, headers: &HeaderMap, body: &str) -> Option<String> {
     match code {
@@ -121,7 +125,10 @@ fn firewall(headers: &HeaderMap, body: &str) -> Option<String> {
         let is_page = firewall.page.is_empty() || body.contains(firewall.page);
         is_page && (name.is_empty() || header(name, text))
     };
-    let Firewall { name, look, .. } = FIREWALLS.iter().find(fits)?;
+    let Some(Firewall { name, look, .. }) = FIREWALLS.iter().find(fits) else {
+        // Relays answer in plain text.
+        return body.starts_with('<').then(|| OTHER.to_owned());
+    };
     Some(format!(
         "{name} refuses this, and not the relay: let the path of the WebSocket through its rules; {look}"
     ))
@@ -194,6 +201,7 @@ mod tests {
             );
         }
         assert_eq!(fix_of(403, &[("server", "nginx")], "Forbidden"), "");
+        assert_eq!(fix_of(403, &[], "<html><title>Blocked</title>"), OTHER);
         // Passed on by one of them, whose page it is not.
         for header in [
             ("server", "cloudflare"),
