@@ -187,9 +187,11 @@ impl Relay {
         request: &Request<'_>,
     ) -> Verdict {
         let published = self.published.as_ref();
-        if published.is_some_and(|published| published.is_overdue(now))
-            && let Some(verdict) = self.wait(now, random)
-        {
+        let wait = match published.is_some_and(|published| published.is_overdue(now)) {
+            true => self.wait(now, random),
+            false => None,
+        };
+        if let Some(verdict) = wait {
             return verdict;
         }
         match self.judge(now, unix_now, request) {
