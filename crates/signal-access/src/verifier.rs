@@ -55,7 +55,8 @@ impl TokenVerifier {
     /// A key is a secret of at least 32 bytes, `{"kty":"oct","alg":"HS256","k":…}`, or
     /// `{"kty":"OKP","crv":"Ed25519","x":…}`, of which the private half `d` is not needed. `kid` is
     /// optional. Of a set, keys that cannot be used are passed over, as
-    /// [`notices`](Self::notices) say, and so are those after the first [`KEYS_MAX`].
+    /// [`notices`](Self::notices) say, and so are those after the first
+    /// [`KEYS_MAX`](crate::KEYS_MAX).
     ///
     /// # Errors
     ///
