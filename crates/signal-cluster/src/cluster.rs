@@ -239,7 +239,7 @@ impl Cluster {
                 self.send(node, Frame::Count { topic, elsewhere });
             }
         }
-        let is_settled = self.members.are_settled(now, self.config.cluster_beat * 2);
+        let is_settled = self.members.are_settled(now, self.config.carried_after());
         if let Some(since) = self.nudges.take_open(is_settled) {
             self.end_gap(now, since);
         }

@@ -98,6 +98,11 @@ impl Config {
         self.cluster_beat.saturating_mul(5) / 2
     }
 
+    /// What waits for longer on a link is not carried: shorter than the two are settled.
+    pub(crate) fn carried_after(&self) -> Duration {
+        self.cluster_dead_after.saturating_mul(2) / 5
+    }
+
     /// Beats until a node may be a home.
     pub(crate) fn grown_after(&self) -> Duration {
         self.cluster_beat.saturating_mul(3)
