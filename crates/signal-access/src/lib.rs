@@ -72,6 +72,7 @@ mod topics;
 mod turn;
 #[cfg(feature = "tokens")]
 mod turn_urls;
+mod unseen;
 #[cfg(feature = "claims")]
 mod upgrade_parts;
 #[cfg(feature = "claims")]
@@ -135,6 +136,7 @@ pub use topics::{PATTERNS_MAX, read_topics, write_topics};
 pub use turn::{TURN_SECRET_BYTES_MIN, TurnCredentials, TurnSecretError, TurnServers};
 #[cfg(feature = "tokens")]
 pub use turn_urls::{TURN_URLS_MAX, TurnUrls, TurnUrlsError};
+pub use unseen::trim_unseen;
 #[cfg(feature = "claims")]
 pub use upgrade_parts::UpgradeParts;
 #[cfg(feature = "claims")]

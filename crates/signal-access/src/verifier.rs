@@ -219,6 +219,12 @@ impl TokenVerifier {
         keys.map(|key| key.jwk.as_str())
     }
 
+    /// Whether there are keys of pairs (EdDSA, RS256, ES256): a wrong signature of one costs far
+    /// more than to read its request, in WebAssembly up to a millisecond.
+    pub fn has_public_keys(&self) -> bool {
+        self.keys.iter().any(Key::is_public)
+    }
+
     /// How many keys there are.
     pub fn key_count(&self) -> usize {
         self.keys.len()

@@ -14,6 +14,9 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(120);
 /// By when a newcomer is served, on a machine that does other things too.
 const SOON: Duration = Duration::from_secs(20);
 
+/// As few places for handshakes as there may be.
+const PLACES: usize = 16;
+
 /// A relay on a port by each way of listening.
 async fn each_way(change: impl Fn(&mut Config)) -> Vec<(Relay, SocketAddr)> {
     let make = || {
@@ -51,14 +54,28 @@ async fn come(address: SocketAddr) -> Wire<TcpStream> {
     come.expect("a newcomer waits for those that say nothing")
 }
 
+/// Takes all places but so many with connections that say nothing.
+async fn fill(relay: &Relay, address: SocketAddr, but: u64) -> Vec<Wire<TcpStream>> {
+    let mut crowd = Vec::new();
+    for count in relay.stats().handshakes + 1..=PLACES as u64 - but {
+        crowd.push(connect(address).await);
+        until(relay, "another is silent", |stats| {
+            stats.handshakes == count
+        })
+        .await;
+    }
+    crowd
+}
+
 #[tokio::test]
 async fn the_connection_that_kept_the_relay_waiting_longest_makes_room_for_a_newcomer() {
-    for (relay, address) in each_way(|config| config.handshakes_max = 2).await {
+    for (relay, address) in each_way(|config| config.handshakes_max = PLACES).await {
         let mut silent = connect(address).await;
         until(&relay, "one is silent", |stats| stats.handshakes == 1).await;
         let mut slow = connect(address).await;
         slow.send_raw(&UPGRADE.as_bytes()[..30]).await;
         until(&relay, "one is slow", |stats| stats.handshakes == 2).await;
+        let crowd = fill(&relay, address, 0).await;
 
         let mut newcomer = come(address).await;
         assert_eq!(silent.rest().await, "", "it is ended without an answer");
@@ -66,27 +83,31 @@ async fn the_connection_that_kept_the_relay_waiting_longest_makes_room_for_a_new
         slow.send_raw(&UPGRADE.as_bytes()[30..]).await;
         assert_eq!(status(&slow.head().await), 101, "there was time for it");
 
-        // Where nobody is silent, the slowest goes, and is told why.
+        drop(crowd);
+        until(&relay, "all have gone", |stats| stats.handshakes == 0).await;
+        // Where nobody is silent for longer, the slowest goes, and is told why.
         let mut slowest = connect(address).await;
         slowest.send_raw(b"GET").await;
         until(&relay, "one is slow", |stats| stats.handshakes == 1).await;
-        let _slower = connect(address).await;
-        until(&relay, "one is silent", |stats| stats.handshakes == 2).await;
+        let _slower = fill(&relay, address, 0).await;
         drop(come(address).await);
         assert_eq!(status(&slowest.head().await), 503);
         assert!(slowest.rest().await.contains("unfinished"));
         newcomer.settle().await;
-        until(&relay, "one is left", |stats| stats.handshakes == 1).await;
+        let left = PLACES as u64 - 1;
+        until(&relay, "the others are left", |stats| {
+            stats.handshakes == left
+        })
+        .await;
         assert_eq!(count(&relay, RefusalCause::HandshakesMax), 2);
     }
 }
 
 #[tokio::test]
 async fn a_crowd_never_has_more_places_than_there_are() {
-    const PLACES: usize = 4;
     for (relay, address) in each_way(|config| config.handshakes_max = PLACES).await {
         let mut crowd = Vec::new();
-        for number in 0..40 {
+        for number in 0..5 * PLACES {
             let mut wire = connect(address).await;
             if number % 2 == 0 {
                 wire.send_raw(b"GET / HTTP/1.1\r\n").await;
@@ -98,7 +119,7 @@ async fn a_crowd_never_has_more_places_than_there_are() {
                 drop(come(address).await);
             }
         }
-        let last = crowd.split_off(40 - PLACES);
+        let last = crowd.split_off(4 * PLACES);
         for mut wire in crowd {
             wire.rest().await;
         }
@@ -155,7 +176,9 @@ async fn an_address_has_so_many_unfinished_handshakes_and_no_more() {
 #[tokio::test]
 async fn one_that_has_its_answer_holds_no_place() {
     const ROUNDS: u32 = 8;
-    for (relay, address) in each_way(|config| config.handshakes_max = 1).await {
+    for (relay, address) in each_way(|config| config.handshakes_max = PLACES).await {
+        // One place is left.
+        let _crowd = fill(&relay, address, 1).await;
         let start = Instant::now();
         let mut answered = Vec::new();
         for _ in 0..ROUNDS {

@@ -362,7 +362,7 @@ async fn clients_that_come_all_at_once_are_served() {
         client
     };
     let mut here: Vec<_> = (0..100).map(|_| come()).collect();
-    let relay = relay(|config| config.handshakes_max = 1);
+    let relay = relay(|config| config.handshakes_max = 16);
     let _serving = relay.serve_per_core(listener, 1).expect("a listener");
     for client in &mut here {
         let mut status = [0; 12];

@@ -175,7 +175,6 @@ async fn a_handshake_that_does_not_come_to_its_end_gives_its_place_back() {
     let relay = relay(|config| {
         // Also that of the last one, which is to come to its end on a busy machine.
         config.handshake_timeout = Duration::from_secs(2);
-        config.handshakes_max = 2;
     });
     let address = tls.listen(&relay).await;
     // One says nothing, one begins as TLS does, and then nothing.
@@ -206,7 +205,7 @@ async fn a_newcomer_is_served_while_others_do_not_come_to_the_end_of_their_hands
     let tls = Tls::new();
     let relay = relay(|config| {
         config.handshake_timeout = Duration::from_secs(120);
-        config.handshakes_max = 3;
+        config.handshakes_max = 16;
     });
     let address = tls.listen(&relay).await;
     let mut silent = TcpStream::connect(address).await.expect("it listens");
@@ -216,6 +215,11 @@ async fn a_newcomer_is_served_while_others_do_not_come_to_the_end_of_their_hands
     until(&relay, "one is slow", |stats| stats.handshakes == 2).await;
     let idle = TcpStream::connect(address).await.expect("it listens");
     let mut idle = tls.connect(idle, &[]).await.expect("TLS");
+    let mut others = Vec::new();
+    for count in 4..=16 {
+        others.push(TcpStream::connect(address).await.expect("it listens"));
+        until(&relay, "another", |stats| stats.handshakes == count).await;
+    }
     for waiting in [&mut silent, &mut slow] {
         let come = async {
             let stream = TcpStream::connect(address).await.expect("it listens");

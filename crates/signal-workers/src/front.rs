@@ -48,7 +48,7 @@ pub async fn fetch(request: Request, env: Env, context: Context) -> Result<Respo
     let judge = Judge {
         authorize: async |request: &Request, env: &Env| tokens.judge(request, env, &context).await,
         is_ready: async |env: &Env| tokens.is_ready(env, &context).await,
-        judging: Judging::Cheap,
+        judging: tokens.judging(),
     };
     answer(request, env, judge, |origins| tokens.describe(origins)).await
 }

@@ -3,7 +3,7 @@
 mod rules;
 
 use signal_access::{
-    Access, Denied, Origins, PROTOCOL_MARKER, Permit, Refusal, TokenVerifier, UnixTime,
+    Access, Denied, Judging, Origins, PROTOCOL_MARKER, Permit, Refusal, TokenVerifier, UnixTime,
     UpgradeParts, redact,
 };
 use worker::wasm_bindgen::JsCast;
@@ -52,6 +52,16 @@ impl Tokens {
             ..self.access.clone()
         };
         access.to_string()
+    }
+
+    /// What it costs to judge one: in WebAssembly a signature of a pair of keys takes up to a
+    /// millisecond.
+    pub(crate) fn judging(&self) -> Judging {
+        let tokens = self.access.tokens.as_ref();
+        match self.published.is_some() || tokens.is_some_and(TokenVerifier::has_public_keys) {
+            true => Judging::Costly,
+            false => Judging::Cheap,
+        }
     }
 
     /// Whether there is a key to judge by, or none is needed.
@@ -142,6 +152,26 @@ fn offers_marker(protocols: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn wrong_signatures_of_key_pairs_are_costly_here_and_those_of_secrets_are_not() {
+        const SECRET: &str =
+            r#"{"kty":"oct","alg":"HS256","k":"dGhpcyBrZXkgaXMgZm9yIHRlc3RzIGFuZCBkb2NzIG9ubHk"}"#;
+        let file = include_str!("../../signal-access/vectors/libraries.json");
+        let file: serde_json::Value = serde_json::from_str(file).unwrap();
+        let pairs = serde_json::json!({ "keys": file["keys"] }).to_string();
+        let judging = |keys: Option<&str>, published| {
+            let tokens = verifier(keys.map(variable::Variable::from), Rules::default()).unwrap();
+            let origins = Origins::default();
+            let access = Access { origins, tokens };
+            Tokens { access, published }.judging()
+        };
+        assert_eq!(judging(None, None), Judging::Cheap);
+        assert_eq!(judging(Some(SECRET), None), Judging::Cheap);
+        assert_eq!(judging(Some(&pairs), None), Judging::Costly);
+        let published = Published::at("https://id.example/keys".parse().unwrap());
+        assert_eq!(judging(None, Some(published)), Judging::Costly);
+    }
 
     #[test]
     fn the_marker_is_found_wherever_it_stands() {

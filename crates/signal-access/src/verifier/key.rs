@@ -65,6 +65,16 @@ impl Key {
         }
     }
 
+    pub(super) fn is_public(&self) -> bool {
+        match &self.secret {
+            #[cfg(feature = "tokens")]
+            Secret::Hs256(_) => false,
+            #[cfg(feature = "tokens")]
+            Secret::Ed25519(_) | Secret::Other(..) => true,
+            Secret::Host(key) => key.scheme != Scheme::Hs256,
+        }
+    }
+
     pub(super) fn host_key(&self) -> Option<&HostKey> {
         match &self.secret {
             Secret::Host(key) => Some(key),

@@ -1,6 +1,6 @@
 use std::ops::RangeInclusive;
 
-use signal_access::AddressLimits;
+use signal_access::{AddressLimits, trim_unseen};
 use signal_core::{Limit, Limits, Unit};
 use signal_tokio::Config;
 #[cfg(feature = "cluster")]
@@ -244,7 +244,7 @@ fn mask(text: &str) -> String {
 
 /// Whether nothing is written there, not even in a list.
 pub(super) fn is_blank(text: &str) -> bool {
-    text.chars().all(|c| c.is_whitespace() || c == ',')
+    text.split(',').all(|entry| trim_unseen(entry).is_empty())
 }
 
 /// Numbers and switches stand as they are, everything else in quotes, as in a file of settings.

@@ -51,8 +51,9 @@ const PORT: &str = "PORT";
 
 /// The variables of the environment that concern us.
 ///
-/// Empty ones count as not set, as people write them in Compose files to leave them out; but not
-/// those that guard: `SIGNAL_ORIGINS=$ORIGINS` with a misspelt name on the right opens no door.
+/// An empty one is a mistake, as an empty flag or an empty value in a file is:
+/// `SIGNAL_ORIGINS=$ORIGINS` with a misspelt name on the right is to open no door, and is to lift
+/// no limit. Only `PORT`, which is not ours, counts as not set then.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Environment(BTreeMap<String, String>);
 
@@ -78,8 +79,7 @@ impl Environment {
     }
 
     pub(crate) fn value(&self, setting: &Setting) -> Option<&str> {
-        let value = self.0.get(&setting.variable()).map(String::as_str);
-        value.filter(|value| setting.is_guard() || !is_blank(value))
+        self.0.get(&setting.variable()).map(String::as_str)
     }
 
     /// Names that are meant for us and misspelt.
@@ -292,6 +292,17 @@ mod tests {
         let text = mistake.to_string();
         assert!(text.contains("SIGNAL_PEER_MAX"), "{text}");
         assert!(text.contains("did you mean SIGNAL_PEERS_MAX?"), "{text}");
+    }
+
+    #[test]
+    fn an_empty_variable_is_there_and_only_an_empty_port_is_not() {
+        for setting in SETTINGS.iter() {
+            let empty = environment(&[(&setting.variable(), "")]);
+            assert_eq!(empty.value(setting), Some(""), "{}", setting.name);
+            let set = setting.set(&mut crate::settings::Settings::default(), "");
+            assert!(set.is_err(), "{} may be empty", setting.name);
+        }
+        assert_eq!(environment(&[("PORT", " ")]).port(), None);
     }
 
     #[test]

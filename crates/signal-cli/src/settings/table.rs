@@ -1,6 +1,6 @@
 use std::sync::LazyLock;
 
-use signal_access::AddressLimits;
+use signal_access::{AddressLimits, trim_unseen};
 use signal_core::{Limit, LimitValue, Limits, Scope, Unit};
 use signal_tokio::Config;
 
@@ -212,7 +212,7 @@ fn own() -> Vec<Setting> {
             "Name of this relay, which each token must have as its aud; without a name, tokens must have none",
             |s| s.token_audience.clone().unwrap_or_default(),
             |s, text| {
-                s.token_audience = Some(text.trim().to_owned());
+                s.token_audience = Some(trim_unseen(text).to_owned());
                 Ok(())
             },
         )
@@ -234,7 +234,7 @@ fn own() -> Vec<Setting> {
             "Issuer that each token must have as its iss, letter by letter, with the slash at its end if it has one",
             |s| s.token_issuer.clone().unwrap_or_default(),
             |s, text| {
-                s.token_issuer = Some(text.trim().to_owned());
+                s.token_issuer = Some(trim_unseen(text).to_owned());
                 Ok(())
             },
         )
@@ -247,7 +247,7 @@ fn own() -> Vec<Setting> {
              a way into objects, as /app_metadata/topics",
             |s| s.token_topics_claim.clone().unwrap_or_default(),
             |s, text| {
-                s.token_topics_claim = Some(text.trim().to_owned());
+                s.token_topics_claim = Some(trim_unseen(text).to_owned());
                 Ok(())
             },
         )
@@ -404,7 +404,7 @@ mod tests {
             let is_unset = setting.show(&Settings::default()).is_empty();
             let is_wide = WIDE.contains(&setting.name) || setting.is_switch();
             assert_eq!(setting.is_guard(), is_unset || is_wide, "{}", setting.name);
-            for empty in ["", "  ", ",", " , ,"] {
+            for empty in ["", "  ", ",", " , ,", "\u{200b}", "\u{feff} ,"] {
                 let set = setting.set(&mut Settings::default(), empty);
                 assert!(set.is_err(), "{} = {empty:?}", setting.name);
             }

@@ -15,6 +15,9 @@ use signal_core::{LimitError, Limits};
 
 pub use self::log_ips::LogIps;
 
+/// The fewest places for handshakes. With 25 ms for each that waits for its client, they are enough
+/// for 640 half requests a second.
+const HANDSHAKES_LEAST: u64 = 16;
 /// How many descriptors stay free for logs, name look-ups, the admin address and the program
 /// around.
 const DESCRIPTORS_RESERVED: u64 = 64;
@@ -139,9 +142,12 @@ signal_core::limits! {
             what: "Headers of a request",
             past: "HTTP 431",
             why: "browsers send about 20, proxies and sign-on add a few dozen; the bytes of the head are what bounds it" },
-        /// An eighth of them, at most 1,024.
+        /// An eighth of them, 16 at least and 1,024 at most. With fewer than 16, half requests that
+        /// come without end would keep newcomers waiting: each may hold its place for 25 ms, so 16
+        /// places bear 640 a second. Over TLS, where one that has had our answer may take 250 ms,
+        /// 16 bear 64 greetings a second and 128 bear 500.
         handshakes_max: usize { default: handshakes_of_open_files(), default_from: "from the limit on open files",
-            unit: Count, range: 1..=MANY / 100, scope: Relay,
+            unit: Count, range: HANDSHAKES_LEAST..=MANY / 100, scope: Relay,
             what: "Connections that may be in their TLS handshake and HTTP request at once",
             past: "the one that takes longest is closed",
             why: "unfinished requests must not use up the places of peers" },
@@ -230,7 +236,7 @@ pub enum ConfigError {
 }
 
 fn handshakes_of_open_files() -> u64 {
-    (descriptors_max() / 8).clamp(16, 1_024)
+    (descriptors_max() / 8).clamp(HANDSHAKES_LEAST, 1_024)
 }
 
 fn peers_of_open_files() -> u64 {

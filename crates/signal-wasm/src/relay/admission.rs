@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use signal_access::{
     AddressKey, AuthResult, Denied, Judging, KeyWait, KeyWaiter, Permit, Place, Refusal,
-    RefusalCause, UnixTime, choose_protocol,
+    RefusalCause, TokenVerifier, UnixTime, choose_protocol,
 };
 use signal_core::{Instant, PeerId};
 
@@ -167,8 +167,11 @@ impl Relay {
         if self.judged >= self.settings.handshakes_max {
             return Err(Refusal::because(RefusalCause::HandshakesMax, random));
         }
-        // What an authorizer looks up costs more than a signature.
-        let judging = match self.host.authorizes {
+        // What an authorizer looks up costs more than the request did, and so does a signature of a
+        // pair of keys.
+        let tokens = self.settings.access.tokens.as_ref();
+        let has_public_keys = tokens.is_some_and(TokenVerifier::has_public_keys);
+        let judging = match self.host.authorizes || has_public_keys {
             true => Judging::Costly,
             false => Judging::Cheap,
         };

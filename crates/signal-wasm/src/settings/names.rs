@@ -1,6 +1,6 @@
 use alloc::borrow::ToOwned as _;
 
-use signal_access::AddressLimits;
+use signal_access::{AddressLimits, trim_unseen};
 use signal_core::{Limits, slips};
 
 use super::{Settings, SettingsError};
@@ -68,7 +68,7 @@ pub(super) const TEXTS: [(&str, &str, &str, &str); 9] = [
 
 /// A text that is not empty.
 pub(super) fn entry<'a>(name: &str, text: &'a str) -> Result<&'a str, SettingsError> {
-    let text = text.trim();
+    let text = trim_unseen(text);
     match TEXTS.into_iter().find(|(known, ..)| *known == name) {
         Some((name, wanted, without, _)) if text.is_empty() => Err(SettingsError::Guard {
             name,

@@ -85,7 +85,10 @@ fn keys_that_cannot_be_used_let_nobody_in_and_are_not_shown() {
         assert!(!error.contains("secret") && !error.contains("c2Vj"));
     }
     assert!(error(&[("token_keys", " ")]).starts_with("token_keys is empty; "));
-    assert!(error(&[("token_keys", KEY), ("token_audience", "")]).contains("is empty"));
+    for empty in ["", " ", "\u{200b}", " \u{feff}"] {
+        let audience = error(&[("token_keys", KEY), ("token_audience", empty)]);
+        assert!(audience.contains("is empty"), "{audience}");
+    }
 }
 
 #[test]

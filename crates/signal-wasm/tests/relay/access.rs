@@ -359,3 +359,43 @@ fn tokens_and_an_authorizer_do_not_both_say_who_may_come_in() {
     let error = Relay::new(settings, host).err();
     assert_eq!(error, Some(SettingsError::TokensAndAuthorizer));
 }
+
+#[test]
+fn wrong_signatures_of_key_pairs_are_verified_up_to_the_budget_of_their_address() {
+    for (algorithm, is_bounded) in [(Algorithm::EdDsa, true), (Algorithm::Hs256, false)] {
+        let key = NewKey::from_seed(algorithm, Some("test"), SEED).private_jwk();
+        let mut relay = relay(&[("token_keys", &key), ("connects_per_minute_per_ip", "5")]);
+        let target = format!("/?token={}", token(algorithm, "garden", 60));
+        let bad = Request {
+            target: &target,
+            ..upgrade()
+        };
+        for _ in 0..5 {
+            let (peer, _) = asked(&mut relay, &bad);
+            assert_eq!(
+                page(relay.verified(at(0), UNIX_NOW, 7, peer, 0)).status,
+                401
+            );
+        }
+        match ask(&mut relay, 0, &bad) {
+            Answer::Page(page) => assert!(is_bounded && page.status == 429, "{page:?}"),
+            Answer::Ask { peer, .. } => {
+                assert!(!is_bounded, "it is verified past the budget");
+                // Only what it is told is another thing.
+                assert_eq!(
+                    page(relay.verified(at(0), UNIX_NOW, 7, peer, 0)).status,
+                    429
+                );
+            }
+            Answer::Upgrade { .. } => panic!("it came in"),
+        }
+        // Others are judged as before, and so is this address a moment later.
+        let other = Request {
+            remote: Some("203.0.113.8"),
+            ..bad
+        };
+        asked(&mut relay, &other);
+        let answer = ask(&mut relay, 13_000, &bad);
+        assert!(matches!(answer, Answer::Ask { .. }), "{answer:?}");
+    }
+}

@@ -1,6 +1,8 @@
 //! What the variables about tokens say.
 
-use signal_access::{Carriers, DefaultTopics, DefaultTopicsError, JwksUrl, TokenVerifier};
+use signal_access::{
+    Carriers, DefaultTopics, DefaultTopicsError, JwksUrl, TokenVerifier, trim_unseen,
+};
 use worker::Env;
 
 use crate::public_keys::RustKeys;
@@ -135,7 +137,7 @@ fn read_name(
 
 /// A text that is not empty, or what it is instead.
 fn filled(variable: Variable) -> Result<String, &'static str> {
-    match variable.into_text()?.trim() {
+    match trim_unseen(&variable.into_text()?) {
         "" => Err("empty"),
         text => Ok(text.to_owned()),
     }
@@ -211,7 +213,7 @@ mod tests {
             let error = read_variables(Some(KEY.into()), Some(wrong)).unwrap_err();
             assert!(error.starts_with("TOKEN_AUDIENCE is "), "{error}");
         }
-        for empty in ["", " "] {
+        for empty in ["", " ", "\u{200b}", " \u{feff}"] {
             let error = read(Some(KEY), Some(empty)).unwrap_err();
             let told = "TOKEN_AUDIENCE is empty; write a name, or leave it out to accept tokens without an aud";
             assert_eq!(error, told);

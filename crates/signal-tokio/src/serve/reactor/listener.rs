@@ -221,11 +221,10 @@ mod tests {
         let reactor = Waker::from(Arc::clone(&woken));
 
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let mut fixture = Fixture::new(listener, |config| config.handshakes_max = 1);
-        let _clients = [connect(&fixture), connect(&fixture)];
-        let Accepted::One(_, first) = fixture.accept_one() else {
-            panic!("there is room for one");
-        };
+        let mut fixture = Fixture::new(listener, |config| config.handshakes_max = 16);
+        let _clients: Vec<_> = (0..17).map(|_| connect(&fixture)).collect();
+        let accepted: Vec<_> = (0..16).map(|_| fixture.accept_one()).collect();
+        assert!(accepted.iter().all(|one| matches!(one, Accepted::One(..))));
         fixture.listener.wake();
         assert!(matches!(
             fixture.accept_for(&reactor),
@@ -233,7 +232,7 @@ mod tests {
         ));
         assert!(!fixture.listener.is_ready());
         assert_eq!(woken.0.load(Ordering::Relaxed), 0);
-        drop(first);
+        drop(accepted);
         assert_eq!(woken.0.load(Ordering::Relaxed), 1);
         assert!(matches!(fixture.accept_one(), Accepted::One(..)));
     }
