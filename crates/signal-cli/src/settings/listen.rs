@@ -157,8 +157,11 @@ mod tests {
             ("localhost", "write localhost:4444"),
             ("localhost:", "write localhost:4444"),
             ("65536", "65536 is not a port: ports end at 65535"),
-            ("tcp://0.0.0.0:80", "no tcp://; write 0.0.0.0:80"),
-            ("ws://localhost:4444/", "no ws://; write localhost:4444"),
+            ("tcp://0.0.0.0:80", "no tcp:// before it; write 0.0.0.0:80"),
+            (
+                "ws://localhost:4444/",
+                "no ws:// before it; write localhost:4444",
+            ),
             ("/run/signal.sock", "write unix:/run/signal.sock"),
             ("-1", "not an address with a port"),
             ("localhost 4444", "not an address with a port"),
