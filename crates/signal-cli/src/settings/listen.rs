@@ -66,9 +66,9 @@ fn parse_place(text: &str, usual_port: u16) -> Result<Listen, String> {
         return Ok(address.into());
     }
     if let Some((scheme, rest)) = text.split_once("://") {
-        let place = rest.trim_end_matches('/');
+        let place = rest.split('/').next().unwrap_or_default();
         return Err(format!(
-            "a place to listen at has no {scheme}:// before it; write {place}"
+            "an address to listen on has no {scheme}:// before it; write {place}"
         ));
     }
     // `::1:4444` is an address too, and is not what anybody means by it.
@@ -85,12 +85,6 @@ fn parse_place(text: &str, usual_port: u16) -> Result<Listen, String> {
     if let Ok(ip) = bare.unwrap_or(text).parse::<IpAddr>() {
         let address = SocketAddr::new(ip, usual_port);
         return Err(format!("the port is missing; write {address}"));
-    }
-    if let Some((scheme, rest)) = text.split_once("://") {
-        let place = rest.split('/').next().unwrap_or_default();
-        return Err(format!(
-            "an address to listen on has no {scheme}://; write {place}"
-        ));
     }
     if text.starts_with('/') {
         return Err(format!(
