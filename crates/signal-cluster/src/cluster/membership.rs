@@ -155,6 +155,8 @@ impl Cluster {
             }
             return true;
         }
+        // Not by a batch alone: where nothing is said, there is none.
+        link.is_confirmed |= theirs.is_some() && theirs == link.session;
         let Some(theirs) = theirs.filter(|theirs| *theirs > link.highest) else {
             return true;
         };
