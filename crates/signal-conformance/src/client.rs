@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::json::Value;
 use crate::log::{Direction, Log};
+use crate::play::Strays;
 use crate::{Connection, Event};
 
 /// Not the stock client's own spelling: a runtime may answer that one itself (Durable Objects do),
@@ -49,7 +50,17 @@ pub(crate) struct Client {
     pub(crate) keepalives_max: u64,
     /// Those that have come.
     keepalives: u64,
+    /// Messages of the server's own that are let pass.
+    strays: Strays,
+    strays_owed: u64,
+    /// How many have been let pass.
+    pub(crate) strays_met: u64,
+    /// What it has published, without `clients`, where no echo comes of it; and the last text.
+    published: Vec<Value>,
+    last_sent: String,
     fence_topic: String,
+    /// The topic of its own on which a stand-in hears it.
+    way_there: Option<String>,
     fences: u64,
     connection: Box<dyn Connection>,
     received: VecDeque<Event>,
@@ -69,6 +80,7 @@ impl Client {
         connection: Box<dyn Connection>,
         topic: &str,
         pings: u64,
+        strays: Strays,
     ) -> Self {
         Self {
             name: name.to_owned(),
@@ -82,7 +94,13 @@ impl Client {
             pongs_owed: 0,
             keepalives_max: 0,
             keepalives: 0,
+            strays,
+            strays_owed: 0,
+            strays_met: 0,
+            published: Vec::new(),
+            last_sent: String::new(),
             fence_topic: format!("{topic}-fence-{name}"),
+            way_there: None,
             fences: 0,
             connection,
             received: VecDeque::new(),
@@ -102,7 +120,25 @@ impl Client {
             self.pings_left = self.pings_left.saturating_sub(1);
             self.pongs_owed += 1;
         }
+        self.strays_owed += u64::from(text.contains("subscribe"));
         self.connection.send_text(text).await;
+    }
+
+    /// Keeps in mind what it publishes.
+    pub(crate) fn remember(&mut self, text: &str) {
+        text.clone_into(&mut self.last_sent);
+        self.published.extend(Value::parse(text).map(uncounted));
+    }
+
+    /// Whether that is a message which it has published itself.
+    pub(crate) fn has_published(&self, message: &Value) -> bool {
+        self.published.contains(&uncounted(message.clone()))
+    }
+
+    /// The text that it sent last, if that is this message.
+    pub(crate) fn last_sent(&self, message: &Value) -> Option<String> {
+        let last = Value::parse(&self.last_sent).map(uncounted);
+        (last? == uncounted(message.clone())).then(|| self.last_sent.clone())
     }
 
     pub(crate) async fn send_binary(&mut self, bytes: &[u8], log: &mut Log) {
@@ -114,6 +150,7 @@ impl Client {
         self.unsettled = true;
         self.unheard = true;
         self.pongs_owed += u64::from(bytes.windows(4).any(|word| word == b"ping"));
+        self.strays_owed += u64::from(bytes.windows(9).any(|word| word == b"subscribe"));
         self.connection.send_binary(bytes).await;
     }
 
@@ -150,6 +187,11 @@ impl Client {
     /// Whether it was served when that was last seen.
     pub(crate) fn is_served(&self) -> bool {
         self.served && self.standing != Standing::Closing && self.end().is_none()
+    }
+
+    /// Whether its next fence may be a ping.
+    pub(crate) fn may_ping(&self) -> bool {
+        self.pings_left > 0
     }
 
     /// Waits until what it sent has been handled and what was sent to it has come.
@@ -194,30 +236,103 @@ impl Client {
         }
     }
 
-    async fn send_echo_fence(&mut self) {
-        let topic = &self.fence_topic;
+    /// The same by way of another connection, which hears what this one publishes and publishes to
+    /// it: for servers that answer no pings. Needs no echo.
+    pub(crate) async fn fence_by(
+        &mut self,
+        other: &mut Self,
+        patience: Duration,
+        log: &mut Log,
+    ) -> Fence {
+        let fence = self.try_fence_by(other, patience, log).await;
+        self.served = fence == Fence::Passed;
+        fence
+    }
+
+    async fn try_fence_by(&mut self, other: &mut Self, patience: Duration, log: &mut Log) -> Fence {
+        // Until the other one's subscription has been handled, what is published is lost on it.
+        const TRIES: u32 = 50;
+        if self.end().is_some() {
+            return Fence::Closed;
+        }
+        let to = format!("{}-there", self.fence_topic);
         if self.fences == 0 {
-            let subscribe = format!(r#"{{"type":"subscribe","topics":["{topic}"]}}"#);
-            self.connection.send_text(&subscribe).await;
+            // Both subscribe both: some servers let nobody else publish.
+            for topic in [&self.fence_topic, &to] {
+                let subscribe = subscribe(topic);
+                self.strays_owed += 1;
+                self.connection.send_text(&subscribe).await;
+                other.connection.send_text(&subscribe).await;
+            }
+            self.way_there = Some(to.clone());
         }
         self.fences += 1;
-        let publish = format!(
-            r#"{{"type":"publish","topic":"{topic}","data":{}}}"#,
-            self.fences
-        );
+        let number = self.fences;
+        let mut is_handled = false;
+        for _ in 0..TRIES {
+            self.connection.send_text(&fence(&to, number)).await;
+            while let event @ (Event::Text(_) | Event::Binary(_) | Event::Pong(_)) =
+                other.connection.receive(patience / TRIES).await
+            {
+                is_handled |= event.text().is_some_and(|text| is_fence(text, &to, number));
+                if is_handled {
+                    break;
+                }
+            }
+            if is_handled {
+                break;
+            }
+            let event = self.receive(Duration::from_millis(1), log).await;
+            if event != Event::Nothing {
+                self.received.push_back(event);
+            }
+            if self.end().is_some() {
+                self.unsettled = false;
+                return Fence::Closed;
+            }
+        }
+        if !is_handled {
+            return Fence::Unanswered;
+        }
+        let back = fence(&self.fence_topic, number);
+        other.connection.send_text(&back).await;
+        loop {
+            let event = self.receive(patience, log).await;
+            match &event {
+                Event::Text(text) if is_fence(text, &self.fence_topic, number) => {
+                    self.unsettled = false;
+                    return Fence::Passed;
+                }
+                Event::Closed { .. } => {
+                    self.received.push_back(event);
+                    self.unsettled = false;
+                    return Fence::Closed;
+                }
+                Event::Nothing => return Fence::Unanswered,
+                Event::Text(_) | Event::Binary(_) | Event::Pong(_) => {
+                    self.received.push_back(event);
+                }
+            }
+        }
+    }
+
+    async fn send_echo_fence(&mut self) {
+        self.subscribe_fence().await;
+        self.fences += 1;
+        let publish = fence(&self.fence_topic, self.fences);
         self.connection.send_text(&publish).await;
     }
 
+    async fn subscribe_fence(&mut self) {
+        if self.fences == 0 {
+            self.strays_owed += 1;
+            let subscribe = subscribe(&self.fence_topic);
+            self.connection.send_text(&subscribe).await;
+        }
+    }
+
     fn is_echo(&self, text: &str) -> bool {
-        let Some(value) = Value::parse(text) else {
-            return false;
-        };
-        let has_topic = |topic: &Value| topic.is_string(&self.fence_topic);
-        // Lenient as below: what becomes of data has scenarios of its own.
-        let number = self.fences.to_string();
-        let has_number =
-            |data: &Value| data.is_number(self.fences as f64) || data.is_string(&number);
-        value.member("topic").is_some_and(has_topic) && value.member("data").is_some_and(has_number)
+        is_fence(text, &self.fence_topic, self.fences)
     }
 
     async fn receive(&mut self, patience: Duration, log: &mut Log) -> Event {
@@ -226,10 +341,35 @@ impl Client {
             if event != Event::Nothing {
                 log.add(&self.name, Direction::Received, &describe(&event));
             }
-            if !self.is_keepalive(&event) {
+            if !self.is_keepalive(&event) && !self.is_stray(&event) && !self.is_way_there(&event) {
                 return event;
             }
         }
+    }
+
+    /// Whether it is its own message to a stand-in.
+    fn is_way_there(&self, event: &Event) -> bool {
+        let value = event.text().filter(|_| self.way_there.is_some());
+        let value = value.and_then(Value::parse);
+        let topic = value.as_ref().and_then(|value| value.member("topic"));
+        topic
+            .zip(self.way_there.as_ref())
+            .is_some_and(|(topic, own)| topic.is_string(own))
+    }
+
+    /// Whether it is a message of the server's own that is known to come.
+    fn is_stray(&mut self, event: &Event) -> bool {
+        let Some(text) = event.text() else {
+            return false;
+        };
+        let is_answer = self.strays.answers && self.strays_owed > 0;
+        let is_stray = (is_answer || self.strays.announcements) && is_of_no_kind(text)
+            || self.strays.pongs && is_pong(text);
+        if is_stray {
+            self.strays_owed = self.strays_owed.saturating_sub(1);
+            self.strays_met += 1;
+        }
+        is_stray
     }
 
     /// Whether it is a pong that nobody asked for, and may be: what the scenario is not about.
@@ -245,6 +385,39 @@ impl Client {
         self.keepalives += u64::from(is_allowed);
         is_allowed
     }
+}
+
+fn subscribe(topic: &str) -> String {
+    format!(r#"{{"type":"subscribe","topics":["{topic}"]}}"#)
+}
+
+/// A publish that serves as a fence.
+fn fence(topic: &str, number: u64) -> String {
+    format!(r#"{{"type":"publish","topic":"{topic}","data":{number}}}"#)
+}
+
+/// Lenient as below: what becomes of data has scenarios of its own.
+fn is_fence(text: &str, topic: &str, number: u64) -> bool {
+    let Some(value) = Value::parse(text) else {
+        return false;
+    };
+    let has_number =
+        |data: &Value| data.is_number(number as f64) || data.is_string(&number.to_string());
+    value
+        .member("topic")
+        .is_some_and(|found| found.is_string(topic))
+        && value.member("data").is_some_and(has_number)
+}
+
+fn uncounted(message: Value) -> Value {
+    message.without(&["clients".to_owned()])
+}
+
+/// Whether it is neither a publish nor a pong.
+pub(crate) fn is_of_no_kind(text: &str) -> bool {
+    let value = Value::parse(text);
+    let kind = value.as_ref().and_then(|value| value.member("type"));
+    !kind.is_some_and(|kind| kind.is_string("publish") || kind.is_string("pong"))
 }
 
 /// Lenient, so that a wrong pong fails the scenario about pongs and no other.

@@ -63,6 +63,23 @@ impl Value {
         Self::Object(members)
     }
 
+    /// The same with no other members than these.
+    pub(crate) fn with_only(self, names: &[&str]) -> Self {
+        let Self::Object(mut members) = self else {
+            return self;
+        };
+        members.retain(|(key, _)| names.iter().any(|name| is(key, name)));
+        Self::Object(members)
+    }
+
+    /// The text of a string.
+    pub(crate) fn text(&self) -> Option<String> {
+        match self {
+            Self::String(text) => Some(String::from_utf16_lossy(text)),
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::Array(_) | Self::Object(_) => None,
+        }
+    }
+
     pub(crate) fn is_number(&self, number: f64) -> bool {
         matches!(self, Self::Number(own) if *own == number)
     }

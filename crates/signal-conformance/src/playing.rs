@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::play::Play;
+use crate::play::{Faults, Play};
 use crate::report::Grade;
 use crate::{Backend, RunOptions, Scenario, Step, Suite};
 
@@ -22,10 +22,11 @@ impl<'a> Playing<'a> {
         options: &RunOptions,
         began: Instant,
         has_echo: bool,
+        faults: Faults,
     ) -> Self {
         let scenario = &suite.scenarios[index];
         let topic = format!("conformance-{}-{index}", options.run_id);
-        let play = Play::new(backend, topic, options, has_echo);
+        let play = Play::new(backend, topic, options, has_echo, faults);
         Self {
             deadline: options.deadline + play.waits(&scenario.steps),
             end: began + options.time_max,
@@ -43,7 +44,10 @@ impl<'a> Playing<'a> {
             return (None, Duration::ZERO);
         }
         let grade = match tokio::time::timeout(deadline, self.play.run(self.scenario)).await {
-            Ok(Ok(())) => Some(Grade::Passed),
+            Ok(Ok(())) => Some(match self.play.met() {
+                Some(fault) => Grade::not_judged(fault),
+                None => Grade::Passed,
+            }),
             Ok(Err(problem)) => Some(Grade::Failed(Box::new(self.play.failure(problem)))),
             Err(_) if left < self.deadline => None,
             Err(_) => Some(Grade::Failed(Box::new(self.play.timed_out(deadline)))),

@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
 
+use crate::play::Faults;
 use crate::playing::Playing;
 use crate::report::{Failure, Grade, Report, ScenarioResult};
+use crate::scenarios::basics::{ADDS, ANSWER, ECHO, PIPELINED, basic};
 use crate::template::{Values, limits_in};
 use crate::{
     Backend, Capability, ConnectError, ConnectOptions, Declared, EndedEarly, Event, Progress,
@@ -37,6 +39,8 @@ pub(crate) struct Run<'a> {
     over: Option<EndedEarly>,
     /// Scenarios that failed or were left out, each with the one at fault.
     broken: BTreeMap<&'a str, &'a str>,
+    /// The basic scenarios that failed.
+    faults: Faults,
 }
 
 impl<'a> Run<'a> {
@@ -66,6 +70,7 @@ impl<'a> Run<'a> {
             failed: 0,
             over: None,
             broken: BTreeMap::new(),
+            faults: Faults::new(),
         }
     }
 
@@ -105,16 +110,18 @@ impl<'a> Run<'a> {
         let mut wanted = self.open(|scenario| !scenario.runs_alone());
         wanted.retain(|index| !self.leave_out(*index));
         let (suite, backend, options) = (self.suite, self.backend, self.options);
-        let (began, has_echo) = (self.began, self.has_echo());
+        let (began, has_echo, faults) = (self.began, self.has_echo(), self.faults());
+        let answers = !self.broken.contains_key(ANSWER);
         let plays = stream::iter(wanted).map(|index| {
-            let play = Playing::new(suite, index, backend, options, began, has_echo);
+            let faults = faults.clone();
+            let play = Playing::new(suite, index, backend, options, began, has_echo, faults);
             async move { (index, play.grade().await) }
         });
         let mut playing = plays.buffer_unordered(options.concurrency.max(1));
         while let Some((index, (grade, time))) = playing.next().await {
             let is_failed = matches!(grade, Some(Grade::Failed(_)));
             let state = match is_failed {
-                true => state_of(backend, options.patience).await,
+                true => state_of(backend, options.patience, answers).await,
                 false => State::Serves,
             };
             match state {
@@ -151,12 +158,14 @@ impl<'a> Run<'a> {
                 self.options,
                 self.began,
                 self.has_echo(),
+                self.faults(),
             );
             let (mut grade, time) = play.grade().await;
             let is_suspect =
                 scenario.level.is_destructive() || matches!(grade, Some(Grade::Failed(_)));
+            let answers = !self.broken.contains_key(ANSWER);
             let state = match is_suspect && grade.is_some() {
-                true => state_of(self.backend, self.options.patience).await,
+                true => state_of(self.backend, self.options.patience, answers).await,
                 false => State::Serves,
             };
             let state = match state {
@@ -179,8 +188,7 @@ impl<'a> Run<'a> {
     /// Whether the server takes pings and says nothing since the first scenario: that is a fault of
     /// it, and not its end.
     fn has_never_answered(&self, index: usize) -> bool {
-        let answer = crate::scenarios::ANSWER;
-        self.suite.scenarios[index].id == answer || self.broken.contains_key(answer)
+        self.suite.scenarios[index].id == ANSWER || self.broken.contains_key(ANSWER)
     }
 
     /// Waits until a server that turns the suite's address away lets it in again: what comes next
@@ -189,7 +197,8 @@ impl<'a> Run<'a> {
         let can_advance = self.declared.capabilities.contains(&Capability::Advance);
         let mut waited = Duration::ZERO;
         loop {
-            let state = state_of(self.backend, self.options.patience).await;
+            let answers = !self.broken.contains_key(ANSWER);
+            let state = state_of(self.backend, self.options.patience, answers).await;
             let State::TurnsAway {
                 status,
                 retry_after,
@@ -230,31 +239,43 @@ impl<'a> Run<'a> {
     /// Grades a scenario that cannot or need not be run, and says whether it is one.
     fn leave_out(&mut self, index: usize) -> bool {
         let scenario = &self.suite.scenarios[index];
+        // Basic ones may be done without, or found out to be needed, on the way.
         let culprit = scenario
             .builds_on
             .iter()
+            .filter(|id| basic(id).is_none())
             .find_map(|id| self.broken.get(id.as_str()));
         let culprit = culprit.copied().filter(|_| !self.options.keep_going);
-        let reason = match (&self.over, culprit) {
-            (Some(over), _) => over.to_string(),
+        let grade = match (&self.over, culprit) {
+            (Some(over), _) => Grade::NotRun {
+                reason: over.to_string(),
+            },
             (None, Some(culprit)) => {
                 self.broken.insert(&scenario.id, culprit);
-                format!("`{culprit}` failed")
+                Grade::not_judged(culprit)
             }
             (None, None) => return false,
         };
-        self.finish(
-            ScenarioResult::new(scenario, Grade::NotRun { reason }),
-            index,
-        );
+        self.finish(ScenarioResult::new(scenario, grade), index);
         true
     }
 
     /// Whether publishers get their own messages, and in a topic beside others, so that a publish
     /// may serve as a fence.
     fn has_echo(&self) -> bool {
-        let is_broken = |id| self.broken.contains_key(id);
-        !is_broken(crate::scenarios::ECHO) && !is_broken(crate::scenarios::ADDS)
+        let is_open = |id: &&str| !self.open(|scenario| scenario.id == *id).is_empty();
+        let is_broken = |id: &&str| self.broken.contains_key(id);
+        ![ECHO, PIPELINED, ADDS]
+            .iter()
+            .any(|id| is_broken(id) || is_open(id))
+    }
+
+    /// The basic scenarios that have failed, so that no other is judged by them.
+    fn faults(&self) -> Faults {
+        match self.options.keep_going {
+            true => Faults::new(),
+            false => self.faults.clone(),
+        }
     }
 
     /// Takes down how a scenario ended; no grade means that the time for the whole run was over.
@@ -272,6 +293,8 @@ impl<'a> Run<'a> {
             } else {
                 self.failed += 1;
                 self.broken.insert(&scenario.id, &scenario.id);
+                let kind = failure.kind;
+                self.faults.extend(basic(&scenario.id).map(|id| (id, kind)));
                 grade = Grade::Failed(failure);
             }
         }
@@ -346,7 +369,8 @@ enum State {
     Gone,
 }
 
-async fn state_of(backend: &dyn Backend, patience: Duration) -> State {
+/// Asks the server for a sign of life, or only for a connection if it is known to answer no pings.
+async fn state_of(backend: &dyn Backend, patience: Duration, answers: bool) -> State {
     let probe = async {
         let mut connection = match backend.connect(ConnectOptions::default()).await {
             Ok(connection) => connection,
@@ -360,6 +384,9 @@ async fn state_of(backend: &dyn Backend, patience: Duration) -> State {
             }
             Err(_) => return None,
         };
+        if !answers {
+            return Some(State::Serves);
+        }
         connection.send_text(r#"{"type":"ping"}"#).await;
         let answer = connection.receive(patience).await;
         connection.abort().await;

@@ -76,7 +76,7 @@ pub enum Step {
         on: Vec<String>,
         /// How many messages.
         count: Amount,
-        /// Members of each message: who sent it, and its number from 0.
+        /// Members of each message's `data`: who sent it, and its number from 0.
         members: [String; 2],
         /// Whether the connection may end instead, before all have come.
         #[serde(default, skip_serializing_if = "is_false")]

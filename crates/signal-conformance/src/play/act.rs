@@ -27,6 +27,7 @@ impl Play<'_> {
                         self.settle(Some(name)).await?;
                         self.before_text(name, &text).await?;
                     }
+                    self.remember(name, &text)?;
                     let (client, log) = self.client(name)?;
                     client.send(&text, log).await;
                 }
@@ -36,6 +37,7 @@ impl Play<'_> {
                 let bytes = self.values(round).bytes(bytes)?;
                 for name in on {
                     self.settle(Some(name)).await?;
+                    self.remember(name, &String::from_utf8_lossy(&bytes))?;
                     let (client, log) = self.client(name)?;
                     client.send_binary(&bytes, log).await;
                 }
@@ -239,6 +241,14 @@ impl Play<'_> {
             }
             Step::Repeat { .. } => unreachable!("`steps` unrolls them"),
         }
+    }
+
+    /// Keeps a message in mind whose sender may get no echo of it.
+    fn remember(&mut self, name: &str, text: &str) -> Outcome {
+        if !self.has_echo {
+            self.client(name)?.0.remember(text);
+        }
+        Ok(())
     }
 
     async fn send_raw(&mut self, on: &[String], bytes: &[u8]) -> Outcome {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Outcome, Play, one_of, problem};
+use super::{Outcome, Play, Strays, one_of, problem};
 use crate::client::Client;
 use crate::step::Connect;
 use crate::template::{TemplateError, Values};
@@ -12,6 +12,13 @@ use crate::{ConnectError, ConnectOptions, Declared, Grant, HttpResponse};
 /// fences are publishes, which a client with a grant may not be allowed to make, so it has more.
 pub(super) const PINGS: u64 = 2;
 const PINGS_WITH_GRANT: u64 = 4;
+const ALL_STRAYS: Strays = Strays {
+    answers: true,
+    announcements: true,
+    pongs: true,
+};
+/// What a client is called that is none of a scenario's.
+const STAND_IN: &str = "stand-in";
 
 /// What stands for a text in all scenarios on a backend.
 pub(super) fn words(declared: &Declared) -> BTreeMap<String, String> {
@@ -55,19 +62,41 @@ impl Play<'_> {
                     subprotocol(connection.protocol()),
                 ));
             }
-            let pings = if !self.has_echo {
+            let pings = if !self.has_echo && !self.known.has_way_round() {
                 u64::MAX
             } else if connect.grant.is_some() || connect.token.is_some() {
                 PINGS_WITH_GRANT
             } else {
                 PINGS
             };
-            self.clients.insert(
-                name.clone(),
-                Client::new(name, connection, &self.topic, pings),
-            );
+            let client = Client::new(name, connection, &self.topic, pings, self.known.strays());
+            if let Some(before) = self.clients.insert(name.clone(), client) {
+                self.strays_met += before.strays_met;
+            }
         }
         Ok(())
+    }
+
+    /// A client beside those of the scenario, on the node of one of them.
+    pub(super) async fn stand_in(&mut self, beside: &str) -> Outcome<Client> {
+        if let Some(client) = self.stand_in.take() {
+            return Ok(client);
+        }
+        let options = ConnectOptions {
+            client: STAND_IN.to_owned(),
+            node: self.opened.get(beside).map_or(0, |options| options.node),
+            ..ConnectOptions::default()
+        };
+        let connection = self.backend.connect(options).await;
+        let connection = connection
+            .map_err(|error| problem(format!("{STAND_IN}: a connection"), error.to_string()))?;
+        Ok(Client::new(
+            STAND_IN,
+            connection,
+            &self.topic,
+            u64::MAX,
+            ALL_STRAYS,
+        ))
     }
 
     pub(super) async fn expect_refused(

@@ -58,8 +58,9 @@ impl Play<'_> {
 
     async fn announce(&mut self, name: &str, topic: &str, number: u64) -> Outcome {
         let subscribe = format!(r#"{{"type":"subscribe","topics":["{topic}"]}}"#);
-        let publish =
-            format!(r#"{{"type":"publish","topic":"{topic}","from":"{name}","number":{number}}}"#);
+        let publish = format!(
+            r#"{{"type":"publish","topic":"{topic}","data":{{"from":"{name}","number":{number}}}}}"#
+        );
         let (client, log) = self.client(name)?;
         client.send(&subscribe, log).await;
         client.send(&publish, log).await;
@@ -75,7 +76,7 @@ impl Play<'_> {
         self.log.add(name, crate::log::Direction::Done, "come back");
         match self.backend.connect(options.clone()).await {
             Ok(connection) => {
-                let client = Client::new(name, connection, &self.topic, PINGS);
+                let client = Client::new(name, connection, &self.topic, PINGS, self.known.strays());
                 self.clients.insert(name.to_owned(), client);
             }
             // It has still ended, and so is asked again in its next turn.
@@ -88,9 +89,10 @@ impl Play<'_> {
 fn announced<'a>(on: &'a [String], topic: &str, text: &str) -> Option<(&'a str, u64)> {
     let message = Value::parse(text)?;
     let is_here = message.member("topic")?.is_string(topic);
-    let from = message.member("from").filter(|_| is_here)?;
+    let data = message.member("data").filter(|_| is_here)?;
+    let from = data.member("from")?;
     let from = on.iter().find(|name| from.is_string(name))?;
-    let Value::Number(number) = message.member("number")? else {
+    let Value::Number(number) = data.member("number")? else {
         return None;
     };
     Some((from, *number as u64))

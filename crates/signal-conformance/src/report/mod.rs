@@ -84,8 +84,29 @@ pub struct Failure {
     pub difference: Option<String>,
     /// Whether the server was dead afterwards.
     pub killed_the_server: bool,
+    /// What of it other scenarios can do without.
+    #[serde(skip)]
+    pub(crate) kind: Kind,
     /// The last messages on all connections.
     pub log: Vec<LogEntry>,
+}
+
+/// What a failure comes to.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Kind {
+    /// Nothing came.
+    Missing,
+    /// A message came with another number of clients.
+    Count,
+    /// A message came with other members besides those of a publish.
+    Members,
+    /// A message of the server's own came.
+    Stray,
+    /// A fence did not come back.
+    Unfenced,
+    /// Anything else.
+    #[default]
+    Other,
 }
 
 /// How one level fared.
@@ -232,6 +253,12 @@ impl ScenarioResult {
 }
 
 impl Grade {
+    /// The grade of a scenario that could not be judged, for that other one failed.
+    pub(crate) fn not_judged(culprit: &str) -> Self {
+        let reason = format!("`{culprit}` failed");
+        Self::NotRun { reason }
+    }
+
     /// The grade in a word or two.
     #[must_use]
     pub fn summary(&self) -> String {
@@ -258,6 +285,7 @@ impl Failure {
             got: "none".to_owned(),
             difference: None,
             killed_the_server: true,
+            kind: Kind::Other,
             log: Vec::new(),
         }
     }

@@ -95,8 +95,8 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         .room("a")
         .repeat(30, |s| {
             s.room("x")
-                .publish("x", r#""n":${n}"#)
-                .expect_publish("x a", r#""n":${n}"#, 2)
+                .publish("x", r#""data":${n}"#)
+                .expect_publish("x a", r#""data":${n}"#, 2)
                 .abort("x")
                 .await_clients("a", 1)
         }),

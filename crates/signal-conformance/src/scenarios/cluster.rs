@@ -23,7 +23,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             "messages of one publisher keep their order on the other node",
         )
         .needs([CountAll])
-        .repeat(200, |s| s.publish("a", r#""from":"a","n":${n}"#))
+        .repeat(200, |s| s.publish("a", r#""data":{"from":"a","n":${n}}"#))
         .step(Step::ExpectSameOrder {
             on: vec!["b".to_owned(), "a".to_owned()],
             count: 200.into(),

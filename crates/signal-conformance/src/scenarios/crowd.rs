@@ -24,8 +24,8 @@ fn bursts() -> Vec<Scenario> {
         .room("a b")
         .then(|s| {
             (1..=12).fold(s, |s, size: u64| {
-                s.repeat(size, |s| s.publish("a", r#""n":${n}"#))
-                    .repeat(size, |s| s.expect_publish("b a", r#""n":${n}"#, 2))
+                s.repeat(size, |s| s.publish("a", r#""data":${n}"#))
+                    .repeat(size, |s| s.expect_publish("b a", r#""data":${n}"#, 2))
             })
         }),
         stock(
@@ -49,7 +49,7 @@ fn bursts() -> Vec<Scenario> {
         .repeat(100, |s| {
             (0..6).fold(s, |s, topic| {
                 let topic = format!("${{t}}-{topic}");
-                let number = format!(r#""from":"a","n":${{6*n+{}}}"#, &topic[5..]);
+                let number = format!(r#""data":{{"from":"a","n":${{6*n+{}}}}}"#, &topic[5..]);
                 s.send("a", &publish(&topic, &number))
             })
         })
@@ -64,8 +64,9 @@ fn bursts() -> Vec<Scenario> {
         let s = s.expect_open(&format!("{everyone} r1 r2"));
         s.repeat(times, |s| {
             senders.iter().fold(s, |s, sender| {
-                let members =
-                    format!(r#""from":"{sender}","n":${{n}},"data":"${{repeat:x:{bytes}}}""#);
+                let members = format!(
+                    r#""data":{{"from":"{sender}","n":${{n}},"x":"${{repeat:x:{bytes}}}"}}"#
+                );
                 s.race(sender, &publish("${t}", &members))
             })
         })
@@ -98,8 +99,13 @@ fn bursts_of_budgets() -> Vec<Scenario> {
     let senders: Vec<_> = (0..8).map(|at| format!("s{at}")).collect();
     let receivers = "r0 r1 r2 r3 r4 r5 r6 r7 r8 r9";
     let crowd: Vec<_> = (0..120).map(|at| format!("p{at}")).collect();
-    let from = |sender: &str| publish("${t}", &format!(r#""from":"{sender}","n":${{n}}"#));
-    let longest = r#"{"type":"publish","topic":"${t}","from":"x","n":${n},"data":"${pad_to:message_bytes_max}"}"#;
+    let from = |sender: &str| {
+        publish(
+            "${t}",
+            &format!(r#""data":{{"from":"{sender}","n":${{n}}}}"#),
+        )
+    };
+    let longest = r#"{"type":"publish","topic":"${t}","data":{"from":"x","n":${n},"x":"${pad_to:message_bytes_max}"}}"#;
     let in_order = |on: &str, count: &str| Step::ExpectSameOrder {
         on: words(on),
         count: count.into(),
@@ -188,7 +194,7 @@ fn nine_megabytes(s: Scenario, topic: &str, to: &str) -> Scenario {
     const PUBLISHERS: usize = 15;
     (0..PUBLISHERS).fold(s, |s, publisher| {
         let from = format!("p{publisher}");
-        let members = format!(r#""from":"{from}","n":${{n}},"data":"${{repeat:x:60000}}""#);
+        let members = format!(r#""data":{{"from":"{from}","n":${{n}},"x":"${{repeat:x:60000}}"}}"#);
         let message = publish(topic, &members);
         let s = s.connect(&from).repeat(10, |s| {
             s.send(&from, &message)
@@ -259,7 +265,7 @@ fn slow() -> Vec<Scenario> {
                 s.room(&crowd)
                     .pause(&crowd)
                     .then(|s| {
-                        let message = publish("${t}", r#""n":${n},"data":"${repeat:x:2000}""#);
+                        let message = publish("${t}", r#""data":{"n":${n},"x":"${repeat:x:2000}"}"#);
                         let expected = |expect: &mut crate::step::Expect| {
                             expect.ignoring = words("clients");
                         };

@@ -3,7 +3,7 @@
 use crate::Scenario;
 
 mod access;
-mod basics;
+pub(crate) mod basics;
 mod budgets;
 mod build;
 mod carriers;
@@ -20,6 +20,7 @@ mod lifecycle;
 mod limits;
 mod look_alikes;
 mod names;
+mod needs;
 mod order;
 mod origins;
 mod ping;
@@ -30,7 +31,7 @@ mod tokens;
 mod transport;
 mod wrong_types;
 
-pub(crate) use basics::{ADDS, ANSWER, ECHO};
+pub(crate) use needs::{KNOWN, Needs};
 
 /// All scenarios, level by level.
 pub(crate) fn all() -> Vec<Scenario> {

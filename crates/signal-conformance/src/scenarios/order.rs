@@ -7,25 +7,35 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     vec![
         stock("order.one_topic", "O1", "400 messages of one publisher arrive in the order they were sent")
             .room("a b")
-            .repeat(400, |s| s.publish("a", r#""n":${n}"#))
-            .repeat(400, |s| s.expect_publish("a b", r#""n":${n}"#, 2)),
+            .repeat(400, |s| s.publish("a", r#""data":${n}"#))
+            .repeat(400, |s| s.expect_publish("a b", r#""data":${n}"#, 2)),
+        stock("order.long_then_short", "O3 O1", "a short message does not overtake a long one")
+            .room("a b")
+            .repeat(6, |s| {
+                s.publish("a", r#""data":{"n":${2*n},"x":"${repeat:x:50000}"}"#)
+                    .publish("a", r#""data":{"n":${2*n+1}}"#)
+            })
+            .repeat(6, |s| {
+                s.expect_publish("b a", r#""data":{"n":${2*n},"x":"${repeat:x:50000}"}"#, 2)
+                    .expect_publish("b a", r#""data":{"n":${2*n+1}}"#, 2)
+            }),
         stock("order.two_topics", "O3", "messages of one publisher keep their order across topics")
             .connect("a b")
             .subscribe("a b", "${t}-1 ${t}-2")
             .repeat(200, |s| {
-                s.send("a", r#"{"type":"publish","topic":"${t}-1","n":${2*n}}"#)
-                    .send("a", r#"{"type":"publish","topic":"${t}-2","n":${2*n+1}}"#)
+                s.send("a", r#"{"type":"publish","topic":"${t}-1","data":${2*n}}"#)
+                    .send("a", r#"{"type":"publish","topic":"${t}-2","data":${2*n+1}}"#)
             })
             .repeat(200, |s| {
-                s.expect("b a", r#"{"type":"publish","topic":"${t}-1","n":${2*n},"clients":2}"#)
-                    .expect("b a", r#"{"type":"publish","topic":"${t}-2","n":${2*n+1},"clients":2}"#)
+                s.expect("b a", r#"{"type":"publish","topic":"${t}-1","data":${2*n},"clients":2}"#)
+                    .expect("b a", r#"{"type":"publish","topic":"${t}-2","data":${2*n+1},"clients":2}"#)
             }),
         stock("order.many_topics", "O3", "messages of one publisher keep their order across ten topics")
             .connect("a b")
             .repeat(10, |s| s.subscribe("b", "${t}-${n}"))
             .repeat(20, |s| {
                 (0..10).fold(s, |s, topic| {
-                    s.send("a", &format!(r#"{{"type":"publish","topic":"${{t}}-{topic}","from":"a","n":${{10*n+{topic}}}}}"#))
+                    s.send("a", &format!(r#"{{"type":"publish","topic":"${{t}}-{topic}","data":{{"from":"a","n":${{10*n+{topic}}}}}}}"#))
                 })
             })
             .step(same_order("b", 200)),
@@ -34,9 +44,9 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             .connect("d")
             .expect_open("a b c")
             .repeat(100, |s| {
-                s.race("a", r#"{"type":"publish","topic":"${t}","from":"a","n":${n}}"#)
-                    .race("b", r#"{"type":"publish","topic":"${t}","from":"b","n":${n}}"#)
-                    .race("d", r#"{"type":"publish","topic":"${t}","from":"d","n":${n}}"#)
+                s.race("a", r#"{"type":"publish","topic":"${t}","data":{"from":"a","n":${n}}}"#)
+                    .race("b", r#"{"type":"publish","topic":"${t}","data":{"from":"b","n":${n}}}"#)
+                    .race("d", r#"{"type":"publish","topic":"${t}","data":{"from":"d","n":${n}}}"#)
             })
             .step(same_order("a b c", 300)),
         stock("order.requests", "O1", "pings, subscribes and publishes of one peer are handled in the order they were sent")
@@ -74,9 +84,9 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         stock("order.burst_then_close", "O5", "a burst of 100 messages right before a close is delivered whole")
             .room("a")
             .connect("b")
-            .repeat(100, |s| s.publish("b", r#""n":${n}"#))
+            .repeat(100, |s| s.publish("b", r#""data":${n}"#))
             .close("b", None)
-            .repeat(100, |s| s.expect_publish("a", r#""n":${n}"#, 1)),
+            .repeat(100, |s| s.expect_publish("a", r#""data":${n}"#, 1)),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! Section 5: publish.
 
-use super::build::{publish, published, stock};
+use super::build::{publish, published, stock, words};
 use crate::Capability::Private;
 use crate::Scenario;
 
@@ -58,8 +58,10 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             .publish("a", r#""data":1"#)
             .expect_nothing("a"),
         stock("publish.no_history", "P3 N1", "what was published before a subscribe is not delivered after it")
-            .connect("a b")
+            .room("a")
+            .connect("b")
             .publish("a", r#""data":1"#)
+            .expect_with("a", &publish("${t}", r#""data":1"#), |expect| expect.ignoring = words("clients"))
             .subscribe("b", "${t}")
             .expect_nothing("b"),
         stock("publish.without_data", "P5", "a publish needs no member but type and topic")
@@ -156,6 +158,10 @@ pub(super) fn scenarios() -> Vec<Scenario> {
             .room("a b")
             .publish("a", r#""_id":1,"$set":2,"@type":"x","a.b":3," ":4,"é":5,"__v":0,"__proto__":{"z":1},"Type":"ping","TOPIC":"no","client":9,"from":"x","sender":null,"channel":"no""#)
             .expect_publish("a b", r#""_id":1,"$set":2,"@type":"x","a.b":3," ":4,"é":5,"__v":0,"__proto__":{"z":1},"Type":"ping","TOPIC":"no","client":9,"from":"x","sender":null,"channel":"no""#, 2),
+        stock("publish.string", "P5 P6", "data may be a string, as of a stock client with a password")
+            .room("a b")
+            .publish("a", r#""data":"Lz8x+Q==""#)
+            .expect_publish("a b", r#""data":"Lz8x+Q==""#, 2),
         stock("publish.strings", "P5", "escapes, control characters and all of Unicode survive in strings")
             .room("a b")
             .publish("a", r#""data":"\u00e9 \/ \b\f\n\r\t \u0001 \u0000 \u007f \u2028 \"\\ é 日本 😀 \ud83d\ude00 e\u0301""#)

@@ -143,10 +143,10 @@ fn no_json_beside_others() -> Scenario {
     .room("a b x")
     .expect_open("a b x")
     .repeat(5, |s| {
-        s.race("a", &publish("${t}", r#""from":"a","n":${2*n}"#))
+        s.race("a", &publish("${t}", r#""data":{"from":"a","n":${2*n}}"#))
             .race("x", "no json")
-            .race("a", &publish("${t}", r#""from":"a","n":${2*n+1}"#))
-            .race("b", &publish("${t}", r#""from":"b","n":${n}"#))
+            .race("a", &publish("${t}", r#""data":{"from":"a","n":${2*n+1}}"#))
+            .race("b", &publish("${t}", r#""data":{"from":"b","n":${n}}"#))
     })
     .step(same_order("a b", 15))
     .abort("x")

@@ -10,7 +10,7 @@ use signal_conformance::{
 };
 
 use crate::door;
-use crate::fault::{Fault, Faults};
+use crate::fault::Faults;
 use crate::limits::Limits;
 use crate::relay::{PeerId, Relay};
 
@@ -21,8 +21,7 @@ pub(crate) struct RelayBackend {
 }
 
 impl RelayBackend {
-    pub(crate) fn new(fault: Option<Fault>, limits: Limits) -> Self {
-        let faults = Faults(fault);
+    pub(crate) fn new(faults: Faults, limits: Limits) -> Self {
         Self {
             relay: Arc::new(Mutex::new(Relay::new(faults, limits))),
             faults,

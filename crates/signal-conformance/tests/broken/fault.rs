@@ -1,12 +1,12 @@
 //! The faults, and which scenario is there to catch each.
 
-/// The faults a relay has: none or one.
+/// The faults a relay has: none, one or two.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Faults(pub(crate) Option<Fault>);
+pub(crate) struct Faults(pub(crate) [Option<Fault>; 2]);
 
 impl Faults {
     pub(crate) fn has(self, fault: Fault) -> bool {
-        self.0 == Some(fault)
+        self.0.contains(&Some(fault))
     }
 }
 
@@ -69,6 +69,8 @@ faults! {
     CountStaleAfterClose => "basics.close",
     CountStaleAfterAbort => "closing.abort",
     // What is relayed.
+    StringsMadeAscii => "publish.strings",
+    LongStringsCut => "publish.long_data",
     UnknownMembersDropped => "publish.extra_members",
     NullMembersDropped => "publish.extra_members",
     NumbersReencoded => "robust.numbers_as_sent",

@@ -11,6 +11,7 @@ mod grants;
 mod limits;
 mod message;
 mod nodes;
+mod pairs;
 mod relay;
 mod requests;
 mod sizes;
@@ -19,7 +20,7 @@ mod socket;
 use std::collections::BTreeSet;
 
 use backend::RelayBackend;
-use fault::{ALL, Fault};
+use fault::{ALL, Fault, Faults};
 use frames::SocketFault;
 use limits::Limits;
 use signal_conformance::{Capability, Grade, Level, Report, RunOptions, Suite};
@@ -128,7 +129,10 @@ fn is_caught(grade: &Grade) -> bool {
 
 async fn run(suite: Suite, fault: Option<Fault>, limits: Limits) -> Report {
     suite
-        .run(&RelayBackend::new(fault, limits), &RunOptions::default())
+        .run(
+            &RelayBackend::new(Faults([fault, None]), limits),
+            &RunOptions::default(),
+        )
         .await
 }
 

@@ -54,7 +54,7 @@ impl Members {
         let mut of_name = self
             .0
             .iter()
-            .filter(|(written, _)| is(written, name, Faults(None)));
+            .filter(|(written, _)| is(written, name, Faults::default()));
         of_name.next().map(|(_, value)| value.as_str())
     }
 
@@ -105,6 +105,12 @@ impl Members {
 }
 
 fn relayed_value(value: &str, faults: Faults) -> String {
+    if faults.has(Fault::LongStringsCut) && value.starts_with('"') && value.len() > 10_000 {
+        return format!("{}\"", &value[..10_000]);
+    }
+    if faults.has(Fault::StringsMadeAscii) && !value.is_ascii() {
+        return value.replace(|one: char| !one.is_ascii(), "?");
+    }
     if faults.has(Fault::LoneSurrogatesReplaced) && value.contains("\\ud800") {
         return value.replace("\\ud800", "\\ufffd");
     }

@@ -38,7 +38,7 @@ pub(crate) async fn serve(fault: Option<SocketFault>, limits: Limits) -> UrlBack
         .expect("a port is free");
     let port = listener.local_addr().expect("bound").port();
     let unlimited = fault == Some(SocketFault::MessageLengths);
-    let faults = Faults(unlimited.then_some(Fault::MessageLimitMissing));
+    let faults = Faults([unlimited.then_some(Fault::MessageLimitMissing), None]);
     let shared = Arc::new(Shared {
         relay: Mutex::new(Relay::new(faults, limits)),
         fault,

@@ -218,6 +218,7 @@ mutants! {
     EveryHundredthLost: "each 100th publish of a connection is lost",
     EveryThousandthLost: "each 1,000th publish of the server is lost",
     EveryFiftiethTwice: "each 50th publish of a connection is delivered twice",
+    LongLate: "a message of more than 32 KiB is overtaken by the next one of its burst",
     EchoFirst: "a publisher's own message overtakes those of others",
     ReceiversDiffer: "every other receiver gets two messages of a burst in another order",
     TopicsInOrderOnly: "only messages of one topic keep their order",

@@ -253,8 +253,10 @@ impl Relay {
             let text = event.text().unwrap_or_default();
             text.contains(&format!("\"topic\":\"{topic}\""))
         };
+        let is_long = |event: &Event| event.text().is_some_and(|text| text.len() > 32 << 10);
         let at = match mutant {
             Some(EchoFirst) if to == from => mark,
+            Some(LongLate) if len > mark && peer.outbox.back().is_some_and(is_long) => len - 1,
             Some(ReceiversDiffer) if to % 2 == 1 && len > mark => len - 1,
             Some(TopicsInOrderOnly) if len > mark && !peer.outbox.back().is_some_and(is_of) => {
                 len - 1
