@@ -120,7 +120,7 @@ impl Client {
             self.pings_left = self.pings_left.saturating_sub(1);
             self.pongs_owed += 1;
         }
-        self.strays_owed += u64::from(text.contains("subscribe"));
+        self.strays_owed += u64::from(text.contains("subscr"));
         self.connection.send_text(text).await;
     }
 

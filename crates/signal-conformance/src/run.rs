@@ -81,7 +81,8 @@ impl<'a> Run<'a> {
             .iter()
             .flat_map(|scenario| &scenario.builds_on)
             .collect();
-        let is_basic = |scenario: &Scenario| basics.contains(&scenario.id);
+        let is_basic =
+            |scenario: &Scenario| basics.contains(&scenario.id) || basic(&scenario.id).is_some();
         self.alone(|scenario| is_basic(scenario) && !scenario.runs_alone())
             .await;
         self.together().await;

@@ -12,7 +12,7 @@ use crate::json::Value;
 use crate::report::Kind;
 use crate::scenarios::basics::{
     ADDS, ANSWER, COUNTS, DELIVERY, EACH_PING, ECHO, EXTRA_MEMBERS, FROM_OUTSIDE, NO_ANSWER,
-    NOT_ANNOUNCED, OUTSIDER, PINGS, PIPELINED, SENDER_ONLY,
+    NOBODY, NOT_ANNOUNCED, OUTSIDER, PINGS, PIPELINED, SENDER_ONLY,
 };
 use crate::scenarios::{KNOWN as KNOWN_MEMBERS, Needs};
 use crate::{Event, Scenario, Step};
@@ -96,14 +96,16 @@ impl<'a> Known<'a> {
         Strays {
             // Fences subscribe where the scenario does not.
             answers: self.faults.contains_key(NO_ANSWER),
-            announcements: self.faults.contains_key(NOT_ANNOUNCED),
+            announcements: [NOT_ANNOUNCED, NOBODY]
+                .iter()
+                .any(|id| self.faults.get(id) == Some(&Kind::Stray)),
             pongs: has(EACH_PING) || has(SENDER_ONLY),
         }
     }
 
     /// The known fault for which such messages come.
     pub(super) fn stray_fault(&self) -> Option<&'static str> {
-        let faults = [NOT_ANNOUNCED, NO_ANSWER, EACH_PING, SENDER_ONLY];
+        let faults = [NOT_ANNOUNCED, NOBODY, NO_ANSWER, EACH_PING, SENDER_ONLY];
         faults.into_iter().find(|id| self.faults.contains_key(id))
     }
 

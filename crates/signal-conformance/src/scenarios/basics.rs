@@ -31,6 +31,7 @@ pub(crate) const UNKNOWN: &str = "subscribe.unsubscribe_unknown";
 pub(crate) const PIPELINED: &str = "subscribe.pipelined";
 pub(crate) const FROM_OUTSIDE: &str = "publish.from_outside";
 pub(crate) const ALONE: &str = "publish.alone";
+pub(crate) const NOBODY: &str = "publish.nobody";
 pub(crate) const NO_HISTORY: &str = "publish.no_history";
 pub(crate) const WITHOUT_DATA: &str = "publish.without_data";
 pub(crate) const EXTRA_MEMBERS: &str = "publish.extra_members";
@@ -41,7 +42,7 @@ pub(crate) const IN_ORDER: &str = "order.one_topic";
 pub(crate) const ABORT: &str = "closing.abort";
 
 /// All of them. Each may build on those before it, and they are run in this order.
-const ORDER: [&str; 27] = [
+const ORDER: [&str; 28] = [
     ANSWER,
     NO_ANSWER,
     NOT_ANNOUNCED,
@@ -51,6 +52,7 @@ const ORDER: [&str; 27] = [
     ECHO,
     PIPELINED,
     OUTSIDER,
+    NOBODY,
     COUNT,
     ALONE,
     FROM_OUTSIDE,

@@ -27,6 +27,8 @@ pub(crate) struct Needs<'a> {
     /// Basic scenarios, and whether a step cannot do without.
     found: BTreeMap<&'static str, bool>,
     publishers: BTreeSet<&'a str>,
+    /// Who has published what.
+    published: BTreeMap<&'a str, &'a str>,
     /// Those that publish in frames of their own making, which is not followed.
     framers: BTreeSet<&'a str>,
     /// Who subscribes, and with what.
@@ -81,6 +83,7 @@ impl<'a> Needs<'a> {
             self.sends(on, text);
         } else if let Step::SendFrame(frame) = step {
             self.framers.extend(frame.on.iter().map(String::as_str));
+            self.need(EXTRA_MEMBERS, SOFT);
             // The first fragment says what the message is.
             self.sends(&frame.on, &frame.bytes);
         } else if let Step::Close { on, .. } = step {
@@ -119,12 +122,16 @@ impl<'a> Needs<'a> {
         let value = Value::parse(text);
         let member = |name| value.as_ref().and_then(|value| value.member(name));
         let escaped = member("type").is_some_and(|kind| kind.is_string("publish"));
-        if !text.is_ascii() || text.contains('\\') {
+        if !text.is_ascii() || text.contains('\\') || text.contains("${hex:") {
             self.need(STRINGS, HARD);
         }
         if escaped || text.contains(PUBLISH) {
             for name in on.iter().map(String::as_str) {
                 self.publishers.insert(name);
+                // Where several publish the same, it cannot be known whose echo is missing.
+                if *self.published.entry(text).or_insert(name) != name {
+                    self.need(ECHO, HARD);
+                }
                 let subscribed = self.subscribers.get(name);
                 let topic = member("topic").and_then(Value::text);
                 let is_outsider = match (subscribed, topic) {
