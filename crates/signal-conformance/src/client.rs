@@ -9,12 +9,22 @@ use std::time::Duration;
 
 use crate::json::Value;
 use crate::log::{Direction, Log};
-use crate::play::Strays;
 use crate::{Connection, Event};
 
 /// Not the stock client's own spelling: a runtime may answer that one itself (Durable Objects do),
 /// before what was sent earlier has been handled.
 const PING: &str = r#"{"type": "ping"}"#;
+
+/// Messages of the server's own that nobody expects and that are let pass.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Strays {
+    /// One for each subscribe and unsubscribe of the client.
+    pub(crate) answers: bool,
+    /// Any number.
+    pub(crate) announcements: bool,
+    /// Pongs.
+    pub(crate) pongs: bool,
+}
 
 /// Where a client stands, as far as the runner has to do with it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -9,7 +9,7 @@ use futures_util::{StreamExt, stream};
 use crate::play::Faults;
 use crate::playing::Playing;
 use crate::report::{Failure, Grade, Report, ScenarioResult};
-use crate::scenarios::basics::{ADDS, ANSWER, ECHO, PIPELINED, basic};
+use crate::scenarios::basic_ids::{ADDS, ANSWER, ECHO, PIPELINED, basic};
 use crate::template::{Values, limits_in};
 use crate::{
     Backend, Capability, ConnectError, ConnectOptions, Declared, EndedEarly, Event, Progress,

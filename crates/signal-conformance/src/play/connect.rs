@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Outcome, Play, Strays, one_of, problem};
-use crate::client::Client;
+use super::{Outcome, Play, one_of, problem};
+use crate::client::{Client, Strays};
 use crate::step::Connect;
 use crate::template::{TemplateError, Values};
 use crate::{ConnectError, ConnectOptions, Declared, Grant, HttpResponse};

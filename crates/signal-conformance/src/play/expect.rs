@@ -8,7 +8,7 @@ use super::{Outcome, Play, Problem, one_of, problem};
 use crate::client::{Fence, Standing, describe, hex};
 use crate::json::{Value, difference};
 use crate::log::shorten;
-use crate::scenarios::basics::{ECHO, OUTSIDER};
+use crate::scenarios::basic_ids::{ECHO, OUTSIDER};
 use crate::step::{Expect, Http};
 use crate::{Event, HttpRequest};
 

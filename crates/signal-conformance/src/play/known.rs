@@ -7,10 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::client::is_of_no_kind;
+use crate::client::{Strays, is_of_no_kind};
 use crate::json::Value;
 use crate::report::Kind;
-use crate::scenarios::basics::{
+use crate::scenarios::basic_ids::{
     ADDS, ANSWER, COUNTS, DELIVERY, EACH_PING, ECHO, EXTRA_MEMBERS, FROM_OUTSIDE, NO_ANSWER,
     NOBODY, NOT_ANNOUNCED, OUTSIDER, PINGS, PIPELINED, SENDER_ONLY,
 };
@@ -19,17 +19,6 @@ use crate::{Event, Scenario, Step};
 
 /// The basic scenarios that have failed, and how.
 pub(crate) type Faults = BTreeMap<&'static str, Kind>;
-
-/// Messages of the server's own that nobody expects and that are let pass.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Strays {
-    /// One for each subscribe and unsubscribe of the client.
-    pub(crate) answers: bool,
-    /// Any number.
-    pub(crate) announcements: bool,
-    /// Pongs.
-    pub(crate) pongs: bool,
-}
 
 /// What is known of a server when a scenario is played, and what of it the scenario has met.
 #[derive(Default)]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::client::{Client, Fence, Standing, describe};
 use crate::log::{Direction, Log, shorten};
 use crate::report::{Failure, Kind};
-use crate::scenarios::basics::{ANSWER, NO_ANSWER, NOT_ANNOUNCED};
+use crate::scenarios::basic_ids::{ANSWER, NO_ANSWER, NOT_ANNOUNCED};
 use crate::template::{TemplateError, Values};
 use crate::{
     Amount, Backend, BackendError, ConnectOptions, Event, Issuer, RunOptions, Scenario, Step,
@@ -23,8 +23,8 @@ mod meet;
 mod spread;
 
 use connect::PINGS;
+pub(crate) use known::Faults;
 use known::Known;
-pub(crate) use known::{Faults, Strays};
 use spread::Spread;
 
 /// What went wrong, without the place.

@@ -3,7 +3,8 @@
 use crate::Scenario;
 
 mod access;
-pub(crate) mod basics;
+pub(crate) mod basic_ids;
+mod basics;
 mod budgets;
 mod build;
 mod carriers;
