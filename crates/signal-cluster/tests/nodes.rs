@@ -349,3 +349,24 @@ fn a_jump_of_a_clock_changes_nothing() {
     assert_eq!(nodes.stats(0).view_changes, views);
     assert_eq!(nodes.stats(1).view_changes, views);
 }
+
+/// A link on which nobody has said anything yet is as good as another.
+#[test]
+fn a_gap_is_made_up_for_before_those_come_who_came_after_it() {
+    let mut nodes = Nodes::new(3);
+    nodes.loses = |_, _, _| true;
+    nodes.advance(10_000);
+    nodes.loses = |_, _, _| false;
+    nodes.advance(30_000);
+    let gaps = [0, 1, 2].map(|host| nodes.stats(host).gaps);
+    let topics = [0, 1, 2].map(|host| nodes.topic_at(host));
+    for topic in &topics {
+        for host in [0, 1, 2] {
+            nodes.local(host, topic, 1);
+            nodes.publish(host, topic, 0);
+        }
+    }
+    nodes.advance(30_000);
+    assert_eq!(nodes.nudged(), [0, 0, 0]);
+    assert_eq!([0, 1, 2].map(|host| nodes.stats(host).gaps), gaps);
+}
