@@ -372,13 +372,12 @@ impl Client {
         let Some(text) = event.text() else {
             return false;
         };
-        let is_answer = self.strays.answers && self.strays_owed > 0;
-        let is_stray = (is_answer || self.strays.announcements) && is_of_no_kind(text)
-            || self.strays.pongs && is_pong(text);
-        if is_stray {
-            self.strays_owed = self.strays_owed.saturating_sub(1);
-            self.strays_met += 1;
-        }
+        let is_pong = self.strays.pongs && is_pong(text);
+        let is_own = is_of_no_kind(text);
+        let is_answer = is_own && self.strays.answers && self.strays_owed > 0;
+        let is_stray = is_pong || is_answer || is_own && self.strays.announcements;
+        self.strays_owed -= u64::from(is_answer);
+        self.strays_met += u64::from(is_stray);
         is_stray
     }
 

@@ -199,6 +199,7 @@ impl Play<'_> {
             Step::Restart => {
                 self.settle(None).await?;
                 self.note("", "restart");
+                self.stand_in = None;
                 Ok(self.backend.restart().await?)
             }
             Step::Hibernate => {
@@ -221,10 +222,12 @@ impl Play<'_> {
             }
             Step::KillNode { node } => {
                 self.note("", &format!("node {node} ends"));
+                self.stand_in = None;
                 Ok(self.backend.kill_node(*node).await?)
             }
             Step::DrainNode { node } => {
                 self.note("", &format!("node {node} drains"));
+                self.stand_in = None;
                 Ok(self.backend.drain_node(*node).await?)
             }
             Step::StartNode { node } => {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Outcome, Play, one_of, problem};
 use crate::client::{Client, Strays};
+use crate::report::Kind;
 use crate::step::Connect;
 use crate::template::{TemplateError, Values};
 use crate::{ConnectError, ConnectOptions, Declared, Grant, HttpResponse};
@@ -87,9 +88,18 @@ impl Play<'_> {
             node: self.opened.get(beside).map_or(0, |options| options.node),
             ..ConnectOptions::default()
         };
-        let connection = self.backend.connect(options).await;
-        let connection = connection
-            .map_err(|error| problem(format!("{STAND_IN}: a connection"), error.to_string()))?;
+        let connecting = tokio::time::timeout(self.patience, self.backend.connect(options));
+        let connection = match connecting.await {
+            Ok(Ok(connection)) => connection,
+            failed => {
+                let got = failed.map(|refused| refused.err().map(|error| error.to_string()));
+                let got = got.ok().flatten().unwrap_or("no answer".to_owned());
+                let mut problem = problem(format!("{STAND_IN}: a connection"), got);
+                problem.kind = Kind::Unfenced;
+                self.has_stand_in = false;
+                return Err(problem);
+            }
+        };
         Ok(Client::new(
             STAND_IN,
             connection,

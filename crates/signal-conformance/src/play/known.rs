@@ -49,7 +49,7 @@ impl<'a> Known<'a> {
     pub(super) fn ends_at(&mut self, step: &'a Step) -> bool {
         self.needs.step(step);
         let has = |id| self.faults.contains_key(id);
-        let is_blind = !self.has_answers() && (has(DELIVERY) || has(ADDS));
+        let is_blind = self.is_blind();
         let is_mute = self.has(ECHO) && has(OUTSIDER) && matches!(step, Step::Await { .. });
         let is_in_the_way = |(id, kind): (&&'static str, &Kind)| {
             let id = *id;
@@ -70,7 +70,25 @@ impl<'a> Known<'a> {
 
     /// Whether pings are answered, once each, and nobody else is.
     pub(super) fn has_answers(&self) -> bool {
-        !PINGS.into_iter().any(|id| self.faults.contains_key(id))
+        self.ping_fault().is_none()
+    }
+
+    /// The first known fault of pings.
+    pub(super) fn ping_fault(&self) -> Option<&'static str> {
+        PINGS.into_iter().find(|id| self.faults.contains_key(id))
+    }
+
+    /// Whether neither pings nor another connection can be fences.
+    pub(super) fn is_blind(&self) -> bool {
+        let has = |id| self.faults.contains_key(id);
+        !self.has_answers() && (has(DELIVERY) || has(ADDS))
+    }
+
+    /// Whether pongs come that nobody asked for.
+    pub(super) fn has_spare_pongs(&self) -> bool {
+        [EACH_PING, SENDER_ONLY]
+            .iter()
+            .any(|id| self.faults.contains_key(id))
     }
 
     /// Whether fences may go by way of another connection, for want of an echo.

@@ -10,8 +10,9 @@ use crate::fault::Faults;
 use crate::{WIDE, is_caught};
 
 /// Faults of every kind, those first that nearly all scenarios meet.
-const FAULTS: [Fault; 14] = [
+const FAULTS: [Fault; 15] = [
     PingIgnored,
+    PongTwice,
     EchoSuppressed,
     ClientsMissing,
     CountsOthersOnly,
