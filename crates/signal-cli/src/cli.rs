@@ -74,7 +74,9 @@ pub(crate) fn with_guess(mut error: clap::Error, arguments: &[OsString]) -> clap
     let Some(ContextValue::String(word)) = error.get(kind) else {
         return error;
     };
-    let command = match arguments.get(1).and_then(|command| command.to_str()) {
+    let command = |at: usize| arguments.get(at).and_then(|command| command.to_str());
+    let command = match command(1) {
+        Some("config") if command(2) == Some("print") => "signal config print",
         Some("config") => "signal config check",
         Some("check" | "bench" | "token" | "completions") => return error,
         _ => "signal serve",

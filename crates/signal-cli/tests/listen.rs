@@ -256,6 +256,10 @@ fn what_systemd_has_opened_in_another_way_is_named() {
         ),
         (listener.into(), "admin", "the admin address is one of TCP"),
     ] {
+        if cfg!(target_vendor = "apple") && said.contains("Accept=yes") {
+            // Its system does not say which sockets listen.
+            continue;
+        }
         let ran = run_command(&mut activated(socket, names, &[]));
         assert_eq!(ran.code(), Some(1), "{ran:?}");
         ran.says("socket 0 of those that systemd has opened cannot be used");

@@ -99,25 +99,31 @@ fn unheeded() -> Option<&'static str> {
         return Some("LISTEN_FDS is not a number, so no socket of systemd is served");
     }
     // Without a number, as systemfd leaves it out, whoever reads them is meant.
-    let is_other = process
-        .parse()
-        .is_ok_and(|process: u32| process != std::process::id());
+    let is_other = !process.is_empty() && process.parse() != Ok(std::process::id());
     (count != "0" && is_other).then_some(
         "LISTEN_PID does not name this process, so the sockets of LISTEN_FDS are not served; a script that starts it has \
          to do so with exec",
     )
 }
 
-#[cfg(unix)]
+#[cfg(all(unix, not(target_vendor = "apple")))]
 fn listens(socket: &impl AsFd) -> bool {
     rustix::net::sockopt::socket_acceptconn(socket).unwrap_or(true)
+}
+
+/// Not to be asked there, where nothing but the first `accept` says so.
+#[cfg(target_vendor = "apple")]
+fn listens(_socket: &impl AsFd) -> bool {
+    true
 }
 
 /// Whether there is a descriptor where this socket should be: they begin behind the three that
 /// every process has.
 #[cfg(unix)]
 fn is_open(number: usize) -> bool {
-    std::fs::exists(format!("/dev/fd/{}", 3 + number)).unwrap_or(true)
+    let is_there = |number: usize| std::fs::exists(format!("/dev/fd/{number}"));
+    // Not every container has that folder.
+    is_there(3 + number).unwrap_or(true) || !is_there(0).unwrap_or(true)
 }
 
 #[cfg(unix)]
