@@ -26,8 +26,8 @@ pub const LEEWAY: Duration = Duration::from_secs(30);
 /// Verifies tokens with one key, or with a few while they are being changed.
 ///
 /// A token that names a key (`kid`) is verified with the keys of that name, then with keys that
-/// have none, with [`KEYS_TRIED_MAX`] at most; another one with each key of its algorithm. The
-/// algorithm is the key's.
+/// have none, with [`KEYS_TRIED_MAX`] at most; another one with each key of its algorithm, if they
+/// are no more than that. The algorithm is the key's.
 ///
 /// ```
 /// use signal_access::{TokenError, TokenVerifier, UnixTime};

@@ -171,7 +171,8 @@ impl Relay {
         // pair of keys.
         let tokens = self.settings.access.tokens.as_ref();
         let has_public_keys = tokens.is_some_and(TokenVerifier::has_public_keys);
-        let judging = match self.host.authorizes || has_public_keys {
+        let is_costly = self.host.authorizes || has_public_keys || self.published.is_some();
+        let judging = match is_costly {
             true => Judging::Costly,
             false => Judging::Cheap,
         };

@@ -233,7 +233,7 @@ async fn keys_stay_in_use_whatever_the_provider_answers_later() {
     for reason in [
         "it answers with 500; those fetched last stay in use",
         "it answers with a redirect (302), which is not followed",
-        "its answer is longer than 64 KiB",
+        "its answer is longer than 256 KiB",
         "its answer is not text",
         "its answer cannot be used: ",
     ] {
