@@ -55,7 +55,7 @@ fn a_server_that_writes_json_in_its_own_way_is_not_failed_for_it() {
 }
 
 #[test]
-fn one_missing_echo_is_one_failure_said_at_once() {
+fn a_missing_echo_is_one_failure_said_at_once_and_hides_no_other() {
     let started = Instant::now();
     let address = naive::serve(false).to_string();
     let parts = ["basics", "grammar", "subscribe", "publish", "ping", "order"];
@@ -63,12 +63,14 @@ fn one_missing_echo_is_one_failure_said_at_once() {
     let arguments = ["check", &address, "--conformance", "--timeout", "2s"];
     let ran = run(&arguments.into_iter().chain(parts).collect::<Vec<_>>());
     assert_eq!(ran.code(), Some(2), "{}", tail(&ran.stdout));
-    assert_eq!(ran.stdout.matches('✗').count(), 1, "{}", tail(&ran.stdout));
+    // Its library refuses lone surrogates, which is a fault of its own.
+    assert_eq!(ran.stdout.matches('✗').count(), 2, "{}", tail(&ran.stdout));
+    ran.says("✗ publish.lone_surrogates");
     ran.says("Begin with basics.echo");
     ran.says("/PROTOCOL.md");
     // Not only on a terminal.
     ran.says("running the suite against ");
-    ran.says("✗ basics.echo: step 4: expected a: ");
+    ran.says("✗ basics.echo: step 5: expected a: ");
     assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
 }
 
