@@ -178,8 +178,8 @@ export class NodeRelay extends Relay {
     let hasBegun = false
     try {
       this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
-        hasBegun = true
         this.#begin(peer, webSocket, socket)
+        hasBegun = true
       })
     } catch (error) {
       // So says `ws` of a socket that is a WebSocket already.
@@ -294,6 +294,8 @@ class NodeSocket implements Socket {
   }
 
   brokeProtocol(): void {
+    // The client has not said its close, and may be sending still: a reset would overtake ours.
+    this.#stream.off('finish', onFinish)
     this.#relay.brokeProtocol(this.#peer)
   }
 

@@ -28,7 +28,7 @@ export async function fetchText({ url, timeout, bytes_max: most }: Published): P
   } catch (error) {
     if (error instanceof FetchProblem) throw error
     if (signal.aborted) throw new FetchProblem(`it did not answer within ${timeout / 1_000} seconds`)
-    throw new FetchProblem(`there is no answer: ${reason(error)}`)
+    throw new FetchProblem(`there is no answer: ${withoutQuery(reason(error), url)}`)
   }
 }
 
@@ -61,6 +61,12 @@ function decoded(decoder: TextDecoder, part?: Uint8Array): string {
   } catch {
     throw new FetchProblem('its answer is not text')
   }
+}
+
+/** The query of the address may have a key in it that is not for the log; Deno names the address whole. */
+function withoutQuery(reason: string, url: string): string {
+  const { search } = new URL(url)
+  return [search, url.slice(url.indexOf('?'))].reduce((text, query) => (query.startsWith('?') ? text.replaceAll(query, '') : text), reason)
 }
 
 /** What a runtime says of a fetch that failed: Node's own words are about nothing, those of the cause are. */

@@ -144,6 +144,8 @@ export class RelayOf {
   readonly #log: Log
   #signatures: Signatures
   #fetching: Promise<void> = Promise.resolve()
+  /** How many fetches were begun. */
+  #fetches = 0
   #due = Infinity
   #timer: ReturnType<typeof setTimeout> | undefined
   #emptied: (() => void)[] = []
@@ -168,6 +170,8 @@ export class RelayOf {
     this.limits = JSON.parse(told[0] ?? '{}') as Record<string, number>
     this.access = told[1] ?? ''
     this.#published = (JSON.parse(told[4] ?? 'null') as Published | null) ?? undefined
+    // The module reads addresses more kindly than `fetch` does.
+    if (this.#published !== undefined && !URL.canParse(this.#published.url)) throw new SettingsError('token_jwks_url is not an address that this runtime can fetch from')
     this.#signatures = new Signatures(JSON.parse(told[2] ?? '[]') as JsonWebKey[], 'token_keys')
     this.#authorize = options.authorize
     this.#hasOrigins = settings.origins !== undefined
@@ -273,12 +277,15 @@ export class RelayOf {
 
   /** Never fails: what is wrong is for the log, and the keys that are there stay in use. */
   async #fetchKeys(published: Published): Promise<void> {
+    const own = (this.#fetches += 1)
     let [text, isFetched] = ['', 1]
     try {
       text = await fetchText(published)
     } catch (error) {
       ;[text, isFetched] = [(error as Error).message, 0]
     }
+    // It was given up, as of a process that was stopped for a while; who waits for it waits for the next.
+    if (own !== this.#fetches) return this.#fetching
     const length = this.#module.writeText(text)
     const due = this.#module.exports.signal_fetched(length, isFetched, performance.now())
     const keys = this.#told()[0]
@@ -563,15 +570,18 @@ export class RelayOf {
    * with nearly every message, and to ask the module too early is harmless.
    */
   #plan(due: number): void {
-    if (due >= this.#due) return
-    this.#due = due
+    if (due >= this.#due && due !== Infinity) return
     clearTimeout(this.#timer)
+    this.#due = Infinity
+    if (due === Infinity) return
     const wait = Math.min(Math.max(due - performance.now(), 0) + 1, TIMER_MAX)
     this.#timer = setTimeout(() => {
       this.#due = Infinity
       this.#fetchIfDue()
       this.#carryOut(this.#module.exports.signal_tick(performance.now()))
     }, wait)
+    // Not before: a Worker that starts has no timers, and the next deadline is to find none set.
+    this.#due = due
     // A relay alone does not keep a process running; its sockets do.
     if (typeof this.#timer === 'object') (this.#timer as { unref?: () => void }).unref?.()
   }

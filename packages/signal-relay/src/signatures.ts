@@ -43,8 +43,13 @@ export class Signatures {
   }
 
   async #isRight({ key, message, signature }: Signature): Promise<boolean> {
-    const cryptoKey = await this.#key(key)
-    return crypto.subtle.verify(this.#algorithm(key), cryptoKey, signature, message)
+    try {
+      return await crypto.subtle.verify(this.#algorithm(key), await this.#key(key), signature, message)
+    } catch (error) {
+      // Others that are published may be right. Deno sees only here that a point is not on the curve.
+      if (this.#source === 'token_jwks_url') return false
+      throw error
+    }
   }
 
   /** Not before it is needed: a Worker has no WebCrypto while it starts. */
@@ -56,8 +61,8 @@ export class Signatures {
     try {
       return await crypto.subtle.importKey('jwk', this.#jwks[position] as JsonWebKey, this.#algorithm(position), false, ['verify'])
     } catch (error) {
-      // Perhaps the next time, if it was not the key.
-      this.#keys[position] = undefined
+      // Perhaps the next time, if it was not the key. Those that are published are fetched anew.
+      if (this.#source === 'token_keys') this.#keys[position] = undefined
       throw new SettingsError(`${this.#source}: this runtime does not take key ${position + 1}, of ${this.#algorithm(position).name}`, { cause: error })
     }
   }

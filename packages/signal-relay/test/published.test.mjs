@@ -18,31 +18,33 @@ const fixture = fileURLToPath(new URL('../fixtures/published.mjs', import.meta.u
 const encode = (value) => Buffer.from(JSON.stringify(value)).toString('base64url')
 
 /** A key of a provider, and tokens that it signs. */
-function newKey(kid) {
-  const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2_048 })
-  const jwk = { ...publicKey.export({ format: 'jwk' }), kid, use: 'sig', alg: 'RS256' }
+function newKey(kid, alg = 'RS256') {
+  const [type, options] = alg === 'RS256' ? ['rsa', { modulusLength: 2_048 }] : ['ec', { namedCurve: 'P-256' }]
+  const { publicKey, privateKey } = generateKeyPairSync(type, options)
+  const jwk = { ...publicKey.export({ format: 'jwk' }), kid, use: 'sig', alg }
   const exp = Math.floor(Date.now() / 1_000) + 3_600
-  const signed = `${encode({ alg: 'RS256', kid })}.${encode({ sub: 'ann', exp })}`
-  return { jwk, token: `${signed}.${sign('sha256', Buffer.from(signed), privateKey).toString('base64url')}` }
+  const signed = `${encode({ alg, kid })}.${encode({ sub: 'ann', exp })}`
+  const signature = sign('sha256', Buffer.from(signed), { key: privateKey, dsaEncoding: 'ieee-p1363' })
+  return { jwk, token: `${signed}.${signature.toString('base64url')}` }
 }
 
 /** A provider whose answer is what `answer` does at the moment. */
 async function provider() {
   const state = { asked: 0, keys: [], answer: undefined }
   const server = createServer((request, response) => {
-    if (request.url !== '/keys') return response.end(JSON.stringify({ keys: state.stolen ?? [] }))
+    if (request.url !== '/keys?api=hush') return response.end(JSON.stringify({ keys: state.stolen ?? [] }))
     state.asked += 1
     if (state.answer !== undefined) return state.answer(response)
     response.setHeader('content-type', 'application/json')
     response.end(JSON.stringify({ keys: state.keys }))
   })
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return { state, url: `http://127.0.0.1:${server.address().port}/keys`, close: () => server.closeAllConnections() ?? server.close() }
+  return { state, url: `http://127.0.0.1:${server.address().port}/keys?api=hush`, close: () => server.closeAllConnections() ?? server.close() }
 }
 
 for (const [name, command] of Object.entries(RUNTIMES)) {
   test(`on ${name} the keys of a provider are fetched, and new ones when a token names them`, { skip: !command && `there is no ${name} for this system` }, async () => {
-    const [first, second, third] = ['first', 'second', 'third'].map(newKey)
+    const [first, second, third] = ['first', 'second', 'third'].map((kid) => newKey(kid))
     const { state, url, close } = await provider()
     state.answer = (response) => response.writeHead(500).end()
     const [program, ...words] = command
@@ -91,6 +93,12 @@ for (const [name, command] of Object.entries(RUNTIMES)) {
       assert.equal(state.asked, before + 1)
       assert.equal(await status(first), 401)
 
+      // One that the runtime cannot use does not keep out those of another of its name.
+      const fourth = newKey('fourth', 'ES256')
+      state.keys = [second.jwk, { ...fourth.jwk, x: fourth.jwk.y }, fourth.jwk]
+      await pass(61)
+      assert.equal(await status(fourth), 101)
+
       // Whatever goes wrong from then on, those fetched last stay in use.
       state.stolen = [third.jwk]
       for (const [answer, says] of [
@@ -106,6 +114,7 @@ for (const [name, command] of Object.entries(RUNTIMES)) {
         assert.equal(await status(second), 101, says)
         const told = (await pass(0)).filter((text) => failed.test(text))
         assert(told.length > 0 && told.every((text) => text.includes(says) && text.endsWith('; those fetched last stay in use')), `${says}: ${told.join('\n')}`)
+        assert(!told.some((text) => text.includes('hush')), told.join('\n'))
       }
     } finally {
       child.kill('SIGKILL')
