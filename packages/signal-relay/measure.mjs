@@ -54,13 +54,16 @@ const SERVERS = {
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
-function freePort() {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, () => {
-      const { port } = server.address()
-      server.close(() => resolve(String(port)))
-    })
-  })
+async function freePort() {
+  const server = createServer()
+  // Churn leaves so many connections in TIME_WAIT that no port may be free for a while.
+  for (let isListening = false; !isListening; ) {
+    isListening = await new Promise((resolve) => server.once('error', () => resolve(false)).listen(0, () => resolve(true)))
+    if (!isListening) await pause(1_000)
+  }
+  const { port } = server.address()
+  await new Promise((resolve) => server.close(resolve))
+  return String(port)
 }
 
 function listens(port) {
