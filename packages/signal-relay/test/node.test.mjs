@@ -311,6 +311,30 @@ test('a flood is refused, and who breaks the protocol is gone, while a pair goes
   })
 })
 
+test('whose message is far too long reads why, though it is sending still', async () => {
+  await serving({ message_bytes_max: '1KiB' }, async (url) => {
+    const { port } = new URL(url)
+    const socket = connectTcp({ port: Number(port), host: '127.0.0.1', allowHalfOpen: true })
+    const read = []
+    let failure
+    socket.on('data', (bytes) => read.push(bytes)).on('error', (error) => (failure = error))
+    socket.write(UPGRADE)
+    await until(() => Buffer.concat(read).includes('\r\n\r\n'))
+    // A text of 64 MiB, of which some comes behind the close.
+    socket.write(Buffer.from([0x81, 0xff, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0]))
+    const close = Buffer.from([0x88, 0x02, 0x03, 0xf1])
+    for (let sent = 0; sent < 64; sent += 1) socket.write(Buffer.alloc(64 * 1024))
+    await until(() => Buffer.concat(read).includes(close) || failure !== undefined)
+    for (let sent = 0; sent < 64; sent += 1) {
+      socket.write(Buffer.alloc(64 * 1024))
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    assert.equal(failure, undefined)
+    assert(Buffer.concat(read).includes(close))
+    socket.destroy()
+  })
+})
+
 test('a drain closes all with 1012, and those who come are told to come again', async () => {
   await serving({ drain_seconds: 1 }, async (url, relay) => {
     const one = await client(url)

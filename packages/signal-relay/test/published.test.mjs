@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url'
 
 import WebSocket from 'ws'
 
+import { Relay } from '../dist/index.js'
 import { RUNTIMES } from '../fixtures/runtimes.mjs'
 
 const fixture = fileURLToPath(new URL('../fixtures/published.mjs', import.meta.url))
@@ -122,3 +123,21 @@ for (const [name, command] of Object.entries(RUNTIMES)) {
     }
   })
 }
+
+
+test('a relay that is made where there are no timers yet sets them later', () => {
+  const set = globalThis.setTimeout
+  const timers = []
+  try {
+    // As a Worker that starts.
+    globalThis.setTimeout = () => {
+      throw new Error('not here')
+    }
+    const relay = new Relay({ token_jwks_url: 'http://127.0.0.1:9/keys', token_topics_default: '*' }, { log: () => {} })
+    globalThis.setTimeout = (...timer) => timers.push(timer)
+    relay.request({ method: 'GET', target: '/healthz', remote: '127.0.0.1', header: () => undefined })
+    assert.equal(timers.length, 1)
+  } finally {
+    globalThis.setTimeout = set
+  }
+})
